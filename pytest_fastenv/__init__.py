@@ -1,0 +1,36 @@
+"""Clean virtual environments for pytest runs, provisioned by a pipelined installer.
+
+The engine without pytest: `provision`. Public names are imported on first use, so that pytest runs that do not ask
+for an environment pay nothing for this package.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_fastenv.environment.environment import Environment
+    from pytest_fastenv.errors import FastenvError
+    from pytest_fastenv.model.plan import Plan
+    from pytest_fastenv.provision import provision
+    from pytest_fastenv.settings import Settings
+
+__version__ = "0.1.0"
+__all__ = ["Environment", "FastenvError", "Plan", "Settings", "__version__", "provision"]
+
+_HOMES = {
+    "Environment": "pytest_fastenv.environment.environment",
+    "FastenvError": "pytest_fastenv.errors",
+    "Plan": "pytest_fastenv.model.plan",
+    "Settings": "pytest_fastenv.settings",
+    "provision": "pytest_fastenv.provision",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

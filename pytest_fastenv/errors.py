@@ -1,0 +1,241 @@
+"""The tree of errors; every one is a diagnosis: what happened, where, why, and what to do next.
+
+::
+
+    FastenvError                    anything this package raises on purpose
+    ├── RequestError                exit code 4: what was asked for is wrong
+    │   ├── UsageError              an option, a variable or a setting
+    │   ├── RequirementsError       a line that cannot be read (file, line, column, caret)
+    │   ├── NoSolutionError         no set of versions satisfies the requirements
+    │   │   ├── UnknownProjectError no index has the project
+    │   │   └── ConflictingRequirementsError
+    │   └── InterpreterNotFoundError
+    ├── ProvideError                exit code 3: the request is fine, providing it failed
+    │   ├── NetworkError            IndexAnswerError, AuthError, NotFoundError, RateLimitedError,
+    │   │                           TooManyRedirectsError, InsecureRedirectError, StalledError, OfflineMissError
+    │   ├── IntegrityError          HashError, SizeMismatchError
+    │   ├── ArchiveError            BombError, LimitError, SdistError
+    │   ├── WheelError              RecordError, MetadataError, ScriptError, SchemeError, UnsupportedWheelError,
+    │   │                           ConflictError
+    │   ├── BuildError              BuildTimeoutError, MismatchError, CycleError
+    │   ├── StoreError              LockTimeoutError
+    │   ├── InterpreterError
+    │   └── PublishError            an environment that could not be made whole
+    └── FailureGroup                several independent failures of one run, shown one after the other
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FastenvError(Exception):
+    """Base of every error raised on purpose.
+
+    :param what: one sentence that says what went wrong, naming the distribution, file or option.
+    :param where: the place: a file with line and column, a URL without credentials, a log's path.
+    :param why: the cause, as far as it is known; may have several lines (a log's tail, a caret).
+    :param hint: the next step for the reader.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, *, where: str | None = None, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.why = why
+        self.hint = hint
+
+    def diagnosis(self) -> str:
+        """Return the whole diagnosis as plain text of one to many lines, without a trailing newline."""
+        lines = [self.what]
+        for label, text in (("where", self.where), ("why", self.why), ("next", self.hint)):
+            if text:
+                first, *rest = text.splitlines()
+                lines.append(f"  {label + ':':<7}{first}")
+                lines.extend(f"         {line}" for line in rest)
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.diagnosis()
+
+
+class RequestError(FastenvError):
+    """What was asked for is wrong; asking again the same way gives the same answer."""
+
+    exit_code = 4
+
+
+class UsageError(RequestError):
+    """An option, environment variable or setting has a value that is not accepted."""
+
+
+class RequirementsError(RequestError):
+    """A requirements source has something that cannot be read or is not supported."""
+
+
+class NoSolutionError(RequestError):
+    """No set of releases satisfies the requirements."""
+
+
+class UnknownProjectError(NoSolutionError):
+    """No configured index or find-links location has the project."""
+
+
+class ConflictingRequirementsError(NoSolutionError):
+    """Requirements exclude each other; the text says who wants what and which one to loosen."""
+
+
+class InterpreterNotFoundError(RequestError):
+    """No interpreter fits what was asked for; the text says where was looked."""
+
+
+class ProvideError(FastenvError):
+    """The request is fine; providing it failed."""
+
+
+class NetworkError(ProvideError):
+    """A transfer failed for good, after the retries that its cause deserves."""
+
+
+class IndexAnswerError(NetworkError):
+    """An index answered with something that is not the Simple API (PEP 503, PEP 629, PEP 691)."""
+
+
+class AuthError(NetworkError):
+    """Credentials are missing or were refused (401, 403); the text says where they were looked for."""
+
+
+class NotFoundError(NetworkError):
+    """The address has nothing (404, 410)."""
+
+
+class RateLimitedError(NetworkError):
+    """The server asked to slow down (429) more often than retries allow."""
+
+
+class TooManyRedirectsError(NetworkError):
+    """A chain of redirects is too long or a circle."""
+
+
+class InsecureRedirectError(NetworkError):
+    """A redirect leads from https to http."""
+
+
+class StalledError(NetworkError):
+    """A transfer went on below the minimum throughput."""
+
+
+class OfflineMissError(NetworkError):
+    """Something is needed that is not in the store, and the network is not to be used."""
+
+
+class IntegrityError(ProvideError):
+    """Bytes are not the bytes that were announced."""
+
+
+class HashError(IntegrityError):
+    """A digest differs from the announced one; both are named. Nothing of it is kept."""
+
+
+class SizeMismatchError(IntegrityError):
+    """A length differs from the announced one."""
+
+
+class ArchiveError(ProvideError):
+    """An archive is damaged, ambiguous or would write outside its root."""
+
+
+class BombError(ArchiveError):
+    """An archive expands beyond the permitted size and ratio."""
+
+
+class LimitError(ArchiveError):
+    """An archive has more members, or a larger one, than is permitted."""
+
+
+class SdistError(ArchiveError):
+    """A source distribution's archive is not one that may be unpacked."""
+
+
+class WheelError(ProvideError):
+    """A wheel's contents contradict the wheel specification."""
+
+
+class RecordError(WheelError):
+    """RECORD and the files of the wheel differ."""
+
+
+class MetadataError(WheelError):
+    """Core metadata is missing, unreadable or contradicts the artifact's file name."""
+
+
+class ScriptError(WheelError):
+    """An entry point or script has a name or target that is not accepted."""
+
+
+class SchemeError(WheelError):
+    """A ``.data`` directory has an unknown scheme or leaves it."""
+
+
+class UnsupportedWheelError(WheelError):
+    """The wheel's format version or tags are not supported."""
+
+
+class ConflictError(WheelError):
+    """Two distributions bring one path with different contents."""
+
+
+class BuildError(ProvideError):
+    """A build backend failed; the text carries the log's last lines and the log's place."""
+
+
+class BuildTimeoutError(BuildError):
+    """A build backend did not finish within the time allowed; its process group was ended."""
+
+
+class MismatchError(BuildError):
+    """A build produced another project or version than its source distribution announces."""
+
+
+class CycleError(BuildError):
+    """Build requirements need each other to be built; the text shows the circle."""
+
+
+class StoreError(ProvideError):
+    """The store cannot be read or written (full disk, permissions, no file descriptors)."""
+
+
+class LockTimeoutError(StoreError):
+    """A lock was not free in time; the text names its holder (process id, host, since when)."""
+
+
+class InterpreterError(ProvideError):
+    """An interpreter does not start or is not what it was taken for."""
+
+
+class PublishError(ProvideError):
+    """An environment could not be made whole; nothing of it is left for a later run."""
+
+
+class FailureGroup(FastenvError):
+    """Several independent failures found in one run.
+
+    :param failures: at least one; the exit code is that of a wrong request only if every failure is one.
+    """
+
+    def __init__(self, failures: Sequence[FastenvError]) -> None:
+        if not failures:
+            msg = "a failure group needs at least one failure"
+            raise ValueError(msg)
+        super().__init__(f"{len(failures)} failures")
+        self.failures = tuple(failures)
+        self.exit_code = 4 if all(failure.exit_code == 4 for failure in failures) else 3
+
+    def diagnosis(self) -> str:
+        """Return the diagnoses of all failures, numbered when there is more than one."""
+        if len(self.failures) == 1:
+            return self.failures[0].diagnosis()
+        parts = [f"[{n}/{len(self.failures)}] {f.diagnosis()}" for n, f in enumerate(self.failures, 1)]
+        return "\n".join(parts)

@@ -1,0 +1,99 @@
+"""Spans and notices: what happened, when, told to whoever listens; the engine never prints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["resolve", "fetch", "build", "unpack", "link", "interpreter", "lock-wait", "slot-wait"]
+
+
+@dataclass(slots=True, eq=False)
+class Span:
+    """One piece of work with a beginning and an end.
+
+    :ivar subject: distribution, project or file it is about.
+    :ivar start_ns: `time.monotonic_ns` at the beginning; the same clock in all processes of one machine.
+    :ivar end_ns: 0 while it goes on.
+    :ivar args: whatever helps a reader: ``version``, ``bytes``, ``source`` (network, cache, built, waited), ``key``.
+    """
+
+    kind: Kind
+    subject: str
+    start_ns: int
+    end_ns: int = 0
+    args: dict[str, str | int] = field(default_factory=dict)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from beginning to end; 0 while it goes on."""
+        return (self.end_ns - self.start_ns) / 1e9 if self.end_ns else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a user should be told once, such as a skipped candidate or a repaired store entry."""
+
+    level: Literal["info", "warning"]
+    text: str
+
+
+#: Called with ``"start"``, ``"progress"`` or ``"end"`` and the span, or with ``"notice"`` and the notice.
+Listener = Callable[[str, "Span | Notice"], None]
+
+
+class Recorder:
+    """Collects spans and notices of one run and passes them to listeners as they come.
+
+    Safe to use from several threads (appending to a list is atomic); listeners are called in the thread in which
+    the event happens and must not block.
+    """
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.notices: list[Notice] = []
+        self._listeners: list[Listener] = []
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call the listener for every later event."""
+        self._listeners.append(listener)
+
+    @contextmanager
+    def span(self, kind: Kind, subject: str, **args: str | int) -> Iterator[Span]:
+        """Record one span around a block; an exception is noted as ``args["error"]`` and passes."""
+        span = Span(kind, subject, time.monotonic_ns(), args=dict(args))
+        self.spans.append(span)
+        self._tell("start", span)
+        try:
+            yield span
+        except BaseException as error:
+            span.args["error"] = type(error).__name__
+            raise
+        finally:
+            span.end_ns = time.monotonic_ns()
+            self._tell("end", span)
+
+    def add(self, span: Span) -> None:
+        """Record a span that was measured elsewhere (in a worker process)."""
+        self.spans.append(span)
+        self._tell("end", span)
+
+    def progress(self, span: Span, **args: str | int) -> None:
+        """Update a running span's args and tell the listeners."""
+        span.args.update(args)
+        self._tell("progress", span)
+
+    def notice(self, level: Literal["info", "warning"], text: str) -> None:
+        """Record a notice; the same text is recorded once."""
+        if any(known.text == text for known in self.notices):
+            return
+        notice = Notice(level, text)
+        self.notices.append(notice)
+        self._tell("notice", notice)
+
+    def _tell(self, what: str, event: Span | Notice) -> None:
+        for listener in self._listeners:
+            listener(what, event)

@@ -1,0 +1,64 @@
+"""What rooms on one floor ask of each other; `pytest_fastenv.provision` brings the two sides together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource
+from pytest_fastenv.model.target import Target
+
+
+class SourceMetadata(Protocol):
+    """Gives core metadata of what has to be built (resolve asks; the build part of installer answers)."""
+
+    async def metadata(self, source: SdistSource | TreeSource, name: str | None) -> CoreMetadata:
+        """Return the metadata a wheel built from the source would have.
+
+        Static PKG-INFO of an sdist is used when PEP 643 allows, then ``prepare_metadata_for_build_wheel``, then a
+        whole build. The same source asked for twice costs once.
+
+        :param name: the project's name as far as known, for messages.
+        :raises BuildError: the backend failed.
+        """
+
+
+class BuildEnvironment(Protocol):
+    """An isolated environment with the build requirements of a source in it."""
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter."""
+
+    @property
+    def key(self) -> str:
+        """Digest of target and installed build requirements: part of the key of what is built with it."""
+
+    @property
+    def scripts(self) -> Path:
+        """The directory of its scripts, for ``PATH``."""
+
+
+class BuildEnvironments(Protocol):
+    """Makes build environments (the build part of installer asks; provision answers with resolve and itself)."""
+
+    async def provide(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> BuildEnvironment:
+        """Return an environment that has the build requirements; made once per content, shared by all processes.
+
+        :param requires: dependency specifiers (``build-system.requires`` and what the backend asks for on top).
+        :param chain: ``name version`` of the sources being built that led here, outermost first.
+        :raises CycleError: a requirement can only be had by building something of the chain.
+        :raises NoSolutionError: the build requirements cannot be satisfied.
+        """
+
+
+class PinObserver(Protocol):
+    """Hears from the resolver while it still searches, so that fetching can start early."""
+
+    def pinned(self, distribution: Distribution) -> None:
+        """A candidate was chosen; later search may undo it."""
+
+    def unpinned(self, name: str) -> None:
+        """The search took a choice back."""

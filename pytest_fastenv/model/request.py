@@ -1,0 +1,120 @@
+"""What a user asked for, read but not yet resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.location import Location
+from pytest_fastenv.model.plan import Vcs
+
+ConfigSettings = tuple[tuple[str, str | tuple[str, ...]], ...]
+"""Config settings (PEP 517) as sorted pairs, hashable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One requirement or constraint.
+
+    :ivar name: normalized project name; ``None`` when only the source can tell (``-e .``, a URL to an archive).
+    :ivar specifier: version specifiers as text (PEP 440), empty for any version.
+    :ivar extras: normalized extras, sorted.
+    :ivar marker: environment marker as text (PEP 508), or ``None``.
+    :ivar url: direct URL of an archive (``https:``, ``http:``, ``file:``), without fragment; else ``None``.
+    :ivar path: local project directory; else ``None``.
+    :ivar vcs: version-control source; else ``None``.
+    :ivar subdirectory: of the archive or repository, where the project lies.
+    :ivar editable: PEP 660.
+    :ivar hashes: what ``--hash`` (or a URL's fragment) demands.
+    :ivar config_settings: per-line config settings.
+    :ivar location: the line that asks for it.
+    :ivar text: the requirement as written, for display.
+    """
+
+    name: str | None
+    location: Location
+    text: str
+    specifier: str = ""
+    extras: tuple[str, ...] = ()
+    marker: str | None = None
+    url: str | None = None
+    path: Path | None = None
+    vcs: Vcs | None = None
+    subdirectory: str | None = None
+    editable: bool = False
+    hashes: Hashes = Hashes()
+    config_settings: ConfigSettings = ()
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it names its source itself instead of leaving the choice to an index."""
+        return self.url is not None or self.path is not None or self.vcs is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FormatControl:
+    """Which artifact kinds may be used (``--no-binary``, ``--only-binary``): normalized names or ``:all:``."""
+
+    no_binary: frozenset[str] = frozenset()
+    only_binary: frozenset[str] = frozenset()
+
+    def allows_wheel(self, name: str) -> bool:
+        """A name given to ``--no-binary`` beats ``:all:`` of ``--only-binary``, and the other way round."""
+        if name in self.no_binary:
+            return False
+        return name in self.only_binary or ":all:" not in self.no_binary
+
+    def allows_sdist(self, name: str) -> bool:
+        """See `allows_wheel`."""
+        if name in self.only_binary:
+            return False
+        return name in self.no_binary or ":all:" not in self.only_binary
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """Index options as the request's files give them; ``None`` and empty leave the configuration's values."""
+
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    trusted_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file that was read for the request: when its content changes, the answer is no longer good."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that was asked for, from all sources together.
+
+    :ivar wanted: requirements in the order written.
+    :ivar constraints: versions that must hold if a project is used at all.
+    :ivar require_hashes: every distribution must be pinned and carry a hash (``--require-hashes`` or any ``--hash``).
+    :ivar pre: pre-releases are welcome everywhere (``--pre``).
+    :ivar prefer_binary: an older wheel is better than a newer source distribution.
+    :ivar files: everything read, nested files too, and the metadata files of local projects.
+    """
+
+    wanted: tuple[Wanted, ...] = ()
+    constraints: tuple[Wanted, ...] = ()
+    index: IndexOptions = field(default_factory=IndexOptions)
+    formats: FormatControl = field(default_factory=FormatControl)
+    require_hashes: bool = False
+    pre: bool = False
+    prefer_binary: bool = False
+    config_settings: ConfigSettings = ()
+    files: tuple[ReadFile, ...] = ()
+
+
+def config_settings(values: Mapping[str, str | list[str]]) -> ConfigSettings:
+    """Freeze config settings: sorted by key, lists as tuples."""
+    return tuple(sorted((k, v if isinstance(v, str) else tuple(v)) for k, v in values.items()))

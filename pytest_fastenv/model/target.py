@@ -1,0 +1,51 @@
+"""The interpreter that an environment is made for: facts, wheel tags and marker environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What must be known of an interpreter to choose artifacts and to make an environment for it.
+
+    A value of text and numbers only, so that it can be kept as JSON and read without importing ``packaging``.
+
+    :ivar python: absolute path of the base interpreter (never one inside a virtual environment).
+    :ivar implementation: ``cpython`` or ``pypy``.
+    :ivar version: full version, such as ``3.12.1`` or ``3.14.0rc2``.
+    :ivar tags: wheel tags as text, most preferred first (PEP 425).
+    :ivar markers: marker environment (PEP 508) without ``extra``.
+    :ivar soabi: ABI suffix of extension modules; with `version` and `platform` it keys builds.
+    :ivar platform: ``sysconfig.get_platform()``.
+    :ivar free_threaded: whether this is a ``t`` build.
+    :ivar externals: further facts that change what a build gives (``libc``: ``glibc 2.36``, ``macos``: ...).
+    :ivar schemes: install locations relative to a virtual environment's root (``purelib``, ``platlib``, ``scripts``,
+        ``data``, ``headers``), forward slashes.
+    :ivar identity: digest of path, size, mtime and build string: another interpreter at the same path differs.
+    """
+
+    python: str
+    implementation: str
+    version: str
+    tags: tuple[str, ...]
+    markers: Mapping[str, str]
+    soabi: str
+    platform: str
+    free_threaded: bool
+    schemes: Mapping[str, str]
+    identity: str
+    externals: Mapping[str, str]
+
+    @property
+    def version_info(self) -> tuple[int, int]:
+        """Major and minor version."""
+        major, minor, *_ = self.version.split(".")
+        return int(major), int(minor)
+
+    @property
+    def short(self) -> str:
+        """A name for people: ``CPython 3.12.1``, ``CPython 3.13.0t``, ``PyPy 3.10.14``."""
+        family = {"cpython": "CPython", "pypy": "PyPy"}.get(self.implementation, self.implementation)
+        return f"{family} {self.version}{'t' if self.free_threaded else ''}"
