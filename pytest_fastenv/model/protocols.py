@@ -62,3 +62,19 @@ class PinObserver(Protocol):
 
     def unpinned(self, name: str) -> None:
         """The search took a choice back."""
+
+
+class Draft(Protocol):
+    """An environment in the making (the environment room makes it, the installer fills it)."""
+
+    @property
+    def prefix(self) -> Path:
+        """Where files are written now."""
+
+    @property
+    def final(self) -> Path:
+        """Where the environment will lie once published: what goes into shebangs and RECORD."""
+
+    @property
+    def target(self) -> Target:
+        """The interpreter it is made for; ``target.schemes`` tells the directories below `prefix`."""
