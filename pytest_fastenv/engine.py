@@ -1,0 +1,112 @@
+"""The rooms, wired together for one target interpreter and one index configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from pytest_fastenv.build_environments import StoredBuildEnvironments
+from pytest_fastenv.index.config import IndexConfig
+from pytest_fastenv.index.http import HttpClient
+from pytest_fastenv.index.package_index import PackageIndex
+from pytest_fastenv.installer.build.builder import SourceBuilder
+from pytest_fastenv.installer.pipeline import Installer, InstallReport
+from pytest_fastenv.installer.sdists import Sdists
+from pytest_fastenv.installer.wheels import Wheels
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.model.protocols import Draft
+from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.resolve.resolution import resolve
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.slots import MachineSlots
+from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.settings import Settings
+from pytest_fastenv.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What one engine works in.
+
+    :ivar environ: environment variables: where pip's configuration is looked for.
+    """
+
+    settings: Settings
+    store: Store
+    recorder: Recorder
+    environ: Mapping[str, str]
+
+
+class Engine:
+    """Resolves requests and installs plans for one target; an asynchronous context manager.
+
+    Leaving it closes connections and ends worker processes and build backends.
+    """
+
+    def __init__(self, around: Surroundings, target: Target, index: IndexOptions, formats: FormatControl) -> None:
+        settings = around.settings
+        self._around = around
+        self._target = target
+        self._stack = AsyncExitStack()
+        config = IndexConfig.load(settings, index, around.environ)
+        pools = Pools(
+            downloads=settings.concurrent_downloads,
+            builds=settings.concurrent_builds,
+            installs=settings.concurrent_installs,
+            serial=settings.serial,
+        )
+        store, recorder = around.store, around.recorder
+        self._http = HttpClient(config)
+        self._index = PackageIndex(config, self._http, store, pools, recorder)
+        self._workers = FileWorkers(1 if settings.serial else settings.concurrent_installs)
+        wheels = Wheels(self._index, store, pools, self._workers, recorder, settings)
+        sdists = Sdists(self._index, store, pools, self._workers, recorder, settings)
+        # As many as cores, whatever this process may do at once: all processes of the machine must agree on the number.
+        slots = MachineSlots(store.root / "slots", os.cpu_count() or 1, recorder, settings.lock_timeout_s)
+        environments = StoredBuildEnvironments(self, store, recorder, settings, formats)
+        self._builder = SourceBuilder(
+            target, wheels, sdists, environments, store, pools, slots, recorder, settings
+        )
+        self._installer = Installer(wheels, self._builder, pools, self._workers, recorder, settings)
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._http)
+        await self._stack.enter_async_context(self._workers)
+        await self._stack.enter_async_context(self._builder)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def resolve(self, request: Request, preferences: Mapping[str, str] | None = None) -> Plan:
+        """Return the plan of a request.
+
+        :param preferences: versions to take where the requirements leave the choice.
+        :raises NoSolutionError: there is none; the text explains it.
+        """
+        around = self._around
+        with around.recorder.span("resolve", ", ".join(w.text for w in request.wanted[:3])) as span:
+            plan = await resolve(
+                request,
+                self._target,
+                self._index,
+                self._builder,
+                store=around.store,
+                recorder=around.recorder,
+                offline=around.settings.offline,
+                preferences=preferences or {},
+            )
+            span.args["distributions"] = len(plan.distributions)
+        return plan
+
+    async def install(self, plan: Plan, draft: Draft) -> InstallReport:
+        """Fill a draft with a plan's distributions."""
+        return await self._installer.install(plan, draft)

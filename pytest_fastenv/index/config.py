@@ -1,0 +1,201 @@
+"""Which indexes are used, and how they are reached.
+
+What is set for this package (``FASTENV_INDEX_URL``, ...) counts before options in requirements files, and those before
+what pip would use. Where nothing says anything, the index is the one that distlib names by default, in its simple form.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.index.credentials import Credentials
+from pytest_fastenv.index.pip_config import PipValue, read_pip_config
+from pytest_fastenv.index.urls import file_url, is_url, local_path, shown
+from pytest_fastenv.model.request import IndexOptions
+from pytest_fastenv.settings import Settings
+
+_DEFAULT_TIMEOUT_S = Settings.__dataclass_fields__["http_timeout_s"].default
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """Proxy URLs by scheme, as the environment or pip's ``proxy`` option gives them; may carry credentials.
+
+    :ivar exceptions: the value of ``NO_PROXY``.
+    :ivar source: where they were read, for messages.
+    """
+
+    http: str | None = field(default=None, repr=False)
+    https: str | None = field(default=None, repr=False)
+    exceptions: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How servers are reached.
+
+    :ivar cert: certificate authorities to trust besides the system's, as a PEM file.
+    :ivar client_cert: PEM file with a certificate and its key.
+    :ivar trusted_hosts: ``host`` or ``host:port`` whose certificates are not checked.
+    :ivar retries: further attempts after a failure that may pass.
+    """
+
+    cert: Path | None = None
+    cert_source: str = ""
+    client_cert: Path | None = None
+    client_cert_source: str = ""
+    proxies: Proxies = Proxies()
+    trusted_hosts: tuple[str, ...] = ()
+    timeout_s: float = 30.0
+    retries: int = 3
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IndexConfig:
+    """Where projects are looked for. All URLs are without credentials; those are in `credentials`.
+
+    :ivar index_urls: in the order in which they are asked; each ends with a slash.
+    :ivar find_links: URLs of directories (``file:``) and pages whose artifacts are added to what an index lists.
+    :ivar upgrade: ask the indexes now, however fresh what is kept may be.
+    """
+
+    index_urls: tuple[str, ...]
+    find_links: tuple[str, ...] = ()
+    network: Network = Network()
+    upgrade: bool = False
+    credentials: Credentials = field(default_factory=lambda: Credentials({}), repr=False, compare=False)
+
+    @classmethod
+    def load(cls, settings: Settings, options: IndexOptions, environ: Mapping[str, str]) -> IndexConfig:
+        """Combine settings, options of the request's files, and pip's configuration; reads small files only.
+
+        A main index takes the place of everything weaker places say about indexes, extra ones included; where only
+        extra indexes or find-links are given in requirements files they add to pip's configuration. Both as for pip.
+
+        :raises UsageError: a value is not accepted; the text names the file or variable.
+        """
+        pip = read_pip_config(environ)
+        credentials = Credentials(environ, keyring=_text(pip, "keyring-provider") != "disabled")
+        locations = _locations(settings, options, pip)
+        return cls(
+            index_urls=tuple(dict.fromkeys(credentials.take(_index(text)) for text in locations[0])),
+            find_links=tuple(dict.fromkeys(credentials.take(_link(text)) for text in locations[1])),
+            network=_network(settings, options, pip, environ),
+            upgrade=settings.upgrade,
+            credentials=credentials,
+        )
+
+
+def _locations(
+    settings: Settings, options: IndexOptions, pip: Mapping[str, PipValue]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return index locations in order, and find-links locations."""
+    find_links = settings.find_links or (*_words(pip, "find-links"), *options.find_links)
+    switched_off = pip["no-index"].flag() if "no-index" in pip else False
+    if settings.index_url is None and (options.no_index or switched_off):
+        return (), find_links
+    if settings.index_url is not None:
+        return (settings.index_url, *settings.extra_index_urls), find_links
+    if options.index_url is not None:
+        indexes: tuple[str, ...] = (options.index_url, *options.extra_index_urls)
+    else:
+        main = _text(pip, "index-url") or _default_index()
+        indexes = (main, *_words(pip, "extra-index-url"), *options.extra_index_urls)
+    if settings.extra_index_urls:
+        indexes = (indexes[0], *settings.extra_index_urls)
+    return indexes, find_links
+
+
+def _network(
+    settings: Settings, options: IndexOptions, pip: Mapping[str, PipValue], environ: Mapping[str, str]
+) -> Network:
+    timeout_s = settings.http_timeout_s
+    if timeout_s == _DEFAULT_TIMEOUT_S and not environ.get("FASTENV_HTTP_TIMEOUT") and "timeout" in pip:
+        timeout_s = pip["timeout"].number() or timeout_s
+    cert, cert_source = _certificates(pip, environ)
+    client_cert = pip.get("client-cert")
+    return Network(
+        cert=cert,
+        cert_source=cert_source,
+        client_cert=Path(os.path.expanduser(client_cert.text)) if client_cert else None,
+        client_cert_source=client_cert.source if client_cert else "",
+        proxies=_proxies(pip, environ),
+        trusted_hosts=tuple(dict.fromkeys((*_words(pip, "trusted-host"), *options.trusted_hosts))),
+        timeout_s=timeout_s,
+        retries=int(pip["retries"].number()) if "retries" in pip else Network.__dataclass_fields__["retries"].default,
+        offline=settings.offline,
+    )
+
+
+def _certificates(pip: Mapping[str, PipValue], environ: Mapping[str, str]) -> tuple[Path | None, str]:
+    if "cert" in pip:
+        return Path(os.path.expanduser(pip["cert"].text)), pip["cert"].source
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        if environ.get(variable):
+            return Path(environ[variable]), variable
+    return None, ""
+
+
+def _proxies(pip: Mapping[str, PipValue], environ: Mapping[str, str]) -> Proxies:
+    """Lower-case variables win, as for curl; ``HTTP_PROXY`` does not count in a CGI script (``REQUEST_METHOD``)."""
+    exceptions = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if "proxy" in pip:
+        return Proxies(_proxy(pip["proxy"].text), _proxy(pip["proxy"].text), exceptions, pip["proxy"].source)
+    found: dict[str, tuple[str, str]] = {}
+    for scheme in ("http", "https"):
+        names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"]
+        if scheme == "http" and "REQUEST_METHOD" in environ:
+            names.remove("HTTP_PROXY")
+        name = next((name for name in names if environ.get(name)), None)
+        if name:
+            found[scheme] = (_proxy(environ[name]), name)
+    sources = dict.fromkeys(name for _, name in found.values())
+    urls = {scheme: url for scheme, (url, _) in found.items()}
+    return Proxies(urls.get("http"), urls.get("https"), exceptions, ", ".join(sources))
+
+
+def _proxy(text: str) -> str:
+    return text if "://" in text else f"http://{text}"
+
+
+def _text(pip: Mapping[str, PipValue], name: str) -> str | None:
+    return pip[name].text.strip() if name in pip else None
+
+
+def _words(pip: Mapping[str, PipValue], name: str) -> tuple[str, ...]:
+    return pip[name].words() if name in pip else ()
+
+
+def _index(text: str) -> str:
+    url = text if is_url(text) else _from_path(text, "index")
+    return url if url.endswith("/") else f"{url}/"
+
+
+def _link(text: str) -> str:
+    url = text if is_url(text) else _from_path(text, "find-links location")
+    if url.startswith("file:") and not url.endswith("/") and local_path(url).is_dir():
+        return f"{url}/"
+    return url
+
+
+def _from_path(text: str, what: str) -> str:
+    if "://" in text:
+        raise UsageError(
+            f"{shown(text)} cannot be used as {what}", why="only http, https and file URLs and local paths are known"
+        )
+    path = Path(os.path.abspath(os.path.expanduser(text)))
+    return file_url(path, directory=path.is_dir())
+
+
+def _default_index() -> str:
+    from distlib.index import DEFAULT_INDEX  # not needed where an index is configured
+
+    parts = urlsplit(DEFAULT_INDEX)
+    return urlunsplit((parts.scheme, parts.netloc, "/simple/", "", ""))

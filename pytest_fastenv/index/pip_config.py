@@ -1,0 +1,138 @@
+"""pip's configuration, read the way pip reads it.
+
+Files are read in this order, a later one over an earlier one: global (``$XDG_CONFIG_DIRS``, ``/etc``), the user's
+(old place, then new), the one of the running virtual environment, ``PIP_CONFIG_FILE``. Then sections count: what
+``[install]`` says in any file beats what ``[global]`` says in any file. ``PIP_*`` variables beat both. A
+``PIP_CONFIG_FILE`` that exists switches the user's own files off, the null device switches off all files.
+
+See https://pip.pypa.io/en/stable/topics/configuration/ for what users are told.
+"""
+
+from __future__ import annotations
+
+import configparser
+import locale
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pytest_fastenv.errors import UsageError
+
+_SECTIONS = ("global", "install")
+_ALIASES = {"default-timeout": "timeout", "pypi-url": "index-url"}
+_TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
+_FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
+
+
+class PipValue(NamedTuple):
+    """One value with the place that it comes from, as shown in messages."""
+
+    text: str
+    source: str
+
+    def words(self) -> tuple[str, ...]:
+        """Return the value of an option that may be given several times."""
+        return tuple(self.text.split())
+
+    def flag(self) -> bool:
+        """Return the value of an option that is on or off.
+
+        :raises UsageError: it is neither.
+        """
+        text = self.text.strip().lower()
+        if text in _TRUE or text in _FALSE:
+            return text in _TRUE
+        raise UsageError(f"{self.source}: {self.text!r} is not accepted", why="expected yes or no")
+
+    def number(self) -> float:
+        """Return the value of a numeric option, zero or more.
+
+        :raises UsageError: it is no such number.
+        """
+        try:
+            value = float(self.text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise UsageError(f"{self.source}: {self.text!r} is not accepted", why="expected a number")
+        return value
+
+
+def read_pip_config(environ: Mapping[str, str], *, prefix: str = sys.prefix) -> dict[str, PipValue]:
+    """Return what ``pip install`` would be told by files and variables, by long option name without dashes.
+
+    Keys that have no value count as not given, as they do for pip.
+
+    :param prefix: the environment whose own ``pip.conf`` is read.
+    :raises UsageError: a file is no ini file, or one option has two spellings with different meaning.
+    """
+    sections: dict[str, dict[str, PipValue]] = {section: {} for section in _SECTIONS}
+    for path in _files(environ, prefix):
+        parser = _parsed(path)
+        for section in _SECTIONS:
+            if parser.has_section(section):
+                for key, text in parser.items(section):
+                    sections[section][_long_name(key)] = PipValue(text, f"{key} in {path}")
+    merged = {key: value for section in _SECTIONS for key, value in sections[section].items() if value.text.strip()}
+    for name, text in sorted(environ.items()):
+        if name.startswith("PIP_") and text.strip():
+            merged[_long_name(name[4:])] = PipValue(text, name)
+    return merged
+
+
+def _long_name(key: str) -> str:
+    name = key.lower().replace("_", "-").removeprefix("--")
+    return _ALIASES.get(name, name)
+
+
+def _parsed(path: Path) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(path, encoding=locale.getpreferredencoding(False))
+    except (configparser.Error, UnicodeError) as error:
+        raise UsageError(
+            f"pip's configuration file {path} cannot be read",
+            where=str(path),
+            why=" ".join(str(error).split()),
+            hint="mend it, or set PIP_CONFIG_FILE to the null device to ignore all such files",
+        ) from error
+    return parser
+
+
+def _files(environ: Mapping[str, str], prefix: str) -> Iterator[Path]:
+    """Yield the files in the order in which they are read; they need not exist."""
+    named = environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return
+    name = "pip.ini" if os.name == "nt" else "pip.conf"
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or os.path.expanduser("~"))
+    yield from (directory / name for directory in _global_directories(environ))
+    if not (named and os.path.exists(named)):
+        yield home / ("pip" if os.name == "nt" else ".pip") / name
+        yield _user_directory(environ, home) / name
+    yield Path(prefix) / name
+    if named:
+        yield Path(named)
+
+
+def _global_directories(environ: Mapping[str, str]) -> Iterator[Path]:
+    if os.name == "nt":
+        yield Path(environ.get("PROGRAMDATA", "C:\\ProgramData")) / "pip"
+    elif sys.platform == "darwin":
+        yield Path("/Library/Application Support/pip")
+    else:
+        for directory in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
+            if directory.strip():
+                yield Path(directory) / "pip"
+        yield Path("/etc")
+
+
+def _user_directory(environ: Mapping[str, str], home: Path) -> Path:
+    if os.name == "nt":
+        return Path(environ.get("APPDATA") or home / "AppData" / "Roaming") / "pip"
+    if sys.platform == "darwin":
+        native = home / "Library" / "Application Support" / "pip"
+        return native if native.is_dir() else home / ".config" / "pip"
+    return Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"

@@ -1,0 +1,1 @@
+"""Archives: what may be read out of them, decided before a byte is written."""

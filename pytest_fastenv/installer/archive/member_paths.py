@@ -1,0 +1,130 @@
+"""Rules for the paths of an archive's members, the same for wheels and source distributions.
+
+Nothing is repaired: a path that would have to be changed before use makes two programs see two different archives.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+
+from pytest_fastenv.errors import ArchiveError
+
+#: What nearly every path looks like; such a path breaks no rule but those of `_RESERVED` and length.
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_+-][A-Za-z0-9_.+-]*/)*[A-Za-z0-9_+-](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_+-])?")
+_CONTROL = re.compile(r"[\x01-\x1f\x7f-\x9f\u2028\u2029]")
+_DRIVE = re.compile(r"[A-Za-z]:")
+#: Names of devices on Windows, with any ending; and what its file names cannot have.
+_RESERVED = re.compile(r"(?im)(?:^|/)((?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\.[^/\n]*)?)(?:/|$)")
+_NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]|[. ](?:/|$)')
+
+_NAME_BYTES = 255
+_PATH_BYTES = 1024
+_DEPTH = 128  # any path of up to _NAME_BYTES fits, so that short ones need not be looked at
+
+
+def check_paths(
+    archive: str, paths: Sequence[str], *, folds_case: Callable[[], bool], windows: bool = os.name == "nt"
+) -> tuple[list[str], list[str]]:
+    """Check the paths of all files of an archive.
+
+    :param archive: the archive's name, for messages.
+    :param paths: of files (and of directories: with a slash at the end), with forward slashes.
+    :param folds_case: tells whether the file system takes ``A`` and ``a`` for one name; asked only when it matters.
+    :returns: all directories, parents first; and warnings for what other systems would not accept.
+    :raises ArchiveError: a path leaves the root, is ambiguous or cannot be written.
+    """
+    match = _PLAIN.fullmatch
+    warnings: list[str] = []
+    for path in paths:
+        if len(path) > _NAME_BYTES or not match(path):
+            _check_path(archive, path.removesuffix("/"))
+            _check_portable(archive, path.removesuffix("/"), _NOT_ON_WINDOWS, warnings, windows=windows)
+    for reserved in _RESERVED.finditer("\n".join(paths)):
+        _portability(archive, reserved[1], warnings, windows=windows)
+    directories = _directories(paths)
+    files = [path for path in paths if path[-1:] != "/"]
+    clash = directories.intersection(files)
+    if clash:
+        raise _refused(archive, min(clash), "is both a file and a directory")
+    _check_case(archive, [*set(files), *directories], folds_case, warnings)
+    return sorted(directories), warnings
+
+
+def _directories(paths: Iterable[str]) -> set[str]:
+    directories: set[str] = set()
+    for path in {path.rpartition("/")[0] for path in paths}:
+        parent = path
+        while parent and parent not in directories:
+            directories.add(parent)
+            parent = parent.rpartition("/")[0]
+    return directories
+
+
+def _check_path(archive: str, path: str) -> None:
+    """Apply the rules one by one; the first broken one is named."""
+    if "\0" in path:
+        raise _refused(archive, path, "has a NUL in its name")
+    if "\\" in path:
+        raise _refused(archive, path, "has a backslash in its name, which some systems take for a separator")
+    if path.startswith("/") or _DRIVE.match(path):
+        raise _refused(archive, path, "is an absolute path")
+    parts = path.split("/")
+    if ".." in parts:
+        raise _refused(archive, path, "leaves the archive's root")
+    if "" in parts or "." in parts:
+        raise _refused(archive, path, "is not in its shortest form")
+    if _CONTROL.search(path):
+        raise _refused(archive, path, "has a control character in its name")
+    if len(parts) > _DEPTH:
+        raise _refused(archive, path, f"lies {len(parts)} directories deep where {_DEPTH} are permitted")
+    encoded = _encoded(archive, path)
+    if any(len(part) > _NAME_BYTES for part in encoded.split(b"/")):
+        raise _refused(archive, path, f"has a name of more than {_NAME_BYTES} bytes")
+    if len(encoded) > _PATH_BYTES:
+        raise _refused(archive, path, f"is longer than {_PATH_BYTES} bytes")
+
+
+def _encoded(archive: str, path: str) -> bytes:
+    try:
+        return path.encode()
+    except UnicodeEncodeError:
+        raise _refused(archive, path, "has a name that is no text") from None
+
+
+def _check_portable(
+    archive: str, path: str, pattern: re.Pattern[str], warnings: list[str], *, windows: bool
+) -> None:
+    if pattern.search(path):
+        _portability(archive, path, warnings, windows=windows)
+
+
+def _portability(archive: str, path: str, warnings: list[str], *, windows: bool) -> None:
+    if windows:
+        raise _refused(archive, path, "is a name that Windows does not accept")
+    warnings.append(f"{archive}: {shown(path)} cannot be written on Windows")
+
+
+def _check_case(archive: str, paths: Sequence[str], folds_case: Callable[[], bool], warnings: list[str]) -> None:
+    if len({path.casefold() for path in paths}) == len(paths) and all(map(str.isascii, paths)):
+        return
+    seen: dict[str, str] = {}
+    for path in sorted(paths):
+        other = seen.setdefault(unicodedata.normalize("NFC", path.casefold()), path)
+        if other == path:
+            continue
+        if folds_case():
+            raise _refused(archive, path, f"cannot be told from {shown(other)} on this file system")
+        warnings.append(f"{archive}: {shown(other)} and {shown(path)} are one file where case does not count")
+
+
+def shown(path: str) -> str:
+    """Return a path for display: control characters and the like escaped, shortened in the middle."""
+    text = path if path.isprintable() else path.encode("unicode_escape", "backslashreplace").decode()
+    return text if len(text) <= 120 else f"{text[:70]}...{text[-45:]}"
+
+
+def _refused(archive: str, path: str, reason: str) -> ArchiveError:
+    return ArchiveError(f"{archive}: {shown(path)} {reason}", where=archive, hint="the archive is not used")

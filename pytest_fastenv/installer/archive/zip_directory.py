@@ -1,0 +1,276 @@
+"""Reads the directory of a zip archive, and refuses archives that can be read in more than one way.
+
+Zip archives say everything twice: once in front of each member, once in the central directory at the end. Programs
+that trust different places see different files. Here both must agree, members must follow each other without gaps
+from the first byte on, and the directory must end the file: then there is one way to read it.
+
+Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (sections 4.3 and 4.5).
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+from typing import NamedTuple, Protocol
+
+from pytest_fastenv.errors import ArchiveError
+from pytest_fastenv.installer.archive.limits import Limits
+from pytest_fastenv.installer.archive.member_paths import shown
+from pytest_fastenv.installer.archive.zip64 import resolve_central, resolve_local
+
+_END = struct.Struct("<4s4H2LH")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR = struct.Struct("<4sLQL")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_END_MAGIC, _END64_MAGIC, _LOCATOR_MAGIC = b"PK\5\6", b"PK\6\6", b"PK\6\7"
+_CENTRAL_MAGIC, _LOCAL_MAGIC, _DESCRIPTOR_MAGIC = b"PK\1\2", b"PK\3\4", b"PK\7\x08"
+
+_ENCRYPTED = 0x0001 | 0x0040 | 0x2000
+_DESCRIPTOR, _UTF8 = 0x0008, 0x0800
+_KNOWN_FLAGS = 0x0006 | _DESCRIPTOR | _UTF8 | _ENCRYPTED
+STORED, DEFLATED = 0, 8
+
+
+class Buffer(Protocol):
+    """Bytes in memory or mapped from a file."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: slice, /) -> bytes: ...
+    def rfind(self, sub: bytes, /) -> int: ...
+
+
+class Member(NamedTuple):
+    """One file of an archive.
+
+    :ivar path: as written, forward slashes.
+    :ivar start: offset of its packed bytes.
+    :ivar executable: whether any execute bit is set; no other permission is kept.
+    """
+
+    path: str
+    start: int
+    packed: int
+    size: int
+    crc: int
+    method: int
+    executable: bool
+
+
+class Directory(NamedTuple):
+    """What an archive holds, in the order of its central directory.
+
+    :ivar members: files.
+    :ivar directories: paths of its explicit directory entries, each with its slash.
+    """
+
+    members: list[Member]
+    directories: list[str]
+    warnings: list[str]
+
+
+def read_directory(data: Buffer, archive: str, limits: Limits) -> Directory:
+    """Read and check the whole directory; nothing is inflated yet, and paths are not judged.
+
+    :param data: the archive.
+    :param archive: its name, for messages.
+    :raises ArchiveError: it is damaged, encrypted, ambiguous or uses an unknown method.
+    :raises LimitError: it has too many members.
+    :raises BombError: its members would expand out of proportion.
+    """
+    warnings: list[str] = []
+    count, start, end = _locate(data, archive, warnings)
+    limits.check_members(archive, count)
+    members, directories, extents = _Reader(data, archive).read(count, start, end)
+    _check_gapless(archive, extents, start)
+    limits.check_expansion(archive, len(data), sum(member.size for member in members))
+    return Directory(members, directories, warnings)
+
+
+def _locate(data: Buffer, archive: str, warnings: list[str]) -> tuple[int, int, int]:
+    """Return number of entries, start and end of the central directory."""
+    position = data.rfind(_END_MAGIC)
+    if position < 0 or position + _END.size > len(data):
+        head = bytes(data[:60])
+        raise ArchiveError(
+            f"{archive} is not a zip archive, or is cut short",
+            where=archive,
+            why=f"no end record; it has {len(data):,} bytes and begins with {head!r}" if head else "it is empty",
+            hint="a proxy or a login page may have answered instead of the index",
+        )
+    _, disk, first_disk, here, count, size, offset, comment = _END.unpack(data[position : position + _END.size])
+    tail = bytes(data[position + _END.size + comment :])
+    if len(data) < position + _END.size + comment or tail.strip(b"\0"):
+        raise ArchiveError(f"{archive} has data after its end record", where=archive, why=f"{tail[:40]!r}")
+    if tail:
+        warnings.append(f"{archive}: {len(tail)} NUL bytes follow the archive")
+    if disk or first_disk or here != count:
+        raise ArchiveError(f"{archive} is a part of an archive in several files", where=archive)
+    end = position
+    if data[max(position - _LOCATOR.size, 0) : position][:4] == _LOCATOR_MAGIC:
+        count, size, offset, end = _locate64(data, archive, position, (count, size, offset))
+    if offset + size != end:
+        raise ArchiveError(
+            f"{archive} has data that belongs to no member",
+            where=archive,
+            why=f"its directory should end at byte {offset + size:,} but its end record stands at {end:,}",
+        )
+    return count, offset, end
+
+
+def _locate64(data: Buffer, archive: str, position: int, small: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """Read the ZIP64 end record; where the small record has a value too, both must be equal."""
+    _, disk, end, disks = _LOCATOR.unpack(data[position - _LOCATOR.size : position])
+    record = data[end : end + _END64.size]
+    if disk or disks > 1 or len(record) != _END64.size or record[:4] != _END64_MAGIC:
+        raise ArchiveError(f"{archive}: its ZIP64 locator points nowhere", where=archive)
+    _, length, _, _, disk, first_disk, here, *large = _END64.unpack(record)
+    if disk or first_disk or here != large[0] or end + 12 + length != position - _LOCATOR.size:
+        raise ArchiveError(f"{archive}: its ZIP64 end record contradicts itself", where=archive)
+    for value, wide, unset in zip(small, large, (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF), strict=True):
+        if value not in (unset, wide):
+            raise ArchiveError(f"{archive}: its two end records differ", where=archive, why=f"{value} and {wide}")
+    count, size, offset = large
+    return count, size, offset, end
+
+
+class _Reader:
+    """One walk over the central directory, with a look at each local header."""
+
+    def __init__(self, data: Buffer, archive: str) -> None:
+        self._data = data
+        self._archive = archive
+
+    def read(self, count: int, start: int, end: int) -> tuple[list[Member], list[str], list[tuple[int, int]]]:
+        """Return files, directory entries, and each entry's first and last byte."""
+        central = bytes(self._data[start:end])
+        if count * _CENTRAL.size > len(central):
+            raise self._error("has a directory that is shorter than it says")
+        members: list[Member] = []
+        directories: list[str] = []
+        extents: list[tuple[int, int]] = []
+        position = 0
+        for _ in range(count):
+            member, extent, position = self._entry(central, position)
+            extents.append(extent)
+            if member.path[-1:] == "/":
+                directories.append(member.path)
+            else:
+                members.append(member)
+        if position != len(central):
+            raise self._error("has a directory that is longer than it says")
+        return members, directories, extents
+
+    def _entry(self, central: bytes, position: int) -> tuple[Member, tuple[int, int], int]:
+        if len(central) - position < _CENTRAL.size:
+            raise self._error("has a directory that ends in the middle of an entry")
+        (magic, _, _, flags, method, _, _, crc, packed, size, name_len, extra_len, comment_len, disk, _, attributes,
+         offset) = _CENTRAL.unpack_from(central, position)  # fmt: skip
+        name_at = position + _CENTRAL.size
+        raw = central[name_at : name_at + name_len]
+        following = name_at + name_len + extra_len + comment_len
+        if magic != _CENTRAL_MAGIC or following > len(central):
+            raise self._error("has a directory with a damaged entry")
+        path = self._path(raw, flags)
+        if extra_len or packed == 0xFFFFFFFF or size == 0xFFFFFFFF or offset == 0xFFFFFFFF:
+            extra = central[name_at + name_len : name_at + name_len + extra_len]
+            size, packed, offset = resolve_central(extra, (size, packed, offset), raw, self._named(path))
+        self._check_kind(path, flags, method, packed, size, disk, attributes >> 16)
+        start = self._check_local(path, offset, central[position + 6 : position + 30] + raw, (packed, size, crc))
+        last = start + packed
+        if flags & _DESCRIPTOR:
+            last = self._check_descriptor(path, last, (crc, packed, size))
+        member = Member(path, start, packed, size, crc, method, attributes >> 16 & 0o111 != 0)
+        return member, (offset, last), following
+
+    def _path(self, raw: bytes, flags: int) -> str:
+        try:
+            path = raw.decode("utf-8" if flags & _UTF8 or raw.isascii() else "cp437")
+        except UnicodeDecodeError:
+            raise self._error(f"has a member whose name is no UTF-8: {raw!r}") from None
+        if not path:
+            raise self._error("has a member without a name")
+        return path
+
+    def _check_kind(  # noqa: PLR0913, C901
+        self, path: str, flags: int, method: int, packed: int, size: int, disk: int, mode: int
+    ) -> None:
+        if flags & _ENCRYPTED:
+            raise self._error(f"{shown(path)} is encrypted", member=True)
+        if flags & ~_KNOWN_FLAGS or disk:
+            raise self._error(f"{shown(path)} uses a zip feature that is not supported", member=True)
+        if method not in (STORED, DEFLATED):
+            raise self._error(f"{shown(path)} uses compression method {method}; only deflate is supported", member=True)
+        if method == STORED and packed != size:
+            raise self._error(f"{shown(path)} is stored with two different sizes", member=True)
+        kind = stat.S_IFMT(mode)
+        if kind == stat.S_IFLNK:
+            raise self._error(f"{shown(path)} is a symbolic link", member=True)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise self._error(f"{shown(path)} is neither a file nor a directory", member=True)
+        if path[-1:] == "/" and size:
+            raise self._error(f"{shown(path)} is a directory with content", member=True)
+        if path[-1:] != "/" and kind == stat.S_IFDIR:
+            raise self._error(f"{shown(path)} is both a file and a directory", member=True)
+
+    def _check_local(self, path: str, offset: int, expected: bytes, sizes: tuple[int, int, int]) -> int:
+        """Compare the header in front of the data with the directory; return where the data starts."""
+        data = self._data
+        end = offset + _LOCAL.size + len(expected) - 24
+        header = data[offset:end]
+        # Same fields in the same order in both headers, so one comparison does for nearly all members.
+        if header != _LOCAL_MAGIC + expected[:24] + b"\0\0" + expected[24:]:
+            self._check_local_slowly(path, offset, header, expected, sizes)
+        extra_len = header[28] | header[29] << 8
+        if end + extra_len + sizes[0] > len(data):
+            raise self._error(f"{shown(path)} ends beyond the archive", member=True)
+        return end + extra_len
+
+    def _check_local_slowly(
+        self, path: str, offset: int, header: bytes, expected: bytes, sizes: tuple[int, int, int]
+    ) -> None:
+        """Allow for what may differ: sizes in a descriptor behind the data, sizes in a ZIP64 field, version needed."""
+        if len(header) < _LOCAL.size or header[:4] != _LOCAL_MAGIC:
+            raise self._error(f"{shown(path)} has no local header", member=True)
+        _, _, flags, method, _, _, crc, packed, size, name_len, extra_len = _LOCAL.unpack_from(header)
+        flags_here, method_here = struct.unpack_from("<HH", expected, 2)
+        if name_len != len(expected) - 24 or header[30:] != expected[24:]:
+            raise self._error(f"{shown(path)} has another name in its local header", member=True)
+        if flags != flags_here or method != method_here:
+            raise self._error(f"{shown(path)} has another method or other flags in its local header", member=True)
+        start = offset + _LOCAL.size + name_len
+        extra = bytes(self._data[start : start + extra_len])
+        size, packed = resolve_local(extra, (size, packed), expected[24:], self._named(path))
+        allowed = {sizes, (0, 0, 0)} if flags & _DESCRIPTOR else {sizes}
+        if (packed, size, crc) not in allowed:
+            raise self._error(f"{shown(path)} has other sizes or another checksum in its local header", member=True)
+
+    def _check_descriptor(self, path: str, position: int, values: tuple[int, int, int]) -> int:
+        """Return where the descriptor behind a member's data ends; its magic is optional, its sizes are 4 or 8 bytes."""
+        found = bytes(self._data[position : position + 24])
+        for form in ("<LQQ", "<LLL"):
+            if form == "<LLL" and max(values) > 0xFFFFFFFF:
+                continue
+            plain = struct.pack(form, *values)
+            for text in (_DESCRIPTOR_MAGIC + plain, plain):
+                if found.startswith(text):
+                    return position + len(text)
+        raise self._error(f"{shown(path)} has other sizes or another checksum behind its data", member=True)
+
+    def _named(self, path: str) -> str:
+        return f"{self._archive}: {shown(path)}"
+
+    def _error(self, text: str, *, member: bool = False) -> ArchiveError:
+        return ArchiveError(f"{self._archive}{':' if member else ''} {text}", where=self._archive)
+
+
+def _check_gapless(archive: str, extents: list[tuple[int, int]], end: int) -> None:
+    """Members must cover the file from its first byte to the directory, none twice and nothing between them."""
+    position = 0
+    for first, last in sorted(extents):
+        if first != position:
+            trouble = "members that overlap" if first < position else "data that belongs to no member"
+            raise ArchiveError(f"{archive} has {trouble}", where=archive, why=f"at byte {min(first, position):,}")
+        position = last
+    if position != end:
+        raise ArchiveError(f"{archive} has data that belongs to no member", where=archive, why=f"at byte {position:,}")

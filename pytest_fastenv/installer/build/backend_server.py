@@ -1,0 +1,135 @@
+"""Run the hooks of a build backend, each in a fresh process (PEP 517), so that nothing they start outlives them.
+
+A script of its own, with `backend_supervisor` and `backend_hook` beside it: standard library only, Python 3.8 and
+newer, started by the interpreter of a build environment. A process of it takes one of three parts:
+
+*guardian* (``serve``)
+    Imports the backend once, then forks a supervisor for each byte that comes with file descriptors over its control
+    socket. It ends when the other side of that socket is gone.
+*supervisor* (forked by the guardian; ``supervise`` where there is no fork)
+    Looks after one hook. It keeps the lock files of its build open, starts the hook's process in a session of its own,
+    copies its output into a log of bounded size, and ends everything that was started: when the hook has returned and
+    when its channel is closed, which the kernel does even if the owner was killed. The locks are free after that.
+*hook* (forked by the supervisor; ``hook`` for a new interpreter)
+    Calls one hook and writes what it returns into a file.
+
+A channel carries one JSON object per line: the request goes in; ``{"started": pid}`` and the report come out.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import types
+from typing import Any
+
+DESCRIPTORS = 16
+"""Most descriptors of one request: the channel and lock files."""
+
+
+def serve(control: int, preload: str) -> list[int]:
+    """Be the guardian; returns in a forked process only, with the descriptors that came for it.
+
+    A backend whose import starts threads cannot be forked safely: then this process becomes a guardian without it.
+
+    :param control: descriptor of the control socket.
+    :param preload: modules to import once, separated by commas.
+    """
+    try:
+        for module in filter(None, preload.split(",")):
+            importlib.import_module(module)
+    except BaseException:  # noqa: BLE001, S110 - the hook's own process meets it again and reports it
+        pass
+    if preload and _threads() > 1:
+        os.set_inheritable(control, True)
+        again = [sys.executable, "-I", os.path.abspath(__file__), "serve", str(control), "", "new"]
+        os.execv(sys.executable, again)  # noqa: S606
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy every page
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    connection = socket.socket(fileno=control)
+    while True:
+        descriptors = _receive(connection)
+        if not descriptors:
+            os.kill(0, signal.SIGKILL)  # the guardian's own group: itself, and what the import may have started
+        try:
+            forked = os.fork()
+        except OSError:  # no process to be had: closing the channel says so
+            forked = -1
+        if not forked:
+            connection.close()
+            return descriptors
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _threads() -> int:
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return threading.active_count()
+
+
+def _receive(connection: socket.socket) -> list[int]:
+    """Wait for the next request's descriptors: its channel first, then lock files; nothing when the owner is gone."""
+    found = array.array("i")
+    try:
+        data, ancillary, _, _ = connection.recvmsg(1, socket.CMSG_SPACE(DESCRIPTORS * found.itemsize))
+    except OSError:
+        return []
+    for level, kind, content in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.frombytes(content[: len(content) - len(content) % found.itemsize])
+    for descriptor in found:
+        os.set_inheritable(descriptor, False)
+    return list(found) if data else []
+
+
+def _part(name: str) -> Any:
+    """Load another part of this script; sys.path, sys.modules and bytecode caches stay as they are for the backend."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    part = types.ModuleType(name)
+    with open(path, "rb") as file:
+        exec(compile(file.read(), path, "exec"), part.__dict__)  # noqa: S102
+    return part
+
+
+def main() -> int:
+    """Take the part that the command line names, and those that follow from it."""
+    part, *arguments = sys.argv[1:]
+    supervisor = _part("backend_supervisor")
+    hook = _part("backend_hook")
+    if part == "hook":
+        request = json.load(sys.stdin)
+    elif part == "supervise":
+        supervisor.supervise((0, 1), [], own_interpreter=True)
+    else:
+        control, preload, processes = arguments
+        channel, *locks = serve(int(control), preload)
+        request = supervisor.supervise((channel, channel), locks, own_interpreter=processes == "new")
+    if not supervisor.die_with(request["parent"]):
+        return 1
+    return int(hook.run(request))
+
+
+def _leave() -> None:
+    """Skip the interpreter's own clean-up, which takes longer than many a hook."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(_status)
+
+
+if __name__ == "__main__":
+    _status = 1
+    atexit.register(_leave)  # registered first, so called last: after all that the backend has registered
+    _status = main()

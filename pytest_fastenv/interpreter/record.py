@@ -1,0 +1,45 @@
+"""A target as a record of the store and back, without importing anything beyond the standard library (warm path)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_fastenv.model.target import Target
+
+_TEXTS = ("python", "implementation", "version", "soabi", "platform", "identity")
+_TABLES = ("markers", "schemes", "externals")
+
+
+def to_record(target: Target) -> dict[str, Any]:
+    """Return a target as a value that can be written as JSON."""
+    record: dict[str, Any] = {name: getattr(target, name) for name in _TEXTS}
+    record.update({name: dict(getattr(target, name)) for name in _TABLES})
+    record.update(tags=list(target.tags), free_threaded=target.free_threaded)
+    return record
+
+
+def from_record(record: Mapping[str, Any]) -> Target:
+    """Return the target that `to_record` was given.
+
+    What the marker environment says of the kernel (``platform_release``, ``platform_version``; PEP 508) is taken from
+    the running one: it changes with a restart of the machine, which no file of the interpreter shows.
+
+    :raises ValueError: the record is not one of these.
+    """
+    try:
+        texts = {name: record[name] for name in _TEXTS}
+        tables = {name: dict(record[name]) for name in _TABLES}
+        tags, free_threaded = tuple(record["tags"]), record["free_threaded"]
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"not the record of an interpreter: {error!r}"
+        raise ValueError(msg) from None
+    values = [*texts.values(), *tags, *(item for table in tables.values() for pair in table.items() for item in pair)]
+    if not isinstance(free_threaded, bool) or not tags or not all(isinstance(value, str) for value in values):
+        msg = "not the record of an interpreter: a field has the wrong type"
+        raise ValueError(msg)
+    if hasattr(os, "uname"):
+        kernel = os.uname()
+        tables["markers"].update(platform_release=kernel.release, platform_version=kernel.version)
+    return Target(tags=tags, free_threaded=free_threaded, **texts, **tables)

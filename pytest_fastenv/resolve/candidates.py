@@ -1,0 +1,172 @@
+"""From an index's files to candidates: at most one artifact per release, or the reason why there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from packaging.version import Version
+
+from pytest_fastenv.errors import WheelError
+from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, WheelSource
+from pytest_fastenv.model.request import ConfigSettings, FormatControl, Wanted
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.resolve.requirements_of import Specifiers
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One release in the form in which it would be installed.
+
+    :ivar text: the version as text.
+    :ivar direct: set when it was named by URL or path instead of found at an index.
+    :ivar metadata: already known for direct candidates.
+    """
+
+    name: str
+    version: Version
+    text: str
+    source: Source
+    direct: DirectUrl | None = None
+    metadata: CoreMetadata | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a release cannot be used.
+
+    :ivar reason: continues a sentence that begins with the release: ``needs Python >=3.12``.
+    :ivar fault: the error when the artifact itself is at fault.
+    """
+
+    reason: str
+    fault: WheelError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What decides between the files of a release and between releases, apart from requirements.
+
+    :ivar hashes: demanded digests by project.
+    :ivar constraints: constraints that apply to the target, by project.
+    :ivar settings: config settings for source builds by project; others get `default_settings`.
+    :ivar preferences: versions to take where nothing speaks against them, by project.
+    """
+
+    target: Target
+    formats: FormatControl = FormatControl()
+    pre: bool = False
+    prefer_binary: bool = False
+    hashes: Mapping[str, Hashes] = field(default_factory=dict)
+    constraints: Mapping[str, Sequence[Wanted]] = field(default_factory=dict)
+    settings: Mapping[str, ConfigSettings] = field(default_factory=dict)
+    default_settings: ConfigSettings = ()
+    preferences: Mapping[str, str] = field(default_factory=dict)
+
+    def settings_of(self, name: str) -> ConfigSettings:
+        """Return the config settings with which a source of the project is built."""
+        return self.settings.get(name, self.default_settings)
+
+
+class ArtifactChoice:
+    """Chooses the artifact of a release: the most specific compatible wheel, else the source distribution."""
+
+    def __init__(self, policy: Policy, specifiers: Specifiers) -> None:
+        self._policy = policy
+        self._specifiers = specifiers
+        self._ranks = {tag: rank for rank, tag in enumerate(policy.target.tags)}
+        # Pre-releases of the interpreter count as the release they lead to, as installers have always done.
+        self._python = Version(policy.target.version.partition("+")[0]).base_version
+        self._python_fits: dict[str, bool] = {}
+
+    def fits_python(self, requires_python: str | None) -> bool:
+        """Tell whether the target's Python satisfies ``Requires-Python``; text that is no specifier refuses nobody."""
+        if not requires_python:
+            return True
+        known = self._python_fits.get(requires_python)
+        if known is None:
+            specifier = self._specifiers.read(requires_python)
+            known = specifier is None or specifier.contains(self._python, prereleases=True)
+            self._python_fits[requires_python] = known
+        return known
+
+    def fits_platform(self, wheel: Artifact) -> bool:
+        """Tell whether a wheel's tags are among the target's (PEP 425)."""
+        return self._place(wheel)[0] != _NO_PLACE
+
+    def best(self, name: str, version: Version, artifacts: Sequence[Artifact]) -> Candidate | Refusal:
+        """Return the candidate of one release, given all its files (wheel by tag order, then by build tag)."""
+        wanted = self._policy.hashes.get(name, Hashes())
+        best: tuple[tuple[bool, int, tuple[int, str]], Artifact] | None = None
+        reasons: dict[int, str] = {}
+        for artifact in artifacts:
+            reason = self._objection(artifact, wanted)
+            if reason is not None:
+                reasons.setdefault(*reason)
+                continue
+            rank, build = self._place(artifact)
+            # Files that were taken back are the last resort within a release (PEP 592 speaks of files).
+            place = artifact.yanked is not None, rank, (-build[0], build[1])
+            if best is None or place < best[0]:
+                best = place, artifact
+        if best is None:
+            return Refusal(reasons[min(reasons)] if reasons else "has no files")
+        artifact = replace(best[1], hashes=best[1].hashes & wanted) if wanted else best[1]
+        source: Source
+        if artifact.kind == "wheel":
+            source = WheelSource(artifact)
+        else:
+            source = SdistSource(artifact, config_settings=self._policy.settings_of(name))
+        return Candidate(name, version, str(version), source)
+
+    def _objection(self, artifact: Artifact, wanted: Hashes) -> tuple[int, str] | None:
+        """Return why a file cannot be used, with a number: the lowest names the reason that matters most."""
+        policy, name = self._policy, artifact.name
+        if artifact.kind == "wheel":
+            if not self.fits_platform(artifact):
+                return 4, f"has no wheel for {policy.target.short} on {policy.target.platform}"
+            if not policy.formats.allows_wheel(name):
+                return 2, "has only wheels, and --no-binary excludes them"
+        elif not policy.formats.allows_sdist(name):
+            return 3, "has only a source distribution for this interpreter, and --only-binary excludes it"
+        if not self.fits_python(artifact.requires_python):
+            return 1, f"needs Python {artifact.requires_python}"
+        if wanted and not _may_match(artifact.hashes, wanted):
+            return 0, "has a hash that is not in the list"
+        return None
+
+    def _place(self, artifact: Artifact) -> tuple[int, tuple[int, str]]:
+        """Return the rank of the best tag and the build tag; source distributions come after all wheels."""
+        if artifact.kind == "sdist":
+            return _NO_PLACE + 1, (0, "")
+        parts = artifact.filename[:-4].lower().split("-")
+        if len(parts) not in {5, 6}:
+            return _NO_PLACE, (0, "")
+        pythons, abis, platforms = (part.split(".") for part in parts[-3:])
+        found = [
+            self._ranks[tag]
+            for python in pythons
+            for abi in abis
+            for platform in platforms
+            if (tag := f"{python}-{abi}-{platform}") in self._ranks
+        ]
+        build = re.match(r"([0-9]+)(.*)", parts[2]) if len(parts) == 6 else None
+        return min(found, default=_NO_PLACE), ((int(build[1]), build[2]) if build else (0, ""))
+
+
+_NO_PLACE = 1 << 30
+
+
+def _may_match(announced: Hashes, wanted: Hashes) -> bool:
+    """Tell whether bytes with the announced digests can satisfy the wanted ones; unannounced ones are checked later."""
+    return all(
+        any(pair in wanted.values for pair in announced.values if pair[0] == algorithm)
+        for algorithm in wanted.algorithms
+        if algorithm in announced.algorithms
+    )

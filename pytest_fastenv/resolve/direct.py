@@ -1,0 +1,218 @@
+"""Candidates that are named directly: archives by URL, local projects, editables, git repositories."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit, urlunsplit
+from urllib.request import url2pathname
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError
+from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.location import Location
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, TreeSource, Vcs, WheelSource
+from pytest_fastenv.model.protocols import SourceMetadata
+from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy
+from pytest_fastenv.resolve.catalog import Catalog
+from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
+from pytest_fastenv.store.store import Store
+
+_STATIC_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+_NOT_PROJECT = frozenset({".git", ".hg", ".svn", "__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache"})
+
+
+@dataclass(frozen=True, slots=True)
+class Directs:
+    """Turns direct references into candidates; what it needs to do so.
+
+    Looking at one may download an archive, clone a repository and run a build backend.
+    """
+
+    catalog: Catalog
+    sources: SourceMetadata
+    policy: Policy
+    choice: ArtifactChoice
+    store: Store
+    recorder: Recorder
+    offline: bool = False
+
+    async def examine(self, wanted: Wanted) -> Candidate:
+        """Return the one candidate that a direct reference stands for, with its metadata.
+
+        :raises NoSolutionError: it is another project than the requirement says, or not for this interpreter.
+        :raises MetadataError: its metadata cannot be used.
+        """
+        source, direct = await self._source(wanted)
+        metadata = await self._metadata(source, wanted)
+        name = canonicalize_name(metadata.name)
+        if wanted.name is not None and name != wanted.name:
+            raise NoSolutionError(
+                f"{wanted.text} is the project {metadata.name}, not {wanted.name}",
+                where=str(wanted.location),
+                hint=f"write {metadata.name} in front of the @, or correct the address",
+            )
+        if not self.choice.fits_python(metadata.requires_python):
+            raise NoSolutionError(
+                f"{metadata.name} {metadata.version} needs Python {metadata.requires_python}",
+                where=str(wanted.location),
+                why=f"the environment is for {self.policy.target.short}",
+                hint="choose another interpreter with --fastenv-python",
+            )
+        try:
+            version = Version(metadata.version)
+        except InvalidVersion as error:
+            raise MetadataError(f"{wanted.text} has no valid version", why=str(error)) from error
+        if not isinstance(source, TreeSource):
+            artifact = replace(source.artifact, name=name, version=str(version))
+            source = replace(source, artifact=artifact)
+        return Candidate(name, version, str(version), source, direct, metadata)
+
+    async def _source(self, wanted: Wanted) -> tuple[Source, DirectUrl]:
+        settings = wanted.config_settings or self.policy.settings_of(wanted.name or "")
+        if wanted.path is not None:
+            path = wanted.path / (wanted.subdirectory or "")
+            content = await asyncio.to_thread(tree_digest, path, editable=wanted.editable)
+            tree = TreeSource(path, content, editable=wanted.editable, config_settings=settings)
+            return tree, DirectUrl(wanted.path.as_uri(), wanted.subdirectory, is_directory=True, editable=wanted.editable)
+        if wanted.vcs is not None:
+            # Only those who install from a repository pay for the import.
+            from pytest_fastenv.index.git import checkout
+
+            found = await checkout(wanted.vcs, self.store, self.recorder, offline=self.offline)
+            if wanted.editable:
+                self.recorder.notice(
+                    "info", f"{wanted.text} is installed as a wheel: a checkout in the store is not there to be edited"
+                )
+            tree = TreeSource(
+                found.path / (wanted.subdirectory or ""),
+                found.commit,
+                checkout=True,
+                subdirectory=wanted.subdirectory,
+                config_settings=settings,
+            )
+            vcs = replace(wanted.vcs, url=without_credentials(wanted.vcs.url), commit=found.commit)
+            return tree, DirectUrl(vcs.url, wanted.subdirectory, vcs=vcs)
+        artifact = self._artifact(wanted)
+        direct = DirectUrl(
+            without_credentials(artifact.url), wanted.subdirectory, archive_hashes=artifact.hashes.values
+        )
+        if artifact.kind == "wheel":
+            return WheelSource(artifact), direct
+        return SdistSource(artifact, wanted.subdirectory, settings), direct
+
+    def _artifact(self, wanted: Wanted) -> Artifact:
+        url = wanted.url or ""
+        filename = unquote(urlsplit(url).path.rpartition("/")[2])
+        name, version = wanted.name or "", ""
+        try:
+            if filename.endswith(".whl"):
+                project, number, *_ = parse_wheel_filename(filename)
+            else:
+                project, number = parse_sdist_filename(filename)
+            name, version = project, str(number)
+        except InvalidWheelFilename as error:
+            raise UnsupportedWheelError(
+                f"{filename} is not a name that a wheel can have", where=str(wanted.location), why=str(error)
+            ) from error
+        except InvalidSdistFilename:
+            pass  # an archive by any other name: what it is, only its metadata can tell
+        artifact = Artifact(name, version, filename, url, hashes=wanted.hashes)
+        if artifact.kind == "wheel" and not self.choice.fits_platform(artifact):
+            raise NoSolutionError(
+                f"{filename} is not for {self.policy.target.short} on {self.policy.target.platform}",
+                where=str(wanted.location),
+                hint="name a wheel for this interpreter, or the source distribution",
+            )
+        return artifact
+
+    async def _metadata(self, source: Source, wanted: Wanted) -> CoreMetadata:
+        if isinstance(source, WheelSource):
+            return await self.catalog.metadata(source.artifact)
+        return await self.sources.metadata(source, wanted.name)
+
+
+def reference(dependency: Dependency, required_by: str) -> Wanted:
+    """Return a direct reference in a distribution's metadata in the form in which users' own are kept.
+
+    :param required_by: the distribution that has it, for messages.
+    :raises MetadataError: a kind of address that is not supported.
+    """
+    written = dependency.url or ""
+    url, fragment = urldefrag(written)
+    subdirectory = re.search(r"(?:^|&)subdirectory=([^&]+)", fragment)
+    wanted = Wanted(
+        dependency.name,
+        Location(required_by),
+        str(dependency),
+        extras=dependency.extras,
+        subdirectory=unquote(subdirectory[1]) if subdirectory else None,
+        hashes=Hashes.of(url_hashes(written)),
+    )
+    parts = urlsplit(url)
+    if parts.scheme.startswith("git+"):
+        path, at, revision = parts.path.rpartition("@")
+        bare = urlunsplit((parts.scheme[4:], parts.netloc, path if at else parts.path, parts.query, ""))
+        return replace(wanted, vcs=Vcs(bare, revision if at else None))
+    if parts.scheme not in {"http", "https", "file"}:
+        raise MetadataError(f"{required_by} needs {dependency}, an address of a kind that is not supported")
+    if parts.scheme == "file":
+        local = Path(url2pathname(parts.path))
+        if local.is_dir():
+            return replace(wanted, path=local)
+    return replace(wanted, url=url)
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL as it may be recorded: no user and password, except the user of ssh addresses (PEP 610)."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at or (parts.scheme.endswith("ssh") and ":" not in user):
+        return url
+    return urlunsplit(parts._replace(netloc=host))
+
+
+def tree_digest(path: Path, *, editable: bool) -> str:
+    """Return a digest that changes when a build of the tree could give another wheel. Blocks on the file system.
+
+    For an editable it is the content of the files that decide its metadata; its code is used where it lies. Else it
+    is path, size and modification time of every file, without version control, caches and virtual environments.
+    """
+    digest = hashlib.sha256(os.fsencode(path))
+    if editable:
+        for name in _STATIC_FILES:
+            file = path / name
+            content = file.read_bytes() if file.is_file() else b""
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()
+    for name, status in _files(os.fspath(path)):
+        relative = os.path.relpath(name, path)
+        digest.update(os.fsencode(relative) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def _files(top: str) -> Iterator[tuple[str, os.stat_result]]:
+    for directory, folders, names in os.walk(top):
+        if directory != top and "pyvenv.cfg" in names:
+            folders.clear()
+            continue
+        folders[:] = sorted(folder for folder in folders if folder not in _NOT_PROJECT)
+        for name in sorted(names):
+            file = os.path.join(directory, name)
+            yield file, os.lstat(file)

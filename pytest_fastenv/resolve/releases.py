@@ -1,0 +1,147 @@
+"""All releases of one project, numbered in version order for the solver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from packaging.version import InvalidVersion, Version
+
+from pytest_fastenv.errors import UnknownProjectError
+from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
+from pytest_fastenv.resolve.requirements_of import Specifiers
+
+
+class Releases:
+    """The releases of a project: those at the index in version order, then those that were named directly.
+
+    The number of a release is its position; sets of releases are integers with one bit per number. Files are looked
+    at only when a release is asked for, newest first in practice, so that a page with thousands of files costs little.
+
+    :param artifacts: everything the index has of the project.
+    :param direct: candidates named by URL or path; numbered after all others, in this order.
+    :param unknown: set when no index has the project.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        artifacts: Sequence[Artifact],
+        tools: tuple[Policy, Specifiers, ArtifactChoice],
+        direct: Sequence[Candidate] = (),
+        unknown: UnknownProjectError | None = None,
+    ) -> None:
+        self.name = name
+        self.unknown = unknown
+        self._policy, self._specifiers, self._choice = tools
+        by_text: dict[str, list[Artifact]] = {}
+        for artifact in artifacts:
+            by_text.setdefault(artifact.version, []).append(artifact)
+        self._files: dict[Version, list[Artifact]] = {}
+        for text, files in by_text.items():
+            try:
+                self._files.setdefault(Version(text), []).extend(files)
+            except InvalidVersion:
+                continue  # older than PEP 440; no specifier can name it
+        self.direct = tuple(direct)
+        self.versions: tuple[Version, ...] = (*sorted(self._files), *(candidate.version for candidate in direct))
+        self._known: dict[int, Candidate | Refusal] = {}
+        self._matching: dict[str, int] = {}
+        indexed = len(self._files)
+        self.everything = (1 << len(self.versions)) - 1
+        self.named_directly = self.everything & ~((1 << indexed) - 1)
+        self.pre_releases = self._mask(n for n in range(indexed) if self.versions[n].is_prerelease)
+        self.yanked = self._mask(
+            n for n in range(indexed) if all(file.yanked is not None for file in self._files[self.versions[n]])
+        )
+        #: Releases that are known to be of no use; grows while candidates are looked at.
+        self.refused = 0
+        for constraint in self._policy.constraints.get(name, ()):
+            self.refused |= self.everything & ~self.matching(constraint.specifier)
+        for number, candidate in enumerate(direct, indexed):
+            self._known[number] = candidate
+
+    @staticmethod
+    def _mask(numbers: Iterator[int]) -> int:
+        mask = 0
+        for number in numbers:
+            mask |= 1 << number
+        return mask
+
+    def matching(self, specifier: str) -> int:
+        """Return the releases a specifier admits by number alone, pre-releases and yanked ones too (PEP 440)."""
+        if not specifier:
+            return -1
+        known = self._matching.get(specifier)
+        if known is None:
+            read = self._specifiers.read(specifier)
+            contains = None if read is None else read.contains
+            known = self._matching[specifier] = self._mask(
+                n for n, version in enumerate(self.versions) if contains and contains(version, prereleases=True)
+            )
+        return known
+
+    def candidate(self, number: int) -> Candidate | Refusal:
+        """Return what would be installed of a release; a refusal also enters `refused`."""
+        known = self._known.get(number)
+        if known is None:
+            version = self.versions[number]
+            known = self._choice.best(self.name, version, self._files[version])
+            self._known[number] = known
+            if isinstance(known, Refusal):
+                self.refused |= 1 << number
+        return known
+
+    def refuse(self, number: int, refusal: Refusal) -> None:
+        """Rule a release out for something that only its metadata could tell."""
+        self._known[number] = refusal
+        self.refused |= 1 << number
+
+    def newest(self, bits: int) -> Iterator[tuple[int, Candidate]]:
+        """Yield usable candidates of a set, newest first (with ``--prefer-binary``: those with a wheel before others).
+
+        A preferred version of the policy comes first of all.
+        """
+        later: list[tuple[int, Candidate]] = []
+        for number in self._in_order(bits & self.everything):
+            if self.refused >> number & 1:
+                continue
+            candidate = self.candidate(number)
+            if isinstance(candidate, Refusal):
+                continue
+            if self._policy.prefer_binary and candidate.direct is None and not _is_wheel(candidate):
+                later.append((number, candidate))
+                continue
+            yield number, candidate
+        for number, candidate in later:
+            if not self.refused >> number & 1:
+                yield number, candidate
+
+    def _in_order(self, bits: int) -> Iterator[int]:
+        preferred = self._policy.preferences.get(self.name)
+        if preferred is not None:
+            first = bits & self.matching(f"=={preferred}")
+            yield from _descending(first)
+            bits &= ~first
+        # A release at the index is the better one where a direct one is not asked for.
+        yield from _descending(bits & ~self.named_directly)
+        yield from _descending(bits & self.named_directly)
+
+    def objection(self, number: int) -> Refusal | None:
+        """Return why a release cannot be used, or ``None`` when nothing but requirements speaks against it."""
+        for constraint in self._policy.constraints.get(self.name, ()):
+            if not self.matching(constraint.specifier) >> number & 1:
+                return Refusal(f"is excluded by the constraint {constraint.text} ({constraint.location})")
+        known = self.candidate(number)
+        return known if isinstance(known, Refusal) else None
+
+
+def _is_wheel(candidate: Candidate) -> bool:
+    return getattr(getattr(candidate.source, "artifact", None), "kind", None) == "wheel"
+
+
+def _descending(bits: int) -> Iterator[int]:
+    while bits:
+        number = bits.bit_length() - 1
+        yield number
+        bits ^= 1 << number

@@ -1,0 +1,116 @@
+"""Run independent jobs to the end and report everything that went wrong, not only the first.
+
+After the first failure no new work is admitted, what is under way may finish (its result stays in the store for the
+next run), and all failures that are independent of each other are raised together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from pytest_fastenv.errors import FailureGroup, FastenvError
+
+T = TypeVar("T")
+
+
+class NotAdmittedError(Exception):
+    """A job was not begun, or ended itself, because another one has failed. It is no failure of its own."""
+
+
+class Admission:
+    """Tells jobs whether new work may still begin."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+    def close(self) -> None:
+        """Admit nothing more."""
+        self.open = False
+
+    def check(self) -> None:
+        """Ask before beginning a piece of work.
+
+        :raises NotAdmittedError: something has failed; let it pass.
+        """
+        if not self.open:
+            raise NotAdmittedError
+
+
+async def run_all(jobs: Iterable[Coroutine[Any, Any, T]], admission: Admission | None = None) -> list[T]:
+    """Run jobs side by side and return their results in order.
+
+    When this is cancelled, all jobs are cancelled and have ended before it passes.
+
+    :param admission: what the jobs ask before they begin pieces of work; closed by the first failure.
+    :raises FastenvError: the failure, where there is just one.
+    :raises FailureGroup: several; the same error reported by several jobs counts once.
+    :raises NotAdmittedError: no job failed, but one was not admitted (the admission is shared and was closed).
+    :raises BaseException: an error that is none of ours passes as it is, first.
+    """
+    admission = admission or Admission()
+    tasks = [asyncio.create_task(_run(job, admission)) for job in jobs]
+    if not tasks:
+        return []
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        admission.close()
+        for task in tasks:
+            task.cancel()
+        await _settled(tasks)
+        raise
+    return _results(tasks)
+
+
+async def _run(job: Coroutine[Any, Any, T], admission: Admission) -> T:
+    if not admission.open:
+        job.close()
+        raise NotAdmittedError
+    try:
+        return await job
+    except BaseException:
+        admission.close()
+        raise
+
+
+async def _settled(tasks: list[asyncio.Task[T]]) -> None:
+    """Wait for the end of cancelled tasks, whatever else happens to this one."""
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:  # asked once more: the answer is the same, when all have ended
+            continue
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # seen: nothing is said about it beside the cancellation
+
+
+def _results(tasks: list[asyncio.Task[T]]) -> list[T]:
+    errors = [error for task in tasks if (error := _error(task)) is not None]
+    if not errors:
+        return [task.result() for task in tasks]
+    leaves = [leaf for error in errors for leaf in _leaves(error)]
+    for leaf in leaves:
+        if not isinstance(leaf, (FastenvError, NotAdmittedError)):
+            raise leaf
+    failures = list(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, FastenvError)))
+    if not failures:
+        raise leaves[0]
+    if len(failures) == 1:
+        raise failures[0]
+    raise FailureGroup(failures)
+
+
+def _error(task: asyncio.Task[T]) -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """Take groups apart, ours and those of task groups."""
+    if isinstance(error, FailureGroup):
+        return [leaf for inner in error.failures for leaf in _leaves(inner)]
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]

@@ -1,0 +1,90 @@
+"""Permits for the three resources that work competes for: the network, the compilers, the file system.
+
+A permit is held only while its own resource is used: a download's ends with the last byte, a build's wraps one backend
+process and nothing else. Whoever waits for other work while holding one invites deadlock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from heapq import heappop, heappush
+
+
+class Pools:
+    """Three independent limits, or one permit for everything.
+
+    :param serial: one permit for all three together: no two pieces of work overlap.
+    :ivar peak: most permits ever held at once, by pool: ``download``, ``build``, ``install``.
+    """
+
+    def __init__(self, *, downloads: int, builds: int, installs: int, serial: bool = False) -> None:
+        self.serial = serial
+        limits = {"download": downloads, "build": builds, "install": installs}
+        if min(limits.values()) < 1:
+            msg = f"a pool needs at least one permit: {limits}"
+            raise ValueError(msg)
+        shared = _Permits(1)
+        self._permits = {name: shared if serial else _Permits(limit) for name, limit in limits.items()}
+        self._held = dict.fromkeys(limits, 0)
+        self.peak: dict[str, int] = dict.fromkeys(limits, 0)
+
+    def download(self, *, priority: float = 0.0) -> AbstractAsyncContextManager[None]:
+        """Hold a permit to transfer around a block; a higher priority goes first, equal ones in order of asking."""
+        return self._hold("download", priority)
+
+    def build(self, *, priority: float = 0.0) -> AbstractAsyncContextManager[None]:
+        """Hold a permit to run one build backend; see `download`."""
+        return self._hold("build", priority)
+
+    def install(self, *, priority: float = 0.0) -> AbstractAsyncContextManager[None]:
+        """Hold a permit to unpack or link; see `download`."""
+        return self._hold("install", priority)
+
+    def held(self, pool: str) -> int:
+        """Return how many permits of a pool are held now."""
+        return self._held[pool]
+
+    @asynccontextmanager
+    async def _hold(self, pool: str, priority: float) -> AsyncIterator[None]:
+        permits = self._permits[pool]
+        await permits.take(priority)
+        self._held[pool] += 1
+        self.peak[pool] = max(self.peak[pool], self._held[pool])
+        try:
+            yield
+        finally:
+            self._held[pool] -= 1
+            permits.give_back()
+
+
+class _Permits:
+    """A semaphore that serves the highest priority first; never hands a permit to a waiter that was cancelled."""
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._asked = 0
+
+    async def take(self, priority: float) -> None:
+        if self._free:  # nobody waits while one is free
+            self._free -= 1
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked += 1
+        heappush(self._waiting, (-priority, self._asked, future))
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():  # it was given to us in the same moment
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        while self._waiting:
+            future = heappop(self._waiting)[2]
+            if not future.done():
+                future.set_result(None)
+                return
+        self._free += 1

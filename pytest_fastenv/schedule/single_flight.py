@@ -1,0 +1,87 @@
+"""Make a thing once in this process, however many ask for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+class SingleFlight(Generic[K, T]):
+    """One making per key; everybody who asks gets its result, or its failure.
+
+    A result is remembered for the life of this object. A failure is told to those who wait for it and then forgotten:
+    the next one to ask tries again. For one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._flights: dict[K, _Flight[T]] = {}
+
+    async def do(self, key: K, make: Callable[[], Awaitable[T]]) -> T:
+        """Return the key's thing; call the maker if nobody has made it or is making it.
+
+        The making belongs to no caller: it goes on when one of them is cancelled, as long as another waits. When the
+        last one is cancelled it is cancelled too, and has ended before that caller's cancellation is reported.
+        """
+        while True:
+            flight = self._flights.get(key)
+            if flight is None or flight.task.cancelled():
+                flight = self._begin(key, make)
+            if flight.task.done() or not flight.abandoned:
+                return await flight.join()
+            await asyncio.wait([flight.task])  # it is being cancelled: wait for its end, then make our own
+
+    def done(self, key: K) -> T | None:
+        """Return what was made for a key, or ``None`` when it is not there (yet); never waits."""
+        flight = self._flights.get(key)
+        return flight.task.result() if flight is not None and flight.succeeded() else None
+
+    def _begin(self, key: K, make: Callable[[], Awaitable[T]]) -> _Flight[T]:
+        flight = self._flights[key] = _Flight(asyncio.create_task(_await(make)))
+
+        def landed(_task: asyncio.Task[T]) -> None:
+            if not flight.succeeded() and self._flights.get(key) is flight:
+                del self._flights[key]
+
+        flight.task.add_done_callback(landed)
+        return flight
+
+
+class _Flight(Generic[T]):
+    def __init__(self, task: asyncio.Task[T]) -> None:
+        self.task = task
+        self.waiting = 0
+        self.abandoned = False
+
+    def succeeded(self) -> bool:
+        """Tell whether there is a result; looking at a failure also marks it as seen."""
+        return self.task.done() and not self.task.cancelled() and self.task.exception() is None
+
+    async def join(self) -> T:
+        if self.task.done():
+            return self.task.result()
+        self.waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        except asyncio.CancelledError:
+            if not self.task.done() and self.waiting == 1:
+                self.abandoned = True
+                self.task.cancel()
+                await self._ended()
+            raise
+        finally:
+            self.waiting -= 1
+
+    async def _ended(self) -> None:
+        while not self.task.done():
+            try:
+                await asyncio.wait([self.task])
+            except asyncio.CancelledError:  # asked once more: the answer is the same, when the making has ended
+                continue
+
+
+async def _await(make: Callable[[], Awaitable[T]]) -> T:
+    return await make()

@@ -1,0 +1,52 @@
+"""Errors of the operating system as errors of the store: what, where, why, what next."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pytest_fastenv.errors import StoreError
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_BROKEN = frozenset({errno.EIO, errno.ESTALE})
+
+_MOVE = "set FASTENV_CACHE_DIR to a directory that can be written"
+
+
+def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> StoreError | None:
+    """Return the diagnosis of an operating-system error, or ``None`` where it does not speak of the store.
+
+    A full disk and a lack of file descriptors always do; refused access does where it was refused below the root.
+
+    :param doing: what failed, as a phrase: ``an entry cannot be written``.
+    :param root: the store's directory.
+    """
+    place = error.filename if isinstance(error.filename, str) else os.fspath(root)
+    where = os.fspath(root) if error.filename is None else place
+    reason = error.strerror or str(error)
+    if error.errno in _NO_ROOM:
+        hint = "make room (fastenv cache prune), or set FASTENV_CACHE_DIR to a directory on another disk"
+        return StoreError(f"{doing}: no space left", where=where, why=reason, hint=hint)
+    if error.errno in _NO_DESCRIPTORS:
+        hint = "raise the limit of open files (ulimit -n), or lower FASTENV_CONCURRENT_DOWNLOADS"
+        return StoreError(f"{doing}: too many open files", where=where, why=reason, hint=hint)
+    inside = f"{os.path.abspath(place)}{os.sep}".startswith(f"{os.path.abspath(root)}{os.sep}")
+    if error.errno == errno.EROFS or (inside and error.errno in _REFUSED | _BROKEN):
+        return StoreError(doing, where=where, why=reason, hint=_MOVE)
+    return None
+
+
+@contextmanager
+def diagnosed(doing: str, root: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn errors that speak of the store into `StoreError`; all others pass as they are."""
+    try:
+        yield
+    except OSError as error:
+        diagnosis = store_error(error, doing, root)
+        if diagnosis is None:
+            raise
+        raise diagnosis from error

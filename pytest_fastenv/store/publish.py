@@ -1,0 +1,80 @@
+"""Put an entry into the store whole, or not at all.
+
+The order, and what a kill between any two steps leaves behind:
+
+1. look, take the key's lock, look again                       nothing
+2. the maker fills a private directory below ``tmp/``          rubbish in ``tmp/``, removed by whoever sweeps
+3. an entry without ready mark is moved away, below ``tmp/``   the same
+4. ``rename`` to the entry's place                             an entry without ready mark: nobody's, see step 3
+5. the ready mark is made inside it                            a whole entry
+
+Readers look for the ready mark only, and take no lock. Nothing is flushed to the disk file by file, which would take
+far longer than all the rest: after a power cut contents can be missing behind a ready mark, and the check of sizes and
+times when an entry is used finds that.
+
+Imported only when something is to be made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from pytest_fastenv.store.diagnosis import diagnosed
+from pytest_fastenv.store.temporary import Home, remove_tree
+
+READY = ".ready"
+"""The ready mark: an empty file in the entry's directory. The name is not free for contents."""
+
+
+@asynccontextmanager
+async def temporary(home: Home, prefix: str) -> AsyncIterator[Path]:
+    """Make a private directory for a block and remove it after."""
+    path = home.directory(prefix)
+    try:
+        yield Path(path)
+    finally:
+        try:
+            os.rmdir(path)  # mostly it is empty by now
+        except OSError:
+            await asyncio.to_thread(remove_tree, path)
+
+
+async def make_entry(root: Path, home: Home, entry: Path, make: Callable[[Path], Awaitable[None]]) -> None:
+    """Make an entry that is not there. The key's lock is held.
+
+    :raises StoreError: the store cannot be written; other errors of the maker pass as they are.
+    """
+    with diagnosed("an entry of the store cannot be written", root):
+        async with temporary(home, entry.name[:16]) as private:
+            draft = private / "entry"
+            os.mkdir(draft)
+            await make(draft)
+            os.makedirs(entry.parent, exist_ok=True)
+            if os.path.lexists(entry):
+                os.rename(entry, private / "unfinished")
+            os.rename(draft, entry)
+            try:
+                _mark(entry)
+            except BaseException:
+                os.rename(entry, draft)
+                raise
+
+
+async def remove_entry(root: Path, home: Home, entry: Path) -> bool:
+    """Take an entry out of the store; the mark goes first, so that half of it is never seen. The key's lock is held."""
+    with diagnosed("an entry of the store cannot be removed", root):
+        if not os.path.lexists(entry):
+            return False
+        with suppress(FileNotFoundError):
+            os.unlink(entry / READY)
+        async with temporary(home, entry.name[:16]) as private:
+            os.rename(entry, private / "removed")
+    return True
+
+
+def _mark(entry: Path) -> None:
+    os.close(os.open(entry / READY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444))

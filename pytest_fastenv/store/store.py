@@ -1,0 +1,217 @@
+"""The store: what was made once on this machine, shared by all processes of a user.
+
+In two parts. Looking things up, reading records and holding leases is all that a warm run does: it needs nothing but
+the standard library, never writes, and works in a read-only store. Making things (`Store.publish`, `Store.lock`,
+`Store.temporary`) needs asyncio, locks and private directories: those modules are imported when first used.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.store.buckets import Bucket
+
+if TYPE_CHECKING:
+    from pytest_fastenv.oslock import OsLock as Lock
+    from pytest_fastenv.store.temporary import Home
+
+_READY = ".ready"
+_UNFIT = frozenset('/\\:*?"<>|\0\n')
+_TAG = """Signature: 8a477f597d28d172789f06886806bc55
+# This directory is a cache of pytest-fastenv: it can be made again, so backups need not hold it.
+# See https://bford.info/cachedir/
+"""
+
+
+class Store:
+    """The cache below one directory; any number of objects and processes may use it at once.
+
+    :param root: need not exist; nothing is touched before something is written.
+    :param lock_timeout_s: how long a lock is waited for.
+    """
+
+    def __init__(self, root: Path, *, recorder: Recorder, lock_timeout_s: float = 900.0) -> None:
+        self.root = Path(os.path.abspath(root))
+        self._recorder = recorder
+        self._lock_timeout_s = lock_timeout_s
+        self._home: Home | None = None
+        self._mutex = threading.Lock()
+
+    def path(self, bucket: Bucket, key: str) -> Path:
+        """Return where an entry is or would be: ``<root>/<bucket>/<key[:2]>/<key>``.
+
+        :raises ValueError: the key does not do as a file name; keys are digests and normalized names.
+        """
+        return Path(self._stem(bucket, key))
+
+    def lookup(self, bucket: Bucket, key: str) -> Path | None:
+        """Return a whole entry's directory, or ``None``. Costs one look at the file system and writes nothing."""
+        stem = self._stem(bucket, key)
+        return Path(stem) if os.path.exists(f"{stem}/{_READY}") else None
+
+    async def publish(
+        self, bucket: Bucket, key: str, make: Callable[[Path], Awaitable[None]], *, lock: Lock | None = None
+    ) -> Path:
+        """Return the entry; make it if it is not there, once on the machine however many ask at the same moment.
+
+        The maker gets an empty private directory on the store's file system and fills it. When it fails or is
+        cancelled, what it left is removed and the error passes; nothing is remembered. What it made appears at once
+        and whole. See `pytest_fastenv.store.publish` for the order of steps.
+
+        :param make: must have ended all its writing when it returns or raises.
+        :param lock: the key's own lock where the caller already holds it (to hand its descriptor to children).
+        :raises LockTimeoutError: another process did not finish in time.
+        :raises StoreError: the store cannot be written.
+        """
+        found = self.lookup(bucket, key)
+        if found is not None:
+            return found
+        if lock is not None:
+            return await self._make(bucket, key, make)
+        async with self.lock(bucket, key):
+            return await self._make(bucket, key, make)
+
+    async def withdraw(self, bucket: Bucket, key: str) -> bool:
+        """Take an entry out of the store, whole or not, under its lock; tell whether there was one.
+
+        For entries found damaged: the next `publish` makes it anew. Files of it that are linked elsewhere stay.
+        """
+        from pytest_fastenv.store.publish import remove_entry  # asyncio is not on the warm path
+
+        async with self.lock(bucket, key):
+            return await remove_entry(self.root, self._private(), self.path(bucket, key))
+
+    def lock(self, bucket: Bucket, key: str, *, subject: str = "") -> AbstractAsyncContextManager[Lock]:
+        """Hold the key's lock around a block: one holder among all tasks, threads and processes.
+
+        Not reentrant. Waiting is bounded, can be cancelled, and is recorded as a ``lock-wait`` span that names the
+        holder. ``lock.fileno()`` may be handed to a child (``pass_fds``), which then holds the lock as well.
+
+        :param subject: what it is about, for people; else bucket and key.
+        :raises LockTimeoutError: it was not free in time.
+        :raises StoreError: lock files cannot be written, or their file system has no locks.
+        """
+        from pytest_fastenv.store.locks import Wanted, hold  # asyncio is not on the warm path
+
+        self._check(key)
+        self._prepare_root()
+        path = os.path.join(self.root, "locks", bucket.value, f"{key}.lock")
+        return hold(Wanted(path, subject or f"{bucket.value}/{key}", key, self._lock_timeout_s), self._recorder)
+
+    @asynccontextmanager
+    async def temporary(self, prefix: str) -> AsyncIterator[Path]:
+        """Make a private directory below ``<root>/tmp`` for a block and remove it after.
+
+        What a killed process leaves is removed by a later one.
+
+        :raises StoreError: the store cannot be written.
+        """
+        from pytest_fastenv.store.publish import temporary  # asyncio is not on the warm path
+
+        async with temporary(self._private(), prefix) as path:
+            yield path
+
+    def read_record(self, bucket: Bucket, key: str) -> dict[str, Any] | None:
+        """Return a record, or ``None`` when there is none that can be read. Writes nothing."""
+        import json  # a run that finds its environment by another way needs none
+
+        try:
+            with open(f"{self._stem(bucket, key)}.json", "rb") as file:
+                value = json.loads(file.read())
+        except (OSError, ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def write_record(self, bucket: Bucket, key: str, value: dict[str, Any]) -> None:
+        """Keep a record, replacing the last one at once: readers see the one or the other.
+
+        Records only save work. Where the store is read-only or full, this one is not kept and nothing is said.
+
+        :param value: what JSON can hold.
+        """
+        import json
+
+        content = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        target = f"{self._stem(bucket, key)}.json"
+        with suppress(OSError):
+            from pytest_fastenv.errors import StoreError
+
+            with suppress(StoreError):
+                _replace(self._private().file("record"), target, content)
+
+    def log_path(self, name: str) -> Path:
+        """Return ``<root>/logs/<name>`` for writing; directories are made.
+
+        :raises StoreError: they cannot be made.
+        """
+        from pytest_fastenv.store.diagnosis import diagnosed
+
+        self._prepare_root()
+        path = self.root / "logs" / name
+        with diagnosed("the directory for logs cannot be made", self.root):
+            os.makedirs(path.parent, exist_ok=True)
+        return path
+
+    async def _make(self, bucket: Bucket, key: str, make: Callable[[Path], Awaitable[None]]) -> Path:
+        from pytest_fastenv.store.publish import make_entry
+
+        entry = self.path(bucket, key)
+        if self.lookup(bucket, key) is None:  # another process may have made it while we waited for the lock
+            await make_entry(self.root, self._private(), entry, make)
+        return entry
+
+    def _stem(self, bucket: Bucket, key: str) -> str:
+        self._check(key)
+        return f"{self.root}/{bucket.value}/{key[:2]}/{key}"
+
+    @staticmethod
+    def _check(key: str) -> None:
+        if not key or key[0] == "." or not _UNFIT.isdisjoint(key):
+            msg = f"{key!r} does not do as a key of the store"
+            raise ValueError(msg)
+
+    def _private(self) -> Home:
+        """Return this object's directory below ``tmp/``, made when first needed and removed at the end."""
+        with self._mutex:
+            if self._home is None:
+                from pytest_fastenv.store.diagnosis import diagnosed
+                from pytest_fastenv.store.temporary import Home
+
+                self._prepare_root()
+                with diagnosed("the store cannot be written", self.root):
+                    self._home = Home(str(self.root / "tmp"))
+                weakref.finalize(self, self._home.close)
+            return self._home
+
+    def _prepare_root(self) -> None:
+        """Make the store's directory; one that is new is marked as a cache for backup programs."""
+        if os.path.isdir(self.root):
+            return
+        from pytest_fastenv.store.diagnosis import diagnosed
+
+        with diagnosed("the store's directory cannot be made", self.root):
+            os.makedirs(self.root, exist_ok=True)
+            with open(self.root / "CACHEDIR.TAG", "w", encoding="utf-8") as file:
+                file.write(_TAG)
+
+
+def _replace(private: str, target: str, content: bytes) -> None:
+    try:
+        with open(private, "wb") as file:
+            file.write(content)
+        try:
+            os.replace(private, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.replace(private, target)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(private)
+        raise

@@ -1,0 +1,124 @@
+"""Private directories of running processes, below ``<root>/tmp``, on the file system of the store.
+
+::
+
+    tmp/<pid>-<random>.lease        locked as long as the process lives
+    tmp/<pid>-<random>/             its directories
+
+Whoever comes later removes what dead processes left: a lease that can be claimed has no owner. The lease is there
+before the directory and goes after it, so a directory without a lease has no owner either. Process ids are reused and
+clocks jump; neither decides anything here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from pytest_fastenv.errors import StoreError
+from pytest_fastenv.oslock import OsLock, try_lock
+
+_SUFFIX = ".lease"
+_swept: set[str] = set()
+
+
+class Home:
+    """The directory below ``tmp/`` that belongs to one store object of this process."""
+
+    def __init__(self, tmp: str) -> None:
+        self._pid = os.getpid()
+        self._lease = _new_lease(tmp)
+        self.path = self._lease.path.removesuffix(_SUFFIX)
+        os.mkdir(self.path, 0o700)
+        _sweep_once(tmp, self.path)
+
+    def file(self, prefix: str) -> str:
+        """Return a path in it that nobody else will use."""
+        return os.path.join(self.path, f"{prefix}-{os.urandom(6).hex()}")
+
+    def directory(self, prefix: str) -> str:
+        """Make a directory in it."""
+        path = self.file(prefix)
+        os.mkdir(path, 0o700)
+        return path
+
+    def close(self) -> None:
+        """Remove it; nothing happens in a forked child, whose parent still uses it. Idempotent."""
+        if self._pid != os.getpid():
+            return
+        remove_tree(self.path)
+        if not os.path.lexists(self.path):
+            with suppress(OSError):
+                os.unlink(self._lease.path)
+        self._lease.release()
+
+
+def remove_tree(path: str | os.PathLike[str]) -> None:
+    """Remove a directory with everything below it, write-protected parts too; what cannot be removed stays.
+
+    Nothing depends on it being gone: leftovers are tried again by whoever sweeps later.
+    """
+    shutil.rmtree(path, onerror=_insist)
+
+
+def sweep(tmp: str) -> None:
+    """Remove what dead processes left below ``tmp/``."""
+    try:
+        names = os.listdir(tmp)
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(tmp, name)
+        if name.endswith(_SUFFIX):
+            _sweep_owned(path)
+        elif not os.path.exists(path + _SUFFIX):
+            remove_tree(path)
+
+
+def _sweep_owned(lease_path: str) -> None:
+    try:
+        lease = try_lock(lease_path, create=False)
+    except StoreError:  # gone meanwhile, or not ours to open
+        return
+    if lease is None:
+        return
+    path = lease_path.removesuffix(_SUFFIX)
+    remove_tree(path)
+    if not os.path.lexists(path):
+        with suppress(OSError):
+            os.unlink(lease_path)
+    lease.release()
+
+
+def _sweep_once(tmp: str, own: str) -> None:
+    """Sweep in the background, once per process and store, where there is anything besides our own."""
+    if tmp in _swept:
+        return
+    _swept.add(tmp)
+    ours = os.path.basename(own)
+    if any(name.removesuffix(_SUFFIX) != ours for name in os.listdir(tmp)):
+        threading.Thread(target=sweep, args=(tmp,), name="store-sweep", daemon=True).start()
+
+
+def _new_lease(tmp: str) -> OsLock:
+    while True:
+        lease = try_lock(os.path.join(tmp, f"{os.getpid()}-{os.urandom(6).hex()}{_SUFFIX}"))
+        if lease is not None:  # else a sweeper was faster than our lock; that name is lost
+            return lease
+
+
+def _insist(function: Callable[..., Any], path: str, _error: Any) -> None:
+    """Make a protected directory writable and try again."""
+    with suppress(OSError):
+        parent = os.path.dirname(path)
+        os.chmod(parent, stat.S_IRWXU)
+        if function in {os.open, os.scandir, os.listdir}:
+            os.chmod(path, stat.S_IRWXU)
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            function(path)
