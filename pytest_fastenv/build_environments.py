@@ -3,25 +3,93 @@
 from __future__ import annotations
 
 import hashlib
-import time
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from pytest_fastenv.environment.drafts import StoreDraft
+from pytest_fastenv.environment.drafts import store_draft
 from pytest_fastenv.environment.fingerprint import distribution_identity
-from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.model.location import Location
+from pytest_fastenv.errors import NoSolutionError
 from pytest_fastenv.model.plan import Plan
-from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
-from pytest_fastenv.model.request import FormatControl, Request
+from pytest_fastenv.model.protocols import Draft
+from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.requirements.specifiers import read_requirement
+from pytest_fastenv.requirements.documents import Documents
+from pytest_fastenv.requirements.excerpt import Excerpt
+from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
+from pytest_fastenv.resolutions import Resolution
 from pytest_fastenv.schedule.single_flight import SingleFlight
-from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
-if TYPE_CHECKING:
-    from pytest_fastenv.engine import Engine
+
+class PlansAndInstalls(Protocol):
+    """What a build environment is made with: the engine itself."""
+
+    async def resolve(self, request: Request) -> Resolution:
+        """Return the plan of a request."""
+
+    async def install(self, plan: Plan, draft: Draft) -> object:
+        """Fill a draft with a plan's distributions."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBuildEnvironment:
+    """See `pytest_fastenv.model.protocols.BuildEnvironment`."""
+
+    python: Path
+    scripts: Path
+    key: str
+
+
+class StoredBuildEnvironments:
+    """Fulfils `pytest_fastenv.model.protocols.BuildEnvironments`.
+
+    ``build-environments-v1/ab/<key>/`` is a virtual environment; the key is a digest of the interpreter and the exact
+    build requirements.
+    """
+
+    def __init__(self, engine: PlansAndInstalls, store: Store, index: IndexOptions, formats: FormatControl) -> None:
+        self._engine = engine
+        self._store = store
+        self._index = index
+        self._formats = formats
+        self._made: SingleFlight[tuple[str, ...], StoredBuildEnvironment] = SingleFlight()
+        self._known: dict[tuple[str, ...], StoredBuildEnvironment] = {}
+
+    async def provide(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
+        """Return the environment for some build requirements; see the protocol for what is promised."""
+        wanted = tuple(sorted(set(requires)))
+        known = self._known.get(wanted)
+        if known is None:
+            known = await self._made.do(wanted, lambda: self._make(wanted, target, chain))
+            self._known[wanted] = known
+        return known
+
+    async def _make(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
+        plan = await self._plan(requires, chain)
+        identities = [target.identity, *(distribution_identity(distribution) for distribution in plan.distributions)]
+        key = hashlib.sha256(json.dumps(identities).encode()).hexdigest()
+
+        async def make(place: Path) -> None:
+            final = self._store.path(Bucket.BUILD_ENVIRONMENTS, key)
+            await self._engine.install(plan, await store_draft(target, self._store, place, final))
+
+        prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make)
+        scripts = prefix / target.schemes["scripts"]
+        python = scripts / ("python.exe" if target.markers.get("os_name") == "nt" else "python")
+        return StoredBuildEnvironment(python, scripts, key)
+
+    async def _plan(self, requires: Sequence[str], chain: tuple[str, ...]) -> Plan:
+        place = f"build requirements of {chain[-1]}" if chain else "build requirements"
+        surroundings = Surroundings(directories=(), documents=Documents(), specifiers_only=True)
+        wanted = tuple(read_requirement(Excerpt.of(text, place), surroundings) for text in requires)
+        request = Request(wanted=wanted, index=self._index, formats=self._formats)
+        try:
+            return (await self._engine.resolve(request)).plan
+        except NoSolutionError as error:
+            raise NoSolutionError(
+                f"the {place} cannot be satisfied: {error.what}", where=error.where, why=error.why, hint=error.hint
+            ) from error

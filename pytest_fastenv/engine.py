@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Draft
 from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.resolutions import Resolution, Resolutions, resolution_key
 from pytest_fastenv.resolve.resolution import resolve
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.slots import MachineSlots
@@ -32,7 +34,7 @@ from pytest_fastenv.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What one engine works in.
+    """What an engine works in.
 
     :ivar environ: environment variables: where pip's configuration is looked for.
     """
@@ -50,30 +52,28 @@ class Engine:
     """
 
     def __init__(self, around: Surroundings, target: Target, index: IndexOptions, formats: FormatControl) -> None:
-        settings = around.settings
+        settings, store, recorder = around.settings, around.store, around.recorder
         self._around = around
         self._target = target
         self._stack = AsyncExitStack()
-        config = IndexConfig.load(settings, index, around.environ)
-        pools = Pools(
+        self.pools = Pools(
             downloads=settings.concurrent_downloads,
             builds=settings.concurrent_builds,
             installs=settings.concurrent_installs,
             serial=settings.serial,
         )
-        store, recorder = around.store, around.recorder
-        self._http = HttpClient(config)
-        self._index = PackageIndex(config, self._http, store, pools, recorder)
-        self._workers = FileWorkers(1 if settings.serial else settings.concurrent_installs)
-        wheels = Wheels(self._index, store, pools, self._workers, recorder, settings)
-        sdists = Sdists(self._index, store, pools, self._workers, recorder, settings)
-        # As many as cores, whatever this process may do at once: all processes of the machine must agree on the number.
+        self._config = IndexConfig.load(settings, index, around.environ)
+        self._resolutions = Resolutions(store, settings)
+        self._http = HttpClient(self._config)
+        self._index = PackageIndex(self._config, self._http, store, self.pools, recorder)
+        self._workers = FileWorkers(settings.concurrent_installs)
+        wheels = Wheels(self._index, store, self.pools, self._workers, recorder, settings)
+        sdists = Sdists(self._index, store, self.pools, self._workers, recorder, settings)
+        environments = StoredBuildEnvironments(self, store, index, formats)
+        # As many as cores, whatever this process may do at once: all processes of the machine must agree on it.
         slots = MachineSlots(store.root / "slots", os.cpu_count() or 1, recorder, settings.lock_timeout_s)
-        environments = StoredBuildEnvironments(self, store, recorder, settings, formats)
-        self._builder = SourceBuilder(
-            target, wheels, sdists, environments, store, pools, slots, recorder, settings
-        )
-        self._installer = Installer(wheels, self._builder, pools, self._workers, recorder, settings)
+        self._builder = SourceBuilder(target, wheels, sdists, environments, store, self.pools, slots, recorder, settings)
+        self._installer = Installer(wheels, self._builder, self.pools, self._workers, recorder, settings)
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._http)
@@ -86,27 +86,31 @@ class Engine:
     ) -> None:
         await self._stack.aclose()
 
-    async def resolve(self, request: Request, preferences: Mapping[str, str] | None = None) -> Plan:
-        """Return the plan of a request.
+    async def resolve(self, request: Request, preferences: Mapping[str, str] | None = None) -> Resolution:
+        """Return the plan of a request: one that still stands, or a new one.
 
-        :param preferences: versions to take where the requirements leave the choice.
+        :param preferences: versions by normalized name, taken where the requirements leave the choice.
         :raises NoSolutionError: there is none; the text explains it.
         """
-        around = self._around
-        with around.recorder.span("resolve", ", ".join(w.text for w in request.wanted[:3])) as span:
-            plan = await resolve(
-                request,
-                self._target,
-                self._index,
-                self._builder,
-                store=around.store,
-                recorder=around.recorder,
-                offline=around.settings.offline,
-                preferences=preferences or {},
-            )
-            span.args["distributions"] = len(plan.distributions)
-        return plan
+        key = resolution_key(request, self._target, self._config, preferences)
+        known = self._resolutions.find(key)
+        if known is not None:
+            return known
+        begun = time.time()
+        plan = await resolve(
+            request,
+            self._target,
+            self._index,
+            self._builder,
+            store=self._around.store,
+            recorder=self._around.recorder,
+            offline=self._around.settings.offline,
+            preferences=preferences,
+        )
+        made = Resolution(plan, begun)
+        self._resolutions.keep(key, made)
+        return made
 
     async def install(self, plan: Plan, draft: Draft) -> InstallReport:
-        """Fill a draft with a plan's distributions."""
+        """Fill a draft with a plan's distributions; see `Installer.install`."""
         return await self._installer.install(plan, draft)

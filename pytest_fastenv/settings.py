@@ -57,6 +57,8 @@ class Settings:
     inherit_pythonpath: bool = False
     unchecked_records: frozenset[str] = frozenset()
     strict: bool = False
+    expansion_mib: int = 64
+    expansion_ratio: int = 50
 
 
 class Option(NamedTuple):
@@ -187,6 +189,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("inherit_pythonpath", "inherit-pythonpath", "FASTENV_INHERIT_PYTHONPATH", _flag),
     Option("unchecked_records", "unchecked-records", None, _names),
     Option("strict", "strict", None, _flag),
+    Option("expansion_mib", None, "FASTENV_EXPANSION_MIB", _positive),
+    Option("expansion_ratio", None, "FASTENV_EXPANSION_RATIO", _positive),
 )
 
 _ALL_POOLS = "FASTENV_CONCURRENT"

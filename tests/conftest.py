@@ -19,9 +19,8 @@ from kit.interpreters import EXPECTED, Found, find_interpreters  # noqa: E402
 from kit.server import IndexServer  # noqa: E402
 
 if TYPE_CHECKING:
-    from pytest_fastenv.store.store import Store
-
     from pytest_fastenv.model.events import Recorder
+    from pytest_fastenv.store.store import Store
 
 pytest_plugins = ["pytester"]
 

@@ -19,7 +19,8 @@ from pytest_fastenv.index.urls import file_url, is_url, local_path, shown
 from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.settings import Settings
 
-_DEFAULT_TIMEOUT_S = Settings.__dataclass_fields__["http_timeout_s"].default
+_DEFAULT_TIMEOUT_S = Settings().http_timeout_s
+_DEFAULT_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ class Network:
     client_cert_source: str = ""
     proxies: Proxies = Proxies()
     trusted_hosts: tuple[str, ...] = ()
-    timeout_s: float = 30.0
-    retries: int = 3
+    timeout_s: float = _DEFAULT_TIMEOUT_S
+    retries: int = _DEFAULT_RETRIES
     offline: bool = False
 
 
@@ -129,7 +130,7 @@ def _network(
         proxies=_proxies(pip, environ),
         trusted_hosts=tuple(dict.fromkeys((*_words(pip, "trusted-host"), *options.trusted_hosts))),
         timeout_s=timeout_s,
-        retries=int(pip["retries"].number()) if "retries" in pip else Network.__dataclass_fields__["retries"].default,
+        retries=int(pip["retries"].number()) if "retries" in pip else _DEFAULT_RETRIES,
         offline=settings.offline,
     )
 
@@ -197,5 +198,5 @@ def _from_path(text: str, what: str) -> str:
 def _default_index() -> str:
     from distlib.index import DEFAULT_INDEX  # not needed where an index is configured
 
-    parts = urlsplit(DEFAULT_INDEX)
+    parts = urlsplit(str(DEFAULT_INDEX))
     return urlunsplit((parts.scheme, parts.netloc, "/simple/", "", ""))

@@ -261,7 +261,7 @@ def check(downloaded: Downloaded, expected: Expected, url: str) -> None:
         raise HashError(
             f"{shown(url)} is not the file that was announced",
             why=f"{wanted}\n{got}",
-            hint="the file was changed since the hash was written down, or is not what it seems; nothing of it was kept",
+            hint="it was changed since the hash was written down, or is not what it seems; nothing of it was kept",
         )
 
 

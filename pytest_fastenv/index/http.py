@@ -39,6 +39,7 @@ from pytest_fastenv.model.artifact import Hashes
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524})
 _MOST_REDIRECTS = 10
+_NO_HASHES = Hashes()
 _MOST_OPEN = 64
 _LARGEST_BODY = 256 << 20
 _HEADERS = {"User-Agent": f"pytest-fastenv/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -89,15 +90,15 @@ class HttpClient:
         self._credentials = credentials
         self._rust = rust
         self._clients: dict[bool, httpx.AsyncClient] = {}
-        self._open = asyncio.Semaphore(_MOST_OPEN)
+        self.limit = asyncio.Semaphore(_MOST_OPEN)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        while self._clients:
-            _, client = self._clients.popitem()
+        for client in self._clients.values():
             await client.aclose()
+        self._clients.clear()
 
     async def get(
         self, url: str, *, headers: Mapping[str, str] | None = None, statuses: frozenset[int] = frozenset({200})
@@ -110,8 +111,8 @@ class HttpClient:
         wanted = {"Accept-Encoding": "gzip, deflate", **(headers or {})}
 
         async def attempt() -> Answer:
-            async with self._open, self.stream(url, headers=wanted, statuses=statuses) as response:
-                content = await self._body(response, url)
+            async with self.limit, self.stream(url, headers=wanted, statuses=statuses) as response:
+                content = await self.body(response, url)
                 named = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status_code, named, content, str(response.request.url))
 
@@ -122,7 +123,7 @@ class HttpClient:
         url: str,
         into: Path,
         *,
-        hashes: Hashes = Hashes(),
+        hashes: Hashes = _NO_HASHES,
         size_bytes: int | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> download.Downloaded:
@@ -245,7 +246,12 @@ class HttpClient:
         error = NetworkError(f"{where} answers {status} {response.reason_phrase}".rstrip())
         return Passing(error, pause_s) if status in _PASSING else error
 
-    async def _body(self, response: httpx.Response, url: str) -> bytes:
+    async def body(self, response: httpx.Response, url: str) -> bytes:
+        """Read an open answer's whole body, decoded.
+
+        :raises Passing: it was cut short or stalls.
+        :raises IndexAnswerError: it has more than 256 MiB.
+        """
         chunks = []
         size = 0
         body = download.Body(response, self.pace, url)

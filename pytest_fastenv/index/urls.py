@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
-from urllib.request import url2pathname
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -32,8 +31,6 @@ class Login(NamedTuple):
 
     def __repr__(self) -> str:
         return "Login(...)"
-
-    __str__ = __repr__
 
 
 def origin(url: str) -> Origin:
@@ -79,12 +76,15 @@ def local_path(url: str) -> Path:
     :raises ValueError: the URL names another host.
     """
     parts = urlsplit(url)
-    if parts.netloc not in {"", "localhost"}:
-        if os.name == "nt":
-            return Path(url2pathname(f"//{parts.netloc}{parts.path}"))
-        msg = f"{url} names the host {parts.netloc}: a file URL needs three slashes"
+    host = "" if parts.netloc == "localhost" else parts.netloc
+    if os.name == "nt":
+        from urllib.request import url2pathname  # costs much, and elsewhere it only unquotes
+
+        return Path(url2pathname(f"//{host}{parts.path}" if host else parts.path))
+    if host:
+        msg = f"{url} names the host {host}: a file URL needs three slashes"
         raise ValueError(msg)
-    return Path(url2pathname(parts.path))
+    return Path(unquote(parts.path))
 
 
 def is_url(text: str) -> bool:

@@ -37,7 +37,13 @@ class Installer:
     """Executes plans. (Under construction.)"""
 
     def __init__(
-        self, wheels: Wheels, builder: Builder, pools: Pools, workers: FileWorkers, recorder: Recorder, settings: Settings
+        self,
+        wheels: Wheels,
+        builder: Builder,
+        pools: Pools,
+        workers: FileWorkers,
+        recorder: Recorder,
+        settings: Settings,
     ) -> None:
         self._wheels = wheels
         self._builder = builder

@@ -1,18 +1,32 @@
-"""Source distributions: fetched once, kept as archives, unpacked into private directories."""
+"""Source distributions: each fetched at most once on this machine, kept as an archive, unpacked where it is built."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_fastenv.errors import HashError, SdistError
+from pytest_fastenv.installer.archive.limits import Limits
+from pytest_fastenv.installer.archive.member_paths import shown
+from pytest_fastenv.installer.archive.tar_archive import SdistOrder
+from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url_key
 from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.settings import Settings
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedSdist:
     """A source distribution's archive in the store.
 
-    :ivar path: ``<entry>/<file name>`` in bucket ``sdists-v1``.
+    :ivar path: ``<entry>/<file name>`` in bucket ``sdists-v1``; never to be changed.
     :ivar sha256: of the archive: its identity.
     """
 
@@ -21,12 +35,92 @@ class FetchedSdist:
 
 
 class Sdists:
-    """(Under construction.)"""
+    """Gives archives of source distributions, and what is in them. For one event loop; any number of processes."""
+
+    def __init__(  # noqa: PLR0913 - the rooms it stands on, each passed once, by provision
+        self,
+        index: Downloads,
+        store: Store,
+        pools: Pools,
+        workers: FileWorkers,
+        recorder: Recorder,
+        settings: Settings,
+    ) -> None:
+        self._store = store
+        self._pools = pools
+        self._workers = workers
+        self._recorder = recorder
+        self._limits = Limits.of(settings)
+        self._fetching = Fetching(index, store, recorder, settings)
 
     async def fetch(self, artifact: Artifact) -> FetchedSdist:
-        """Return the archive."""
-        raise NotImplementedError
+        """Return the archive of an artifact; fetched if it is not in the store, hashes checked either way.
+
+        :raises NetworkError: it could not be fetched.
+        :raises IntegrityError: it is not what its hashes or its size announce.
+        """
+        name = artifact.filename
+        if name in {"", ".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
+            raise SdistError(f"{shown(name)} does not do as the name of a file", where=artifact.url)
+        sha256 = await self._fetching.digest(artifact)
+        if sha256 is None:
+            return await self._fetch_by_url(artifact)
+        return await self._kept(sha256) or await self._publish(sha256, self._bringer(artifact, sha256))
 
     async def unpack(self, sdist: FetchedSdist, into: Path) -> Path:
-        """Unpack."""
-        raise NotImplementedError
+        """Unpack an archive and return its one top directory.
+
+        :param into: a private directory, which is made if it is missing.
+        :raises SdistError: the archive breaks a rule; then nothing of it was written.
+        :raises BombError: it expands out of proportion.
+        """
+        os.makedirs(into, exist_ok=True)
+        order = SdistOrder(str(sdist.path), str(into), sdist.path.name, self._limits)
+        async with self._pools.install():
+            with self._recorder.span("unpack", sdist.path.name, source="sdist", key=sdist.sha256):
+                top = await self._workers.call(f"{SdistOrder.__module__}:unpack_sdist", order)
+        return Path(top)
+
+    async def _fetch_by_url(self, artifact: Artifact) -> FetchedSdist:
+        """Fetch what only its bytes can name: under the lock of its URL first, then published under its digest."""
+        async with self._store.temporary("sdist") as private:
+            archive = private / artifact.filename
+            async with self._store.lock(Bucket.URLS, url_key(artifact.url), subject=artifact.filename):
+                sha256 = await self._fetching.digest(artifact)  # another process may have found out meanwhile
+                transferred = await self._fetching.fetch(artifact, archive) if sha256 is None else None
+            if transferred is None:
+                return await self.fetch(artifact)
+
+            async def bring(draft: Path) -> None:
+                os.rename(archive, draft / archive.name)
+
+            return await self._publish(transferred.digests["sha256"], bring)
+
+    def _bringer(self, artifact: Artifact, sha256: str) -> Callable[[Path], Awaitable[None]]:
+        async def bring(draft: Path) -> None:
+            transferred = await self._fetching.fetch(artifact, draft / artifact.filename)
+            if transferred.digests["sha256"] != sha256:
+                why = f"expected sha256 {sha256}\ngot      sha256 {transferred.digests['sha256']}"
+                raise HashError(f"{artifact.filename} changed while it was being read", where=artifact.url, why=why)
+
+        return bring
+
+    async def _publish(self, sha256: str, bring: Callable[[Path], Awaitable[None]]) -> FetchedSdist:
+        entry = await self._store.publish(Bucket.SDISTS, sha256, bring)
+        return FetchedSdist(_archive_in(entry) or entry, sha256)
+
+    async def _kept(self, sha256: str) -> FetchedSdist | None:
+        """Return the store's archive if its bytes are still the ones it is named for; else it is taken out."""
+        entry = self._store.lookup(Bucket.SDISTS, sha256)
+        if entry is None:
+            return None
+        path = _archive_in(entry)
+        if path is not None and await asyncio.to_thread(file_sha256, path) == sha256:
+            return FetchedSdist(path, sha256)
+        self._recorder.notice("warning", f"the store's copy of {path.name if path else sha256} was damaged: made anew")
+        await self._store.withdraw(Bucket.SDISTS, sha256)
+        return None
+
+
+def _archive_in(entry: Path) -> Path | None:
+    return next((entry / name for name in sorted(os.listdir(entry)) if not name.startswith(".ready")), None)

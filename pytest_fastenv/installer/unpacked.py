@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Origin = Literal["cache", "network", "built"]
+from pytest_fastenv.installer.manifest import TREE
 
-#: Names inside a store entry of `Bucket.WHEELS`: the files of the wheel, what is known of them, and the short answer.
-TREE, MANIFEST, SUMMARY = "tree", "manifest.json", "wheel.json"
+Origin = Literal["cache", "network", "built"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,14 @@ class WheelFacts:
     warnings: tuple[str, ...] = ()
     pth_code: tuple[str, ...] = ()
     record_fault: str = ""
+
+    @classmethod
+    def load(cls, path: Path) -> WheelFacts | None:
+        """Read the facts of a store entry; ``None`` when they are not there or not whole."""
+        try:
+            return cls.from_json(json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> WheelFacts:

@@ -1,22 +1,211 @@
-"""Wheels: each at most once fetched and unpacked on this machine."""
+"""Wheels: each at most once fetched and unpacked on this machine, and judged the same whenever it is used.
+
+The order for each: look into the store; take the key's lock; look again; fetch into a private file under a permit to
+download; unpack beside it under a permit to install; publish. A wheel whose digest only its bytes can tell is fetched
+under the lock of its URL, and published under that of its digest after the first one was given back: a task never
+holds two locks.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pytest_fastenv.installer.unpacked import Origin, UnpackedWheel
+from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError
+from pytest_fastenv.installer.archive.limits import Limits
+from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url_key
+from pytest_fastenv.installer.manifest import SUMMARY
+from pytest_fastenv.installer.unpack import Order
+from pytest_fastenv.installer.unpacked import Origin, UnpackedWheel, WheelFacts
+from pytest_fastenv.installer.wheel_names import check_expected, check_file_name, normal_name, parse_wheel_name
 from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.settings import Settings
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+_ARCHIVE = "archive.whl"
+
+#: Name and version that a caller knows already.
+Expect = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the making of an entry leaves for the answer."""
+
+    facts: WheelFacts
+    fetched_bytes: int
 
 
 class Wheels:
-    """(Under construction.)"""
+    """Gives unpacked wheels by artifact or by file. For one event loop; safe with any number of processes."""
 
-    async def from_artifact(self, artifact: Artifact, expect: tuple[str, str] | None = None) -> UnpackedWheel:
-        """Return a wheel."""
-        raise NotImplementedError
+    def __init__(  # noqa: PLR0913 - the rooms it stands on, each passed once, by provision
+        self,
+        index: Downloads,
+        store: Store,
+        pools: Pools,
+        workers: FileWorkers,
+        recorder: Recorder,
+        settings: Settings,
+    ) -> None:
+        self._store = store
+        self._pools = pools
+        self._workers = workers
+        self._recorder = recorder
+        self._settings = settings
+        self._fetching = Fetching(index, store, recorder, settings)
 
-    async def from_file(
-        self, path: Path, expect: tuple[str, str] | None = None, *, origin: Origin
+    async def from_artifact(self, artifact: Artifact, expect: Expect | None = None) -> UnpackedWheel:
+        """Return a wheel of an index, at a URL or in a local file; fetched and unpacked if it is not in the store.
+
+        :param expect: name and version it must have.
+        :raises NetworkError: it could not be fetched.
+        :raises IntegrityError: it is not what its hashes or its size announce.
+        :raises ArchiveError: its archive is damaged, ambiguous or out of bounds.
+        :raises WheelError: its contents contradict the specification, its file name or `expect`.
+        """
+        parse_wheel_name(artifact.filename)
+        wheel = await self._obtain(artifact)
+        self._judge(wheel, artifact.filename, expect)
+        announced = artifact.metadata.sha256 if artifact.metadata else None
+        if announced and announced != wheel.facts.metadata_sha256:
+            raise MetadataError(
+                f"{artifact.filename} has other metadata than its index announced",
+                where=artifact.index_url or artifact.url,
+                why=f"announced sha256 {announced}\nfound     sha256 {wheel.facts.metadata_sha256}",
+                hint="what was resolved is not what the wheel needs: report it to the index",
+            )
+        return wheel
+
+    async def from_file(self, path: Path, expect: Expect | None = None, *, origin: Origin) -> UnpackedWheel:
+        """Return the wheel in a file of our own, such as one built here; the file is consumed, also on failure.
+
+        :raises ArchiveError, WheelError: see `from_artifact`.
+        """
+        try:
+            parse_wheel_name(path.name)
+            sha256 = await asyncio.to_thread(file_sha256, path)
+            wheel = self._open(sha256, origin) or await self._publish(sha256, path.name, origin, _mover(path))
+            self._judge(wheel, path.name, expect)
+        finally:
+            path.unlink(missing_ok=True)
+        return wheel
+
+    def find(self, sha256: str, origin: Origin = "cache") -> UnpackedWheel | None:
+        """Return a wheel of the store, or ``None``; one lookup and one small file."""
+        return self._open(sha256, origin)
+
+    async def discard(self, wheel: UnpackedWheel) -> None:
+        """Take a wheel whose files were changed out of the store, so that it is fetched or built again."""
+        await self._store.withdraw(Bucket.WHEELS, wheel.sha256)
+
+    async def _obtain(self, artifact: Artifact) -> UnpackedWheel:
+        sha256 = await self._fetching.digest(artifact)
+        if sha256 is None:
+            return await self._obtain_by_url(artifact)
+        return self._open(sha256, "cache") or await self._publish_fetched(artifact, sha256)
+
+    async def _publish_fetched(self, artifact: Artifact, sha256: str) -> UnpackedWheel:
+        async def bring(archive: Path) -> int:
+            transferred = await self._fetching.fetch(artifact, archive)
+            if transferred.digests["sha256"] != sha256:
+                why = f"expected sha256 {sha256}\ngot      sha256 {transferred.digests['sha256']}"
+                raise HashError(f"{artifact.filename} changed while it was being read", where=artifact.url, why=why)
+            return transferred.size_bytes
+
+        return await self._publish(sha256, artifact.filename, "network", bring)
+
+    async def _obtain_by_url(self, artifact: Artifact) -> UnpackedWheel:
+        async with self._store.temporary("wheel") as private:
+            archive = private / _ARCHIVE
+            async with self._store.lock(Bucket.URLS, url_key(artifact.url), subject=artifact.filename):
+                sha256 = await self._fetching.digest(artifact)  # another process may have found out meanwhile
+                transferred = await self._fetching.fetch(artifact, archive) if sha256 is None else None
+            if transferred is None:
+                return await self._obtain(artifact)
+            sha256 = transferred.digests["sha256"]
+            wheel = await self._publish(sha256, artifact.filename, "network", _mover(archive))
+        return UnpackedWheel(sha256, wheel.entry, wheel.facts, "network", transferred.size_bytes)
+
+    async def _publish(
+        self, sha256: str, label: str, origin: Origin, bring: Callable[[Path], Awaitable[int]]
     ) -> UnpackedWheel:
-        """Return a wheel."""
-        raise NotImplementedError
+        """Make the store entry unless somebody else has by now.
+
+        :param bring: puts the wheel file to a path and returns how many bytes were transferred for it.
+        """
+        made: list[_Made] = []
+
+        async def make(draft: Path) -> None:
+            archive = draft / _ARCHIVE
+            fetched_bytes = await bring(archive)
+            args = {"source": origin, "key": sha256}
+            made.append(_Made(await self._unpack(archive, draft, label, args), fetched_bytes))
+
+        while True:
+            entry = await self._store.publish(Bucket.WHEELS, sha256, make)
+            if made:
+                return UnpackedWheel(sha256, entry, made[0].facts, origin, made[0].fetched_bytes)
+            wheel = self._open(sha256, "built" if origin == "built" else "cache")
+            if wheel is not None:
+                return wheel
+            await self._store.withdraw(Bucket.WHEELS, sha256)  # what a power cut left of an entry
+
+    async def _unpack(self, archive: Path, draft: Path, label: str, args: Mapping[str, str]) -> WheelFacts:
+        exempt = tuple(self._settings.unchecked_records)
+        order = Order(str(archive), str(draft), label, exempt, Limits.of(self._settings))
+        async with self._pools.install():
+            name, version = parse_wheel_name(label)[:2]
+            with self._recorder.span("unpack", normal_name(name), version=version, **args) as span:
+                facts: dict[str, Any] = await self._workers.call("pytest_fastenv.installer.unpack:unpack", order)
+                span.args.update(bytes=facts["size_bytes"], files=facts["files"])
+        return WheelFacts.from_json(facts)
+
+    def _open(self, sha256: str, origin: Origin) -> UnpackedWheel | None:
+        entry = self._store.lookup(Bucket.WHEELS, sha256)
+        facts = WheelFacts.load(entry / SUMMARY) if entry is not None else None
+        return UnpackedWheel(sha256, entry, facts, origin) if entry is not None and facts is not None else None
+
+    def _judge(self, wheel: UnpackedWheel, filename: str, expect: Expect | None) -> None:
+        """Apply what depends on settings and on how the wheel was asked for: the same for new and for kept wheels."""
+        facts = wheel.facts
+        check_file_name(filename, facts.name, facts.version)
+        if expect is not None:
+            check_expected(filename, (facts.name, facts.version), expect)
+        if facts.record_fault:
+            if normal_name(facts.name) not in self._settings.unchecked_records:
+                raise RecordError(facts.record_fault, where=filename)
+            self._recorder.notice("warning", f"{facts.record_fault} (accepted: {facts.name} is exempt from the check)")
+        for warning in facts.warnings:
+            self._recorder.notice("warning", warning)
+        if facts.pth_code:
+            files = ", ".join(facts.pth_code)
+            if self._settings.strict:
+                raise WheelError(
+                    f"{filename} runs code whenever the interpreter starts",
+                    where=files,
+                    why="lines that begin with import in a .pth file are executed, which strict mode does not accept",
+                )
+            self._recorder.notice("info", f"{facts.name} runs code whenever the interpreter starts: {files}")
+
+
+def _mover(source: Path) -> Callable[[Path], Awaitable[int]]:
+    """Return what brings a file of our own to its place; nothing is transferred for it."""
+
+    async def bring(archive: Path) -> int:
+        try:
+            os.rename(source, archive)
+        except OSError:  # another file system
+            await asyncio.to_thread(shutil.copyfile, source, archive)
+        return 0
+
+    return bring

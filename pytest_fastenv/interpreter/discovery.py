@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv import __version__
-from pytest_fastenv.errors import InterpreterError
-from pytest_fastenv.interpreter.record import from_record, to_record
+from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
+from pytest_fastenv.interpreter.record import from_record, stamp, to_record
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -42,7 +42,7 @@ def find_target(spec: str | None, store: Store) -> Target:
     Blocks; the first time it starts processes. Later the answer comes from the store for as long as the interpreter's
     file (size, mtime) and the directories that were searched are the same.
 
-    :raises InterpreterNotFoundError: nothing fits; the text tells what was looked at.
+    :raises InterpreterNotFoundError: nothing fits, or nothing is there; the text tells what was looked at.
     :raises InterpreterError: the interpreter does not start, or is too old to run pytest.
     """
     if spec is None or not spec.strip():
@@ -81,10 +81,15 @@ def _at_path(executable: str, store: Store) -> Target:
     from pytest_fastenv.interpreter.probe import examine  # starts a process: not on the warm path
 
     before = _path_stamps(executable)
+    if before is None:
+        raise InterpreterNotFoundError(
+            f"there is no Python interpreter at {executable}",
+            hint="give the path of an executable, or of a virtual environment's directory",
+        )
     probed = examine(Path(executable))
     # A version manager's shim answers for another file, and may answer for a third one tomorrow.
-    if before is not None and os.path.realpath(probed.executable) == os.path.realpath(executable):
-        base = _stamp(probed.target.python)
+    if os.path.realpath(probed.executable) == os.path.realpath(executable):
+        base = stamp(probed.target.python)
         record = {"stamps": before, "base": base, "host": _host(), "target": to_record(probed.target)}
         store.write_record(Bucket.INTERPRETERS, key, record)
     return probed.target
@@ -97,7 +102,7 @@ def _still_good(record: dict[str, Any], executable: str) -> Target | None:
         target = from_record(record["target"])
     except (KeyError, ValueError):
         return None
-    return target if record.get("base") == _stamp(target.python) else None
+    return target if record.get("base") == stamp(target.python) else None
 
 
 def _by_search(spec: str, store: Store) -> Target:
@@ -123,22 +128,13 @@ def _key(*parts: str) -> str:
     return hashlib.sha256(json.dumps([__version__, *parts]).encode()).hexdigest()
 
 
-def _stamp(path: str) -> list[Any] | None:
-    """Return what tells a file from another one put in its place; ``None`` when there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return [os.path.realpath(path), status.st_size, status.st_mtime_ns]
-
-
 def _path_stamps(executable: str) -> list[Any] | None:
     """Return the stamps of an executable and of the ``pyvenv.cfg`` that says which base it has."""
-    own = _stamp(executable)
+    own = stamp(executable)
     if own is None:
         return None
     here = os.path.dirname(executable)
-    return [own, *(_stamp(os.path.join(place, "pyvenv.cfg")) for place in (here, os.path.dirname(here)))]
+    return [own, *(stamp(os.path.join(place, "pyvenv.cfg")) for place in (here, os.path.dirname(here)))]
 
 
 def _host() -> list[str | None]:

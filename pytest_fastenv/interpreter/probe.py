@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.interpreter.record import stamp
 from pytest_fastenv.model.target import Target
 
 PROBE_TIMEOUT_S = 60.0
@@ -58,15 +59,6 @@ def examine(python: Path) -> Probed:
         where=str(facts["executable"]),
         hint="make that virtual environment anew, or name the base interpreter",
     )
-
-
-def stamp(path: str) -> list[Any]:
-    """Return what tells a file from another one put in its place: real path, size, mtime in ns.
-
-    :raises OSError: there is no such file.
-    """
-    status = os.stat(path)
-    return [os.path.realpath(path), status.st_size, status.st_mtime_ns]
 
 
 def _ask(executable: str) -> dict[str, Any]:
@@ -143,10 +135,7 @@ def _target(facts: Mapping[str, Any]) -> Target:
     externals = {"libc": facts["libc"]} if facts["libc"] else {}
     if facts["macos"]:
         externals["macos"] = facts["macos"][0]
-    try:
-        identity = [python, *stamp(python)[1:], facts["build"], facts["platform"], facts["bits"]]
-    except OSError as error:
-        raise InterpreterError(f"{python} cannot be read", why=str(error)) from None
+    identity = [python, stamp(python), facts["build"], facts["platform"], facts["bits"]]
     return Target(
         python=python,
         implementation=facts["implementation"],

@@ -55,7 +55,7 @@ def schemes() -> Dict[str, str]:
     fallback = "nt" if os.name == "nt" else "posix_prefix"
     scheme = "venv" if "venv" in sysconfig.get_scheme_names() else fallback
     places = ("base", "platbase", "installed_base", "installed_platbase")
-    paths = sysconfig.get_paths(scheme, vars={place: ROOT for place in places})
+    paths = sysconfig.get_paths(scheme, vars=dict.fromkeys(places, ROOT))
     found = {}
     for name in ("purelib", "platlib", "scripts", "data"):
         found[name] = os.path.relpath(paths[name], ROOT).replace(os.sep, "/")
@@ -85,7 +85,7 @@ def elf_header(path: str) -> Optional[Dict[str, Any]]:
                     stream.seek(begin)
                     loader = os.fsdecode(stream.read(length)).strip("\0")
             return {"bits": 64 if wide else 32, "machine": machine, "flags": flags, "loader": loader}
-    except (EnvironmentError, struct.error):
+    except (OSError, struct.error):
         return None
 
 
@@ -98,7 +98,7 @@ def libc(loader: str) -> Optional[str]:
         return "musl " + found.group(1) if found else None
     try:
         name = os.confstr("CS_GNU_LIBC_VERSION")
-    except (AttributeError, ValueError, EnvironmentError):
+    except (AttributeError, ValueError, OSError):
         return None
     return name or None
 
@@ -106,7 +106,7 @@ def libc(loader: str) -> Optional[str]:
 def manylinux_policy(version: str, arch: str) -> Optional[List[int]]:
     """Return the glibc versions (minor) that a distributor's ``_manylinux`` module refuses (PEP 600), or None."""
     try:
-        import _manylinux
+        import _manylinux  # type: ignore[import-not-found]
     except ImportError:
         return None
     decide = getattr(_manylinux, "manylinux_compatible", None)
@@ -128,14 +128,14 @@ def base_executable() -> str:
         try:
             with open(os.path.join(folder, "pyvenv.cfg"), encoding="utf-8") as stream:
                 pairs = [line.partition("=") for line in stream]
-        except EnvironmentError:
+        except OSError:
             continue
         config = {key.strip().lower(): value.strip() for key, _, value in pairs}
         home, ending = config.get("home", ""), ".exe" if os.name == "nt" else ""
         candidates = [getattr(sys, "_base_executable", None), config.get("base-executable"), config.get("executable")]
-        for name in ("python{}.{}".format(*sys.version_info[:2]), os.path.basename(sys.executable)[: -len(ending) or None]):
-            candidates.append(os.path.join(home, name + ending))
-        candidates += [os.path.join(home, "python3" + ending), os.path.join(home, "python" + ending)]
+        same = os.path.basename(sys.executable)[: -len(ending) or None]
+        names = ("python{}.{}".format(*sys.version_info[:2]), same, "python3", "python")
+        candidates += [os.path.join(home, name + ending) for name in names]
         for candidate in candidates:
             if candidate and os.path.isfile(candidate) and os.path.abspath(candidate) != sys.executable:
                 return candidate

@@ -12,6 +12,18 @@ _TEXTS = ("python", "implementation", "version", "soabi", "platform", "identity"
 _TABLES = ("markers", "schemes", "externals")
 
 
+def stamp(path: str) -> list[Any] | None:
+    """Return what tells a file from another one put in its place; ``None`` when there is none.
+
+    Real path, size, mtime in nanoseconds.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [os.path.realpath(path), status.st_size, status.st_mtime_ns]
+
+
 def to_record(target: Target) -> dict[str, Any]:
     """Return a target as a value that can be written as JSON."""
     record: dict[str, Any] = {name: getattr(target, name) for name in _TEXTS}
@@ -29,8 +41,8 @@ def from_record(record: Mapping[str, Any]) -> Target:
     :raises ValueError: the record is not one of these.
     """
     try:
-        texts = {name: record[name] for name in _TEXTS}
-        tables = {name: dict(record[name]) for name in _TABLES}
+        texts: dict[str, Any] = {name: record[name] for name in _TEXTS}
+        tables: dict[str, Any] = {name: dict(record[name]) for name in _TABLES}
         tags, free_threaded = tuple(record["tags"]), record["free_threaded"]
     except (KeyError, TypeError, ValueError) as error:
         msg = f"not the record of an interpreter: {error!r}"

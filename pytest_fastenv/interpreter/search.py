@@ -6,6 +6,7 @@ Imports python-discovery and starts a process for each candidate: not on the war
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from python_discovery import PythonInfo, PythonSpec, get_interpreter, iter_inter
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import pyenv_versions
 from pytest_fastenv.interpreter.probe import OLDEST, too_old
+
+
+# What it cannot ask it tells to the log, which writes to standard error where nobody listens.
+logging.getLogger("python_discovery").addHandler(logging.NullHandler())
 
 
 def search(spec: str) -> str:
@@ -68,16 +73,16 @@ def _pyenv_executables() -> Iterator[str]:
 
 
 def _version_order(path: str) -> list[tuple[int, int, str]]:
-    words = re.findall(r"\d+|[a-z]+", path.split(os.sep + "versions" + os.sep)[-1])
+    words = re.findall(r"\d+|[a-z]+", path.rpartition(f"{os.sep}versions{os.sep}")[2])
     return [(1, int(word), "") if word.isdigit() else (0, 0, word) for word in words]
 
 
 def _not_found(spec: str) -> InterpreterNotFoundError:
     """Say what there is instead, and where was looked."""
-    known = {}
+    known: dict[str, str] = {}
     try:
-        candidates = [*iter_interpreters(None)]
-        candidates += [info for path in _pyenv_executables() if (info := PythonInfo.from_exe(path, raise_on_error=False))]
+        pyenv = (PythonInfo.from_exe(path, raise_on_error=False) for path in _pyenv_executables())
+        candidates = [*iter_interpreters(None), *filter(None, pyenv)]
     except (OSError, RuntimeError) as error:
         raise InterpreterError("the machine's interpreters cannot be listed", why=str(error)) from None
     for info in candidates:

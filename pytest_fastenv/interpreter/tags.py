@@ -1,8 +1,8 @@
 """Wheel tags of another interpreter, from the facts it gave about itself.
 
 ``packaging.tags`` makes the tags here, in this process: the other interpreter may have no packaging, or an old one.
-Which platforms fit is decided by the rules of PEP 600 (manylinux) and PEP 656 (musllinux), from the probed interpreter's
-libc and not from ours, because both kinds can stand on one machine.
+Which platforms fit is decided by the rules of PEP 600 (manylinux) and PEP 656 (musllinux), from the probed
+interpreter's libc and not from ours, because both kinds can stand on one machine.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _cpython_abis(facts: Mapping[str, Any], version: tuple[int, ...]) -> list[st
 
 
 def _other_abis(facts: Mapping[str, Any]) -> list[str]:
-    """Return the ABI part of the suffix of extension modules: ``.pypy310-pp73-x86_64-linux-gnu.so`` → ``pypy310_pp73``."""
+    """Return the ABI part of extension modules' suffix: ``pypy310_pp73`` for ``.pypy310-pp73-x86_64-linux-gnu.so``."""
     parts = facts["ext_suffix"].split(".")
     words = parts[1].split("-") if len(parts) > 2 else []
     length = {"pypy": 2, "graalpy": 3}.get(facts["implementation"], 1)

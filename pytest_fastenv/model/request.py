@@ -102,6 +102,8 @@ class Request:
     :ivar pre: pre-releases are welcome everywhere (``--pre``).
     :ivar prefer_binary: an older wheel is better than a newer source distribution.
     :ivar files: everything read, nested files too, and the metadata files of local projects.
+    :ivar requires_python: version specifiers the interpreter must satisfy, because a script's inline metadata says so
+        (PEP 723); empty for any.
     """
 
     wanted: tuple[Wanted, ...] = ()
@@ -113,6 +115,7 @@ class Request:
     prefer_binary: bool = False
     config_settings: ConfigSettings = ()
     files: tuple[ReadFile, ...] = ()
+    requires_python: str = ""
 
 
 def config_settings(values: Mapping[str, str | list[str]]) -> ConfigSettings:

@@ -1,0 +1,1 @@
+"""pytest: hooks, options, and running the session inside its environment."""

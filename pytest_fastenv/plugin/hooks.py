@@ -1,1 +1,83 @@
-"""pytest hooks."""
+"""The entry point: what every pytest run imports, whether it asks for an environment or not.
+
+So it imports next to nothing. Everything else waits until an environment is asked for.
+
+An environment has to be asked for before pytest looks whether ``required_plugins`` are there and before it imports
+the plugins of ``PYTEST_PLUGINS`` and the ``conftest.py`` files, all of which only the environment may have. That is
+the moment when this module is registered: pytest then knows its rootdir and ini file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+
+import pytest
+
+from pytest_fastenv.runtime import inside, options, session
+
+_BEGUN = pytest.StashKey[bool]()
+_LATER = pytest.StashKey[Callable[[], int]]()
+_EXIT_CODE = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the options; then, where one is asked for, leave for the environment."""
+    options.register(parser)
+    config = pluginmanager.get_plugin("pytestconfig")
+    if config is not None and _has_read_its_files(config):
+        _begin(config, parser)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, None, None]:
+    """Run the session for a caller in this process, before output is captured; nothing is left for pytest here."""
+    if _BEGUN not in early_config.stash:  # registered before pytest read its files: pytest.main(plugins=["..."])
+        _begin(early_config, parser)
+    later = early_config.stash.get(_LATER, None)
+    if later is not None:
+        early_config.stash[_EXIT_CODE] = later()
+        args[:] = []  # they were for the session inside; its plugins' options are unknown here
+        early_config.known_args_namespace.noconftest = True
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Return the exit code of the session that ran inside, to `pytest.main`'s caller."""
+    return config.stash.get(_EXIT_CODE, None)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Tell what the environment is (where requirements bring this plugin along, it is the one inside)."""
+    return inside.pytest_report_header(config)
+
+
+def _begin(config: pytest.Config, parser: pytest.Parser) -> None:
+    config.stash[_BEGUN] = True
+    handed = session.current(os.environ)
+    if inside.is_own_session(handed):
+        inside.enter(config, handed)
+    elif not session.is_worker(os.environ) and (inside.asks_itself(config) if handed else _asks(config)):
+        # All that follows costs start-up time, so it is imported here.
+        from pytest_fastenv.plugin.provisioning import begin
+
+        config.stash[_LATER] = begin(config, parser)
+
+
+def _asks(config: pytest.Config) -> bool:
+    words = [os.fspath(word) for word in config.invocation_params.args] + list(config.getini("addopts"))
+    if "fastenv" in os.environ.get("PYTEST_ADDOPTS", ""):
+        import shlex
+
+        words += shlex.split(os.environ["PYTEST_ADDOPTS"])
+    return any(options.asks_for_environment([word]) for word in words) or bool(config.getini("fastenv"))
+
+
+def _has_read_its_files(config: pytest.Config) -> bool:
+    try:
+        return config.rootpath is not None
+    except AttributeError:  # what pytest has before it looks for its rootdir
+        return False

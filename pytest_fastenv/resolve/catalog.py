@@ -13,12 +13,11 @@ class ProjectPage(Protocol):
     """What an index says of one project."""
 
     @property
-    def artifacts(self) -> Sequence[Artifact]:
-        """All its files, in any order."""
+    def versions(self) -> Sequence[str]:
+        """Its canonical versions that have files, newest first."""
 
-    @property
-    def index_url(self) -> str:
-        """Where it was found."""
+    def files(self, version: str) -> Sequence[Artifact]:
+        """Return the files of one version."""
 
 
 class Catalog(Protocol):
@@ -32,6 +31,3 @@ class Catalog(Protocol):
 
     async def metadata(self, artifact: Artifact) -> CoreMetadata:
         """Return the core metadata of a wheel."""
-
-    def expect(self, name: str) -> None:
-        """Start reading a project's page now: it will most likely be asked for."""

@@ -90,7 +90,9 @@ class Directs:
             path = wanted.path / (wanted.subdirectory or "")
             content = await asyncio.to_thread(tree_digest, path, editable=wanted.editable)
             tree = TreeSource(path, content, editable=wanted.editable, config_settings=settings)
-            return tree, DirectUrl(wanted.path.as_uri(), wanted.subdirectory, is_directory=True, editable=wanted.editable)
+            return tree, DirectUrl(
+                wanted.path.as_uri(), wanted.subdirectory, is_directory=True, editable=wanted.editable
+            )
         if wanted.vcs is not None:
             # Only those who install from a repository pay for the import.
             from pytest_fastenv.index.git import checkout

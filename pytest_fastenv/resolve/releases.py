@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.errors import UnknownProjectError
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
+from pytest_fastenv.resolve.catalog import ProjectPage
 from pytest_fastenv.resolve.requirements_of import Specifiers
 
 
@@ -18,7 +20,7 @@ class Releases:
     The number of a release is its position; sets of releases are integers with one bit per number. Files are looked
     at only when a release is asked for, newest first in practice, so that a page with thousands of files costs little.
 
-    :param artifacts: everything the index has of the project.
+    :param page: what the index has of the project; ``None`` when that does not matter, or there is none.
     :param direct: candidates named by URL or path; numbered after all others, in this order.
     :param unknown: set when no index has the project.
     """
@@ -26,40 +28,41 @@ class Releases:
     def __init__(
         self,
         name: str,
-        artifacts: Sequence[Artifact],
+        page: ProjectPage | None,
         tools: tuple[Policy, Specifiers, ArtifactChoice],
         direct: Sequence[Candidate] = (),
         unknown: UnknownProjectError | None = None,
     ) -> None:
         self.name = name
         self.unknown = unknown
+        self._page = page
+        self._tools = tools
         self._policy, self._specifiers, self._choice = tools
-        by_text: dict[str, list[Artifact]] = {}
-        for artifact in artifacts:
-            by_text.setdefault(artifact.version, []).append(artifact)
-        self._files: dict[Version, list[Artifact]] = {}
-        for text, files in by_text.items():
-            try:
-                self._files.setdefault(Version(text), []).extend(files)
-            except InvalidVersion:
-                continue  # older than PEP 440; no specifier can name it
+        self._texts: dict[Version, str] = {}
+        for text in page.versions if page is not None else ():
+            with suppress(InvalidVersion):  # older than PEP 440; no specifier can name it
+                self._texts[Version(text)] = text
         self.direct = tuple(direct)
-        self.versions: tuple[Version, ...] = (*sorted(self._files), *(candidate.version for candidate in direct))
+        self.versions: tuple[Version, ...] = (*sorted(self._texts), *(candidate.version for candidate in direct))
         self._known: dict[int, Candidate | Refusal] = {}
         self._matching: dict[str, int] = {}
-        indexed = len(self._files)
+        self._yanked: dict[int, str | None] = {}
+        indexed = len(self._texts)
         self.everything = (1 << len(self.versions)) - 1
         self.named_directly = self.everything & ~((1 << indexed) - 1)
         self.pre_releases = self._mask(n for n in range(indexed) if self.versions[n].is_prerelease)
-        self.yanked = self._mask(
-            n for n in range(indexed) if all(file.yanked is not None for file in self._files[self.versions[n]])
-        )
-        #: Releases that are known to be of no use; grows while candidates are looked at.
-        self.refused = 0
+        #: What constraints leave of the project, before anybody's requirements.
+        self.permitted = self.everything
         for constraint in self._policy.constraints.get(name, ()):
-            self.refused |= self.everything & ~self.matching(constraint.specifier)
+            self.permitted &= self.matching(constraint.specifier)
+        # Releases that were found to be of no use; grows while candidates are looked at.
+        self._refused = 0
         for number, candidate in enumerate(direct, indexed):
             self._known[number] = candidate
+
+    def with_direct(self, candidate: Candidate) -> Releases:
+        """Return the same releases and one more, which gets the next number."""
+        return Releases(self.name, self._page, self._tools, (*self.direct, candidate), self.unknown)
 
     @staticmethod
     def _mask(numbers: Iterator[int]) -> int:
@@ -82,29 +85,32 @@ class Releases:
         return known
 
     def candidate(self, number: int) -> Candidate | Refusal:
-        """Return what would be installed of a release; a refusal also enters `refused`."""
+        """Return what would be installed of a release; refused ones are left out by `newest` from then on."""
         known = self._known.get(number)
         if known is None:
-            version = self.versions[number]
-            known = self._choice.best(self.name, version, self._files[version])
+            known = self._choice.best(self.name, self.versions[number], self._files(number))
             self._known[number] = known
             if isinstance(known, Refusal):
-                self.refused |= 1 << number
+                self._refused |= 1 << number
         return known
 
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Rule a release out for something that only its metadata could tell."""
         self._known[number] = refusal
-        self.refused |= 1 << number
+        self._refused |= 1 << number
 
-    def newest(self, bits: int) -> Iterator[tuple[int, Candidate]]:
+    def newest(self, bits: int, brought_back: int = 0) -> Iterator[tuple[int, Candidate]]:
         """Yield usable candidates of a set, newest first (with ``--prefer-binary``: those with a wheel before others).
 
         A preferred version of the policy comes first of all.
+
+        :param brought_back: yanked releases that may be used all the same.
         """
         later: list[tuple[int, Candidate]] = []
-        for number in self._in_order(bits & self.everything):
-            if self.refused >> number & 1:
+        for number in self._in_order(bits & self.permitted):
+            if self._refused >> number & 1:
+                continue
+            if not brought_back >> number & 1 and self.yanked(number) is not None:
                 continue
             candidate = self.candidate(number)
             if isinstance(candidate, Refusal):
@@ -114,7 +120,7 @@ class Releases:
                 continue
             yield number, candidate
         for number, candidate in later:
-            if not self.refused >> number & 1:
+            if not self._refused >> number & 1:
                 yield number, candidate
 
     def _in_order(self, bits: int) -> Iterator[int]:
@@ -126,6 +132,20 @@ class Releases:
         # A release at the index is the better one where a direct one is not asked for.
         yield from _descending(bits & ~self.named_directly)
         yield from _descending(bits & self.named_directly)
+
+    def yanked(self, number: int) -> str | None:
+        """Return the reason given for yanking a release, empty when none was given; ``None`` when it is not yanked."""
+        if number not in self._yanked:
+            reasons = [file.yanked for file in self._files(number)]
+            back = reasons and all(reason is not None for reason in reasons)
+            self._yanked[number] = next(filter(None, reasons), "") if back else None
+        return self._yanked[number]
+
+    def _files(self, number: int) -> Sequence[Artifact]:
+        text = self._texts.get(self.versions[number])
+        if self._page is None or text is None or self.named_directly >> number & 1:
+            return ()
+        return self._page.files(text)
 
     def objection(self, number: int) -> Refusal | None:
         """Return why a release cannot be used, or ``None`` when nothing but requirements speaks against it."""

@@ -13,15 +13,25 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, cast
 
 import pytest_fastenv
-from pytest_fastenv.errors import ProvideError
+from pytest_fastenv.errors import FastenvError, ProvideError
 
 _PROGRAM = str(Path(__file__).with_name("worker_process.py"))
+_NAME = f"{__package__}.worker_process"
 _BUFFER_BYTES = 1 << 20
+_TAIL_BYTES = 2000
+_DYING_S = 1.0
+_OUT_OF_REACH: dict[str, Any]  # of the terminal's Ctrl-C, from the first moment
+if sys.platform == "win32":
+    _OUT_OF_REACH = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+else:
+    _OUT_OF_REACH = {"start_new_session": True}
 
 
 class FileWorkers:
@@ -67,7 +77,7 @@ class FileWorkers:
         message = pickle.dumps((function, args, kwargs), 5)
         await self._take_place()
         try:
-            worker = self._idle.pop() if self._idle else await self._start()
+            worker = await self._next()
             answer = await self._converse(worker, message, function)
         finally:
             self._free_place()
@@ -75,17 +85,13 @@ class FileWorkers:
 
     async def warm_up(self, *modules: str) -> None:
         """Start all workers now and let each import modules, so that first jobs find them ready."""
-        jobs = [self.call("builtins:__import__", module) for module in modules[:1] or ("builtins",)] * 1
-        for job in jobs:
-            await job
+        await asyncio.gather(*(self.call(f"{_NAME}:preload", modules) for _ in range(self.count)))
 
     async def aclose(self) -> None:
         """End all workers; jobs that still run are killed. Idempotent."""
         self._closed = True
         workers, self._all = self._all, set()
         self._idle.clear()
-        for worker in workers:
-            worker.kill()
         await _whatever_happens(*(worker.ended() for worker in workers))
 
     async def _converse(self, worker: _Worker, message: bytes, function: str) -> Any:
@@ -93,18 +99,25 @@ class FileWorkers:
         try:
             answer = await worker.exchange(message)
         except (EOFError, ConnectionError):
-            await _whatever_happens(self._discard(worker))
+            self._all.discard(worker)
+            await _whatever_happens(worker.ended(within_s=_DYING_S))
             raise worker.death(function) from None
         except BaseException:
-            await _whatever_happens(self._discard(worker))
+            self._all.discard(worker)
+            await _whatever_happens(worker.ended())
             raise
         self._idle.append(worker)
         return pickle.loads(answer)  # noqa: S301 - from our own process
 
-    async def _discard(self, worker: _Worker) -> None:
-        self._all.discard(worker)
-        worker.kill()
-        await worker.ended()
+    async def _next(self) -> _Worker:
+        """Return a worker that is free and lives."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.lives:
+                return worker
+            self._all.discard(worker)
+            await worker.ended()
+        return await self._start()
 
     async def _start(self) -> _Worker:
         worker = await _Worker.start()
@@ -141,18 +154,16 @@ class _Worker:
 
     def __init__(self, process: asyncio.subprocess.Process, said: IO[bytes]) -> None:
         self._process = process
+        self._to = cast("asyncio.StreamWriter", process.stdin)
+        self._from = cast("asyncio.StreamReader", process.stdout)
         self._said = said
+        self._last_words = ""
 
     @classmethod
     async def start(cls) -> _Worker:
         import tempfile  # its import costs as much as the start of the process that goes on meanwhile
 
         said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `ended`
-        own_group: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-            if sys.platform == "win32"
-            else {"start_new_session": True}  # out of reach of the terminal's Ctrl-C from the first moment
-        )
         try:
             process = await asyncio.create_subprocess_exec(
                 *_command(),
@@ -160,8 +171,13 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=said,
                 limit=_BUFFER_BYTES,
-                **own_group,
+                **_OUT_OF_REACH,
             )
+        except OSError as error:
+            said.close()
+            why = error.strerror or str(error)
+            hint = "raise the limits of open files and processes (ulimit -n, ulimit -u)"
+            raise ProvideError("a worker process cannot be started", where=sys.executable, why=why, hint=hint) from error
         except BaseException:
             said.close()
             raise
@@ -171,36 +187,85 @@ class _Worker:
 
     async def exchange(self, message: bytes) -> bytes:
         self._send(message)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        await self._process.stdin.drain()
-        size_bytes = int.from_bytes(await self._process.stdout.readexactly(8), "big")
-        return await self._process.stdout.readexactly(size_bytes)
+        await self._to.drain()
+        size_bytes = int.from_bytes(await self._from.readexactly(8), "big")
+        return await self._from.readexactly(size_bytes)
 
-    def kill(self) -> None:
-        try:
-            self._process.kill()
-        except ProcessLookupError:
-            return
+    @property
+    def lives(self) -> bool:
+        return self._process.returncode is None
 
-    async def ended(self) -> None:
-        """Wait for the process's end and close what belongs to it."""
+    async def ended(self, within_s: float = 0.0) -> None:
+        """Kill the process if it does not end by itself, and close what belongs to it. Idempotent."""
+        if self.lives and within_s:
+            await asyncio.wait([asyncio.ensure_future(self._process.wait())], timeout=within_s)
+        if self.lives:
+            self._kill()
         await self._process.wait()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._to.close()
+        if not self._said.closed:
+            self._said.seek(0)
+            self._last_words = self._said.read()[-_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            self._said.close()
+
+    def _kill(self) -> None:
+        if sys.platform == "win32":
+            self._process.kill()
+            return
+        with suppress(ProcessLookupError):  # asyncio's own kill would take the exit code away from its watcher
+            os.kill(self._process.pid, signal.SIGKILL)
 
     def death(self, function: str) -> ProvideError:
         code = self._process.returncode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        self._said.seek(0)
-        text = self._said.read()[-2000:].decode("utf-8", "replace").strip()
         hint = "the system may be short of memory; FASTENV_CONCURRENT_INSTALLS=1 needs less"
         return ProvideError(
             f"a worker process {how} while it did {function}",
-            why=text or None,
+            why=self._last_words or None,
             hint=hint if code == -getattr(signal, "SIGKILL", 9) else None,
         )
 
     def _send(self, message: bytes) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.writelines((len(message).to_bytes(8, "big"), message))
+        self._to.writelines((len(message).to_bytes(8, "big"), message))
+
+
+def _command() -> list[str]:
+    options = ["-I", "-S"]  # no site, no variables: it starts in a third of the time
+    if sys.dont_write_bytecode:
+        options.append("-B")
+    return [sys.executable, *options, _PROGRAM]
+
+
+def _search_path() -> list[str]:
+    """Return the paths to import from; this package's own too where an import hook found it."""
+    paths = [path or os.getcwd() for path in sys.path]
+    home = os.path.dirname(os.path.dirname(os.path.abspath(pytest_fastenv.__file__)))
+    return paths if home in paths else [*paths, home]
+
+
+def _unwrap(answer: tuple[Any, ...]) -> Any:
+    kind, *rest = answer
+    if kind == "result":
+        return rest[0]
+    if kind == "unsendable":
+        raise ProvideError("a worker process met an error that cannot be passed on", why=rest[0])
+    cls, args, attributes, text = rest
+    error: BaseException = cls.__new__(cls, *args)
+    error.__dict__.update(attributes)
+    if not isinstance(error, FastenvError):
+        error.add_note(f"in a worker process:\n{text}")
+    raise error
+
+
+async def _whatever_happens(*steps: Coroutine[Any, Any, None]) -> None:
+    """Go through with some steps even when cancelled meanwhile; the cancellation passes when they are done."""
+    together = asyncio.gather(*steps)
+    cancelled = False
+    while not together.done():
+        try:
+            await asyncio.wait([together])
+        except asyncio.CancelledError:
+            cancelled = True
+    together.result()
+    if cancelled:
+        raise asyncio.CancelledError

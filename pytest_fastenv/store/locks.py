@@ -86,9 +86,7 @@ async def _acquire(wanted: Wanted, recorder: Recorder) -> tuple[OsLock, _Turn]:
             raise _timed_out(wanted) from None
 
 
-async def _wait_for_turn(
-    turn: _Turn, ticket: _Ticket[bool], wanted: Wanted, recorder: Recorder, span: Span
-) -> None:
+async def _wait_for_turn(turn: _Turn, ticket: _Ticket[bool], wanted: Wanted, recorder: Recorder, span: Span) -> None:
     try:
         await _shown(ticket.future, wanted, recorder, span)
     except BaseException:

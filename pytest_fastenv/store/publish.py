@@ -53,27 +53,33 @@ async def make_entry(root: Path, home: Home, entry: Path, make: Callable[[Path],
             draft = private / "entry"
             os.mkdir(draft)
             await make(draft)
-            os.makedirs(entry.parent, exist_ok=True)
-            if os.path.lexists(entry):
-                os.rename(entry, private / "unfinished")
-            os.rename(draft, entry)
-            try:
-                _mark(entry)
-            except BaseException:
-                os.rename(entry, draft)
-                raise
+            _move_in(draft, entry, private / "unfinished")
 
 
 async def remove_entry(root: Path, home: Home, entry: Path) -> bool:
     """Take an entry out of the store; the mark goes first, so that half of it is never seen. The key's lock is held."""
     with diagnosed("an entry of the store cannot be removed", root):
-        if not os.path.lexists(entry):
-            return False
         with suppress(FileNotFoundError):
             os.unlink(entry / READY)
         async with temporary(home, entry.name[:16]) as private:
-            os.rename(entry, private / "removed")
+            try:
+                os.rename(entry, private / "removed")
+            except FileNotFoundError:
+                return False
     return True
+
+
+def _move_in(draft: Path, entry: Path, aside: Path) -> None:
+    """Steps 3 to 5 above; where the mark cannot be made the entry is taken back."""
+    os.makedirs(entry.parent, exist_ok=True)
+    if os.path.lexists(entry):
+        os.rename(entry, aside)
+    os.rename(draft, entry)
+    try:
+        _mark(entry)
+    except BaseException:
+        os.rename(entry, draft)
+        raise
 
 
 def _mark(entry: Path) -> None:

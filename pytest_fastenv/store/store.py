@@ -113,17 +113,20 @@ class Store:
 
         :raises StoreError: the store cannot be written.
         """
+        from pytest_fastenv.store.diagnosis import diagnosed
         from pytest_fastenv.store.publish import temporary  # asyncio is not on the warm path
 
-        async with temporary(self._private(), prefix) as path:
-            yield path
+        with diagnosed("the store cannot be written", self.root):
+            async with temporary(self._private(), prefix) as path:
+                yield path
 
     def read_record(self, bucket: Bucket, key: str) -> dict[str, Any] | None:
         """Return a record, or ``None`` when there is none that can be read. Writes nothing."""
         import json  # a run that finds its environment by another way needs none
 
+        path = f"{self._stem(bucket, key)}.json"
         try:
-            with open(f"{self._stem(bucket, key)}.json", "rb") as file:
+            with open(path, "rb") as file:
                 value = json.loads(file.read())
         except (OSError, ValueError, RecursionError):
             return None
@@ -180,7 +183,7 @@ class Store:
     def _private(self) -> Home:
         """Return this object's directory below ``tmp/``, made when first needed and removed at the end."""
         with self._mutex:
-            if self._home is None:
+            if self._home is None or not os.path.isdir(self._home.path):  # the user may have removed the whole store
                 from pytest_fastenv.store.diagnosis import diagnosed
                 from pytest_fastenv.store.temporary import Home
 

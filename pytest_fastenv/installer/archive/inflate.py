@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from pytest_fastenv.errors import ArchiveError
 from pytest_fastenv.installer.archive.member_paths import shown
@@ -21,14 +21,14 @@ crc32: Callable[[Any, int], int]
 _decompressor: Callable[[], Any]
 _errors: tuple[type[Exception], ...]
 try:
-    from isal import igzip_lib, isal_zlib
+    from isal import isal_zlib
 except ImportError:  # PyPy, and platforms without a wheel of isal
     crc32, _errors = zlib.crc32, (zlib.error,)
 
     def _decompressor() -> Any:
         return zlib.decompressobj(-zlib.MAX_WBITS)
 else:
-    crc32, _errors = isal_zlib.crc32, (igzip_lib.error, isal_zlib.error, EOFError)
+    crc32, _errors = isal_zlib.crc32, (cast("type[Exception]", isal_zlib.error), EOFError)
 
     def _decompressor() -> Any:
         return isal_zlib.decompressobj(-zlib.MAX_WBITS)
@@ -50,7 +50,7 @@ def inflate(data: memoryview, member: Member, archive: str) -> bytes | memoryvie
             raise _damaged(archive, member, str(error)) from None
         # An engine that has given all its bytes may not have seen the end mark yet.
         if len(content) == member.size and not engine.eof:
-            content += _rest(engine, archive, member)
+            content = bytes(content) + _rest(engine, archive, member)
         if not engine.eof or engine.unused_data or len(content) != member.size:
             raise _other_size(archive, member)
     if crc32(content, 0) != member.crc:

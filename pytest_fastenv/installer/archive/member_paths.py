@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-from pytest_fastenv.errors import ArchiveError
+from pytest_fastenv.errors import ArchiveError, SdistError
 
 #: What nearly every path looks like; such a path breaks no rule but those of `_RESERVED` and length.
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_+-][A-Za-z0-9_.+-]*/)*[A-Za-z0-9_+-](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_+-])?")
@@ -19,6 +20,11 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 #: Names of devices on Windows, with any ending; and what its file names cannot have.
 _RESERVED = re.compile(r"(?im)(?:^|/)((?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\.[^/\n]*)?)(?:/|$)")
 _NOT_ON_WINDOWS = re.compile(r'[<>:"|?*]|[. ](?:/|$)')
+
+#: How members are written: never through a link, never over something that is there.
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+for _flag in ("O_CLOEXEC", "O_NOFOLLOW", "O_BINARY", "O_NOINHERIT"):
+    NEW_FILE |= getattr(os, _flag, 0)
 
 _NAME_BYTES = 255
 _PATH_BYTES = 1024
@@ -94,9 +100,7 @@ def _encoded(archive: str, path: str) -> bytes:
         raise _refused(archive, path, "has a name that is no text") from None
 
 
-def _check_portable(
-    archive: str, path: str, pattern: re.Pattern[str], warnings: list[str], *, windows: bool
-) -> None:
+def _check_portable(archive: str, path: str, pattern: re.Pattern[str], warnings: list[str], *, windows: bool) -> None:
     if pattern.search(path):
         _portability(archive, path, warnings, windows=windows)
 
@@ -118,6 +122,26 @@ def _check_case(archive: str, paths: Sequence[str], folds_case: Callable[[], boo
         if folds_case():
             raise _refused(archive, path, f"cannot be told from {shown(other)} on this file system")
         warnings.append(f"{archive}: {shown(other)} and {shown(path)} are one file where case does not count")
+
+
+def check_one_top(archive: str, paths: Sequence[str]) -> str:
+    """Return the one directory that everything lies in.
+
+    :param paths: of files, and of directories with a slash at the end.
+    :raises SdistError: there are several, or there is a file beside it.
+    """
+    tops = sorted({path.partition("/")[0] for path in paths})
+    if len(tops) != 1 or any("/" not in path for path in paths):
+        found = ", ".join(map(shown, tops[:5])) or "nothing"
+        raise SdistError(f"{archive} does not have exactly one top directory", where=archive, why=f"found {found}")
+    return tops[0]
+
+
+def folds_case(directory: str) -> bool:
+    """Tell whether the file system takes upper and lower case for the same; makes a file for a moment."""
+    with tempfile.NamedTemporaryFile(prefix="case-", dir=directory) as probe:
+        parent, name = os.path.split(probe.name)
+        return os.path.exists(os.path.join(parent, name.swapcase()))
 
 
 def shown(path: str) -> str:

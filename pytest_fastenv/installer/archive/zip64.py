@@ -12,9 +12,7 @@ _ZIP64, _UNICODE_PATH = 0x0001, 0x7075
 _UNSET = 0xFFFFFFFF
 
 
-def resolve_central(
-    extra: bytes, values: tuple[int, int, int], raw_name: bytes, subject: str
-) -> tuple[int, int, int]:
+def resolve_central(extra: bytes, values: tuple[int, int, int], raw_name: bytes, subject: str) -> tuple[int, int, int]:
     """Return size, packed size and offset of a directory entry with ZIP64 values put in.
 
     :param values: the same three as the entry's fixed part has them.
@@ -40,7 +38,7 @@ def _resolve(extra: bytes, values: tuple[int, ...], raw_name: bytes, subject: st
                 raise ArchiveError(f"{subject} has two ZIP64 fields")
             seen = True
             found = _wide(content, values, subject)
-        elif kind == _UNICODE_PATH and (content[1:5] != struct.pack("<L", zlib.crc32(raw_name)) or content[5:] != raw_name):
+        elif kind == _UNICODE_PATH and content[1:] != struct.pack("<L", zlib.crc32(raw_name)) + raw_name:
             raise ArchiveError(f"{subject} has another name in its Unicode path field")
     if not seen and _UNSET in values:
         raise ArchiveError(f"{subject} says that its sizes are in a ZIP64 field, which is missing")

@@ -9,9 +9,10 @@ Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (sections 4.
 
 from __future__ import annotations
 
+import mmap
 import stat
 import struct
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pytest_fastenv.errors import ArchiveError
 from pytest_fastenv.installer.archive.limits import Limits
@@ -30,14 +31,6 @@ _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _DESCRIPTOR, _UTF8 = 0x0008, 0x0800
 _KNOWN_FLAGS = 0x0006 | _DESCRIPTOR | _UTF8 | _ENCRYPTED
 STORED, DEFLATED = 0, 8
-
-
-class Buffer(Protocol):
-    """Bytes in memory or mapped from a file."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, key: slice, /) -> bytes: ...
-    def rfind(self, sub: bytes, /) -> int: ...
 
 
 class Member(NamedTuple):
@@ -69,7 +62,7 @@ class Directory(NamedTuple):
     warnings: list[str]
 
 
-def read_directory(data: Buffer, archive: str, limits: Limits) -> Directory:
+def read_directory(data: mmap.mmap | bytes, archive: str, limits: Limits) -> Directory:
     """Read and check the whole directory; nothing is inflated yet, and paths are not judged.
 
     :param data: the archive.
@@ -87,7 +80,7 @@ def read_directory(data: Buffer, archive: str, limits: Limits) -> Directory:
     return Directory(members, directories, warnings)
 
 
-def _locate(data: Buffer, archive: str, warnings: list[str]) -> tuple[int, int, int]:
+def _locate(data: mmap.mmap | bytes, archive: str, warnings: list[str]) -> tuple[int, int, int]:
     """Return number of entries, start and end of the central directory."""
     position = data.rfind(_END_MAGIC)
     if position < 0 or position + _END.size > len(data):
@@ -107,7 +100,7 @@ def _locate(data: Buffer, archive: str, warnings: list[str]) -> tuple[int, int, 
     if disk or first_disk or here != count:
         raise ArchiveError(f"{archive} is a part of an archive in several files", where=archive)
     end = position
-    if data[max(position - _LOCATOR.size, 0) : position][:4] == _LOCATOR_MAGIC:
+    if position >= _LOCATOR.size and data[position - _LOCATOR.size : position][:4] == _LOCATOR_MAGIC:
         count, size, offset, end = _locate64(data, archive, position, (count, size, offset))
     if offset + size != end:
         raise ArchiveError(
@@ -118,7 +111,9 @@ def _locate(data: Buffer, archive: str, warnings: list[str]) -> tuple[int, int, 
     return count, offset, end
 
 
-def _locate64(data: Buffer, archive: str, position: int, small: tuple[int, int, int]) -> tuple[int, int, int, int]:
+def _locate64(
+    data: mmap.mmap | bytes, archive: str, position: int, small: tuple[int, int, int]
+) -> tuple[int, int, int, int]:
     """Read the ZIP64 end record; where the small record has a value too, both must be equal."""
     _, disk, end, disks = _LOCATOR.unpack(data[position - _LOCATOR.size : position])
     record = data[end : end + _END64.size]
@@ -137,7 +132,7 @@ def _locate64(data: Buffer, archive: str, position: int, small: tuple[int, int, 
 class _Reader:
     """One walk over the central directory, with a look at each local header."""
 
-    def __init__(self, data: Buffer, archive: str) -> None:
+    def __init__(self, data: mmap.mmap | bytes, archive: str) -> None:
         self._data = data
         self._archive = archive
 
@@ -169,13 +164,15 @@ class _Reader:
         name_at = position + _CENTRAL.size
         raw = central[name_at : name_at + name_len]
         following = name_at + name_len + extra_len + comment_len
-        if magic != _CENTRAL_MAGIC or following > len(central):
+        if magic != _CENTRAL_MAGIC or following > len(central) or disk:
             raise self._error("has a directory with a damaged entry")
         path = self._path(raw, flags)
         if extra_len or packed == 0xFFFFFFFF or size == 0xFFFFFFFF or offset == 0xFFFFFFFF:
             extra = central[name_at + name_len : name_at + name_len + extra_len]
             size, packed, offset = resolve_central(extra, (size, packed, offset), raw, self._named(path))
-        self._check_kind(path, flags, method, packed, size, disk, attributes >> 16)
+        self._check_packing(path, flags, method, packed, size)
+        if attributes >> 28 not in (0, 8) or path[-1:] == "/":  # 8: a regular file
+            self._check_kind(path, size, attributes >> 16)
         start = self._check_local(path, offset, central[position + 6 : position + 30] + raw, (packed, size, crc))
         last = start + packed
         if flags & _DESCRIPTOR:
@@ -192,17 +189,17 @@ class _Reader:
             raise self._error("has a member without a name")
         return path
 
-    def _check_kind(  # noqa: PLR0913, C901
-        self, path: str, flags: int, method: int, packed: int, size: int, disk: int, mode: int
-    ) -> None:
+    def _check_packing(self, path: str, flags: int, method: int, packed: int, size: int) -> None:
         if flags & _ENCRYPTED:
             raise self._error(f"{shown(path)} is encrypted", member=True)
-        if flags & ~_KNOWN_FLAGS or disk:
+        if flags & ~_KNOWN_FLAGS:
             raise self._error(f"{shown(path)} uses a zip feature that is not supported", member=True)
         if method not in (STORED, DEFLATED):
             raise self._error(f"{shown(path)} uses compression method {method}; only deflate is supported", member=True)
         if method == STORED and packed != size:
             raise self._error(f"{shown(path)} is stored with two different sizes", member=True)
+
+    def _check_kind(self, path: str, size: int, mode: int) -> None:
         kind = stat.S_IFMT(mode)
         if kind == stat.S_IFLNK:
             raise self._error(f"{shown(path)} is a symbolic link", member=True)
@@ -246,7 +243,10 @@ class _Reader:
             raise self._error(f"{shown(path)} has other sizes or another checksum in its local header", member=True)
 
     def _check_descriptor(self, path: str, position: int, values: tuple[int, int, int]) -> int:
-        """Return where the descriptor behind a member's data ends; its magic is optional, its sizes are 4 or 8 bytes."""
+        """Return where the descriptor behind a member's data ends.
+
+        Its magic is optional, and its sizes have 4 or 8 bytes.
+        """
         found = bytes(self._data[position : position + 24])
         for form in ("<LQQ", "<LLL"):
             if form == "<LLL" and max(values) > 0xFFFFFFFF:

@@ -19,9 +19,6 @@ def run(request: dict[str, Any]) -> int:
     """Call the hook and return this process's exit status; the result file is there only when it is 0."""
     for lock in request["locks"]:
         os.set_inheritable(lock, False)  # held by this process, but not by programs it starts
-    for stream in (sys.stdout, sys.stderr):
-        # Whatever a setup script prints must not end it, in no locale.
-        stream.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(request["environ"])
     tempfile.tempdir = None
     os.chdir(request["cwd"])

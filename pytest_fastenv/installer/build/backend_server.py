@@ -23,6 +23,7 @@ import atexit
 import contextlib
 import gc
 import importlib
+import io
 import json
 import os
 import signal
@@ -94,6 +95,19 @@ def _receive(connection: socket.socket) -> list[int]:
     return list(found) if data else []
 
 
+class _Plain(io.FileIO):
+    """A standard stream that is written on and on: what lies behind the descriptor changes from parent to child."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _stream(descriptor: int, encoding: str) -> io.TextIOWrapper:
+    """Return a standard stream. Whatever a setup script prints must not end it, in no locale."""
+    buffer = io.BufferedWriter(_Plain(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(buffer, encoding, errors="backslashreplace", line_buffering=True)
+
+
 def _part(name: str) -> Any:
     """Load another part of this script; sys.path, sys.modules and bytecode caches stay as they are for the backend."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
@@ -106,6 +120,7 @@ def _part(name: str) -> Any:
 def main() -> int:
     """Take the part that the command line names, and those that follow from it."""
     part, *arguments = sys.argv[1:]
+    sys.stdout, sys.stderr = _stream(1, sys.stdout.encoding), _stream(2, sys.stderr.encoding)
     supervisor = _part("backend_supervisor")
     hook = _part("backend_hook")
     if part == "hook":

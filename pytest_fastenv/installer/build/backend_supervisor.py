@@ -283,7 +283,7 @@ def _join_job() -> None:
     from ctypes import wintypes
 
     class Limits(ctypes.Structure):
-        _fields_ = [  # noqa: RUF012 - JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+        _fields_ = [  # JOBOBJECT_EXTENDED_LIMIT_INFORMATION
             ("times", ctypes.c_int64 * 2),
             ("flags", wintypes.DWORD),
             ("sets", ctypes.c_size_t * 2),

@@ -1,0 +1,112 @@
+"""A virtual environment that stands: where things are in it, and how to run something inside.
+
+Standard library only: this module is on the warm path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: Variables that would lead an inner Python to another place than its environment.
+_MISLEADING = ("PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
+_DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A whole virtual environment.
+
+    :ivar prefix: its directory, absolute.
+    :ivar python: its interpreter.
+    :ivar scripts: the directory of its programs (``bin``, or ``Scripts`` on Windows).
+    :ivar purelib: its site-packages; ``platlib`` differs from it on some systems.
+    :ivar fingerprint: digest of everything that decided about its content.
+    :ivar python_version: full version of the interpreter, such as ``3.12.1``.
+    :ivar interpreter: the interpreter for people: ``CPython 3.12.1``.
+    :ivar identity: of the interpreter (see `Target.identity`).
+    """
+
+    prefix: Path
+    python: Path
+    scripts: Path
+    purelib: Path
+    platlib: Path
+    fingerprint: str
+    python_version: str
+    interpreter: str
+    identity: str
+
+    @classmethod
+    def at(cls, prefix: Path, fingerprint: str, interpreter: Mapping[str, Any]) -> Environment:
+        """Return the environment in a directory, whose manifest describes the interpreter.
+
+        :param interpreter: ``version``, ``short``, ``identity`` and ``schemes`` of the target.
+        :raises KeyError: the description is not whole.
+        """
+        schemes = interpreter["schemes"]
+        scripts = prefix / schemes["scripts"]
+        return cls(
+            prefix=prefix,
+            python=scripts / ("python.exe" if os.name == "nt" else "python"),
+            scripts=scripts,
+            purelib=prefix / schemes["purelib"],
+            platlib=prefix / schemes["platlib"],
+            fingerprint=fingerprint,
+            python_version=interpreter["version"],
+            interpreter=interpreter["short"],
+            identity=interpreter["identity"],
+        )
+
+    def variables(self, environ: Mapping[str, str], *, inherit_pythonpath: bool = False) -> dict[str, str]:
+        """Return the variables for a process inside: those given, with the environment made the active one.
+
+        ``PATH`` begins with `scripts`; ``VIRTUAL_ENV`` is set; ``PYTHONHOME`` and whatever else would lead Python
+        elsewhere is left out.
+
+        :param inherit_pythonpath: keep ``PYTHONPATH``, so that modules outside can be imported inside.
+        """
+        left_out = _MISLEADING if inherit_pythonpath else (*_MISLEADING, "PYTHONPATH")
+        found = {name: value for name, value in environ.items() if name.upper() not in left_out}
+        found["VIRTUAL_ENV"] = str(self.prefix)
+        found["PATH"] = os.pathsep.join(filter(None, (str(self.scripts), environ.get("PATH", os.defpath))))
+        return found
+
+    def run(
+        self,
+        args: Sequence[str | os.PathLike[str]],
+        *,
+        inherit_pythonpath: bool = False,
+        **options: Any,
+    ) -> subprocess.CompletedProcess[Any]:
+        """Run a program inside and wait for it; a bare program name is looked up in the environment first.
+
+        :param options: those of `subprocess.run`. ``env`` holds the variables outside (default: those of this
+            process); what is passed on is made of them by `variables`.
+        :raises FileNotFoundError: there is no such program, inside or on ``PATH``.
+        """
+        import shutil  # a run that only executes its inner session needs none
+
+        variables = self.variables(options.pop("env", None) or os.environ, inherit_pythonpath=inherit_pythonpath)
+        program = os.fspath(args[0])
+        if not os.path.dirname(program):  # Windows would look in the outer PATH
+            program = shutil.which(program, path=variables["PATH"]) or program
+        check = options.pop("check", False)
+        return subprocess.run([program, *args[1:]], env=variables, check=check, **options)
+
+    def installed(self) -> dict[str, str]:
+        """Return what is installed, by normalized name, with its version; read from the names of ``.dist-info``."""
+        found: dict[str, str] = {}
+        for place in dict.fromkeys((self.purelib, self.platlib)):
+            try:
+                names = os.listdir(place)
+            except FileNotFoundError:
+                continue
+            for match in filter(None, map(_DIST_INFO.fullmatch, names)):
+                found[re.sub(r"[-_.]+", "-", match["name"]).lower()] = match["version"]
+        return dict(sorted(found.items()))

@@ -1,0 +1,146 @@
+"""What decides about an environment's content, as a digest and as parts that can be compared and told to people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, WheelSource
+from pytest_fastenv.settings import Settings
+
+_FORMAT = 1
+_NAMED_AT_MOST = 3
+
+
+class Fingerprint(str):
+    """The digest of everything that decides about an environment's content: 64 hexadecimal digits.
+
+    :ivar parts: what it was made of, as JSON holds it; they are kept with the environment, for `explain`.
+    """
+
+    __slots__ = ("parts",)
+
+    parts: dict[str, Any]
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any]) -> Fingerprint:
+        """Make the digest of some parts; the order of keys does not matter."""
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+        made = cls(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
+        made.parts = json.loads(text)
+        return made
+
+
+def fingerprint(plan: Plan, settings: Settings, **extras: Any) -> Fingerprint:
+    """Return the fingerprint of the environment that a plan makes.
+
+    It covers the interpreter, each distribution with where it came from, the way of linking, and the extras. It does
+    not cover what only decides how the environment is made (concurrency, time-outs, indexes).
+
+    :param extras: further things that matter, by name, as JSON can hold them; ``None`` is the same as not given.
+    """
+    target = plan.target
+    return Fingerprint.of(
+        {
+            "format": _FORMAT,
+            "interpreter": {"name": target.short, "python": target.python, "identity": target.identity},
+            "distributions": {
+                distribution.name: [distribution.version, distribution_identity(distribution)]
+                for distribution in plan.distributions
+            },
+            "link": settings.link,
+            "extras": {name: value for name, value in extras.items() if value is not None},
+        }
+    )
+
+
+def distribution_identity(distribution: Distribution) -> str:
+    """Return a digest of what one distribution puts into an environment.
+
+    A wheel is known by its SHA-256 (its URL and other hashes where an index tells none), a source distribution by the
+    same with its config settings, a directory by its content and place. ``direct_url.json`` (PEP 610) and ``REQUESTED``
+    (PEP 376) are files of the environment too.
+    """
+    source = distribution.source
+    named: dict[str, Any]
+    match source:
+        case WheelSource(artifact):
+            named = {"wheel": _artifact(artifact)}
+        case SdistSource(artifact, subdirectory, config):
+            named = {"sdist": _artifact(artifact), "subdirectory": subdirectory, "config": config}
+        case _:
+            named = {
+                "tree": str(source.path),
+                "content": source.content,
+                "editable": source.editable,
+                "subdirectory": source.subdirectory,
+                "config": source.config_settings,
+            }
+    named.update(
+        name=distribution.name,
+        version=distribution.version,
+        requested=distribution.requested,
+        direct_url=asdict(distribution.direct_url) if distribution.direct_url else None,
+    )
+    text = json.dumps(named, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _artifact(artifact: Artifact) -> list[Any]:
+    """Return what stands for the bytes: their digest, else all that is known about them."""
+    if artifact.hashes.sha256:
+        return [artifact.filename, artifact.hashes.sha256]
+    return [artifact.filename, artifact.url, artifact.hashes.values]
+
+
+def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Say in one line what differs between the parts of two fingerprints; empty when nothing does.
+
+    ``interpreter changed: CPython 3.12.1 → CPython 3.13.0``, ``django 5.2.18 → 5.2.19, +2 distributions``
+    """
+    found = [*_interpreter_change(old, new), *_distribution_changes(old, new)]
+    if old.get("link") != new.get("link"):
+        found.append(f"link {old.get('link')} → {new.get('link')}")
+    before, after = old.get("extras", {}), new.get("extras", {})
+    differing = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    found += [f"{name.replace('_', ' ')} changed" for name in differing]
+    if old.get("format") != new.get("format"):
+        found.append("made by another version of pytest-fastenv")
+    if not found and old != new:
+        found.append("settings changed")
+    return ", ".join(found)
+
+
+def _interpreter_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    before, after = old.get("interpreter", {}), new.get("interpreter", {})
+    if before == after:
+        return []
+    if before.get("name") != after.get("name"):
+        return [f"interpreter changed: {before.get('name')} → {after.get('name')}"]
+    if before.get("python") != after.get("python"):
+        return [f"interpreter changed: {before.get('python')} → {after.get('python')}"]
+    return [f"interpreter changed: {after.get('python')} is another file now"]
+
+
+def _distribution_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    before, after = old.get("distributions", {}), new.get("distributions", {})
+    changed = []
+    for name in sorted({*before} & {*after}):
+        if before[name] == after[name]:
+            continue
+        (was, _), (now, _) = before[name], after[name]
+        changed.append(f"{name} {was} → {now}" if was != now else f"{name} {now} has other content")
+    if len(changed) > _NAMED_AT_MOST:
+        more = len(changed) - _NAMED_AT_MOST
+        changed = [*changed[:_NAMED_AT_MOST], f"{more} more changed"]
+    for sign, names in (("+", {*after} - {*before}), ("-", {*before} - {*after})):
+        if len(names) == 1:
+            name = next(iter(names))
+            changed.append(f"{sign}{name} {(after if sign == '+' else before)[name][0]}")
+        elif names:
+            changed.append(f"{sign}{len(names)} distributions")
+    return changed

@@ -1,0 +1,177 @@
+"""Empty virtual environments: one skeleton per interpreter, made by virtualenv, and quick copies of it.
+
+Making one costs a process and a quarter of a second; a copy costs one to two milliseconds. The places in a skeleton
+that hold its own path are found once, when it is made, and listed beside it::
+
+    skeletons-v1/ab/<key>/the skeleton/     the virtual environment
+    skeletons-v1/ab/<key>/skeleton.json     its directories, links and files, and where they hold its path
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+from pytest_fastenv.environment.quoting import Occurrence, occurrences, replaced
+from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+PROMPT = "fastenv"
+CREATION_TIMEOUT_S = 120.0
+_FORMAT = 1
+#: The blank makes every generator of scripts put quotes around it: what is replaced is then a whole word.
+_TREE = "the skeleton"
+_LIST = "skeleton.json"
+_RUN_VIRTUALENV = """\
+import json, runpy, sys
+sys.path[:] = json.loads(sys.argv.pop(1))
+sys.argv[0] = "virtualenv"
+runpy.run_module("virtualenv", run_name="__main__")
+"""
+
+
+async def lay_out(target: Target, store: Store, prefix: Path, final: Path) -> None:
+    """Make an empty virtual environment: without pip, without access to the base's packages.
+
+    :param prefix: where it is written; made, or empty.
+    :param final: where it will lie: the path that its scripts hold.
+    :raises InterpreterError: neither virtualenv nor the interpreter's own venv can make one.
+    """
+    _copy(await skeleton(target, store), prefix, final)
+
+
+async def skeleton(target: Target, store: Store) -> Path:
+    """Return the skeleton's place in the store; made once for an interpreter and a release of virtualenv."""
+    from importlib.metadata import version  # needed only when an environment is made
+
+    named = json.dumps([_FORMAT, target.identity, version("virtualenv"), os.name]).encode()
+    key = hashlib.sha256(named).hexdigest()
+
+    async def make(place: Path) -> None:
+        await _create(target, place)
+        _take_down(place)
+
+    return await store.publish(Bucket.SKELETONS, key, make)
+
+
+async def _create(target: Target, place: Path) -> None:
+    """Let virtualenv make it, or the interpreter's own venv where virtualenv does not know that interpreter."""
+    tree = place / _TREE
+    data = place / "virtualenv"
+    command = [sys.executable, "-I", "-c", _RUN_VIRTUALENV, json.dumps(sys.path)]
+    options = ["--no-seed", "--no-periodic-update", "--prompt", PROMPT]
+    options += ["--app-data", str(data), "--python", target.python, str(tree)]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUALENV_", "PYTHON"))}
+    environ["VIRTUALENV_CONFIG_FILE"] = str(data / "none.ini")  # the user's defaults are not for our skeletons
+    code, first = await _finish([*command, *options], environ)
+    await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
+    if code == 0:
+        return
+    await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+    own = [target.python, "-I", "-m", "venv", "--without-pip", "--prompt", PROMPT, str(tree)]
+    code, second = await _finish(own, environ)
+    if code != 0:
+        raise InterpreterError(
+            f"no virtual environment can be made for {target.short}",
+            where=target.python,
+            why=f"virtualenv: {first}\nits own venv: {second}",
+            hint="install the interpreter's venv module, or use another interpreter",
+        )
+
+
+async def _finish(command: list[str], environ: dict[str, str]) -> tuple[int, str]:
+    """Run a program to its end; return its exit code and the last lines it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=environ,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(CREATION_TIMEOUT_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return -1, f"not finished within {CREATION_TIMEOUT_S:.0f} seconds"
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    lines = output.decode("utf-8", "replace").strip().splitlines()
+    return process.returncode or 0, "\n".join(lines[-5:]) or f"exit code {process.returncode}"
+
+
+def _take_down(place: Path) -> None:
+    """Write the list of what the skeleton holds and where that is its path."""
+    tree = place / _TREE
+    _without_command(tree / "pyvenv.cfg")
+    directories: list[str] = []
+    links: list[tuple[str, str]] = []
+    files: list[dict[str, Any]] = []
+    for folder, folders, names in os.walk(tree):
+        base = Path(folder).relative_to(tree)
+        for name in sorted(folders):
+            if os.path.islink(os.path.join(folder, name)):
+                names.append(name)
+            else:
+                directories.append((base / name).as_posix())
+        for name in sorted(names):
+            path, relative = os.path.join(folder, name), (base / name).as_posix()
+            if os.path.islink(path):
+                links.append((relative, os.readlink(path)))
+            else:
+                mode = stat.S_IMODE(os.lstat(path).st_mode)
+                files.append({"path": relative, "mode": mode, "holds": _holds(path, str(tree))})
+    content = {"directories": directories, "links": links, "files": files}
+    (place / _LIST).write_text(json.dumps(content), encoding="utf-8")
+
+
+def _holds(path: str, tree: str) -> list[Occurrence]:
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return []  # a launcher: those hold no path
+    return list(occurrences(os.path.basename(path), text, tree))
+
+
+def _without_command(configuration: Path) -> None:
+    """Take the line out that says how the skeleton was made: it is not true of the copies."""
+    lines = configuration.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not re.match(r"command\s*=", line)]
+    configuration.write_text("".join(kept), encoding="utf-8")
+
+
+def _copy(place: Path, prefix: Path, final: Path) -> None:
+    """Copy a skeleton, with the path that the copy will have."""
+    content = json.loads((place / _LIST).read_bytes())
+    source, into, path = f"{place}/{_TREE}", os.fspath(prefix), os.fspath(final)
+    os.makedirs(into, exist_ok=True)
+    for name in content["directories"]:
+        os.mkdir(f"{into}/{name}")
+    for name, leads_to in content["links"]:
+        os.symlink(leads_to, f"{into}/{name}")
+    for file in content["files"]:
+        _copy_file(f"{source}/{file['path']}", f"{into}/{file['path']}", file, path)
+
+
+def _copy_file(source: str, into: str, file: dict[str, Any], path: str) -> None:
+    with open(source, "rb") as reading:
+        content = reading.read()
+    if file["holds"]:
+        found = [Occurrence(*occurrence) for occurrence in file["holds"]]
+        content = replaced(content.decode(), found, path).encode("utf-8", "surrogateescape")
+    writing = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), file["mode"])
+    with open(writing, "wb") as stream:
+        stream.write(content)

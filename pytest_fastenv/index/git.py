@@ -1,0 +1,145 @@
+"""Checkouts of git repositories: one mirror per repository in the store, one tree per commit.
+
+A tree has its ``.git``, because build backends take versions from tags and lists of files from the index. For the same
+reason history is not cut: a version that is derived from a shallow history is silently wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_fastenv.errors import OfflineMissError, ProvideError, RequestError
+from pytest_fastenv.index.git_command import Git
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.plan import Vcs
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ABBREVIATED = re.compile(r"[0-9a-f]{7,64}")
+_HEAD = "refs/fastenv/HEAD"
+_REFS = (f"+HEAD:{_HEAD}", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A commit's tree in the store, submodules included. It is never changed: builds copy it."""
+
+    path: Path
+    commit: str
+
+
+async def checkout(
+    vcs: Vcs, store: Store, recorder: Recorder, *, offline: bool, environ: Mapping[str, str] = os.environ
+) -> Checkout:
+    """Return the tree of a revision: branch, tag, commit (abbreviated too), ``refs/...`` or the default branch.
+
+    A commit that is in the store costs no network. A name is looked up anew each time, since branches move; offline
+    it means what it meant the last time. Branches count before tags.
+
+    :param environ: what git gets, besides what keeps it from asking questions.
+    :raises RequestError: the repository has no such revision.
+    :raises OfflineMissError: the commit is not in the store.
+    :raises ProvideError: git failed.
+    """
+    git = Git(vcs.url, environ)
+    revision = vcs.commit or vcs.revision
+    if revision is not None and revision.startswith("-"):
+        raise RequestError(f"{git.url}: {revision!r} is no revision")
+    if revision is not None and _COMMIT.fullmatch(revision):
+        found = store.lookup(Bucket.CHECKOUTS, _key(git.url, revision))
+        if found is not None:
+            return Checkout(found / "tree", revision)
+    mirror = store.path(Bucket.CHECKOUTS, f"{_digest(git.url)}-mirror")
+    with recorder.span("fetch", git.url, source="network", revision=revision or "HEAD") as span:
+        async with store.lock(Bucket.CHECKOUTS, mirror.name, subject=git.url):
+            commit = await _update(git, mirror, revision, offline=offline)
+        span.args["commit"] = commit
+
+        # Outside the mirror's lock: a mirror only gains objects, and each is written whole.
+        async def make(directory: Path) -> None:
+            await _make_tree(git, mirror, commit, directory / "tree", offline=offline)
+
+        path = await store.publish(Bucket.CHECKOUTS, _key(git.url, commit), make)
+    return Checkout(path / "tree", commit)
+
+
+async def _update(git: Git, mirror: Path, revision: str | None, *, offline: bool) -> str:
+    """Bring the mirror up to date as far as the revision needs it; return the commit. The mirror's lock is held."""
+    is_commit = revision is not None and _COMMIT.fullmatch(revision) is not None
+    known = (mirror / "HEAD").exists()
+    if known and (offline or is_commit):
+        commit = await _commit(git, mirror, revision)
+        if commit is not None:
+            return commit
+    if offline:
+        raise OfflineMissError(
+            f"{git.url} at {revision or 'its default branch'} is needed and the network is not to be used",
+            hint="run once without --fastenv-offline (FASTENV_OFFLINE)",
+        )
+    if not known:
+        mirror.parent.mkdir(parents=True, exist_ok=True)
+        await git.run("init", "--quiet", "--bare", "--", str(mirror))
+    named = [f"+{revision}:{revision}"] if revision is not None and revision.startswith("refs/") else []
+    await git.run("fetch", "--quiet", "--force", "--prune", "--no-tags", "--", git.url, *_REFS, *named, at=mirror)
+    commit = await _commit(git, mirror, revision)
+    if commit is None and revision is not None and is_commit:
+        # A commit on no branch or tag: servers may give it when it is asked for by name.
+        try:
+            await git.run("fetch", "--quiet", "--no-tags", "--", git.url, revision, at=mirror)
+        except ProvideError as error:
+            raise _unknown(git, revision, error.why) from error
+        commit = await _commit(git, mirror, revision)
+    if commit is None:
+        raise _unknown(git, revision, None)
+    return commit
+
+
+async def _commit(git: Git, mirror: Path, revision: str | None) -> str | None:
+    """Return the commit that a revision means in the mirror, else ``None``."""
+    if revision is None:
+        names = [_HEAD]
+    elif revision.startswith("refs/"):
+        names = [revision]
+    else:
+        names = [f"refs/heads/{revision}", f"refs/tags/{revision}"]
+        if _ABBREVIATED.fullmatch(revision):
+            names.append(revision)
+    for name in names:
+        try:
+            return await git.run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}", at=mirror)
+        except ProvideError:
+            continue  # rev-parse tells only by its exit code that there is no such name
+    return None
+
+
+async def _make_tree(git: Git, mirror: Path, commit: str, tree: Path, *, offline: bool) -> None:
+    # Objects are hard links where the file system has them, so the tree outlives the mirror.
+    await git.run("clone", "--quiet", "--local", "--no-checkout", "--", str(mirror), str(tree))
+    await git.run("remote", "set-url", "origin", git.url, at=tree)
+    await git.run("checkout", "--quiet", "--detach", commit, at=tree)
+    if (tree / ".gitmodules").is_file():
+        if offline:
+            raise OfflineMissError(f"{git.url} has submodules and the network is not to be used")
+        await git.run("submodule", "--quiet", "update", "--init", "--recursive", at=tree)
+
+
+def _unknown(git: Git, revision: str | None, why: str | None) -> RequestError:
+    return RequestError(
+        f"{git.url} has no revision {revision or 'HEAD'}",
+        why=why,
+        hint="name a branch, a tag, a commit or a full reference such as refs/pull/1/head",
+    )
+
+
+def _digest(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def _key(url: str, commit: str) -> str:
+    return _digest(f"{url}@{commit}")

@@ -1,0 +1,112 @@
+"""The git command as a child process: never asks, never shows credentials, ends when its caller is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from pytest_fastenv.errors import ProvideError
+from pytest_fastenv.index.urls import Login, split_login
+
+_TIMEOUT_S = 1800.0
+_USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
+#: What would make git work on another repository than the one that is named (set while a git hook runs, for example).
+_FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
+_NOT_ANSWERED = ("could not read username", "terminal prompts disabled", "authentication failed", "permission denied")
+
+
+class Git:
+    """Runs git for one repository URL.
+
+    :param url: with or without user information; git gets it by environment variables, never by its command line,
+        where other users could read it.
+    """
+
+    def __init__(self, url: str, environ: Mapping[str, str]) -> None:
+        self.url, login = split_login(url)
+        self._secret = login.password if login else None
+        self._environ = _environment(self.url, login, environ)
+        self._program = shutil.which("git", path=environ.get("PATH"))
+
+    async def run(self, *arguments: str, at: Path | None = None) -> str:
+        """Return what git writes to its standard output, without the newline at the end.
+
+        :param at: the repository's directory.
+        :raises ProvideError: git is not there, fails or takes longer than half an hour; without credentials.
+        """
+        if self._program is None:
+            raise ProvideError(f"git is needed for {self.url} and not installed", hint="install git")
+        command = [self._program, *(("-C", str(at)) if at else ()), *arguments]
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=self._environ,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=os.name == "posix",
+        )
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                output, errors = await process.communicate()
+        except TimeoutError as error:
+            raise ProvideError(f"git {arguments[0]} for {self.url} took longer than {_TIMEOUT_S:.0f} s") from error
+        finally:
+            if process.returncode is None:
+                _end(process)
+                await process.wait()
+        if process.returncode:
+            raise self._failure(arguments[0], errors.decode(errors="replace"))
+        return output.decode(errors="surrogateescape").rstrip("\n")
+
+    def _failure(self, command: str, text: str) -> ProvideError:
+        text = _USER_INFO.sub("", text.replace(self._secret, "****") if self._secret else text).strip()
+        hint = None
+        if any(phrase in text.lower() for phrase in _NOT_ANSWERED):
+            hint = "git was not allowed to ask: give credentials by URL, credential helper or ssh agent"
+        return ProvideError(
+            f"git {command} failed",
+            where=self.url,
+            why="\n".join(text.splitlines()[-8:]),
+            hint=hint,
+        )
+
+
+def _environment(url: str, login: Login | None, environ: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in environ.items() if name not in _FOREIGN}
+    kept |= {"GIT_TERMINAL_PROMPT": "0", "GCM_INTERACTIVE": "never", "LC_ALL": "C"}
+    kept.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+    settings = [
+        ("http.lowSpeedLimit", "1000"),
+        ("http.lowSpeedTime", "60"),
+        ("advice.detachedHead", "false"),
+        ("core.longpaths", "true"),
+        ("gc.auto", "0"),
+    ]
+    if login is not None:
+        parts = urlsplit(url)
+        info = quote(login.username, safe="") + (f":{quote(login.password, safe='')}" if login.password else "")
+        place = f"{parts.scheme}://{parts.netloc}/"
+        settings.append((f"url.{parts.scheme}://{info}@{parts.netloc}/.insteadOf", place))
+    first = int(kept.get("GIT_CONFIG_COUNT", "0") or "0")
+    for number, (key, value) in enumerate(settings, first):
+        kept[f"GIT_CONFIG_KEY_{number}"] = key
+        kept[f"GIT_CONFIG_VALUE_{number}"] = value
+    kept["GIT_CONFIG_COUNT"] = str(first + len(settings))
+    return kept
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    """End git and what it started (transport helpers, ssh)."""
+    try:
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    except ProcessLookupError:
+        pass  # ended in the same moment

@@ -1,0 +1,90 @@
+"""Indexes and find-links locations on this machine's disks.
+
+All functions block; they are called in a thread where what they read may be large.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pytest_fastenv.index.filenames import normalized, parse_filename
+from pytest_fastenv.index.page import Listed, Page, PageDraft
+from pytest_fastenv.index.simple_html import anchors, parse_html
+from pytest_fastenv.index.urls import file_url, local_path
+
+
+def local_index_page(location: str, name: str) -> Page | None:
+    """Read a project's page of a ``file:`` index: ``<project>/index.html``, else the files in ``<project>/``.
+
+    :param location: URL of the index's directory, with a slash at the end.
+    :returns: ``None`` when the index does not have the project.
+    """
+    directory = _project_directory(local_path(location), name)
+    if directory is None:
+        return None
+    page = directory / "index.html"
+    if page.is_file():
+        return parse_html(page.read_bytes(), name=name, url=file_url(page), location=location)
+    draft = PageDraft(name, file_url(directory, directory=True))
+    for listed in directory_files(directory):
+        draft.add(listed)
+    return draft.page(location)
+
+
+def local_project_names(location: str) -> list[str]:
+    """Return the projects of a ``file:`` index; empty when it is not there."""
+    try:
+        return [normalized(entry) for entry in os.listdir(local_path(location))]
+    except OSError:
+        return []
+
+
+def directory_files(directory: Path) -> list[Listed]:
+    """Return the artifacts in a directory, by name."""
+    with os.scandir(directory) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_file())
+    return [
+        Listed(file_url(directory / name), size_bytes=os.path.getsize(directory / name))
+        for name in names
+        if parse_filename(name) is not None
+    ]
+
+
+class LinksPage(NamedTuple):
+    """A find-links location: artifacts of any projects, and what their URLs are relative to."""
+
+    url: str
+    files: Sequence[Listed]
+
+    def project(self, name: str, location: str) -> Page:
+        """Return the files of one project; others being there is what such places are like."""
+        draft = PageDraft(name, self.url)
+        for listed in self.files:
+            draft.add(listed)
+        draft.foreign = ""
+        return draft.page(location)
+
+
+def local_links(url: str) -> LinksPage | None:
+    """Read a find-links location: a directory, an HTML page or one artifact; ``None`` when there is no such thing."""
+    path = local_path(url)
+    if path.is_dir():
+        return LinksPage(url, directory_files(path))
+    if path.suffix.lower() in {".html", ".htm"} and path.is_file():
+        return LinksPage(*anchors(path.read_bytes(), url=url))
+    return LinksPage(url, [Listed(url)]) if path.is_file() and parse_filename(path.name) is not None else None
+
+
+def _project_directory(index: Path, name: str) -> Path | None:
+    """Find a project's directory; directories need not be named in normalized form."""
+    directory = index / name
+    if directory.is_dir():
+        return directory
+    try:
+        candidates = [entry for entry in os.listdir(index) if normalized(entry) == name]
+    except OSError:
+        return None
+    return next((index / entry for entry in sorted(candidates) if (index / entry).is_dir()), None)

@@ -1,0 +1,180 @@
+"""Core metadata of wheels at an index, without the wheel wherever that is possible.
+
+In this order: the metadata file beside the wheel (PEP 658, PEP 714), the METADATA member by range requests, the whole
+wheel. What was learned of a wheel with a SHA-256 is kept in the store and never asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pytest_fastenv.errors import FastenvError, MetadataError, NotFoundError
+from pytest_fastenv.index.core_metadata import parse_core_metadata
+from pytest_fastenv.index.download import Downloaded, Expected, check
+from pytest_fastenv.index.filenames import canonical_version, normalized
+from pytest_fastenv.index.http import HttpClient
+from pytest_fastenv.index.ranges import Range, fetch_range
+from pytest_fastenv.index.urls import Origin, local_path, origin, shown
+from pytest_fastenv.index.wheel_metadata import MissingBytes, Pieces, read_metadata
+from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.single_flight import SingleFlight
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+_TAIL = 32 << 10
+_MOST_RANGES = 6
+_FORMAT = 1
+
+
+class MetadataReader:
+    """Reads core metadata of wheels; each wheel once in this process.
+
+    Metadata files that a page does not announce are not tried: where servers have them at all they have them for some
+    wheels only, and a failed guess costs as much as the range request that always works.
+    """
+
+    def __init__(self, http: HttpClient, store: Store, pools: Pools) -> None:
+        self._http = http
+        self._store = store
+        self._pools = pools
+        self._flights: SingleFlight[str, CoreMetadata] = SingleFlight()
+        self._rangeless: set[Origin] = set()
+
+    async def read(self, artifact: Artifact) -> CoreMetadata:
+        """Return the metadata of a wheel.
+
+        :raises MetadataError: it is missing, unreadable or names another project or version; both are named.
+        :raises HashError: a metadata file or wheel is not the one that was announced.
+        :raises NetworkError: it could not be had.
+        """
+        return await self._flights.do(artifact.hashes.sha256 or artifact.url, lambda: self._read(artifact))
+
+    async def _read(self, artifact: Artifact) -> CoreMetadata:
+        key = artifact.hashes.sha256
+        kept = _from_record(self._store.read_record(Bucket.METADATA, key)) if key else None
+        if kept is not None:
+            return kept
+        if artifact.url.startswith("file:"):
+            metadata = await asyncio.to_thread(_local, artifact)
+        else:
+            metadata = await self._remote(artifact)
+        if key:
+            self._store.write_record(Bucket.METADATA, key, {"format": _FORMAT, **asdict(metadata)})
+        return metadata
+
+    async def _remote(self, artifact: Artifact) -> CoreMetadata:
+        if artifact.metadata is not None:
+            return await self._beside(artifact, artifact.metadata)
+        found = await self._by_ranges(artifact)
+        return found if found is not None else await self._whole(artifact)
+
+    async def _beside(self, artifact: Artifact, hashes: Hashes) -> CoreMetadata:
+        url = _metadata_url(artifact.url)
+        answer = await self._http.get(url)
+        check(_digested(answer.content, hashes), Expected(hashes), url)
+        return checked(parse_core_metadata(answer.content, source=shown(url)), artifact)
+
+    async def _by_ranges(self, artifact: Artifact) -> CoreMetadata | None:
+        place = origin(artifact.url)
+        if place in self._rangeless:
+            return None
+        tail = await fetch_range(self._http, artifact.url, -_TAIL, None)
+        if tail is None:
+            self._rangeless.add(place)
+        elif artifact.size_bytes in {None, tail.size_bytes}:
+            return await self._by_pieces(artifact, tail)
+        return None
+
+    async def _by_pieces(self, artifact: Artifact, tail: Range) -> CoreMetadata | None:
+        pieces = Pieces(tail.size_bytes)
+        pieces.put(tail.begin, tail.content)
+        for _ in range(_MOST_RANGES):
+            try:
+                content = read_metadata(pieces, name=artifact.name, source=shown(artifact.url))
+                return checked(parse_core_metadata(content, source=shown(artifact.url)), artifact)
+            except MissingBytes as missing:
+                part = await fetch_range(self._http, artifact.url, missing.begin, missing.end)
+                if part is None or part.size_bytes != tail.size_bytes:
+                    return None
+                pieces.put(part.begin, part.content)
+            except FastenvError:
+                return None  # parts that do not fit together prove nothing: the whole, checked wheel decides
+        return None
+
+    async def _whole(self, artifact: Artifact) -> CoreMetadata:
+        async with self._store.temporary("metadata") as directory:
+            path = directory / "wheel.whl"
+            async with self._pools.download():
+                await self._http.download(artifact.url, path, hashes=artifact.hashes, size_bytes=artifact.size_bytes)
+            return await asyncio.to_thread(_of_file, path, artifact)
+
+
+def checked(metadata: CoreMetadata, artifact: Artifact) -> CoreMetadata:
+    """Return the metadata if it is of the artifact's project and version.
+
+    :raises MetadataError: it is of another one.
+    """
+    announced = canonical_version(artifact.version) or artifact.version
+    if normalized(metadata.name) == artifact.name and metadata.version == announced:
+        return metadata
+    raise MetadataError(
+        f"{artifact.filename} has metadata of {metadata.name} {metadata.version}",
+        where=shown(artifact.url),
+        why=f"its file name says {artifact.name} {artifact.version}",
+    )
+
+
+def _metadata_url(url: str) -> str:
+    path, mark, query = url.partition("?")
+    return f"{path}.metadata{mark}{query}"
+
+
+def _digested(content: bytes, hashes: Hashes) -> Downloaded:
+    digests = {algorithm: hashlib.new(algorithm, content).hexdigest() for algorithm in hashes.algorithms}
+    return Downloaded(digests, len(content))
+
+
+def _local(artifact: Artifact) -> CoreMetadata:
+    path = local_path(artifact.url)
+    if artifact.hashes:
+        digests = {}
+        try:
+            with open(path, "rb") as file:
+                for algorithm in artifact.hashes.algorithms:
+                    file.seek(0)
+                    digests[algorithm] = hashlib.file_digest(file, algorithm).hexdigest()
+                size_bytes = file.tell()
+        except OSError as error:
+            raise NotFoundError(f"{path} cannot be read", why=error.strerror) from error
+        check(Downloaded(digests, size_bytes), Expected(artifact.hashes, artifact.size_bytes), artifact.url)
+    return _of_file(path, artifact)
+
+
+def _of_file(path: Path, artifact: Artifact) -> CoreMetadata:
+    source = shown(artifact.url)
+    if not path.is_file():
+        raise NotFoundError(f"{path} is not there")
+    with open(path, "rb") as file:
+        content = read_metadata(file, name=artifact.name, source=source)
+    return checked(parse_core_metadata(content, source=source), artifact)
+
+
+def _from_record(record: Mapping[str, Any] | None) -> CoreMetadata | None:
+    if record is None or record.get("format") != _FORMAT:
+        return None
+    return CoreMetadata(
+        name=record["name"],
+        version=record["version"],
+        requires_dist=tuple(record["requires_dist"]),
+        requires_python=record["requires_python"],
+        provides_extra=tuple(record["provides_extra"]),
+        metadata_version=record["metadata_version"],
+        dynamic=tuple(record["dynamic"]),
+    )

@@ -1,0 +1,246 @@
+"""The package index as the rest of the program sees it: projects, metadata, downloads.
+
+Several indexes: the first one that has a project is the project's index, in the order of the configuration; find-links
+locations are always looked at as well, and come first. An index that refuses (401, 403) or fails ends the search: going
+on to the next one would let a public project take a private one's place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pytest_fastenv.errors import FastenvError, IndexAnswerError, NoSolutionError, UnknownProjectError
+from pytest_fastenv.index.config import IndexConfig
+from pytest_fastenv.index.download import Downloaded, Expected, copy
+from pytest_fastenv.index.filenames import normalized
+from pytest_fastenv.index.http import Answer, HttpClient
+from pytest_fastenv.index.local import LinksPage, local_index_page, local_links, local_project_names
+from pytest_fastenv.index.metadata import MetadataReader
+from pytest_fastenv.index.page import Page
+from pytest_fastenv.index.page_cache import PageCache
+from pytest_fastenv.index.project import Project
+from pytest_fastenv.index.simple_html import anchors, parse_html
+from pytest_fastenv.index.simple_json import parse_json
+from pytest_fastenv.index.urls import local_path, shown
+from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.single_flight import SingleFlight
+from pytest_fastenv.store.store import Store
+
+_JSON = "application/vnd.pypi.simple.v1+json"
+_HTML = frozenset({"application/vnd.pypi.simple.v1+html", "text/html"})
+#: Content types by preference (PEP 691).
+_ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+_PAGE_STATUSES = frozenset({200, 304, 404, 410})
+#: Larger pages are read in a thread, so that everything else goes on.
+_LARGE_PAGE = 200 << 10
+
+
+class PackageIndex:
+    """Answers from the configured indexes and find-links locations; everything is asked for once in this process.
+
+    :param http: made from the same configuration; the caller closes it.
+    """
+
+    def __init__(self, config: IndexConfig, http: HttpClient, store: Store, pools: Pools, recorder: Recorder) -> None:
+        self._config = config
+        self._http = http
+        self._pools = pools
+        self._recorder = recorder
+        offline = config.network.offline
+        self._cache = PageCache(store, upgrade=config.upgrade, offline=offline, now=http.clock.now)
+        self._metadata = MetadataReader(http, store, pools)
+        self._projects: SingleFlight[str, Project] = SingleFlight()
+        self._links: SingleFlight[str, LinksPage | None] = SingleFlight()
+        self._hints: dict[str, asyncio.Task[None]] = {}
+        self._shadowed: set[tuple[str, str]] = set()
+
+    async def project(self, name: str) -> Project:
+        """Return a project's files.
+
+        :param name: in any spelling.
+        :raises UnknownProjectError: no index and no find-links location has it.
+        :raises NoSolutionError: its index has put it under quarantine (PEP 792).
+        :raises AuthError: an index refused; later ones were not asked.
+        :raises NetworkError: an index failed or did not answer as an index does.
+        """
+        key = normalized(name)
+        return await self._projects.do(key, lambda: self._find(key))
+
+    def expect(self, name: str) -> None:
+        """Begin to read a project's page in the background; what goes wrong is told to who asks for the project."""
+        key = normalized(name)
+        if key in self._hints:
+            return
+
+        async def look() -> None:
+            with suppress(FastenvError):
+                await self.project(key)
+
+        self._hints[key] = asyncio.get_running_loop().create_task(look())
+
+    async def metadata(self, artifact: Artifact) -> CoreMetadata:
+        """Return a wheel's core metadata; see `pytest_fastenv.index.metadata`."""
+        return await self._metadata.read(artifact)
+
+    async def download(
+        self, artifact: Artifact, into: Path, on_bytes: Callable[[int], None] | None = None
+    ) -> Downloaded:
+        """Write an artifact to a file and check its hashes and size; a permit to download is held meanwhile.
+
+        :param into: is created or replaced; removed when this fails.
+        :param on_bytes: called with the number of further bytes; negative when a transfer begins again.
+        :raises IntegrityError: it is not the artifact that was announced.
+        :raises NetworkError: it could not be had; `OfflineMissError` when the network is not to be used.
+        """
+        async with self._pools.download():
+            if artifact.url.startswith("file:"):
+                expected = Expected(artifact.hashes, artifact.size_bytes)
+                downloaded = await asyncio.to_thread(copy, local_path(artifact.url), into, expected, artifact.url)
+                if on_bytes is not None:
+                    on_bytes(downloaded.size_bytes)
+                return downloaded
+            return await self._http.download(
+                artifact.url, into, hashes=artifact.hashes, size_bytes=artifact.size_bytes, on_bytes=on_bytes
+            )
+
+    async def aclose(self) -> None:
+        """End what `expect` began and nobody waits for."""
+        hints = list(self._hints.values())
+        for task in hints:
+            task.cancel()
+        await asyncio.gather(*hints, return_exceptions=True)
+
+    async def _find(self, name: str) -> Project:
+        pages = [page for page in [await self._linked(link, name) for link in self._config.find_links] if page]
+        index_page: Page | None = None
+        for position, location in enumerate(self._config.index_urls):
+            page = await self._page(location, name)
+            if page is None:
+                continue
+            if index_page is None or not index_page.rows:
+                index_page = page
+            if page.rows:
+                await self._report_shadows(name, location, self._config.index_urls[position + 1 :])
+                break
+        if index_page is None and not pages:
+            raise self._unknown(name)
+        if index_page is not None:
+            self._judge(name, index_page)
+            pages.append(index_page)
+        return Project(name, tuple(pages), pages[-1].location, pages[-1].status)
+
+    def _judge(self, name: str, page: Page) -> None:
+        """Tell what is odd about a page.
+
+        :raises NoSolutionError: the project is under quarantine.
+        """
+        where = shown(page.location)
+        if page.status.marker == "quarantined":
+            raise NoSolutionError(
+                f"{name} is under quarantine at {where}",
+                why=page.status.reason or "the index gives no reason",
+                hint="its files may be harmful and are not offered; see the project's page",
+            )
+        if page.foreign:
+            self._recorder.notice(
+                "warning", f"{where} lists {page.foreign} for {name}: skipped, it is another project's"
+            )
+        if page.newer_api:
+            self._recorder.notice(
+                "warning", f"{where} speaks version {page.newer_api} of the Simple API, newer than known here"
+            )
+
+    async def _page(self, location: str, name: str) -> Page | None:
+        if location.startswith("file:"):
+            return await asyncio.to_thread(local_index_page, location, name)
+        url = f"{location}{name}/"
+        kept = self._cache.load(url)
+        if kept is not None and self._cache.is_fresh(kept):
+            return kept.page
+        conditions = kept.conditions if kept is not None and kept.page is not None else {}
+        answer = await self._http.get(url, headers={"Accept": _ACCEPT, **conditions}, statuses=_PAGE_STATUSES)
+        if answer.status == 304 and kept is not None:
+            await asyncio.to_thread(self._cache.renew, url, kept, answer.headers)
+            return kept.page
+
+        def read() -> Page | None:
+            page = None if answer.status in {404, 410} else parse_page(answer, name=name, location=location)
+            self._cache.keep(url, page, answer.headers)
+            return page
+
+        return await asyncio.to_thread(read) if len(answer.content) > _LARGE_PAGE else read()
+
+    async def _linked(self, location: str, name: str) -> Page | None:
+        links = await self._links.do(location, lambda: self._read_links(location))
+        page = links.project(name, location) if links is not None else None
+        return page if page is not None and page.rows else None
+
+    async def _read_links(self, location: str) -> LinksPage | None:
+        if location.startswith("file:"):
+            links = await asyncio.to_thread(local_links, location)
+            if links is None:
+                self._recorder.notice("warning", f"find-links location {shown(location)} is not there: skipped")
+            return links
+        answer = await self._http.get(location, headers={"Accept": "text/html"})
+        if answer.content_type not in _HTML:
+            raise _not_an_index(answer)
+        return LinksPage(*anchors(answer.content, url=answer.url))
+
+    async def _report_shadows(self, name: str, winner: str, others: Sequence[str]) -> None:
+        """Tell once for each pair of indexes that both have a project.
+
+        Only what costs no request is looked at: indexes on disk, and pages that are kept.
+        """
+        for location in others:
+            if (winner, location) in self._shadowed:
+                continue
+            if location.startswith("file:"):
+                page = await asyncio.to_thread(local_index_page, location, name)
+            else:
+                kept = self._cache.load(f"{location}{name}/")
+                page = kept.page if kept is not None else None
+            if page is not None and page.rows:
+                self._shadowed.add((winner, location))
+                self._recorder.notice(
+                    "info",
+                    f"{name} is at {shown(winner)} and at {shown(location)}: the first one is used, for others too",
+                )
+
+    def _unknown(self, name: str) -> UnknownProjectError:
+        places = [*self._config.index_urls, *self._config.find_links]
+        names = {n for url in self._config.index_urls if url.startswith("file:") for n in local_project_names(url)}
+        close = difflib.get_close_matches(name, names, 3, 0.8)
+        return UnknownProjectError(
+            f"no index has a project named {name}",
+            where="\n".join(map(shown, places)) or "no index is configured (no-index)",
+            hint=f"did you mean {' or '.join(close)}?" if close else "check the spelling and the configured indexes",
+        )
+
+
+def parse_page(answer: Answer, *, name: str, location: str) -> Page:
+    """Read a project page by its content type.
+
+    :raises IndexAnswerError: it is no page of the Simple API.
+    """
+    if answer.content_type == _JSON:
+        return parse_json(answer.content, name=name, url=answer.url, location=location)
+    if answer.content_type in _HTML:
+        charset = answer.headers["content-type"].lower().partition("charset=")[2].partition(";")[0].strip("\"' ")
+        return parse_html(answer.content, name=name, url=answer.url, location=location, charset=charset or "utf-8")
+    raise _not_an_index(answer)
+
+
+def _not_an_index(answer: Answer) -> IndexAnswerError:
+    first = answer.content[:60].decode("utf-8", "replace")
+    return IndexAnswerError(
+        f"{shown(answer.url)} does not answer as a package index does",
+        why=f"content type {answer.content_type or 'missing'}; it begins with {first!r}",
+        hint="check the index URL: it should be the root of a Simple API",
+    )

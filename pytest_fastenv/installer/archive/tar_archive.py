@@ -1,0 +1,222 @@
+"""Unpacks source distributions, after looking at every member.
+
+The extraction filters of `tarfile` are not relied upon: patch releases of Python differ in what they let through, and
+what is refused here is refused before anything is written.
+
+https://packaging.python.org/en/latest/specifications/source-distribution-format/#source-distribution-archive-features
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from typing import IO, NamedTuple
+
+from pytest_fastenv.errors import ArchiveError, BombError, LimitError, SdistError
+from pytest_fastenv.installer.archive.decompress import decompress
+from pytest_fastenv.installer.archive.limits import Limits
+from pytest_fastenv.installer.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case, shown
+from pytest_fastenv.installer.archive.zip_sdist import unpack_zip
+
+_IN_MEMORY_BYTES = 16 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
+_BLOCK_BYTES = 512
+
+
+class SdistOrder(NamedTuple):
+    """What to unpack.
+
+    :ivar archive: path of the archive.
+    :ivar into: an existing empty directory that nobody else uses.
+    :ivar label: its name for messages.
+    """
+
+    archive: str
+    into: str
+    label: str
+    limits: Limits = Limits()
+
+
+def unpack_sdist(order: SdistOrder) -> str:
+    """Unpack a source distribution and return its one top directory.
+
+    Files get mode 0644 or 0755 and the times of the archive, whatever its owners, modes and this process's umask are.
+
+    :raises SdistError: the archive is damaged, has a member that may not be there, or not exactly one top directory.
+    :raises BombError: it expands out of proportion.
+    """
+    try:
+        with open(order.archive, "rb") as file:
+            if file.read(4) in (b"PK\3\4", b"PK\5\6"):
+                return unpack_zip(file, order.into, order.label, order.limits)
+            file.seek(0)
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=os.path.dirname(order.into)) as plain:
+                decompress(file, plain, order.label, order.limits)
+                return _Extraction(plain, order).run()
+    except (BombError, LimitError, SdistError):
+        raise
+    except ArchiveError as error:
+        raise SdistError(error.what, where=error.where, why=error.why, hint=error.hint) from None
+
+
+class _Extraction:
+    """One tar archive on its way into a directory."""
+
+    def __init__(self, plain: IO[bytes], order: SdistOrder) -> None:
+        self._plain = plain
+        self._order = order
+        self._label = order.label
+
+    def run(self) -> str:
+        with self._open() as archive:
+            try:
+                members = self._members(archive)
+                self._check_ending(members)
+                top, directories = self._check(members)
+                self._extract(archive, members, directories)
+            except (tarfile.TarError, EOFError) as error:
+                raise SdistError(f"{self._label} is damaged", where=self._label, why=str(error)) from None
+        return os.path.join(self._order.into, top)
+
+    def _open(self) -> tarfile.TarFile:
+        try:
+            return tarfile.open(fileobj=self._plain, mode="r:", errors="surrogateescape")
+        except tarfile.TarError as error:
+            self._plain.seek(0)
+            head = self._plain.read(60)
+            raise SdistError(
+                f"{self._label} is no archive that can be read",
+                where=self._label,
+                why=f"{error}; it begins with {head!r}" if head else "it is empty",
+            ) from None
+
+    def _members(self, archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
+        """Return members with plain paths; the same path twice only when nothing differs."""
+        members: dict[str, tarfile.TarInfo] = {}
+        for count, member in enumerate(archive, 1):
+            self._order.limits.check_members(self._label, count)
+            path = member.name
+            while path.startswith("./"):  # written by archivers that were given the current directory
+                path = path[2:]
+            member.name = path.rstrip("/")
+            if member.name in {"", "."} and member.isdir():
+                continue
+            other = members.get(member.name)
+            if other is not None and not (member.isdir() and other.isdir()) and not _same(archive, member, other):
+                raise self._refused(member, "comes twice, with different contents")
+            members[member.name] = member
+        return list(members.values())
+
+    def _check_ending(self, members: Sequence[tarfile.TarInfo]) -> None:
+        """Refuse data behind the last member: `tarfile` stops in silence at a header that it cannot read."""
+        last = max(members, key=lambda member: member.offset_data, default=None)
+        if last is None:
+            raise SdistError(f"{self._label} is empty", where=self._label)
+        size = last.size if last.isreg() else 0
+        self._plain.seek(last.offset_data + -(-size // _BLOCK_BYTES) * _BLOCK_BYTES)
+        while piece := self._plain.read(_PIECE_BYTES):
+            if piece.strip(b"\0"):
+                raise SdistError(f"{self._label} is damaged, or has data behind its last member", where=self._label)
+
+    def _check(self, members: Sequence[tarfile.TarInfo]) -> tuple[str, list[str]]:
+        """Check all members; return the top directory and all directories."""
+        for member in members:
+            self._check_kind(member)
+        paths = [f"{member.name}/" if member.isdir() else member.name for member in members]
+        directories, _ = check_paths(self._label, paths, folds_case=lambda: folds_case(self._order.into))
+        top = check_one_top(self._label, paths)
+        symlinks = {member.name for member in members if member.issym()}
+        beneath = sorted(symlinks.intersection(directories))
+        if beneath:
+            raise SdistError(f"{self._label}: {shown(beneath[0])} is both a link and a directory", where=self._label)
+        regular = {member.name for member in members if member.isreg()}
+        for member in members:
+            if member.issym():
+                self._check_symlink(member, top, symlinks)
+            elif member.islnk() and member.linkname.removeprefix("./") not in regular:
+                raise self._refused(member, "is a link to a file that is not in the archive")
+        return top, directories
+
+    def _check_kind(self, member: tarfile.TarInfo) -> None:
+        if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+            raise self._refused(member, "is a device, a FIFO or something else that is no file")
+        if member.isreg() and member.sparse is not None:
+            raise self._refused(member, "is a sparse file")
+        if not member.isreg():
+            return
+        self._plain.seek(member.offset_data - _BLOCK_BYTES)
+        header = tarfile.TarInfo.frombuf(self._plain.read(_BLOCK_BYTES), "utf-8", "surrogateescape")
+        if header.size != member.size:
+            why = f"{header.size:,} bytes in one header, {member.size:,} in the other"
+            raise self._refused(member, "has two different sizes", why)
+
+    def _check_symlink(self, member: tarfile.TarInfo, top: str, symlinks: set[str]) -> None:
+        """A link may go up and then down, inside the top directory and through no other link."""
+        target = member.linkname
+        parts = target.split("/")
+        descends = next((n for n, part in enumerate(parts) if part != ".."), len(parts))
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), target))
+        inside = path == top or path.startswith(f"{top}/")
+        if target.startswith("/") or "\\" in target or ".." in parts[descends:] or not inside:
+            raise self._refused(member, f"is a link that leaves the archive's root: {shown(target)}")
+        ancestors = {path[:n] for n, letter in enumerate(path) if letter == "/"}
+        if symlinks & ancestors:
+            raise self._refused(member, f"is a link that leads through another link: {shown(target)}")
+
+    def _extract(
+        self, archive: tarfile.TarFile, members: Sequence[tarfile.TarInfo], directories: Sequence[str]
+    ) -> None:
+        """Write directories, then files, then links, so that nothing is ever written through a link."""
+        into = self._order.into
+        for directory in directories:
+            os.mkdir(f"{into}/{directory}")
+            os.chmod(f"{into}/{directory}", 0o755)
+        for member in members:
+            if member.isreg():
+                self._write(archive, member, member)
+        for member in members:
+            if member.islnk():
+                source = archive.getmember(member.linkname.removeprefix("./"))
+                self._write(archive, source, member)
+        for member in members:
+            if member.issym():
+                self._symlink(member)
+
+    def _write(self, archive: tarfile.TarFile, source: tarfile.TarInfo, member: tarfile.TarInfo) -> None:
+        stream = archive.extractfile(source)
+        if stream is None:
+            raise self._refused(member, "has no content")
+        path = f"{self._order.into}/{member.name}"
+        mode = 0o755 if source.mode & 0o100 else 0o644
+        with stream, open(os.open(path, NEW_FILE, mode), "wb") as file:
+            rest = source.size
+            while rest and (piece := stream.read(min(rest, _PIECE_BYTES))):
+                file.write(piece)
+                rest -= len(piece)
+            if rest:
+                raise self._refused(member, "is cut short")
+        os.chmod(path, mode)
+        if 0 <= source.mtime < 2**33:  # make and the like compare times of generated files with those of their sources
+            os.utime(path, (source.mtime, source.mtime))
+
+    def _symlink(self, member: tarfile.TarInfo) -> None:
+        path = f"{self._order.into}/{member.name}"
+        try:
+            os.symlink(member.linkname, path)
+        except OSError as error:
+            if os.name != "nt":
+                raise
+            raise self._refused(member, "is a link, which this Windows account may not make", str(error)) from None
+
+    def _refused(self, member: tarfile.TarInfo, reason: str, why: str | None = None) -> SdistError:
+        return SdistError(f"{self._label}: {shown(member.name)} {reason}", where=self._label, why=why)
+
+
+def _same(archive: tarfile.TarFile, one: tarfile.TarInfo, other: tarfile.TarInfo) -> bool:
+    if (one.type, one.size, one.linkname) != (other.type, other.size, other.linkname):
+        return False
+    first, second = archive.extractfile(one), archive.extractfile(other)
+    return first is None or second is None or first.read() == second.read()

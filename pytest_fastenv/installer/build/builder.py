@@ -1,0 +1,320 @@
+"""Build wheels from sources: at most one successful build per key on the machine, however many ask.
+
+The order, and who may wait for what:
+
+1. look whether the wheel is there
+2. take the key's lock, look again, read what the source needs for its build; let go of the lock
+3. have a build environment made; that may build other things first, so nothing is held meanwhile
+4. take the key's lock, look again; then, for each hook, a build permit, a slot of the machine, and one process that
+   holds lock and slot, too, until all that it started has ended
+5. check what it made, put it into the store, and only then write the record that step 1 looks for
+
+Where the backend asks for more than ``build-system.requires`` (PEP 517), steps 3 and 4 are gone through again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pytest_fastenv.errors import BuildError, MetadataError, MismatchError
+from pytest_fastenv.installer.build import metadata as core
+from pytest_fastenv.installer.build.built_wheel import check_identity, find_dist_info, find_wheel
+from pytest_fastenv.installer.build.circle import Waits
+from pytest_fastenv.installer.build.environment_variables import result_variables
+from pytest_fastenv.installer.build.hooks import BackendServers, HookAnswer, HookCall
+from pytest_fastenv.installer.build.job import Job, key_of, normalized, subject_of
+from pytest_fastenv.installer.build.records import BuildRecords
+from pytest_fastenv.installer.build.workspace import Workspace, Workspaces
+from pytest_fastenv.installer.sdists import Sdists
+from pytest_fastenv.installer.unpacked import UnpackedWheel
+from pytest_fastenv.installer.wheels import Wheels
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.plan import SdistSource, TreeSource
+from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.oslock import OsLock
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.single_flight import SingleFlight
+from pytest_fastenv.schedule.slots import MachineSlots
+from pytest_fastenv.settings import Settings
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """All that a hook needs, together for as long as the key's lock is held."""
+
+    job: Job
+    space: Workspace
+    environment: BuildEnvironment
+    lock: OsLock
+
+
+class SourceBuilder:
+    """Builds wheels from source distributions and trees, and tells their metadata.
+
+    For one event loop. Use as an async context manager, or call `aclose` at the end: servers of build backends are
+    kept until then.
+    """
+
+    def __init__(  # noqa: PLR0913 - the rooms it stands on, each passed once, by provision
+        self,
+        target: Target,
+        wheels: Wheels,
+        sdists: Sdists,
+        environments: BuildEnvironments,
+        store: Store,
+        pools: Pools,
+        slots: MachineSlots,
+        recorder: Recorder,
+        settings: Settings,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        environ = os.environ if environ is None else environ
+        self._target = target
+        self._wheels = wheels
+        self._sdists = sdists
+        self._environments = environments
+        self._store = store
+        self._pools = pools
+        self._slots = slots
+        self._recorder = recorder
+        self._variables = result_variables(environ)
+        self._servers = BackendServers(
+            recorder, settings.build_timeout_s, environ, settings.build_isolation, keep=settings.concurrent_builds + 1
+        )
+        self._records = BuildRecords(store)
+        self._spaces = Workspaces(sdists, store)
+        self._waits = Waits()
+        self._built: SingleFlight[str, UnpackedWheel] = SingleFlight()
+        self._told: SingleFlight[str, CoreMetadata] = SingleFlight()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End all servers and remove what is private. Idempotent."""
+        await self._spaces.aclose()
+        await self._servers.aclose()
+
+    async def build(self, source: SdistSource | TreeSource, name: str | None, version: str | None) -> UnpackedWheel:
+        """Return the wheel of a source: from the store, or built now.
+
+        Cancelling ends the build's processes before it passes, unless another task waits for the same build.
+
+        :param name: the project's name; checked.
+        :param version: the version that the plan has; checked.
+        :raises BuildError: the backend failed; the log's last lines and its place are told.
+        :raises CycleError: the build needs itself.
+        :raises MetadataError: the wheel contradicts the metadata that was announced for it.
+        """
+        job = await self._job(source, name, version)
+        known = self._built.done(job.key) or self._find(job)
+        if known is not None:
+            return known
+        with self._waits.waiting(job.subject):
+            return await self._built.do(job.key, partial(self._at_bench, job, partial(self._find, job), self._make))
+
+    async def metadata(self, source: SdistSource | TreeSource, name: str | None) -> CoreMetadata:
+        """Return the metadata a wheel built from the source would have.
+
+        What the source states for good is taken as it is (PEP 643, PEP 621); else the backend is asked, and if it
+        cannot tell, the wheel is built. The same source asked for twice costs once, in later processes too.
+
+        :raises BuildError: the backend failed.
+        :raises MismatchError: the source is another project's or version's than its file name says.
+        """
+        version = source.artifact.version if isinstance(source, SdistSource) else None
+        job = await self._job(source, name, version)
+        known = self._told.done(job.key) or self._records.metadata(job)
+        if known is None:
+            with self._waits.waiting(job.subject):
+                known = await self._told.do(job.key, partial(self._tell, job))
+        return known
+
+    async def _job(self, source: SdistSource | TreeSource, name: str | None, version: str | None) -> Job:
+        if isinstance(source, SdistSource):
+            content = source.artifact.hashes.sha256 or (await self._sdists.fetch(source.artifact)).sha256
+        else:
+            content = source.content
+        key = key_of(source, content, self._target, self._variables)
+        return Job(key, source, normalized(name), version or None, subject_of(source, name, version))
+
+    def _find(self, job: Job) -> UnpackedWheel | None:
+        digest = self._records.wheel(job)
+        return self._wheels.find(digest) if digest else None
+
+    def _lock(self, job: Job) -> AbstractAsyncContextManager[OsLock]:
+        return self._store.lock(Bucket.BUILT, job.key, subject=job.subject)
+
+    async def _at_bench(self, job: Job, look: Callable[[], T | None], work: Callable[[_Bench], Awaitable[T]]) -> T:
+        """Do work under the key's lock with all its build requirements there, unless a look shows it is done."""
+        with self._waits.building(job.subject) as chain:
+            wanted = self._records.requires(job)
+            if wanted is None:
+                async with self._lock(job):
+                    found = look()
+                    if found is not None:
+                        return found
+                    async with self._spaces.use(job) as space:
+                        wanted = space.pyproject.build_system.requires
+                    self._records.keep_requires(job, wanted)
+            while True:
+                environment = await self._environments.provide(wanted, self._target, chain)
+                async with self._lock(job) as lock:
+                    found = look()
+                    if found is not None:
+                        return found
+                    async with self._spaces.use(job) as space:
+                        bench = _Bench(job, space, environment, lock)
+                        further = [text for text in await self._further(bench) if text not in wanted]
+                        if not further:
+                            return await work(bench)
+                wanted = (*wanted, *further)
+
+    async def _further(self, bench: _Bench) -> tuple[str, ...]:
+        """Ask the backend, once, what it needs besides ``build-system.requires``."""
+        known = self._records.further(bench.job)
+        if known is not None:
+            return known
+        hook = f"get_requires_for_build_{bench.job.kind}"
+        answer = await self._call(bench, hook, {"config_settings": bench.job.config_settings})
+        further = [] if answer.missing else answer.value
+        if not isinstance(further, list) or not all(isinstance(text, str) for text in further):
+            raise BuildError(
+                f"{bench.job.subject}: {hook} returned {further!r}, not a list of requirements",
+                where=str(bench.space.log),
+            )
+        self._records.keep_further(bench.job, further)
+        return tuple(further)
+
+    async def _make(self, bench: _Bench) -> UnpackedWheel:
+        """Have the wheel made, check it, keep it."""
+        job, space = bench.job, bench.space
+        directory = space.directory("wheel")
+        start = time.monotonic()
+        answer = await self._call(
+            bench,
+            f"build_{job.kind}",
+            {
+                "wheel_directory": str(directory),
+                "config_settings": job.config_settings,
+                "metadata_directory": str(space.dist_info) if space.dist_info else None,
+            },
+        )
+        seconds = time.monotonic() - start
+        if answer.missing:
+            raise _without_hook(bench)
+        path = find_wheel(answer.value, directory, job.subject, space.log)
+        check_identity(path, job.subject, job.name, job.version, space.log)
+        expect = (job.name, job.version) if job.name and job.version else None
+        wheel = await self._wheels.from_file(path, expect, origin="built")
+        self._compare(bench, wheel)
+        space.finished = True
+        self._records.keep_wheel(job, wheel.sha256, bench.environment.key, seconds)
+        return wheel
+
+    def _compare(self, bench: _Bench, wheel: UnpackedWheel) -> None:
+        """Compare the wheel's metadata with what the resolver was told."""
+        announced = self._records.metadata(bench.job)
+        if announced is None:
+            return
+        found = core.differences(announced, core.read_dist_info(wheel.tree / wheel.dist_info))
+        if found:
+            self._records.keep_metadata(bench.job, None)  # asked again, the backend may tell the truth
+            raise MetadataError(
+                f"{bench.job.subject}: the wheel's metadata is not what was announced for it",
+                where=str(bench.space.log),
+                why="\n".join(found),
+                hint="pin another release, or use a wheel; the project's build gives different answers",
+            )
+
+    async def _tell(self, job: Job) -> CoreMetadata:
+        async with self._lock(job):
+            known = self._look_for_metadata(job)
+            if known is None:
+                async with self._spaces.use(job) as space:
+                    known = space.static_metadata()
+                    self._records.keep_requires(job, space.pyproject.build_system.requires)
+        if known is None:
+            known = await self._at_bench(job, partial(self._look_for_metadata, job), self._prepare)
+        _check(job, known)
+        self._records.keep_metadata(job, known)
+        return known
+
+    def _look_for_metadata(self, job: Job) -> CoreMetadata | None:
+        known = self._records.metadata(job)
+        if known is not None:
+            return known
+        wheel = self._find(job)
+        return core.read_dist_info(wheel.tree / wheel.dist_info) if wheel else None
+
+    async def _prepare(self, bench: _Bench) -> CoreMetadata:
+        """Ask the backend for the metadata; one that has no such hook makes the wheel."""
+        job, space = bench.job, bench.space
+        directory = space.directory("metadata")
+        hook = f"prepare_metadata_for_build_{job.kind}"
+        arguments = {"metadata_directory": str(directory), "config_settings": job.config_settings}
+        answer = await self._call(bench, hook, arguments)
+        if answer.missing:
+            wheel = await self._make(bench)
+            return core.read_dist_info(wheel.tree / wheel.dist_info)
+        space.dist_info = find_dist_info(answer.value, directory, job.subject, space.log)
+        return core.read_dist_info(space.dist_info)
+
+    async def _call(self, bench: _Bench, hook: str, arguments: Mapping[str, Any]) -> HookAnswer:
+        """Run one hook with a build permit and a slot of the machine; its processes hold lock and slot, too."""
+        job, space = bench.job, bench.space
+        priority = self._records.seconds(job)
+        async with self._pools.build(priority=priority), self._slots.take(job.subject) as slot:
+            call = HookCall(
+                hook=hook,
+                arguments=arguments,
+                subject=job.subject,
+                tree=space.tree,
+                scratch=space.root,
+                log=space.log,
+                locks=(bench.lock.fileno(), slot.fileno()),
+            )
+            args = {"version": job.version or "", "source": "built", "key": job.key, "hook": hook}
+            with self._recorder.span("build", job.name or job.subject, **args):
+                return await self._servers.call(bench.environment, space.pyproject.build_system, call)
+
+
+def _check(job: Job, metadata: CoreMetadata) -> None:
+    """Compare what a source says it is with what it was taken for."""
+    wrong_name = job.name is not None and normalized(metadata.name) != job.name
+    if wrong_name or (job.version is not None and metadata.version != job.version):
+        raise MismatchError(
+            f"{job.subject}: its source is {metadata.name} {metadata.version}",
+            why="name and version are not those it was asked for by",
+            hint="the source is mislabelled: pin another release, or report it to the project",
+        )
+
+
+def _without_hook(bench: _Bench) -> BuildError:
+    backend = bench.space.pyproject.build_system.backend
+    hint = None
+    if bench.job.editable:
+        hint = "build backends make editable installs by PEP 660 (setuptools from 64 on); or leave out -e"
+    return BuildError(
+        f"{bench.job.subject}: the build backend {backend} has no build_{bench.job.kind}",
+        where=str(bench.space.tree / "pyproject.toml"),
+        hint=hint,
+    )

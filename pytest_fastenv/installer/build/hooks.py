@@ -1,0 +1,234 @@
+"""Call hooks of build backends (PEP 517, PEP 660), each in a fresh process that cannot outlive its call.
+
+What is promised of every call: bounded in time; when it is over, for whatever reason, no process that it started is
+left, and the lock files handed to it are closed in all of them; its output lies in a log of bounded size, of which only
+the end is ever in memory. See `backend_server` for the processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_fastenv.errors import BuildError, BuildTimeoutError
+from pytest_fastenv.installer.build import log
+from pytest_fastenv.installer.build.environment_variables import backend_variables
+from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedError, Guardians, Origin
+from pytest_fastenv.installer.build.pyproject import BuildSystem
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.protocols import BuildEnvironment
+
+#: Imported along with a backend because its hooks always import them; where one is missing the rest is left out.
+_COMPANIONS = {
+    "setuptools.build_meta": (
+        "setuptools.command.egg_info",
+        "setuptools.command.build_py",
+        "setuptools.command.install_lib",
+        "setuptools.command.dist_info",
+        "setuptools.command.bdist_wheel",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall:
+    """One call of one hook.
+
+    :ivar hook: its name, such as ``build_wheel``.
+    :ivar arguments: by keyword; what JSON can hold.
+    :ivar subject: the distribution, for messages.
+    :ivar tree: the project's directory: where the hook runs.
+    :ivar scratch: a private directory for the result and for temporary files.
+    :ivar log: file that the output is appended to.
+    :ivar locks: descriptors of lock files that must stay locked until all of the hook's processes have ended.
+    """
+
+    hook: str
+    arguments: Mapping[str, Any]
+    subject: str
+    tree: Path
+    scratch: Path
+    log: Path
+    locks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    """What came of a call.
+
+    :ivar value: what the hook returned.
+    :ivar missing: the backend does not have this hook.
+    """
+
+    value: Any = None
+    missing: bool = False
+
+
+@dataclass(slots=True)
+class BackendServers:
+    """Calls hooks; keeps a server with the backend imported for each build environment that was used lately.
+
+    For one event loop. Use as an async context manager, or call `aclose` at the end.
+
+    :param timeout_s: the longest that a hook may take.
+    :param isolation: ``process``: a new interpreter for each hook; ``auto``: a fork of the server where that is safe.
+    :param environ: the user's environment variables.
+    :param keep: how many servers stay without anything to do.
+    """
+
+    recorder: Recorder
+    timeout_s: float
+    environ: Mapping[str, str]
+    isolation: Literal["auto", "process"] = "auto"
+    keep: int = 4
+    _guardians: Guardians = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._guardians = Guardians(self.keep)
+
+    async def aclose(self) -> None:
+        """End all servers. Idempotent."""
+        await self._guardians.aclose()
+
+    async def call(self, environment: BuildEnvironment, system: BuildSystem, call: HookCall) -> HookAnswer:
+        """Call a hook in a fresh process and return what it returned.
+
+        Cancelling ends the hook's processes, and passes when they have ended.
+
+        :raises BuildTimeoutError: it did not return in time; its processes have been ended.
+        :raises BuildError: it failed, its process died, or the backend cannot be imported.
+        """
+        origin = self._origin(environment, system)
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                report = await self._report(origin, call, self._request(system, call))
+        except TimeoutError:
+            raise self._timed_out(call) from None
+        except OSError as error:
+            raise BuildError(
+                f"{call.subject}: the build environment's interpreter does not start",
+                where=str(environment.python),
+                why=str(error),
+            ) from None
+        if report["left"]:
+            self.recorder.notice(
+                "warning",
+                f"{call.subject}: {call.hook} left processes running, which were ended: {', '.join(report['left'])}",
+            )
+        return _answer(call, system, report)
+
+    def _origin(self, environment: BuildEnvironment, system: BuildSystem) -> Origin:
+        forks = FORKS_HOOKS and self.isolation == "auto"
+        module = system.backend.partition(":")[0]
+        # A backend inside the source tree is another one in each tree.
+        preload = (module, *_COMPANIONS.get(module, ())) if forks and not system.backend_path else ()
+        variables = backend_variables(self.environ, environment.scripts)
+        return Origin(environment.python, tuple(sorted(variables.items())), ",".join(preload), not forks)
+
+    @staticmethod
+    def _request(system: BuildSystem, call: HookCall) -> dict[str, Any]:
+        temporary = call.scratch / "tmp"
+        temporary.mkdir(exist_ok=True)
+        _result_file(call).unlink(missing_ok=True)
+        return {
+            "hook": call.hook,
+            "kwargs": dict(call.arguments),
+            "backend": system.backend,
+            "backend_path": [os.path.join(call.tree, path) for path in system.backend_path],
+            "cwd": str(call.tree),
+            "environ": dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+            "result": str(_result_file(call)),
+            "log": str(call.log),
+            "log_limit_bytes": log.LIMIT_BYTES,
+        }
+
+    async def _report(self, origin: Origin, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return await self._converse(origin, call, request)
+        except ChannelClosedError as closed:
+            if closed.started:
+                raise _lost(call) from None
+        # The server did not come to it: importing the backend has ended it. The hook's own process will tell more.
+        try:
+            return await self._converse(origin.plain(), call, request)
+        except ChannelClosedError:
+            raise _lost(call) from None
+
+    async def _converse(self, origin: Origin, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
+        async with self._guardians.channel(origin, call.locks) as channel:
+            return await channel.converse(request)
+
+    def _timed_out(self, call: HookCall) -> BuildTimeoutError:
+        return BuildTimeoutError(
+            f"{call.subject}: {call.hook} did not finish within {self.timeout_s:g} s; its processes were ended",
+            where=str(call.log),
+            why=_end_of(call.log),
+            hint="FASTENV_BUILD_TIMEOUT sets how long a build may take",
+        )
+
+
+def _answer(call: HookCall, system: BuildSystem, report: Mapping[str, Any]) -> HookAnswer:
+    output = report["tail"]
+    if report["status"]:
+        how = log.describe_status(report["status"])
+        why = "\n".join(filter(None, (f"the build backend {how}; its last output:", log.last_lines(output))))
+        raise BuildError(
+            f"{call.subject}: {call.hook} failed", where=str(call.log), why=why, hint=log.hint_from(output)
+        )
+    try:
+        result = json.loads(_result_file(call).read_bytes())
+    except (OSError, ValueError):
+        raise BuildError(
+            f"{call.subject}: {call.hook} ended without a result",
+            where=str(call.log),
+            why=log.last_lines(output) or "the build backend ended its process with status 0 and printed nothing",
+        ) from None
+    if "unavailable" in result:
+        raise _unavailable(call, system, result["unavailable"])
+    if "unsupported" in result:
+        raise BuildError(
+            f"{call.subject}: the build backend {system.backend} does not support {call.hook} for this project",
+            where=str(call.log),
+            why=result["unsupported"] or log.last_lines(output),
+        )
+    return HookAnswer(result.get("return"), "missing" in result)
+
+
+def _unavailable(call: HookCall, system: BuildSystem, reason: str) -> BuildError:
+    hint = f"is the package that has {system.backend.partition(':')[0].partition('.')[0]} in build-system.requires?"
+    if system.backend_path:
+        hint = f"backend-path is {', '.join(system.backend_path)}: is the backend there?"
+    return BuildError(
+        f"{call.subject}: its build backend {system.backend} is not available",
+        where=str(call.tree / "pyproject.toml"),
+        why=reason,
+        hint=hint,
+    )
+
+
+def _lost(call: HookCall) -> BuildError:
+    return BuildError(
+        f"{call.subject}: the process that looks after {call.hook} died",
+        where=str(call.log),
+        why=_end_of(call.log),
+        hint="the system may be short of memory or processes; FASTENV_CONCURRENT_BUILDS=1 needs less",
+    )
+
+
+def _end_of(path: Path) -> str | None:
+    """Return the last lines of a log file, or ``None`` when it has none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - 32768, 0))
+            return log.last_lines(file.read().decode("utf-8", "backslashreplace")) or None
+    except OSError:
+        return None
+
+
+def _result_file(call: HookCall) -> Path:
+    return call.scratch / f"{call.hook}.json"

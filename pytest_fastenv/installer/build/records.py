@@ -1,0 +1,83 @@
+"""What the store remembers of builds: records by a job's key, and how long builds took.
+
+::
+
+    built-v1/<key>.json       wheel (SHA-256), environment, log, seconds
+    metadata-v1/<key>.json    metadata (of the wheel to come), requires, further (per kind of build)
+    timings-v1/build-<name>-<version>.json    seconds
+
+A record only saves work: one that is lost or cannot be read is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_fastenv.installer.build.job import Job
+from pytest_fastenv.installer.build.metadata import from_record, to_record
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+
+class BuildRecords:
+    """Reads and writes records; writing needs the key's lock."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def wheel(self, job: Job) -> str | None:
+        """Return the SHA-256 of the wheel that was built, or ``None``."""
+        record = self._store.read_record(Bucket.BUILT, job.key) or {}
+        digest = record.get("wheel")
+        return digest if isinstance(digest, str) else None
+
+    def keep_wheel(self, job: Job, digest: str, environment: str, seconds: float) -> None:
+        """Remember a successful build, and how long it took."""
+        record = {"wheel": digest, "environment": environment, "subject": job.subject, "seconds": round(seconds, 3)}
+        self._store.write_record(Bucket.BUILT, job.key, record)
+        if job.timing_key:
+            self._store.write_record(Bucket.TIMINGS, job.timing_key, {"seconds": round(seconds, 3)})
+
+    def seconds(self, job: Job) -> float:
+        """Return how long the build took the last time; 0 when that is not known."""
+        record = (self._store.read_record(Bucket.TIMINGS, job.timing_key) if job.timing_key else None) or {}
+        seconds = record.get("seconds")
+        return float(seconds) if isinstance(seconds, (int, float)) else 0.0
+
+    def metadata(self, job: Job) -> CoreMetadata | None:
+        """Return the metadata that was announced for the wheel, or ``None``."""
+        return from_record(self._recipe(job).get("metadata"))
+
+    def keep_metadata(self, job: Job, metadata: CoreMetadata | None) -> None:
+        """Remember the metadata announced for the wheel; ``None`` forgets it."""
+        self._keep(job, metadata=to_record(metadata) if metadata else None)
+
+    def requires(self, job: Job) -> tuple[str, ...] | None:
+        """Return the build requirements that the source states, or ``None`` when they are not known."""
+        return _texts(self._recipe(job).get("requires"))
+
+    def keep_requires(self, job: Job, requires: Sequence[str]) -> None:
+        """Remember the build requirements that the source states."""
+        self._keep(job, requires=list(requires))
+
+    def further(self, job: Job) -> tuple[str, ...] | None:
+        """Return the build requirements that the backend asks for on top, or ``None`` when it was not asked."""
+        return _texts(self._recipe(job).get("further"))
+
+    def keep_further(self, job: Job, further: Sequence[str]) -> None:
+        """Remember what the backend asks for on top."""
+        self._keep(job, further=list(further))
+
+    def _recipe(self, job: Job) -> dict[str, Any]:
+        return self._store.read_record(Bucket.METADATA, job.key) or {}
+
+    def _keep(self, job: Job, **values: Any) -> None:
+        self._store.write_record(Bucket.METADATA, job.key, {**self._recipe(job), **values})
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    return None

@@ -1,0 +1,150 @@
+"""A private place in which one source is built."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_fastenv.errors import BuildError
+from pytest_fastenv.installer.build.guardian import whatever_happens
+from pytest_fastenv.installer.build.job import Job
+from pytest_fastenv.installer.build.metadata import from_pkg_info, from_project_table
+from pytest_fastenv.installer.build.pyproject import Pyproject, read_pyproject
+from pytest_fastenv.installer.build.source_tree import copy_tree
+from pytest_fastenv.installer.sdists import Sdists
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.plan import SdistSource
+from pytest_fastenv.store.store import Store
+
+_UNFIT = str.maketrans(dict.fromkeys('/\\:*?"<>| \t', "-"))
+
+
+@dataclass(slots=True)
+class Workspace:
+    """An unpacked or copied source with room for what its build writes; for one task at a time.
+
+    :ivar tree: the project's directory: a private one, except for editable builds, where it is the user's.
+    :ivar pyproject: what the tree says about its build.
+    :ivar root: private directory that goes with the workspace.
+    :ivar log: the file that all hooks' output goes to; it stays.
+    :ivar dist_info: what ``prepare_metadata_for_build_wheel`` made, once it was called.
+    :ivar finished: the wheel is made: nobody will need the workspace again.
+    """
+
+    job: Job
+    tree: Path
+    pyproject: Pyproject
+    root: Path
+    log: Path
+    dist_info: Path | None = None
+    finished: bool = False
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    def directory(self, name: str) -> Path:
+        """Return an empty directory for what a hook makes."""
+        path = self.root / name
+        number = 0
+        while path.exists():
+            number += 1
+            path = self.root / f"{name}-{number}"
+        path.mkdir()
+        return path
+
+    def static_metadata(self) -> CoreMetadata | None:
+        """Return the metadata that the source states for good, or ``None`` where the backend has to be asked."""
+        if isinstance(self.job.source, SdistSource):
+            return from_pkg_info(self.tree)
+        return from_project_table(self.pyproject.project)
+
+    async def aclose(self) -> None:
+        """Remove all that is private. Idempotent."""
+        await self._stack.aclose()
+
+
+class Workspaces:
+    """Workspaces by their job's key, kept between telling a source's metadata and building it.
+
+    :param most: how many are kept; the oldest are removed.
+    """
+
+    def __init__(self, sdists: Sdists, store: Store, most: int = 32) -> None:
+        self._sdists = sdists
+        self._store = store
+        self._most = most
+        self._idle: dict[str, Workspace] = {}
+
+    @asynccontextmanager
+    async def use(self, job: Job) -> AsyncIterator[Workspace]:
+        """Have a job's workspace for a block; the job's lock is held. After an error it is not used again.
+
+        :raises BuildError: the tree does not say how it is to be built, or has no such subdirectory.
+        """
+        space = self._idle.pop(job.key, None) or await _open(job, self._sdists, self._store)
+        try:
+            yield space
+        except BaseException:
+            await whatever_happens(space.aclose())
+            raise
+        if space.finished:
+            await space.aclose()
+            return
+        self._idle[job.key] = space
+        while len(self._idle) > self._most:
+            await self._idle.pop(next(iter(self._idle))).aclose()
+
+    async def aclose(self) -> None:
+        """Remove all of them. Idempotent."""
+        while self._idle:
+            await self._idle.popitem()[1].aclose()
+
+
+async def _open(job: Job, sdists: Sdists, store: Store) -> Workspace:
+    """Fetch and unpack a source distribution, or copy a tree, and read what it says about its build."""
+    async with AsyncExitStack() as stack:
+        root = await stack.enter_async_context(store.temporary("build"))
+        tree = await _tree(job, root, sdists)
+        log = _start_log(job, store)
+        pyproject = read_pyproject(tree, job.subject)
+        return Workspace(job, tree, pyproject, root, log, _stack=stack.pop_all())
+
+
+async def _tree(job: Job, root: Path, sdists: Sdists) -> Path:
+    source = job.source
+    if isinstance(source, SdistSource):
+        into = root / "source"
+        into.mkdir()
+        top = await sdists.unpack(await sdists.fetch(source.artifact), into)
+        return _subdirectory(top, source.subdirectory, job)
+    if source.editable:
+        return source.path
+    if not source.path.is_dir():
+        raise BuildError(f"{job.subject} cannot be built: its directory is not there", where=str(source.path))
+    # A subdirectory is part of a whole (a repository), and its build may look around in it.
+    inside = Path(source.subdirectory or "").parts
+    whole = source.path.parents[len(inside) - 1] if inside else source.path
+    try:
+        copied = await asyncio.to_thread(copy_tree, whole, root / "source")
+    except OSError as error:
+        raise BuildError(
+            f"{job.subject}: its source tree cannot be copied", where=str(error.filename or whole), why=error.strerror
+        ) from None
+    return copied.joinpath(*inside)
+
+
+def _subdirectory(top: Path, inside: str | None, job: Job) -> Path:
+    tree = (top / (inside or "")).resolve()
+    if not tree.is_relative_to(top.resolve()) or not tree.is_dir():
+        raise BuildError(
+            f"{job.subject} has no subdirectory {inside}", hint="check the subdirectory in the requirement's URL"
+        )
+    return tree
+
+
+def _start_log(job: Job, store: Store) -> Path:
+    stem = f"{job.subject.translate(_UNFIT)[-80:]}-{job.key[:12]}"
+    log = store.log_path(f"builds/{stem}.log")
+    log.write_bytes(b"")
+    return log

@@ -1,0 +1,230 @@
+"""Link unpacked wheels into an environment's directory: files, scripts, and the records of the installation.
+
+Runs in a worker process. Nothing is ever overwritten: two distributions may bring the same path only with the same
+bytes. RECORD is written last, so that a distribution without it is not installed.
+
+https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pytest_fastenv.installer.archive.member_paths import NEW_FILE
+from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
+from pytest_fastenv.installer.placing import Placer
+from pytest_fastenv.installer.record import encode, line, quote
+from pytest_fastenv.installer.scripts import generate, rewrite
+
+INSTALLER = "pytest-fastenv"
+
+
+class Destination(NamedTuple):
+    """The environment to link into.
+
+    :ivar prefix: where it is now.
+    :ivar python: path of its interpreter once it is published, for scripts.
+    :ivar schemes: install locations relative to the prefix, forward slashes.
+    :ivar platform: ``sysconfig.get_platform()`` of its interpreter.
+    :ivar method: how files are placed; ``auto`` or one of `placing.Method`.
+    """
+
+    prefix: str
+    python: str
+    schemes: Mapping[str, str]
+    platform: str
+    method: str
+
+
+class LinkOrder(NamedTuple):
+    """One distribution to link.
+
+    :ivar entry: its store entry.
+    :ivar direct_url: the text of ``direct_url.json`` (PEP 610); empty when it was not asked for by URL.
+    """
+
+    entry: str
+    name: str
+    dist_info: str
+    data: str
+    root_is_purelib: bool
+    requested: bool
+    direct_url: str
+
+
+class Linked(NamedTuple):
+    """What became of one order.
+
+    :ivar changed: files of the store entry that are not what they were when it was made; then nothing was linked.
+    :ivar taken: paths below the prefix where something else is already.
+    :ivar methods: how many files were placed in which way.
+    """
+
+    start_ns: int
+    end_ns: int
+    files: int = 0
+    size_bytes: int = 0
+    changed: Sequence[str] = ()
+    taken: Sequence[str] = ()
+    methods: Mapping[str, int] = {}
+
+
+def link_all(orders: Sequence[LinkOrder], destination: Destination) -> list[Linked]:
+    """Link several distributions, one after the other; return what became of each."""
+    return [link(order, destination) for order in orders]
+
+
+def link(order: LinkOrder, destination: Destination) -> Linked:
+    """Link one distribution.
+
+    :raises OSError: the environment cannot be written.
+    """
+    start_ns = time.monotonic_ns()
+    manifest = Manifest.load(f"{order.entry}/{MANIFEST}")
+    changed = [MANIFEST] if manifest is None else manifest.changed(f"{order.entry}/{TREE}")
+    if manifest is None or changed:
+        return Linked(start_ns, time.monotonic_ns(), changed=changed)
+    linking = _Linking(order, destination, manifest)
+    linking.run()
+    return Linked(
+        start_ns,
+        time.monotonic_ns(),
+        files=len(manifest.paths),
+        size_bytes=sum(manifest.sizes),
+        taken=linking.taken,
+        methods=linking.placer.used,
+    )
+
+
+def location(path: str, order: LinkOrder, schemes: Mapping[str, str]) -> str:
+    """Return where a file of the tree goes, relative to the environment's prefix."""
+    scheme = "purelib" if order.root_is_purelib else "platlib"
+    if order.data and path.startswith(f"{order.data}/"):
+        scheme, _, path = path[len(order.data) + 1 :].partition("/")
+    base = schemes[scheme]
+    if scheme == "headers":  # a directory of its own for each project, as the schemes of sysconfig have no room for it
+        base = f"{base}/{order.name}"
+    return posixpath.normpath(f"{base}/{path}")
+
+
+class _Linking:
+    """One distribution on its way into one environment."""
+
+    def __init__(self, order: LinkOrder, destination: Destination, manifest: Manifest) -> None:
+        self._order = order
+        self._destination = destination
+        self._manifest = manifest
+        self._tree = f"{order.entry}/{TREE}"
+        self._root = destination.schemes["purelib" if order.root_is_purelib else "platlib"]
+        self._lines: list[str] = []
+        self.taken: list[str] = []
+        self.placer = Placer(destination.method, self._tree, destination.prefix)
+
+    def run(self) -> None:
+        self._make_directories()
+        if not self.taken:
+            self._place_root()
+            self._place_data()
+            self._write_scripts()
+        if not self.taken:
+            self._write_records()
+
+    def _make_directories(self) -> None:
+        prefix, order, schemes = self._destination.prefix, self._order, self._destination.schemes
+        os.makedirs(f"{prefix}/{self._root}", exist_ok=True)
+        below_data = f"{order.data}/" if order.data else "\0"
+        for directory in self._manifest.directories:
+            if directory.startswith(below_data):
+                if directory.count("/") == 1 and directory.endswith("/headers"):
+                    continue
+                self._make_all(location(directory, order, schemes))
+            elif directory != order.data:
+                self._make(f"{self._root}/{directory}")
+
+    def _make_all(self, path: str) -> None:
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            self._make("/".join(parts[:count]))
+
+    def _make(self, path: str) -> None:
+        full = f"{self._destination.prefix}/{path}"
+        try:
+            os.mkdir(full)
+        except FileExistsError:
+            if not os.path.isdir(full):
+                self.taken.append(path)
+
+    def _place_root(self) -> None:
+        manifest, place = self._manifest, self.placer.place
+        base = f"{self._destination.prefix}/{self._root}"
+        end = manifest.data_from
+        for path in manifest.paths[:end]:
+            if not place(f"{self._tree}/{path}", f"{base}/{path}"):
+                self.taken.append(f"{self._root}/{path}")
+        self._lines.extend(manifest.lines[:end])
+
+    def _place_data(self) -> None:
+        manifest, destination = self._manifest, self._destination
+        generated = {script.name for script in manifest.scripts}
+        rewritten = set(manifest.rewritten)
+        for index in range(manifest.data_from, len(manifest.paths)):
+            path = manifest.paths[index]
+            place = location(path, self._order, destination.schemes)
+            if path.startswith(f"{self._order.data}/scripts/") and path.rpartition("/")[2] in generated:
+                continue  # the entry point of that name says how it is started here
+            if index in rewritten:
+                with open(f"{self._tree}/{path}", "rb") as file:
+                    self._write(place, rewrite(file.read(), destination.python), executable=True)
+            elif self.placer.place(f"{self._tree}/{path}", f"{destination.prefix}/{place}"):
+                _, digest, size = manifest.lines[index].rsplit(",", 2)
+                self._lines.append(f"{quote(self._relative(place))},{digest},{size}")
+            else:
+                self.taken.append(place)
+
+    def _write_scripts(self) -> None:
+        scripts = self._destination.schemes["scripts"]
+        if self._manifest.scripts:
+            self._make_all(scripts)
+        for script in self._manifest.scripts:
+            name, content = generate(script, self._destination.python, self._destination.platform)
+            self._write(f"{scripts}/{name}", content, executable=True)
+
+    def _write_records(self) -> None:
+        dist_info = f"{self._root}/{self._order.dist_info}"
+        self._write(f"{dist_info}/INSTALLER", f"{INSTALLER}\n".encode())
+        if self._order.requested:
+            self._write(f"{dist_info}/REQUESTED", b"")
+        if self._order.direct_url:
+            self._write(f"{dist_info}/direct_url.json", self._order.direct_url.encode())
+        own = f"{self._order.dist_info}/RECORD"
+        text = "\n".join([*self._lines, f"{quote(own)},,", ""])
+        self._write(f"{self._root}/{own}", text.encode())
+
+    def _write(self, path: str, content: bytes, *, executable: bool = False) -> None:
+        """Write a file of our own making, and note it for RECORD."""
+        full = f"{self._destination.prefix}/{path}"
+        try:
+            file = os.open(full, NEW_FILE, 0o777 if executable else 0o666)
+        except (FileExistsError, NotADirectoryError):
+            if not _holds(full, content):
+                self.taken.append(path)
+        else:
+            with open(file, "wb") as stream:
+                stream.write(content)
+        self._lines.append(line(self._relative(path), encode(hashlib.sha256(content).digest()), len(content)))
+
+    def _relative(self, path: str) -> str:
+        return posixpath.relpath(path, self._root)
+
+
+def _holds(path: str, content: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(content) + 1) == content
+    except OSError:
+        return False

@@ -1,0 +1,157 @@
+"""Brings one file into an environment: as a clone, a hard link, a copy or a symbolic link.
+
+A clone (a copy that shares its blocks until one side is written) is best: as cheap as a link, and what is edited in an
+environment stays there. Most Linux file systems have none; then hard links are made, and where those cannot be (another
+device, a link count at its maximum, a file system without links) copies.
+"""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, cast
+
+from pytest_fastenv.installer.archive.member_paths import NEW_FILE
+
+Method = Literal["clone", "hardlink", "copy", "symlink"]
+
+_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_FICLONE = 0x40049409  # linux/fs.h
+_IMPOSSIBLE = frozenset(
+    getattr(errno, name)
+    for name in ("EXDEV", "EPERM", "EACCES", "EOPNOTSUPP", "ENOTSUP", "EINVAL", "ENOTTY", "ENOSYS", "EBADF", "ELOOP")
+    if hasattr(errno, name)
+)
+_PIECE_BYTES = 1024 * 1024
+
+#: Per source and destination device: the best method that works between them, found by trying once per process.
+_known: dict[tuple[int, int, str], Method] = {}
+
+
+class Placer:
+    """Places files below one directory.
+
+    :param wanted: a method, or ``auto``.
+    :ivar used: how many files were placed by each method.
+    """
+
+    def __init__(self, wanted: str, source: str, destination: str) -> None:
+        self._wanted = wanted
+        self._devices = (os.stat(source).st_dev, os.stat(destination).st_dev, wanted)
+        first: Method = "clone" if wanted == "auto" else cast("Method", wanted)
+        self._method: Method = _known.get(self._devices, first)
+        self.used: dict[str, int] = {}
+
+    def place(self, source: str, target: str) -> bool:
+        """Place one file; tell whether it could be: ``False`` when something else is there with that name.
+
+        What is there with the same content counts as placed.
+        """
+        while True:
+            try:
+                method = _METHODS[self._method](source, target)
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                return same_content(source, target)
+            except OSError as error:
+                if not self._fall_back(error):
+                    raise
+                continue
+            self.used[method] = self.used.get(method, 0) + 1
+            return True
+
+    def _fall_back(self, error: OSError) -> bool:
+        """Tell whether another method was chosen, to try again with."""
+        if self._method == "copy" or error.errno not in _IMPOSSIBLE:
+            return False
+        self._method = "hardlink" if self._method == "clone" and self._wanted == "auto" else "copy"
+        _known[self._devices] = self._method
+        return True
+
+
+def same_content(source: str, target: str) -> bool:
+    """Tell whether what is at the target is a file with the source's content."""
+    try:
+        return os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
+    except OSError:
+        return False
+
+
+def _hardlink(source: str, target: str) -> str:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        # This file has as many links as the file system counts: the environment gets an inode of its own.
+        return _copy(source, target)
+    return "hardlink"
+
+
+def _copy(source: str, target: str) -> str:
+    with _opened(source, target) as (reading, writing):
+        size = os.fstat(reading).st_size
+        if hasattr(os, "sendfile") and sys.platform == "linux":
+            offset = 0
+            while offset < size and (count := os.sendfile(writing, reading, offset, size - offset)):
+                offset += count
+        else:
+            while piece := os.read(reading, _PIECE_BYTES):
+                os.write(writing, piece)
+    return "copy"
+
+
+def _symlink(source: str, target: str) -> str:
+    os.symlink(source, target)
+    return "symlink"
+
+
+def _clone(source: str, target: str) -> str:
+    if sys.platform == "darwin":
+        _clonefile(source, target)
+    elif sys.platform == "linux":
+        import fcntl  # not there on Windows
+
+        with _opened(source, target) as (reading, writing):
+            fcntl.ioctl(writing, _FICLONE, reading)
+    else:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), target)
+    return "clone"
+
+
+def _clonefile(source: str, target: str) -> None:
+    import ctypes  # macOS has clonefile(2) in its C library only
+
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.clonefile(os.fsencode(source), os.fsencode(target), 0):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), target)
+
+
+@contextmanager
+def _opened(source: str, target: str) -> Iterator[tuple[int, int]]:
+    """Open a source to read and a new target to write, with the source's execute bits; no target is left on failure."""
+    reading = os.open(source, _READ)
+    try:
+        mode = 0o777 if os.fstat(reading).st_mode & 0o111 else 0o666
+        writing = os.open(target, NEW_FILE, mode)
+        try:
+            yield reading, writing
+        except BaseException:
+            os.unlink(target)
+            raise
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+
+
+_METHODS: dict[Method, Callable[[str, str], str]] = {
+    "clone": _clone,
+    "hardlink": _hardlink,
+    "copy": _copy,
+    "symlink": _symlink,
+}

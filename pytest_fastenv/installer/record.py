@@ -1,0 +1,132 @@
+"""RECORD: the list of a wheel's files with their digests; read and compared when unpacked, written when linked.
+
+https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from pytest_fastenv.errors import RecordError
+from pytest_fastenv.installer.archive.member_paths import shown
+
+#: Digests that may stand in RECORD: SHA-256 or better, as the specification wants it.
+_ALGORITHMS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s"})
+_HINT = "the wheel was changed after it was made; to accept it all the same, name its project in unchecked-records"
+
+#: Given a path and an algorithm, the digest of that file's content.
+Digest = Callable[[str, str], bytes]
+
+
+def encode(digest: bytes) -> str:
+    """Return a digest as RECORD has it: URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def line(path: str, digest: str, size: int) -> str:
+    """Return one line of RECORD, without its end, for an encoded SHA-256."""
+    return f"{quote(path)},sha256={digest},{size}"
+
+
+def quote(path: str) -> str:
+    """Return a path as one field of RECORD."""
+    return '"' + path.replace('"', '""') + '"' if "," in path or '"' in path else path
+
+
+def check_record(text: str, lines: Mapping[str, str], own: str, archive: str, digest: Digest) -> None:
+    """Compare RECORD with the files that are there.
+
+    :param lines: `line` of every file in the archive but RECORD and its signatures, by path.
+    :param own: RECORD's own path.
+    :param archive: the wheel's name, for messages.
+    :param digest: computes what RECORD has in another form than SHA-256.
+    :raises RecordError: a file is missing on either side, or differs.
+    """
+    # Nearly all wheels have the very lines that would be written here, and need not be parsed.
+    listed = set(text.replace("\r\n", "\n").split("\n"))
+    surplus = listed.difference(lines.values())
+    if len(listed) - len(surplus) == len(lines) and surplus <= {"", f"{own},,"}:
+        return
+    _check_rows(dict(parse_record(text, own, archive)), lines, own, archive, digest)
+
+
+def parse_record(text: str, own: str, archive: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield path, and digest and size as written, of each line.
+
+    :raises RecordError: a line is damaged, has a path that leaves the wheel, or contradicts an earlier one.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    try:
+        for number, row in enumerate(csv.reader(text.splitlines()), 1):
+            if not row:
+                continue
+            where = f"{own}, line {number}, in {archive}"
+            if len(row) != 3 or not row[0]:
+                raise RecordError(f"{archive}: RECORD cannot be read", where=where, why=shown(",".join(row)))
+            path = row[0]
+            if path.startswith("/") or "\\" in path or ".." in path.split("/"):
+                raise RecordError(f"{archive}: RECORD names {shown(path)}, which is outside the wheel", where=where)
+            value = (row[1], row[2])
+            if seen.setdefault(path, value) != value:
+                raise RecordError(f"{archive}: RECORD names {shown(path)} twice, with different digests", where=where)
+            yield path, value
+    except csv.Error as error:
+        raise RecordError(f"{archive}: RECORD cannot be read", where=archive, why=str(error)) from None
+
+
+def _check_rows(
+    rows: dict[str, tuple[str, str]], lines: Mapping[str, str], own: str, archive: str, digest: Digest
+) -> None:
+    absent = sorted(set(rows) - set(lines) - set(unlisted(own)))
+    if absent:
+        raise RecordError(f"{archive}: RECORD names {_some(absent)}, which is not there", where=archive, hint=_HINT)
+    left_out = sorted(set(lines) - set(rows))
+    if left_out:
+        raise RecordError(f"{archive}: {_some(left_out)} is missing from RECORD", where=archive, hint=_HINT)
+    for path in lines:
+        _check_row(path, rows[path], lines[path], archive, digest)
+
+
+def _check_row(path: str, row: tuple[str, str], actual: str, archive: str, digest: Digest) -> None:
+    _, found, size = actual.rsplit(",", 2)
+    algorithm, _, wanted = row[0].partition("=")
+    if algorithm not in _ALGORITHMS or not wanted:
+        raise RecordError(
+            f"{archive}: RECORD has no digest for {shown(path)} that can be trusted",
+            where=archive,
+            why=f"{shown(row[0])!r} is not SHA-256 or better",
+            hint=_HINT,
+        )
+    got = found.removeprefix("sha256=") if algorithm == "sha256" else encode(digest(path, algorithm))
+    if wanted.rstrip("=") != got:
+        raise RecordError(
+            f"{archive}: {shown(path)} is not the file that RECORD lists",
+            where=archive,
+            why=f"expected {algorithm} {wanted}\ngot      {algorithm} {got}",
+            hint=_HINT,
+        )
+    if row[1] and row[1] != size:
+        raise RecordError(
+            f"{archive}: {shown(path)} has {size} bytes where RECORD lists {shown(row[1])}", where=archive, hint=_HINT
+        )
+
+
+def unlisted(own: str) -> tuple[str, str, str]:
+    """Return the paths that RECORD need not list: its own and its signatures'."""
+    return own, f"{own}.jws", f"{own}.p7s"
+
+
+def content_digest(content: Iterable[bytes | memoryview], algorithm: str) -> bytes:
+    """Return the digest of pieces."""
+    hasher = hashlib.new(algorithm)
+    for piece in content:
+        hasher.update(piece)
+    return hasher.digest()
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{shown(paths[0])}{more}"

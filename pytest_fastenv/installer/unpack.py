@@ -1,0 +1,157 @@
+"""Unpack one wheel into a store entry: every rule is checked on the way, and the manifest written last.
+
+Runs in a worker process, so that it neither shares the interpreter's lock with downloads nor blocks the event loop;
+for the same reason it imports little. What it leaves after an error is removed by whoever asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from pytest_fastenv.errors import ArchiveError, MetadataError, RecordError
+from pytest_fastenv.installer.archive.limits import Limits
+from pytest_fastenv.installer.archive.member_paths import check_paths
+from pytest_fastenv.installer.archive.zip_directory import read_directory
+from pytest_fastenv.installer.entry_points import parse_scripts
+from pytest_fastenv.installer.manifest import MANIFEST, SUMMARY, TREE, facts_text
+from pytest_fastenv.installer.record import check_record, unlisted
+from pytest_fastenv.installer.schemes import check_data_paths, find_data_directory
+from pytest_fastenv.installer.tree import Layout, OpenArchive, unique_members, write_tree
+from pytest_fastenv.installer.wheel_names import normal_name
+from pytest_fastenv.installer.wheel_rules import check_dist_info_name, find_dist_info, read_metadata, read_wheel_file
+
+#: Written anew for each environment, so what a wheel brings under these names is checked but not kept.
+_OURS = ("INSTALLER", "REQUESTED", "direct_url.json", "RECORD", "RECORD.jws", "RECORD.p7s")
+
+
+class Order(NamedTuple):
+    """What to unpack, and how.
+
+    :ivar archive: path of the wheel file, which is ours alone.
+    :ivar entry: an existing empty directory: becomes the store entry.
+    :ivar label: the wheel's name for messages.
+    :ivar unchecked_records: normalized names of projects whose files need not agree with RECORD.
+    """
+
+    archive: str
+    entry: str
+    label: str
+    unchecked_records: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+
+def unpack(order: Order) -> dict[str, Any]:
+    """Unpack a wheel, remove its file, and return its facts, as for `WheelFacts`.
+
+    :raises ArchiveError: see `pytest_fastenv.installer.archive`.
+    :raises WheelError: the wheel contradicts its specification.
+    """
+    with _mapped(order) as data:
+        facts = _unpack(data, order)
+    os.unlink(order.archive)
+    return facts
+
+
+@contextmanager
+def _mapped(order: Order) -> Iterator[mmap.mmap]:
+    with open(order.archive, "rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise ArchiveError(f"{order.label} is empty", where=order.label)
+        # Nobody else has this file, so it cannot become shorter while it is mapped.
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
+
+
+class _Texts(NamedTuple):
+    """The files of dist-info that are read here."""
+
+    wheel: bytes
+    metadata: bytes
+    entry_points: str
+    record: str
+
+
+def _unpack(data: mmap.mmap, order: Order) -> dict[str, Any]:
+    label = order.label
+    tree = os.path.join(order.entry, TREE)
+    os.mkdir(tree)
+    directory = read_directory(data, label, order.limits)
+    paths = [*(member.path for member in directory.members), *directory.directories]
+    check_data_paths(paths, label)
+    directories, odd_paths = check_paths(label, paths, folds_case=lambda: os.path.exists(tree.upper()))
+    dist_info = find_dist_info(paths, label)
+    with memoryview(data) as view:
+        archive = OpenArchive(view, unique_members(view, directory.members, label), label)
+        texts = _read_texts(archive, dist_info, order.limits)
+        name, version = read_metadata(texts.metadata, label)
+        check_dist_info_name(dist_info, name, version, label)
+        purelib, odd_format = read_wheel_file(texts.wheel, label)
+        scripts = parse_scripts(texts.entry_points, label)
+        data_directory = find_data_directory(directories, dist_info, label)
+        dropped = frozenset(f"{dist_info}/{own}" for own in _OURS)
+        written = write_tree(archive, Layout(tree, directories, dropped, data_directory))
+        exempt = normal_name(name) in order.unchecked_records
+        fault = _compare_with_record(archive, texts.record, f"{dist_info}/RECORD", written.lines, exempt=exempt)
+    manifest = written.manifest(directories, scripts)
+    manifest.save(os.path.join(order.entry, MANIFEST))
+    facts = {
+        "name": name,
+        "version": version,
+        "dist_info": dist_info,
+        "root_is_purelib": purelib,
+        "data": data_directory,
+        "files": len(manifest.paths),
+        "size_bytes": sum(manifest.sizes),
+        "metadata_sha256": hashlib.sha256(texts.metadata).hexdigest(),
+        "warnings": [*directory.warnings, *odd_paths, *odd_format],
+        "pth_code": written.pth_code,
+        "record_fault": fault,
+    }
+    with open(os.path.join(order.entry, SUMMARY), "x", encoding="ascii") as file:
+        file.write(facts_text(facts))
+    return facts
+
+
+def _read_texts(archive: OpenArchive, dist_info: str, limits: Limits) -> _Texts:
+    """Read what the wheel says about itself, each within its limit."""
+
+    def read(name: str) -> bytes | None:
+        member = archive.members.get(f"{dist_info}/{name}")
+        if member is None:
+            return None
+        limits.check_text(archive.label, name, member.size)
+        return bytes(archive.read(member))
+
+    wheel, metadata, record = read("WHEEL"), read("METADATA"), read("RECORD")
+    for name, content in (("WHEEL", wheel), ("METADATA", metadata)):
+        if content is None:
+            raise MetadataError(f"{archive.label} has no {name}", where=archive.label)
+    if record is None:
+        raise RecordError(f"{archive.label} has no RECORD", where=archive.label)
+    try:
+        text = record.decode()
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{archive.label}: RECORD is no text", where=archive.label, why=str(error)) from None
+    entry_points = (read("entry_points.txt") or b"").decode("utf-8", "replace")
+    return _Texts(wheel or b"", metadata or b"", entry_points, text)
+
+
+def _compare_with_record(archive: OpenArchive, text: str, own: str, lines: dict[str, str], *, exempt: bool) -> str:
+    """Return why RECORD does not fit, if the project is exempt from the check; empty when it fits.
+
+    :raises RecordError: it does not fit.
+    """
+    for path in unlisted(own):
+        lines.pop(path, None)
+    try:
+        check_record(text, lines, own, archive.label, archive.digest)
+    except RecordError as error:
+        if not exempt:
+            raise
+        return error.what
+    return ""

@@ -1,0 +1,81 @@
+"""Run the engine's coroutine to its end, from wherever it is called, and let signals end it in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+TERMINATED = 143
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on an event loop of its own.
+
+    In the main thread SIGINT and SIGTERM cancel it: what it started is ended and what it made privately is removed
+    before `KeyboardInterrupt`, or `SystemExit` with code 143, is raised. In a thread that runs an event loop already it
+    runs in another thread while this one waits.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run(work)
+    return _run_in_thread(work)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        terminated = threading.Event()
+        with _on_termination(loop, terminated):
+            try:
+                return runner.run(work)
+            except asyncio.CancelledError:
+                if terminated.is_set():
+                    raise SystemExit(TERMINATED) from None
+                raise
+
+
+@contextmanager
+def _on_termination(loop: asyncio.AbstractEventLoop, terminated: threading.Event) -> Iterator[None]:
+    """Cancel the loop's tasks on SIGTERM, where this thread may handle signals."""
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate() -> None:
+        terminated.set()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+
+    before = signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            outcome.append(_run(work))
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it belongs
+            failure.append(error)
+
+    thread = threading.Thread(target=body, name="pytest-fastenv")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]

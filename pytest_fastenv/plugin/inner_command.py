@@ -1,0 +1,154 @@
+"""How the session inside is started: same form, same interpreter options, same arguments as outside."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pytest_fastenv.environment.environment import Environment
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.runtime import options, session
+from pytest_fastenv.runtime.launch import Launch
+
+_OWN_MODULE = "pytest_fastenv.plugin.hooks"
+_OWN_NAME = "fastenv"
+# -S would hide the environment's packages; -x skips the first line of a script that is another one inside.
+_NOT_INSIDE = frozenset({"-S", "-x"})
+_SINCE = {"-P": (3, 11)}
+
+
+@dataclass(frozen=True, slots=True)
+class InnerCommand:
+    """A command line and its environment variables."""
+
+    argv: tuple[str, ...]
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """How pytest was started outside.
+
+    :ivar plugins: ``-p`` names that stand for what a caller gave to `pytest.main`.
+    :ivar plugin_paths: where plugins lie that are found neither in an environment nor in the project.
+    """
+
+    launch: Launch
+    arguments: tuple[str, ...]
+    plugins: tuple[str, ...] = ()
+    plugin_paths: tuple[str, ...] = ()
+
+    @property
+    def as_module(self) -> bool:
+        """Whether it is ``python -m pytest``, which puts the working directory on ``sys.path``, or alike."""
+        if self.launch.is_pytest(self.arguments):
+            return self.launch.module is not None
+        return sys.path[:1] in ([""], [os.getcwd()])
+
+
+def read_invocation(config: pytest.Config, launch: Launch, *, inherit_pythonpath: bool = False) -> Invocation:
+    """Tell how pytest was started.
+
+    :raises UsageError: `pytest.main` was given plugin objects, which cannot be had in another process.
+    """
+    arguments = tuple(os.fspath(word) for word in config.invocation_params.args)
+    names, paths = _caller_plugins(config.invocation_params.plugins or ())
+    if not inherit_pythonpath:
+        roots = [root for root in os.environ.get("PYTHONPATH", "").split(os.pathsep) if root]
+        paths += [root for name in _named_plugins(arguments) if (root := _import_root(name)) in roots]
+    return Invocation(launch, arguments, tuple(names), tuple(dict.fromkeys(paths)))
+
+
+def inner_command(
+    environment: Environment, invocation: Invocation, handed: session.Handed, *, inherit_pythonpath: bool = False
+) -> InnerCommand:
+    """Return how to start the same pytest session with an environment's interpreter."""
+    variables = environment.variables(os.environ, inherit_pythonpath=inherit_pythonpath)
+    for name in ("PYTEST_VERSION", session.VARIABLE):
+        variables.pop(name, None)  # set by the pytest that runs here
+    variables[session.VARIABLE] = session.encode(handed)
+    if _OWN_MODULE in variables.get("PYTEST_ADDOPTS", ""):
+        variables["PYTEST_ADDOPTS"] = shlex.join(_own_name(shlex.split(variables["PYTEST_ADDOPTS"])))
+    if _OWN_MODULE in variables.get("PYTEST_PLUGINS", ""):
+        variables["PYTEST_PLUGINS"] = variables["PYTEST_PLUGINS"].replace(_OWN_MODULE, _OWN_NAME)
+    version = tuple(int(part) for part in environment.python_version.split(".")[:2])
+    flags = [
+        flag for flag in invocation.launch.flags if flag not in _NOT_INSIDE and version >= _SINCE.get(flag, (3, 0))
+    ]
+    pytest_words = ["-m", "pytest"] if invocation.as_module else [_script(environment)]
+    plugins = [_OWN_NAME, *invocation.plugins] if invocation.plugin_paths else invocation.plugins
+    named = [word for name in plugins for word in ("-p", name)]
+    arguments = options.joined(_own_name(invocation.arguments))
+    return InnerCommand((str(environment.python), *flags, *pytest_words, *named, *arguments), variables)
+
+
+def outside_words(invocation: Invocation) -> tuple[str, ...]:
+    """Return the words that start the pytest that runs here: for sessions that a test inside starts."""
+    if invocation.launch.is_pytest(invocation.arguments) and invocation.launch.script:
+        return (sys.executable, os.path.abspath(invocation.launch.script))
+    return (sys.executable, "-m", "pytest")
+
+
+def _script(environment: Environment) -> str:
+    return os.path.join(environment.scripts, "pytest.exe" if os.name == "nt" else "pytest")
+
+
+def _own_name(words: Sequence[str]) -> list[str]:
+    """Call this plugin by the name that it has on both sides: inside there is the runtime instead of this package."""
+    renamed = {_OWN_MODULE: _OWN_NAME, "-p" + _OWN_MODULE: "-p" + _OWN_NAME}
+    return [renamed.get(word, word) for word in words]
+
+
+def _named_plugins(words: Sequence[str]) -> list[str]:
+    names = [after for word, after in pairwise(words) if word == "-p"]
+    names += [word[2:] for word in words if word.startswith("-p") and len(word) > 2]
+    return [name.strip() for name in names if not name.strip().startswith("no:")]
+
+
+def _caller_plugins(plugins: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """Turn what was given to `pytest.main` into names for ``-p`` and the directories needed to import them."""
+    names: list[str] = []
+    paths: list[str] = []
+    refused: list[str] = []
+    for plugin in plugins:
+        if isinstance(plugin, str):
+            names.append(plugin)
+        elif isinstance(plugin, ModuleType) and (root := _import_root(plugin.__name__)) is not None:
+            names.append(plugin.__name__)
+            if root not in _installed_roots():
+                paths.append(root)
+        else:
+            refused.append(repr(plugin))
+    if refused:
+        raise UsageError(
+            "--fastenv: plugin objects given to pytest.main() cannot reach the environment's own process",
+            where=", ".join(refused),
+            hint="put the hooks into a module, and give that module or its name",
+        )
+    return names, paths
+
+
+def _import_root(name: str) -> str | None:
+    """Return the directory that a module is imported from, as it would be by another process."""
+    try:
+        spec = find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None or not os.path.isfile(spec.origin) or name == "__main__":
+        return None
+    directory = os.path.dirname(os.path.abspath(spec.origin))
+    return os.path.dirname(directory) if spec.submodule_search_locations else directory
+
+
+def _installed_roots() -> set[str]:
+    return {os.path.abspath(path) for path in sysconfig.get_paths().values()}

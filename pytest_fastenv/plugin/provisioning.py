@@ -1,0 +1,148 @@
+"""From a session that asks for an environment to the same session in it; everything that fails becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.runtime.launch import Launch, read_launch
+
+if TYPE_CHECKING:
+    from pytest_fastenv.plugin.request import Asked
+    from pytest_fastenv.provision import Ready
+
+_INTERRUPTED = 130
+_TERMINATED = 143
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived; like `KeyboardInterrupt` it ends what is going on."""
+
+
+def begin(config: pytest.Config, parser: pytest.Parser) -> Callable[[], int]:
+    """Run the session inside its environment.
+
+    Does not return where this process is the pytest command itself. For a caller of `pytest.main` the work is left
+    for later: call what is returned, which gives the exit code, when pytest has no use for this process's own plugins
+    any more; what only the environment has is not missed until then.
+
+    :raises SystemExit: with the exit code, of the session or of the failure to provide for it.
+    """
+    launch = read_launch()
+    arguments = [os.fspath(word) for word in config.invocation_params.args]
+    main_thread = threading.current_thread() is threading.main_thread()
+    if launch.is_pytest(arguments) and not config.invocation_params.plugins and main_thread:
+        raise SystemExit(_run(config, parser, launch, replace=True))
+    config.getini("required_plugins").clear()
+    return partial(_run, config, parser, launch, replace=False)
+
+
+def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replace: bool) -> int:
+    with _undisturbed(config):
+        try:
+            with _termination():
+                from pytest_fastenv.plugin.inner_command import read_invocation
+                from pytest_fastenv.plugin.request import read_request
+
+                asked = read_request(config, parser)
+                invocation = read_invocation(config, launch, inherit_pythonpath=asked.settings.inherit_pythonpath)
+                ready = _provide(asked)
+            return _enter(ready, invocation, asked, replace=replace)
+        except FastenvError as error:
+            sys.stderr.write(f"fastenv: error: {error.diagnosis()}\n")
+            return error.exit_code
+        except KeyboardInterrupt:
+            sys.stderr.write("fastenv: interrupted\n")
+            return _INTERRUPTED
+        except _Terminated:
+            sys.stderr.write("fastenv: terminated\n")
+            return _TERMINATED
+
+
+def _provide(asked: Asked) -> Ready:
+    """Return the environment: one that stands, by standard library alone, or a new one."""
+    from pytest_fastenv.provision import provision, reuse
+
+    settings = asked.settings
+    ready = reuse(settings, base=asked.base, needs=asked.needs, environ=os.environ)
+    if ready is not None:
+        return ready
+    from pytest_fastenv.model.events import Recorder
+    from pytest_fastenv.report.progress import Progress
+
+    recorder = Recorder()
+    interactive = sys.stderr.isatty() and not os.environ.get("CI")
+    with Progress(recorder, sys.stderr, quiet=asked.verbosity < 0, interactive=interactive):
+        return provision(
+            settings.sources,
+            settings=settings,
+            base=asked.base,
+            needs=asked.needs,
+            recorder=recorder,
+            environ=os.environ,
+        )
+
+
+def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int:
+    from pytest_fastenv.plugin.handover import close_lease, hand_over
+    from pytest_fastenv.plugin.inner_command import inner_command, outside_words
+    from pytest_fastenv.runtime.relay import CAN_REPLACE
+    from pytest_fastenv.runtime.session import Handed
+
+    replace = replace and CAN_REPLACE
+    handed = Handed(
+        prefix=str(ready.environment.prefix),
+        summary=dict(ready.summary),
+        lease_fd=ready.lease_fd if replace else None,
+        outside=outside_words(invocation),
+        plugin_paths=invocation.plugin_paths,
+    )
+    command = inner_command(ready.environment, invocation, handed, inherit_pythonpath=asked.settings.inherit_pythonpath)
+    try:
+        return hand_over(command, replace=replace)
+    finally:
+        close_lease(ready.lease_fd)
+
+
+@contextmanager
+def _undisturbed(config: pytest.Config) -> Iterator[None]:
+    """Keep pytest's arrangements for tests away from the engine.
+
+    Its warning filters (``error`` is a common one) are for the code under test, and its import hook would look at,
+    and without a bytecode cache compile anew, every module of ours for the sake of ``assert`` statements in tests.
+    """
+    finders = list(sys.meta_path)
+    sys.meta_path[:] = [finder for finder in finders if finder is not config.pluginmanager.rewrite_hook]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.meta_path[:] = finders
+
+
+@contextmanager
+def _termination() -> Iterator[None]:
+    """Let SIGTERM end what is done here in good order, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(_number: int, _frame: object) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

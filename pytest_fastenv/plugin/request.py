@@ -1,0 +1,142 @@
+"""What a session asks for: its options, ini values and ``[tool.fastenv]``."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_fastenv import __version__
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.provision import SessionNeeds
+from pytest_fastenv.runtime.distribution import runtime_files
+from pytest_fastenv.runtime.options import OPTIONS
+from pytest_fastenv.settings import Settings, load
+
+_PATHS = ("dir", "report")
+_XDIST = re.compile(
+    r"-[xsvqlh]*n(\d+|auto|logical)?|-[xsvqlh]*d|--(numprocesses|maxprocesses|tx|px|dist|testrunuid)(=.*)?", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A session's request.
+
+    :ivar base: what relative paths in the sources are relative to.
+    :ivar verbosity: pytest's, negative with ``-q``.
+    """
+
+    settings: Settings
+    base: Path
+    needs: SessionNeeds
+    verbosity: int
+
+
+def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
+    """Combine what pytest was given with what the project's files say.
+
+    Callable as soon as pytest knows its ini file; options of plugins that are not loaded yet, or that only the
+    environment has, are left alone.
+
+    :raises UsageError: a value is not accepted.
+    """
+    addopts = list(config.getini("addopts"))
+    words = [
+        *addopts,
+        *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
+        *(os.fspath(word) for word in config.invocation_params.args),
+    ]
+    parsed = _parse(config, parser, words)
+    given = {option.field: getattr(parsed, option.dest, None) for option in OPTIONS}
+    ini, ini_file = _ini_values(config)
+    base = config.invocation_params.dir
+    if given["sources"]:
+        # Those of the ini file's addopts come first; they may be meant from where that file is.
+        count = len(_parse(config, parser, addopts).fastenv_sources or ()) if addopts else 0
+        anchored = [_anchored(source, ini_file.parent) for source in given["sources"][:count]]
+        given["sources"] = anchored + given["sources"][count:]
+    else:
+        base = ini_file.parent
+    settings = load(given, os.environ, ini, ini_file=ini_file.name)
+    if settings.scope == "worker":
+        raise UsageError(
+            "--fastenv-scope worker: this version makes one environment for the whole session",
+            hint="leave the option out: all xdist workers then share the session's environment",
+        )
+    return Asked(settings, base, _needs(words), getattr(parsed, "verbose", 0))
+
+
+def _parse(config: pytest.Config, parser: pytest.Parser, words: Sequence[str]) -> Any:
+    return parser.parse_known_args(list(words), namespace=copy.copy(config.option))
+
+
+def _ini_values(config: pytest.Config) -> tuple[dict[str, Any], Path]:
+    """Return ini values by key, over those of ``[tool.fastenv]``, and the file they are in."""
+    ini_file = config.inipath or config.rootpath / "pyproject.toml"
+    values = dict(_tool_table(config.rootpath / "pyproject.toml"))
+    for option in OPTIONS:
+        value = config.getini(option.ini)
+        if value not in (None, [], ""):
+            values[option.key] = value
+    for key in _PATHS:
+        if values.get(key):
+            given = [values[key]] if isinstance(values[key], str) else values[key]
+            placed = [os.path.join(ini_file.parent, os.path.expanduser(path)) for path in given]
+            values[key] = placed if key == "report" else placed[0]
+    return values, ini_file
+
+
+def _tool_table(path: Path) -> Mapping[str, Any]:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return {}
+    try:
+        table = tomllib.loads(content.decode()).get("tool", {}).get("fastenv", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError("pyproject.toml cannot be read", where=str(path), why=str(error)) from None
+    known = {option.key for option in OPTIONS if option.key}
+    for key in table:
+        if key not in known:
+            raise UsageError(
+                f"[tool.fastenv] has an unknown key: {key}",
+                where=str(path),
+                hint="known are " + ", ".join(sorted(known)),
+            )
+    return dict(table)
+
+
+def _anchored(source: str, directory: Path) -> str:
+    path = directory / source
+    return str(path) if os.path.exists(path) else source
+
+
+def _needs(words: Sequence[str]) -> SessionNeeds:
+    """Say what must be inside for this command line to be understood, besides what the requirements bring."""
+    requirements = [_same_version("pytest")]
+    if any(_XDIST.fullmatch(word) for word in words):
+        requirements.append(_same_version("pytest-xdist"))
+    return SessionNeeds(tuple(requirements), runtime_files(__version__))
+
+
+def _same_version(project: str) -> str:
+    """Wish for the version that runs here, if it is one that an index can have."""
+    try:
+        # Picked from the text: parsing it as e-mail, as `version` does, takes longer than the rest of a warm start.
+        header = (distribution(project).read_text("METADATA") or "").partition("\n\n")[0]
+    except PackageNotFoundError:
+        return project
+    version = re.search(r"^Version:\s*(\S+)", header, re.MULTILINE)
+    if version is None or re.search(r"dev|\+", version[1]):
+        return project
+    return f"{project}=={version[1]}"

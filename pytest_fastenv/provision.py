@@ -1,0 +1,293 @@
+"""The whole story: what was asked for becomes an environment.
+
+`reuse` is the warm path: it looks at what is there, and imports, reads and writes nothing beyond that. `provision` does
+whatever is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_fastenv.environment.answers import Answers, Unknown, request_key
+from pytest_fastenv.environment.environment import Environment
+from pytest_fastenv.environment.environments import Environments, Missing
+from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.settings import Settings, load, store_root
+from pytest_fastenv.store.store import Store
+
+if TYPE_CHECKING:
+    from pytest_fastenv.environment.drafts import EnvironmentDraft
+    from pytest_fastenv.model.plan import Plan
+    from pytest_fastenv.model.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class SessionNeeds:
+    """What a pytest session needs inside, on top of what its user asked for.
+
+    :ivar requirements: requirements such as ``pytest==9.2.0``. Each is asked for by name only; its version is taken
+        where what the user asked for leaves the choice.
+    :ivar runtime: files of the plugin's runtime, by path below site-packages; left out where the plan brings
+        pytest-fastenv itself.
+    """
+
+    requirements: tuple[str, ...] = ()
+    runtime: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An environment that may be used now.
+
+    :ivar summary: for the header and for people: ``distributions``, ``cached``, ``fetched``, ``built``,
+        ``fetched_bytes``, ``seconds``, ``python``, ``path``, ``reused``, ``age_s``, ``reason`` (why it was made anew).
+    :ivar lease_fd: as long as this descriptor is open the environment is not pruned; it survives exec.
+    """
+
+    environment: Environment
+    summary: Mapping[str, Any]
+    lease_fd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request with everything that decides about its answer.
+
+    :ivar begun_ns: `time.monotonic_ns` when it was put.
+    """
+
+    settings: Settings
+    base: Path
+    needs: SessionNeeds
+    directory: Path | None
+    environ: Mapping[str, str]
+    begun_ns: int
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        base: Path | None,
+        needs: SessionNeeds | None,
+        directory: Path | None,
+        environ: Mapping[str, str],
+    ) -> Question:
+        """Make paths absolute and note the time."""
+        place = Path(os.path.abspath(base or Path.cwd()))
+        if directory is not None:
+            directory = Path(os.path.abspath(place / directory))
+        return cls(settings, place, needs or SessionNeeds(), directory, environ, time.monotonic_ns())
+
+    @property
+    def key(self) -> str:
+        """The digest under which the answer is kept."""
+        return request_key(
+            self.settings.sources,
+            self.base,
+            self.settings,
+            directory=str(self.directory or ""),
+            needs=self.needs.requirements,
+            runtime=_runtime_digest(self.needs),
+            pip=sorted((name, value) for name, value in self.environ.items() if name.startswith("PIP_")),
+        )
+
+    def store(self, recorder: Recorder) -> Store:
+        """Return the store; nothing is touched."""
+        return Store(store_root(self.settings), recorder=recorder, lock_timeout_s=self.settings.lock_timeout_s)
+
+
+def provision(
+    sources: Sequence[str] = (),
+    *,
+    settings: Settings | None = None,
+    base: Path | None = None,
+    needs: SessionNeeds | None = None,
+    directory: Path | None = None,
+    recorder: Recorder | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Ready:
+    """Return an environment that holds what the sources ask for; one that stands, or a new one.
+
+    The environment appears whole or not at all. However many processes ask for the same at the same moment, what they
+    share is done once. Blocks; Ctrl-C ends it in good order. May be called from any thread, also where an event loop
+    runs.
+
+    :param sources: as for ``--fastenv``; in place of `Settings.sources`.
+    :param settings: default: what the variables say, and no project besides the sources.
+    :param base: what relative paths are relative to; default: the current directory.
+    :param directory: where the environment is to lie; default: in the directory of environments.
+    :param recorder: hears what happens while it happens.
+    :param environ: default: `os.environ`.
+    :raises RequestError: the request is wrong.
+    :raises ProvideError: providing it failed; what is finished is kept for the next try.
+    """
+    environ = os.environ if environ is None else environ
+    settings = settings or replace(load({}, environ, {}), project="none")
+    if sources:
+        settings = replace(settings, sources=tuple(sources))
+    asked = Question.of(settings, base, needs, directory, environ)
+    recorder = recorder or Recorder()
+    found = _look(asked, recorder)
+    if not isinstance(found, Ready):
+        from pytest_fastenv.interruptible import run_to_end  # asyncio is not on the warm path
+
+        found = run_to_end(_make(asked, found, recorder))
+    _write_reports(asked, recorder, found)
+    return found
+
+
+def reuse(
+    settings: Settings,
+    *,
+    base: Path,
+    needs: SessionNeeds | None = None,
+    directory: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Ready | None:
+    """Return the environment that the same request led to last time, if it may still be used.
+
+    Makes no request and writes nothing.
+
+    :return: ``None`` when something has to be made: `provision` does.
+    """
+    asked = Question.of(settings, base, needs, directory, os.environ if environ is None else environ)
+    recorder = Recorder()
+    found = _look(asked, recorder)
+    if not isinstance(found, Ready):
+        return None
+    _write_reports(asked, recorder, found)
+    return found
+
+
+def _look(asked: Question, recorder: Recorder) -> Ready | str | None:
+    """Return the environment that the same question led to last time, else why not (``None``: it is new)."""
+    settings = asked.settings
+    if settings.upgrade or settings.recreate:
+        return None
+    store = asked.store(recorder)
+    target = find_target(settings.python, store)
+    max_age_s = float("inf") if settings.offline else settings.max_age_s
+    answer = Answers(store).lookup(asked.key, max_age_s=max_age_s, now=time.time(), target=target)
+    if isinstance(answer, Unknown):
+        return answer.reason
+    environments = Environments(store, settings.dir, recorder)
+    if asked.directory is None:
+        found = environments.find(answer.fingerprint)
+    else:
+        found = environments.find_at(asked.directory, answer.fingerprint)
+    if isinstance(found, Missing):
+        return found.reason
+    lease_fd = environments.lease(found.environment)
+    if lease_fd is None:
+        return "it was removed"
+    summary = _summary(asked, found.environment, found.summary, reused=True, age_s=answer.age_s)
+    return Ready(found.environment, summary, lease_fd)
+
+
+async def _make(asked: Question, reason: str | None, recorder: Recorder) -> Ready:
+    """Read, resolve, install, publish, remember: the cold path."""
+    # What follows is not imported on the warm path.
+    from pytest_fastenv.engine import Engine, Surroundings
+    from pytest_fastenv.environment.fingerprint import fingerprint
+    from pytest_fastenv.requirements.sources import read_sources
+
+    settings, store = asked.settings, asked.store(recorder)
+    target = find_target(settings.python, store)
+    request = read_sources(settings.sources, base=asked.base, environ=asked.environ, project=settings.project)
+    request, preferences = _with_needs(request, asked.needs)
+    around = Surroundings(settings, store, recorder, asked.environ)
+    async with Engine(around, target, request.index, request.formats) as engine:
+        resolution = await engine.resolve(request, preferences)
+        plan = resolution.plan
+        runtime = {} if _brings(plan, "pytest-fastenv") else asked.needs.runtime
+        identity = fingerprint(plan, settings, runtime=_runtime_digest(asked.needs) if runtime else None)
+
+        async def fill(draft: EnvironmentDraft) -> Mapping[str, Any]:
+            report = await engine.install(plan, draft)
+            _write_runtime(draft.prefix / target.schemes["purelib"], runtime)
+            return {
+                "distributions": report.distributions,
+                "cached": report.cached,
+                "fetched": report.fetched,
+                "built": report.built,
+                "fetched_bytes": report.fetched_bytes,
+            }
+
+        environments = Environments(store, settings.dir, recorder)
+        provided = await environments.provide(
+            target, identity, fill, at=asked.directory, recreate=settings.recreate
+        )
+    age_s = time.time() - resolution.at
+    Answers(store).remember(
+        asked.key, request.files, provided.environment, resolved_at=resolution.at, summary=dict(provided.summary)
+    )
+    summary = _summary(asked, provided.environment, provided.summary, reused=provided.reused, age_s=age_s)
+    summary["reason"] = None if provided.reused else provided.reason or reason
+    return Ready(provided.environment, summary, provided.lease_fd)
+
+
+def _with_needs(request: Request, needs: SessionNeeds) -> tuple[Request, dict[str, str]]:
+    """Add what the session needs and the request does not name, and the versions that are preferred for it."""
+    from packaging.requirements import Requirement  # not on the warm path
+    from packaging.utils import canonicalize_name
+
+    from pytest_fastenv.model.location import Location
+    from pytest_fastenv.model.request import Wanted
+
+    named = {wanted.name for wanted in request.wanted if wanted.marker is None}
+    added, preferences = [], {}
+    for text in needs.requirements:
+        requirement = Requirement(text)
+        name = canonicalize_name(requirement.name)
+        if name not in named:
+            added.append(Wanted(name=name, location=Location("this pytest session"), text=name))
+            preferences.update({name: pin.version for pin in requirement.specifier})
+    return replace(request, wanted=(*request.wanted, *added)), preferences
+
+
+def _brings(plan: Plan, name: str) -> bool:
+    return any(distribution.name == name for distribution in plan.distributions)
+
+
+def _write_runtime(site_packages: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = site_packages / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _runtime_digest(needs: SessionNeeds) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for name, content in sorted(needs.runtime.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _summary(
+    asked: Question, environment: Environment, counts: Mapping[str, Any], *, reused: bool, age_s: float
+) -> dict[str, Any]:
+    return {
+        **counts,
+        "seconds": (time.monotonic_ns() - asked.begun_ns) / 1e9,
+        "python": environment.interpreter,
+        "path": str(environment.prefix),
+        "reused": reused,
+        "age_s": max(age_s, 0.0),
+    }
+
+
+def _write_reports(asked: Question, recorder: Recorder, ready: Ready) -> None:
+    if not asked.settings.reports:
+        return
+    from pytest_fastenv.report.files import write_report  # only where one is asked for
+
+    for path in asked.settings.reports:
+        write_report(asked.base / path, recorder.spans, ready.summary)

@@ -1,0 +1,147 @@
+"""Tell people how far a run is: live on a terminal, in plain lines elsewhere, nothing when it shall be quiet.
+
+A thread of its own draws; events only leave a note for it, so nothing that works ever waits for a terminal or a pipe.
+Runs that are over within a third of a second show nothing, and pay for no import.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Self, TextIO
+
+from pytest_fastenv.model.events import Notice, Recorder, Span
+from pytest_fastenv.report.quantities import bytes_text, printable, seconds_text
+from pytest_fastenv.report.tally import Tally
+
+SHOW_AFTER_S = 0.3
+"""How long a run lasts before anything is shown of its progress."""
+
+_REDRAW_S = 0.1
+_PLAIN_EVERY_S = 10.0
+_LINES = 8
+
+
+class Progress:
+    """Shows a recorder's events while its block runs.
+
+    Interactive: some lines that are redrawn, and removed at the end. Else: a line for each build that ended, each wait
+    once its holder is known, and the counts every ten seconds. Notices are shown in both.
+
+    A stream that is closed or broken ends the display, never the run.
+
+    :param stream: where to write, usually the standard error output.
+    :param quiet: write nothing at all.
+    :param interactive: whether the stream is a terminal on which lines may be redrawn.
+    """
+
+    def __init__(self, recorder: Recorder, stream: TextIO, quiet: bool, interactive: bool) -> None:
+        self._recorder = recorder
+        self._stream = stream
+        self._quiet = quiet
+        self._interactive = interactive
+        self._lines: deque[str] = deque()
+        self._told: set[int] = set()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if not self._quiet:
+            self._began = time.monotonic()
+            self._recorder.subscribe(self._note)
+            self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _note(self, what: str, event: Span | Notice) -> None:
+        """Listen to the recorder, in whatever thread something happens."""
+        if self._over.is_set():
+            return
+        if isinstance(event, Notice):
+            self._lines.append(f"{event.level}: {event.text}" if event.level == "warning" else event.text)
+        elif not self._interactive:
+            self._lines.extend(self._plain(what, event))
+
+    def _plain(self, what: str, span: Span) -> Iterator[str]:
+        if span.kind == "build" and what == "end":
+            how = "failed after" if "error" in span.args else "built in"
+            yield f"{_subject(span)}: {how} {seconds_text(span.duration_s)}"
+        if span.kind in {"lock-wait", "slot-wait"} and what == "progress" and id(span) not in self._told:
+            self._told.add(id(span))
+            yield _wait(span)
+
+    def _show(self) -> None:
+        with suppress(OSError, ValueError):  # the stream is closed or broken: nobody reads what we have to say
+            if self._interactive and not self._over.wait(SHOW_AFTER_S):
+                from pytest_fastenv.report.live import Live  # its library is imported when something is shown
+
+                with Live(self._stream) as live:
+                    while not self._over.wait(_REDRAW_S):
+                        live.draw(self._picture(), self._due())
+                    live.draw([], self._due())
+            elif not self._interactive:
+                self._show_plain()
+            self._write(self._due())
+
+    def _show_plain(self) -> None:
+        next_counts = self._began + _PLAIN_EVERY_S
+        while not self._over.wait(_REDRAW_S):
+            self._write(self._due())
+            if time.monotonic() >= next_counts:
+                next_counts += _PLAIN_EVERY_S
+                self._write([self._counts(Tally.of(list(self._recorder.spans)))])
+
+    def _due(self) -> list[str]:
+        lines = []
+        while self._lines:
+            lines.append(f"fastenv: {printable(self._lines.popleft())}")
+        return lines
+
+    def _write(self, lines: list[str]) -> None:
+        encoding = getattr(self._stream, "encoding", None) or "ascii"
+        for line in lines:
+            self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        if lines:
+            self._stream.flush()
+
+    def _picture(self) -> list[str]:
+        """Return the lines to draw now: counts, then what is being built and waited for, the longest first."""
+        tally = Tally.of(list(self._recorder.spans))
+        now = time.monotonic_ns()
+        builds = [f"building {_subject(s)} ({seconds_text((now - s.start_ns) / 1e9)})" for s in tally.building]
+        lines = [*builds, *map(_wait, tally.waiting)]
+        if len(lines) > _LINES:
+            lines[_LINES - 1 :] = [f"and {len(lines) - _LINES + 1} more"]
+        return [self._counts(tally), *(f"  {printable(line)}" for line in lines)]
+
+    def _counts(self, tally: Tally) -> str:
+        elapsed = time.monotonic() - self._began
+        parts = []
+        if tally.resolved:
+            parts.append(f"{tally.resolved} resolved")
+        elif tally.resolving:
+            parts.append("resolving")
+        if tally.fetched or tally.fetching:
+            parts.append(f"{tally.fetched} fetched ({bytes_text(tally.fetched_bytes)})")
+        parts.extend(f"{count} {name}" for count, name in ((tally.built, "built"), (tally.linked, "linked")) if count)
+        return f"fastenv: {', '.join(parts) or 'looking'} ({seconds_text(elapsed)})"
+
+
+def _subject(span: Span) -> str:
+    return f"{span.subject} {span.args['version']}" if span.args.get("version") else span.subject
+
+
+def _wait(span: Span) -> str:
+    what = "a build slot for " if span.kind == "slot-wait" else ""
+    return f"waiting for {what}{span.subject}: held by {span.args.get('holder', 'somebody')}"

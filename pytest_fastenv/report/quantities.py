@@ -1,0 +1,33 @@
+"""Quantities and foreign text as people read them."""
+
+from __future__ import annotations
+
+
+def bytes_text(size_bytes: int) -> str:
+    """Return a size: ``512 B``, ``12 kB``, ``4.5 MB`` (powers of a thousand)."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    size = float(size_bytes)
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.5:
+            break
+    return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration: ``0 s``, ``15 ms``, ``1.2 s``, ``95 s``, ``12 min``."""
+    if not seconds:
+        return "0 s"
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+
+
+def printable(text: str) -> str:
+    """Return one line of text that cannot steer a terminal or leave its place in a document."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)

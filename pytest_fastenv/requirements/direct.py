@@ -1,0 +1,214 @@
+"""Requirements that name their source themselves: archives and repositories by URL, local files and directories."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import url2pathname
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.plan import Vcs
+from pytest_fastenv.requirements.documents import Documents, absolute
+from pytest_fastenv.requirements.excerpt import Excerpt
+from pytest_fastenv.requirements.fragments import Fragment, parse_fragment
+
+ARCHIVES = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar")
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):|(?:git|hg|svn|bzr)[+]", re.IGNORECASE)
+_OTHER_VCS = ("hg", "svn", "bzr")
+_GIT_TRANSPORTS = ("https", "http", "ssh", "file", "git")
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """A source, as far as its address tells.
+
+    :ivar name: normalized name from a wheel's file name, else ``None``.
+    :ivar egg: what an ``egg=`` fragment says, unchecked.
+    """
+
+    url: str | None = None
+    path: Path | None = None
+    vcs: Vcs | None = None
+    subdirectory: str | None = None
+    hashes: Hashes = Hashes()
+    name: str | None = None
+    egg: str | None = None
+
+
+def is_archive(name: str) -> bool:
+    """Tell whether a file name is that of a wheel or of an archive that may be a source distribution."""
+    return name.lower().endswith(ARCHIVES)
+
+
+def is_project(directory: Path) -> bool:
+    """Tell whether a directory has something that can be built."""
+    return any((directory / name).is_file() for name in ("pyproject.toml", "setup.py"))
+
+
+def has_scheme(text: str) -> bool:
+    """Tell whether text begins as a URL does; a drive letter is no scheme."""
+    match = _SCHEME.match(text)
+    if match is None:
+        return False
+    scheme = (match[1] or "+").lower()  # the second half: a repository's address with its scheme missing
+    return scheme in {"http", "https", "file", "ftp"} or "+" in scheme or text.startswith("//", match.end())
+
+
+def read_url(excerpt: Excerpt, directories: Sequence[Path], documents: Documents) -> Direct:
+    """Read a URL.
+
+    :param directories: where a ``file:`` URL with a relative path may lead from, first one first.
+    :raises RequirementsError: its scheme is not supported, or it leads to nothing usable.
+    """
+    scheme = excerpt.text.partition(":")[0].lower()
+    if scheme == "file":
+        return _file_url(excerpt, directories, documents)
+    if scheme in {"http", "https"}:
+        return _archive_url(excerpt)
+    if scheme == "git" or scheme.startswith("git+"):
+        return _git_url(excerpt)
+    if scheme.partition("+")[0] in _OTHER_VCS:
+        what = f"repositories of {scheme.partition('+')[0]} are not supported"
+        raise excerpt.error(what, hint="of version-control systems git is: git+https://...")
+    raise excerpt.error(f"URLs of the scheme {scheme}: are not supported", hint="use https:, file: or git+https:")
+
+
+def read_path(excerpt: Excerpt, directories: Sequence[Path], documents: Documents) -> Direct:
+    """Read the path of a local project, wheel or source distribution.
+
+    :param directories: what a relative path may be relative to; the first one that has it wins.
+    :raises RequirementsError: nothing is there, or what is there cannot be installed.
+    """
+    text, hash_sign, fragment_text = excerpt.text.partition("#")
+    fragment = parse_fragment(fragment_text, excerpt) if hash_sign else Fragment()
+    path = find(text, directories)
+    if path is None and hash_sign:
+        path, fragment = find(excerpt.text, directories), Fragment()
+    if path is None:
+        looked = " and ".join(str(directory) for directory in dict.fromkeys(directories))
+        hint = None if os.path.isabs(text) else f"looked in {looked}"
+        raise excerpt.error(f"no such file or directory: {text}", hint=hint)
+    return _local(path, fragment, excerpt, documents)
+
+
+def find(text: str, directories: Sequence[Path]) -> Path | None:
+    """Return the first thing of this path that exists, as an absolute path."""
+    relative = os.path.expanduser(text)
+    return next((absolute(d / relative) for d in directories if os.path.exists(d / relative)), None)
+
+
+def _local(path: Path, fragment: Fragment, excerpt: Excerpt, documents: Documents) -> Direct:
+    if path.is_dir():
+        project = path / fragment.subdirectory if fragment.subdirectory else path
+        if not is_project(project):
+            what = f"{project} has no project: neither pyproject.toml nor setup.py is there"
+            raise excerpt.error(what)
+        documents.note_project(project)
+        return Direct(path=project, hashes=fragment.hashes, egg=fragment.egg)
+    if not is_archive(path.name):
+        hint = f"-r {excerpt.text} reads a requirements file" if path.suffix in {".txt", ".in"} else None
+        raise excerpt.error(f"{path.name} is neither a wheel nor a source distribution", hint=hint)
+    try:
+        documents.note(path)
+    except OSError as error:
+        raise excerpt.error(f"{path} cannot be read: {error.strerror}") from None
+    return Direct(
+        url=path.as_uri(),
+        name=_wheel_name(path.name, excerpt),
+        subdirectory=fragment.subdirectory,
+        hashes=fragment.hashes,
+        egg=fragment.egg,
+    )
+
+
+def _file_url(excerpt: Excerpt, directories: Sequence[Path], documents: Documents) -> Direct:
+    address, _, fragment_text = excerpt.text.partition("#")
+    rest = address[len("file:") :]
+    if rest.startswith("//"):
+        host, _, rest = rest[2:].partition("/")
+        rest = "/" + rest
+        if host not in {"", "localhost"}:
+            if os.name != "nt":
+                raise excerpt.error(f"file: URLs of another host ({host}) are not supported")
+            rest = f"//{host}{rest}"
+    path = find(url2pathname(rest) if rest.startswith("/") else unquote(rest), directories)
+    if path is None:
+        raise excerpt.error(f"no such file or directory: {unquote(rest)}")
+    return _local(path, parse_fragment(fragment_text, excerpt), excerpt, documents)
+
+
+def _archive_url(excerpt: Excerpt) -> Direct:
+    url, _, fragment_text = excerpt.text.partition("#")
+    parts = _split(excerpt, url)
+    if not parts.hostname:
+        raise excerpt.error("the URL names no host")
+    fragment = parse_fragment(fragment_text, excerpt)
+    filename = unquote(parts.path.rpartition("/")[2])
+    if url.endswith(".git"):
+        raise excerpt.error("this is the address of a repository", hint=f"git+{parts.scheme}://... reads a repository")
+    return Direct(
+        url=url,
+        name=_wheel_name(filename, excerpt),
+        subdirectory=fragment.subdirectory,
+        hashes=fragment.hashes,
+        egg=fragment.egg,
+    )
+
+
+def _git_url(excerpt: Excerpt) -> Direct:
+    """Read ``git+TRANSPORT://HOST/PATH@REVISION#FRAGMENT``."""
+    address, _, fragment_text = excerpt.text.partition("#")
+    url = address[len("git+") :] if address.lower().startswith("git+") else address
+    transport = url.partition("://")[0].lower()
+    if transport not in _GIT_TRANSPORTS or "://" not in url:
+        hint = None
+        if scp := re.fullmatch(r"([^/\s@]+@[^/\s:]+):(.+)", url):
+            hint = f"write git+ssh://{scp[1]}/{scp[2]}"
+        known = ", ".join(f"git+{name}:" for name in _GIT_TRANSPORTS)
+        raise excerpt.error(f"this is no address of a git repository; {known} are", hint=hint)
+    parts = _split(excerpt, url)
+    path, at, revision = parts.path.rpartition("@") if "@" in parts.path else (parts.path, "", "")
+    if at and (not revision or revision.startswith("-")):
+        what = "the revision after @ is " + (f"not acceptable: {revision}" if revision else "missing")
+        raise excerpt.error(what, excerpt.text.find(address) + len(address) - len(revision))
+    fragment = parse_fragment(fragment_text, excerpt)
+    if fragment.hashes:
+        raise excerpt.error("a repository has no digest", hint="name a full commit after @ instead")
+    vcs = Vcs(parts._replace(path=path).geturl(), unquote(revision) or None)
+    return Direct(vcs=vcs, subdirectory=fragment.subdirectory, egg=fragment.egg)
+
+
+def _split(excerpt: Excerpt, url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # its text may hold a password
+        raise excerpt.error("the URL cannot be read: host or port is malformed") from None
+    return parts
+
+
+def _wheel_name(filename: str, excerpt: Excerpt) -> str | None:
+    if not filename.lower().endswith(".whl"):
+        return None
+    try:
+        return str(parse_wheel_filename(filename)[0])
+    except InvalidWheelFilename as reason:
+        offset = max(excerpt.text.find(filename), 0)
+        raise excerpt.error(f"not a wheel's file name: {reason}", offset) from None
+
+
+def named(direct: Direct, name: str, excerpt: Excerpt) -> Direct:
+    """Return the source under the name that the requirement gives it.
+
+    :raises RequirementsError: the address tells another name.
+    """
+    if direct.name is not None and direct.name != canonicalize_name(name):
+        raise excerpt.error(f"{name} is asked for, but this is a wheel of {direct.name}")
+    return replace(direct, name=canonicalize_name(name))

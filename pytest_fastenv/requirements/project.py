@@ -1,0 +1,66 @@
+"""The project under test: whether it is added to the requirements, and how it is installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_fastenv.errors import RequirementsError
+from pytest_fastenv.model.location import Location
+from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.requirements.collection import Collection
+from pytest_fastenv.requirements.direct import is_project
+from pytest_fastenv.requirements.pyproject import read_pyproject
+from pytest_fastenv.settings import Project
+
+#: Where a requirement stands that nobody wrote.
+ORIGIN = "the project under test"
+
+
+def apply_project(collection: Collection, base: Path, project: Project, from_sources: Sequence[Wanted]) -> None:
+    """Bring the project in the base directory in line with the setting.
+
+    ``auto`` adds it as editable where a pyproject.toml with a build system stands and no requirement names it
+    already; where a source names the directory (``.[extra]``), that one becomes editable. ``editable``, ``wheel``
+    and ``sdist`` change what requirements say of it, or add it. ``none`` leaves everything as it is.
+
+    :param from_sources: those of the requirements that were named as a source, not by a file.
+    :raises RequirementsError: it is to be installed, and there is no project.
+    """
+    if project == "none":
+        return
+    named = [index for index, wanted in enumerate(collection.wanted) if _is(wanted.path, base)]
+    if project == "auto":
+        if not _has_build_system(collection, base):
+            return
+        for index in named:
+            if any(collection.wanted[index] is source for source in from_sources):
+                collection.wanted[index] = replace(collection.wanted[index], editable=True)
+    else:
+        _require_project(base, project)
+        for index in named:
+            collection.wanted[index] = replace(collection.wanted[index], editable=project == "editable")
+    if not named:
+        collection.documents.note_project(base)
+        editable = project in {"auto", "editable"}
+        collection.wanted.append(
+            Wanted(name=None, location=Location(ORIGIN), text="-e ." if editable else ".", path=base, editable=editable)
+        )
+
+
+def _is(path: Path | None, base: Path) -> bool:
+    return path is not None and (path == base or os.path.samefile(path, base))
+
+
+def _has_build_system(collection: Collection, base: Path) -> bool:
+    path = base / "pyproject.toml"
+    return path.is_file() and read_pyproject(path, "pyproject.toml", collection.documents).has_build_system
+
+
+def _require_project(base: Path, project: Project) -> None:
+    if not is_project(base):
+        what = f"the project is to be installed ({project}), but {base} has none"
+        why = "neither pyproject.toml nor setup.py is there"
+        raise RequirementsError(what, where=str(base), why=why, hint="use --fastenv-project none")

@@ -1,0 +1,150 @@
+"""Tell what kind each source is, and read all of them into one request."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_fastenv.errors import RequirementsError, UsageError
+from pytest_fastenv.model.request import Request, Wanted
+from pytest_fastenv.requirements.collection import Collection
+from pytest_fastenv.requirements.direct import has_scheme, is_archive, is_project
+from pytest_fastenv.requirements.documents import absolute
+from pytest_fastenv.requirements.excerpt import Excerpt
+from pytest_fastenv.requirements.inline_script import has_inline_metadata, read_script
+from pytest_fastenv.requirements.project import ORIGIN, apply_project
+from pytest_fastenv.requirements.pyproject import group_dependencies, project_dependencies, read_pyproject
+from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFiles, check_hashes
+from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement, split_extras
+from pytest_fastenv.settings import Project
+
+COMMAND_LINE = "command line"
+
+_GROUP = "group:"
+_LOCK_FILE = re.compile(r"pylock(\.[^.]+)?\.toml")  # PEP 751
+_REQUIREMENTS_URL = re.compile(r"(https?|file):.*\.(txt|in)", re.IGNORECASE)
+_READS_LIKE_FILE = re.compile(r".*\.(txt|in|toml|py|cfg|ini|lock|json|ya?ml)", re.IGNORECASE)
+
+
+def read_sources(
+    sources: Sequence[str],
+    *,
+    base: Path,
+    environ: Mapping[str, str],
+    project: Project = "none",
+    fetch: Fetch | None = None,
+) -> Request:
+    """Read all sources; they add up.
+
+    A source is a requirements file (``.txt``, ``.in``), ``pyproject.toml`` (its dependencies), ``group:NAME`` of the
+    base directory's pyproject.toml, a script with inline metadata, a wheel, a source distribution or a project's
+    directory (each with extras behind it if need be), a URL, or a requirement as it would stand in a file.
+
+    :param base: absolute directory that sources, and paths in requirements files, are relative to.
+    :param environ: for ``${NAME}`` in requirements files.
+    :param project: whether and how the project in the base directory is installed.
+    :param fetch: gets requirements files that are named by an http(s) URL; without it they are an error.
+    :raises RequestError: a source is missing or cannot be read; the text names file, line and column.
+    """
+    reader = _Reader(absolute(base), environ, fetch)
+    for source in sources:
+        reader.read(source)
+    collection = reader.collection
+    apply_project(collection, reader.base, project, reader.from_sources)
+    check_hashes(collection, exempt=lambda wanted: wanted.location.file == ORIGIN)
+    return collection.finish()
+
+
+@dataclass(slots=True)
+class _Reader:
+    base: Path
+    environ: Mapping[str, str]
+    fetch: Fetch | None
+    collection: Collection = field(default_factory=Collection)
+    from_sources: list[Wanted] = field(default_factory=list)
+    files: RequirementsFiles = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.files = RequirementsFiles(self.collection, base=self.base, environ=self.environ, fetch=self.fetch)
+
+    def read(self, source: str) -> None:
+        """Tell what a source is, and read it."""
+        excerpt = Excerpt.of(source, COMMAND_LINE).part(0)
+        text = excerpt.text
+        if not text:
+            raise UsageError("a source is empty", where=COMMAND_LINE)
+        if text.startswith("-"):
+            what = f"{text.split()[0]} is an option of requirements files, not a source"
+            raise UsageError(what, where=COMMAND_LINE, hint="name the file or directory alone")
+        if text.startswith(_GROUP):
+            self._group(text.removeprefix(_GROUP).strip())
+            return
+        path = absolute(self.base / os.path.expanduser(text))
+        if path.is_file() and not is_archive(path.name):
+            self._file(path, excerpt)
+        elif _REQUIREMENTS_URL.fullmatch(text):
+            self.files.read(text, excerpt)
+        else:
+            self._requirement(excerpt, path)
+
+    def _group(self, name: str) -> None:
+        if not name:
+            raise UsageError("group: names no dependency group", where=COMMAND_LINE)
+        pyproject = read_pyproject(self.base / "pyproject.toml", "pyproject.toml", self.collection.documents)
+        self._specifiers(group_dependencies(pyproject, name), self.base)
+
+    def _file(self, path: Path, excerpt: Excerpt) -> None:
+        name, documents = excerpt.text, self.collection.documents
+        if _LOCK_FILE.fullmatch(path.name):
+            raise RequirementsError(
+                f"lock files are not supported yet by this version: {name}",
+                where=str(path),
+                hint="name the requirements it was made from",
+            )
+        if path.name == "pyproject.toml":
+            self._specifiers(project_dependencies(read_pyproject(path, name, documents)), path.parent)
+        elif path.suffix.lower() in {".txt", ".in"}:
+            self.files.read(name, excerpt)
+        elif path.suffix == ".py" or self._is_script(path):
+            script = read_script(path, name, documents)
+            if script.requires_python:
+                self.collection.requires_python.append(script.requires_python)
+            self._specifiers(script.dependencies, path.parent)
+        else:
+            what = f"it is not known how to read {name}"
+            hint = "a requirements file ends in .txt or .in; a script has inline metadata (PEP 723)"
+            raise RequirementsError(what, where=str(path), hint=hint)
+
+    def _is_script(self, path: Path) -> bool:
+        try:
+            return has_inline_metadata(path.read_bytes())
+        except OSError as reason:
+            raise RequirementsError(f"{path.name} cannot be read: {reason.strerror}", where=str(path)) from None
+
+    def _requirement(self, excerpt: Excerpt, path: Path) -> None:
+        if _READS_LIKE_FILE.fullmatch(excerpt.text) and not has_scheme(excerpt.text):
+            raise RequirementsError(f"no such file: {excerpt.text}", where=str(path), hint=_close_name(path))
+        name, _ = split_extras(excerpt.text)
+        if os.sep not in name and not name.startswith((".", "~")) and is_project(self.base / name):
+            # A source is a place first: a project's directory beats a project of that name at the index.
+            excerpt = Excerpt.of(f".{os.sep}{excerpt.text}", COMMAND_LINE)
+        wanted = read_requirement(excerpt, Surroundings((self.base,), self.collection.documents))
+        self.from_sources.append(wanted)
+        self.collection.wanted.append(wanted)
+
+    def _specifiers(self, excerpts: Iterable[Excerpt], directory: Path) -> None:
+        surroundings = Surroundings((directory,), self.collection.documents, specifiers_only=True)
+        self.collection.wanted.extend(read_requirement(excerpt, surroundings) for excerpt in excerpts)
+
+
+def _close_name(path: Path) -> str | None:
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return f"{path.parent} is not there either"
+    close = difflib.get_close_matches(path.name, names, 1)
+    return f"did you mean {close[0]}?" if close else None

@@ -1,0 +1,218 @@
+"""Read one requirement: a dependency specifier (PEP 508), a URL, or the path of a local project or archive."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from pytest_fastenv.errors import RequirementsError
+from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.location import Location
+from pytest_fastenv.model.request import ConfigSettings, Wanted
+from pytest_fastenv.requirements.direct import Direct, find, has_scheme, is_archive, named, read_path, read_url
+from pytest_fastenv.requirements.documents import Documents
+from pytest_fastenv.requirements.excerpt import Excerpt
+from pytest_fastenv.requirements.redaction import masked
+
+_NAMED_ADDRESS = re.compile(r"[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*@")
+_EXTRAS = re.compile(r"(?P<address>.+?)\s*\[(?P<extras>[^\[\]]*)\]", re.DOTALL)
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_OPERATORS = ("===", "==", "~=", "!=", "<=", ">=", "<", ">")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a requirement's text does not say itself.
+
+    :ivar directories: what relative paths are relative to, first one first.
+    :ivar shown: the requirement as written, for display; its text when ``None``.
+    :ivar specifiers_only: only dependency specifiers are allowed, no bare paths and URLs (PEP 621, 723, 735).
+    """
+
+    directories: Sequence[Path]
+    documents: Documents
+    editable: bool = False
+    hashes: Hashes = Hashes()
+    config_settings: ConfigSettings = ()
+    shown: str | None = None
+    specifiers_only: bool = False
+
+
+def read_requirement(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
+    """Read a requirement.
+
+    What is a path is decided as pip does: it has a separator or begins with a dot, or has the ending of an archive;
+    everything else is a dependency specifier.
+
+    :raises RequirementsError: it cannot be read; the error points at the place where reading stopped.
+    """
+    excerpt = excerpt.part(0)
+    if surroundings.specifiers_only or not _is_address(excerpt.text, surroundings.directories):
+        wanted = _specifier(excerpt, surroundings)
+    else:
+        wanted = _address(excerpt, surroundings)
+    if surroundings.editable and wanted.path is None and wanted.vcs is None:
+        raise excerpt.error(
+            "only a local project's directory or a repository can be editable",
+            hint="remove -e" if wanted.is_direct else f"remove -e, or write -e ./{excerpt.text} if this is a directory",
+        )
+    return wanted
+
+
+def _is_address(text: str, directories: Sequence[Path]) -> bool:
+    if has_scheme(text) or _DRIVE.match(text):
+        return True
+    address, _ = split_extras(text.partition(";")[0].strip())
+    looks_like_path = "/" in address or address.startswith((".", "~")) or (os.sep in address)
+    if (looks_like_path or is_archive(address)) and find(address, directories) is not None:
+        return True
+    return not _NAMED_ADDRESS.match(text) and (looks_like_path or is_archive(address))
+
+
+def _address(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
+    """Read a bare URL or path with optional extras and marker."""
+    body, marker = _split_marker(excerpt, needs_space=has_scheme(excerpt.text))
+    direct, extras = _resolve(body, surroundings)
+    if direct.egg:
+        egg = _requirement(Excerpt(direct.egg, excerpt.at, excerpt.offset + max(excerpt.text.find("egg="), 0)))
+        direct = named(direct, egg.name, body)
+        extras = extras or tuple(egg.extras)
+    return _wanted(excerpt, surroundings, direct, extras, _marker(marker) if marker else None)
+
+
+def _specifier(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
+    if _NAMED_ADDRESS.match(excerpt.text):
+        return _named_address(excerpt, surroundings)
+    requirement = _requirement(excerpt)
+    return Wanted(
+        name=canonicalize_name(requirement.name),
+        specifier=str(requirement.specifier),
+        extras=_normalized(requirement.extras),
+        marker=str(requirement.marker) if requirement.marker else None,
+        hashes=surroundings.hashes,
+        config_settings=surroundings.config_settings,
+        editable=surroundings.editable,
+        location=_line_of(excerpt),
+        text=_shown(excerpt, surroundings),
+    )
+
+
+def _named_address(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
+    """Read ``name[extra] @ address ; marker``; like pip without insisting on white space before the semicolon."""
+    body, marker = _split_marker(excerpt, needs_space=True)
+    requirement = _requirement(body)
+    url = requirement.url or ""  # there is one: an @ stands behind the name
+    begin = body.text.index(url, body.text.index("@"))
+    address = body.part(begin, begin + len(url))
+    direct, _ = _resolve(address, surroundings)
+    direct = named(direct, requirement.name, address)
+    return _wanted(excerpt, surroundings, direct, requirement.extras, _marker(marker) if marker else None)
+
+
+def _resolve(address: Excerpt, surroundings: Surroundings) -> tuple[Direct, tuple[str, ...]]:
+    text, extras = split_extras(address.text)
+    if find(address.text, surroundings.directories) is not None:
+        text, extras = address.text, ""  # a directory may be named like this
+    bare = address.part(0, len(text))
+    read = read_url if has_scheme(text) else read_path
+    direct = read(bare, surroundings.directories, surroundings.documents)
+    if not extras:
+        return direct, ()
+    offset = address.text.index("[", len(text))
+    placeholder = "x"  # gives the brackets a name to belong to
+    parsed = _requirement(Excerpt(placeholder + extras, address.at, address.offset + offset - len(placeholder)))
+    return direct, tuple(parsed.extras)
+
+
+def _wanted(
+    excerpt: Excerpt, surroundings: Surroundings, direct: Direct, extras: Iterable[str], marker: str | None
+) -> Wanted:
+    return Wanted(
+        name=direct.name,
+        extras=_normalized(extras),
+        marker=marker,
+        url=direct.url,
+        path=direct.path,
+        vcs=direct.vcs,
+        subdirectory=direct.subdirectory,
+        editable=surroundings.editable,
+        hashes=Hashes.of([*surroundings.hashes.values, *direct.hashes.values]),
+        config_settings=surroundings.config_settings,
+        location=_line_of(excerpt),
+        text=_shown(excerpt, surroundings),
+    )
+
+
+def _line_of(excerpt: Excerpt) -> Location:
+    return replace(excerpt.location(), column=0)  # a requirement is the whole line
+
+
+def _shown(excerpt: Excerpt, surroundings: Surroundings) -> str:
+    return masked(excerpt.text) if surroundings.shown is None else surroundings.shown
+
+
+def _normalized(extras: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({canonicalize_name(extra) for extra in extras}))
+
+
+def split_extras(text: str) -> tuple[str, str]:
+    """Split ``path[extra]`` into ``path`` and ``[extra]``."""
+    match = _EXTRAS.fullmatch(text)
+    return (match["address"], f"[{match['extras']}]") if match else (text, "")
+
+
+def _split_marker(excerpt: Excerpt, *, needs_space: bool) -> tuple[Excerpt, Excerpt | None]:
+    """Split at the semicolon; in a URL only one with white space beside it ends the address."""
+    match = re.search(r"\s;|;\s" if needs_space else r";", excerpt.text)
+    if match is None:
+        return excerpt, None
+    semicolon = match.start() + match[0].index(";")
+    marker = excerpt.part(semicolon + 1)
+    return excerpt.part(0, semicolon), marker if marker.text else None
+
+
+def _marker(excerpt: Excerpt) -> str:
+    try:
+        return str(Marker(excerpt.text))
+    except InvalidMarker as reason:
+        raise excerpt.error(f"this marker cannot be read: {_first_line(reason)}", _stopped_at(reason)) from None
+
+
+def _requirement(excerpt: Excerpt) -> Requirement:
+    try:
+        return Requirement(excerpt.text)
+    except InvalidRequirement as reason:
+        raise _unreadable(excerpt, reason) from None
+
+
+def _unreadable(excerpt: Excerpt, reason: InvalidRequirement) -> RequirementsError:
+    offset = min(_stopped_at(reason), len(excerpt.text))
+    rest = excerpt.text[offset:]
+    hint = None
+    if re.match(r"\s*=(?!=)", rest):
+        hint = "= is no operator; did you mean ==?"
+    elif re.match(r"\s*\[", rest):
+        hint = "extras stand before the version: name[extra]>=1.0"
+    elif re.match(r"\s*[\d*]", rest) and not any(operator in excerpt.text for operator in _OPERATORS):
+        hint = "a version needs an operator: name==1.0"
+    elif re.match(r"[^;]*\s[A-Za-z]", rest):
+        hint = "write each requirement on a line of its own"
+    return excerpt.error(f"this requirement cannot be read: {_first_line(reason)}", offset, hint=hint)
+
+
+def _first_line(reason: Exception) -> str:
+    lines = str(reason).splitlines() or ["no reason given"]
+    return lines[0][:1].lower() + lines[0][1:]
+
+
+def _stopped_at(reason: Exception) -> int:
+    """Return the offset at which packaging's parser gave up: the end of the span it carries."""
+    span = getattr(reason.__cause__, "span", None)
+    return int(span[1]) if span else 0

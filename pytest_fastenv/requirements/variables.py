@@ -1,0 +1,46 @@
+"""Replace ``${NAME}`` by environment variables, remembering which character came from where."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: Upper-case letters, digits and underscore only, as in POSIX and as in pip: ``$NAME`` and ``%NAME%`` stay as they are.
+_REFERENCE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """Text after replacement.
+
+    :ivar runs: pairs of (offset in `text`, offset in what was written, whether both move on together).
+    """
+
+    text: str
+    runs: tuple[tuple[int, int, bool], ...]
+
+    def written_offset(self, offset: int) -> int:
+        """Return where a character was written; all of a variable's value stands where its reference begins."""
+        start, written, moves = self.runs[bisect_right(self.runs, (offset, 1 << 62, True)) - 1]
+        return written + (offset - start if moves else 0)
+
+
+def expand(written: str, environ: Mapping[str, str]) -> Expanded:
+    """Replace references; one to a variable that is not set, or set to nothing, is left as it is (like pip)."""
+    pieces: list[str] = []
+    runs: list[tuple[int, int, bool]] = [(0, 0, True)]
+    length = copied = 0
+    for match in _REFERENCE.finditer(written):
+        value = environ.get(match[1])
+        if not value:
+            continue
+        pieces += [written[copied : match.start()], value]
+        length += match.start() - copied
+        runs.append((length, match.start(), False))
+        length += len(value)
+        copied = match.end()
+        runs.append((length, copied, True))
+    pieces.append(written[copied:])
+    return Expanded("".join(pieces), tuple(runs))

@@ -1,0 +1,97 @@
+"""Resolutions that stand: the same request gets the same plan until its maximum age is over.
+
+Two runs an hour apart install the same versions, and a build backend that was released in between does not make every
+source distribution build again. A record is keyed by what was asked for, not by which file asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_fastenv.index.config import IndexConfig
+from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
+from pytest_fastenv.model.request import Request, Wanted
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.settings import Settings
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """A plan and since when it stands.
+
+    :ivar at: wall clock (`time.time`) when it was begun.
+    """
+
+    plan: Plan
+    at: float
+
+
+class Resolutions:
+    """Keeps resolutions in the store, as records of the bucket for answers."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._max_age_s = settings.max_age_s
+        self._upgrade = settings.upgrade
+        self._offline = settings.offline
+
+    def find(self, key: str | None) -> Resolution | None:
+        """Return a resolution that still stands; offline any age is good."""
+        record = self._store.read_record(Bucket.ANSWERS, key) if key and not self._upgrade else None
+        if record is None:
+            return None
+        at, plan = record.get("at"), plan_from_json(record.get("plan"))
+        if plan is None or not isinstance(at, float):
+            return None
+        stands = self._offline or 0 <= time.time() - at < self._max_age_s
+        return Resolution(plan, at) if stands else None
+
+    def keep(self, key: str | None, resolution: Resolution) -> None:
+        """Remember a resolution."""
+        if key is not None:
+            record = {"at": resolution.at, "plan": plan_to_json(resolution.plan)}
+            self._store.write_record(Bucket.ANSWERS, key, record)
+
+
+def resolution_key(
+    request: Request, target: Target, config: IndexConfig, preferences: Mapping[str, str] | None
+) -> str | None:
+    """Return the digest of everything a resolution depends on besides the index's answers.
+
+    ``None`` for a request that names a local project to be built: its content must be looked at every time.
+    """
+    if any(wanted.path is not None and not wanted.editable for wanted in request.wanted):
+        return None
+    asked = [
+        [_plain(wanted) for wanted in request.wanted],
+        [_plain(constraint) for constraint in request.constraints],
+        [sorted(request.formats.no_binary), sorted(request.formats.only_binary)],
+        [request.require_hashes, request.pre, request.prefer_binary, request.config_settings],
+        [file.sha256 for file in request.files if any(w.path for w in request.wanted)],
+        [target.identity, config.index_urls, config.find_links],
+        sorted((preferences or {}).items()),
+    ]
+    return hashlib.sha256(json.dumps(asked).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _plain(wanted: Wanted) -> list[object]:
+    return [
+        wanted.name,
+        wanted.specifier,
+        wanted.extras,
+        wanted.marker,
+        wanted.url,
+        str(wanted.path),
+        (wanted.vcs.url, wanted.vcs.revision) if wanted.vcs else None,
+        wanted.subdirectory,
+        wanted.editable,
+        wanted.hashes.values,
+        wanted.config_settings,
+    ]

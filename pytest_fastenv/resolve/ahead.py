@@ -1,0 +1,81 @@
+"""Reads ahead of the search: pages and metadata that will most likely be asked for, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.model.plan import WheelSource
+from pytest_fastenv.resolve.candidates import Candidate, Refusal
+from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.releases import Releases
+from pytest_fastenv.resolve.requirements_of import Dependency, DependencyReader, Specifiers
+
+
+class Ahead:
+    """Follows dependencies from the newest release that fits what is wanted so far, without waiting for the search.
+
+    It decides nothing: the search reads the same facts in its own order, so that timing never changes an answer. Where
+    it guesses right, and that is nearly always, the search finds everything there; where not, a page or a metadata
+    file was read in vain. Source distributions are only guessed at when asked for by name, for a build may be behind.
+    """
+
+    def __init__(self, facts: Facts, reader: DependencyReader, specifiers: Specifiers) -> None:
+        self._facts = facts
+        self._reader = reader
+        self._specifiers = specifiers
+        self._specs: dict[str, set[str]] = {}
+        self._extras: dict[str, set[str]] = {}
+        self._asked_for: set[str] = set()
+        self._followed: set[tuple[str, str, str]] = set()
+        self._rounds = 0
+
+    def want(self, name: str, extras: Iterable[str], specifier: str, *, asked_for: bool = False) -> None:
+        """Take note of a requirement and follow it in the background.
+
+        :param asked_for: by the user, not by another distribution.
+        """
+        if asked_for:
+            self._asked_for.add(name)
+        specs = self._specs.setdefault(name, set())
+        known_extras = self._extras.setdefault(name, {""})
+        news = set(extras) - known_extras
+        if specs and specifier in specs and not news:
+            return
+        specs.add(specifier)
+        known_extras |= news
+        self._rounds += 1
+        self._facts.start(("ahead", self._rounds), lambda: self._follow(name))
+
+    def dependencies(self, dependencies: Iterable[Dependency]) -> None:
+        """Take note of what a release needs; direct references are left to the search."""
+        for dependency in dependencies:
+            if dependency.url is None:
+                self.want(dependency.name, dependency.extras, dependency.specifier)
+
+    async def _follow(self, name: str) -> None:
+        try:
+            candidate = self._likely(await self._facts.releases(name))
+            if candidate is None:
+                return
+            metadata = await self._facts.metadata(candidate)
+            if isinstance(metadata, Refusal):
+                return
+            for extra in sorted(self._extras[name]):
+                step = name, candidate.text, extra
+                if step not in self._followed:
+                    self._followed.add(step)
+                    self.dependencies(self._reader.read(metadata, extra))
+        except FastenvError:
+            # Nobody asked for this yet. If the search does, it meets the same error as the answer to its question.
+            return
+
+    def _likely(self, releases: Releases) -> Candidate | None:
+        bits = releases.permitted
+        for specifier in self._specs[releases.name]:
+            bits &= releases.matching(specifier)
+        usual = bits & ~releases.pre_releases or bits
+        _, candidate = next(releases.newest(usual), (0, None))
+        if candidate is None or isinstance(candidate.source, WheelSource):
+            return candidate
+        return candidate if releases.name in self._asked_for else None

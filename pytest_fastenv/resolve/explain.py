@@ -1,0 +1,238 @@
+"""Why there is no solution, as sentences a person can act on: who wants what, and which requirement to loosen.
+
+The solver's failure is a proof: a tree whose leaves are the user's requirements, releases' dependencies, and sets
+of releases that are empty. Its derivation steps mean nothing to a reader; its leaves do, told in the order in which
+one requirement leads to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nab_resolver.types import Incompatibility, IncompatibilityCause
+
+from pytest_fastenv.errors import (
+    ConflictingRequirementsError,
+    FastenvError,
+    NoSolutionError,
+    UnknownProjectError,
+)
+from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.provider import Key, Provider
+from pytest_fastenv.resolve.refusals import (
+    common_fault,
+    inventory,
+    newest_usable,
+    objections,
+    usable,
+    versions_phrase,
+)
+from pytest_fastenv.resolve.version_set import VersionSet
+
+_MOST_LINES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Somebody needs a project, in some releases.
+
+    :ivar by: the user's requirement, or the project (or extra) of which releases need it.
+    :ivar by_bits: those releases.
+    :ivar bits: the releases that would do.
+    """
+
+    key: Key
+    bits: int
+    by: Wanted | Key
+    by_bits: int = 0
+
+
+class Explanation:
+    """One failure, read from the solver's proof. Lives in the solver's thread, as long as the facts do."""
+
+    def __init__(self, proof: Incompatibility[Key, int], provider: Provider, facts: Facts) -> None:
+        self._provider = provider
+        self._facts = facts
+        self.demands = _demands(proof)
+        #: The user's requirements that take part, in the order written.
+        self.roots = list(dict.fromkeys(demand.by for demand in self.demands if isinstance(demand.by, Wanted)))
+
+    def joint(self) -> Iterable[tuple[str, int]]:
+        """Return each project's name and the releases that satisfy all that is demanded of it together."""
+        together: dict[str, int] = {}
+        for demand in self.demands:
+            together[demand.key.name] = together.get(demand.key.name, -1) & demand.bits
+        return together.items()
+
+    def error(self, ways_out: Sequence[str]) -> FastenvError:
+        """Return the diagnosis.
+
+        :param ways_out: changes to single requirements of the user of which each was found to give a solution.
+        """
+        hint = "; or ".join(ways_out) or None
+        for demand in self.demands:
+            found = self._unsatisfiable(demand, hint)
+            if found is not None:
+                return found
+        lines = self._story()
+        contested = self._contested()
+        if contested:
+            lines.append(contested)
+        wishes = [f"{_wish(root)} ({root.location})" for root in self.roots]
+        what = f"{' and '.join(wishes)} exclude each other" if len(wishes) == 2 else "requirements exclude each other"
+        if len(wishes) == 1:
+            what = f"{wishes[0]} cannot be satisfied"
+        return ConflictingRequirementsError(
+            what,
+            where=", ".join(dict.fromkeys(str(root.location) for root in self.roots)) or None,
+            why="\n".join(lines),
+            hint=hint or self._last_resort(),
+        )
+
+    def _last_resort(self) -> str:
+        wishes = ", ".join(_wish(root) for root in self.roots)
+        if len(self.roots) == 1:
+            return f"leave out {wishes}, or choose another release of it"
+        return f"no version limit of one line alone is to blame; leave out one of: {wishes}"
+
+    # --- a single demand that nothing satisfies ----------------------------------------------------------------
+
+    def _unsatisfiable(self, demand: Demand, hint: str | None) -> FastenvError | None:
+        releases = self._facts.releases_now(demand.key.name)
+        bits = demand.bits & releases.everything
+        if usable(releases, self._provider.admission, bits):
+            return None
+        if isinstance(demand.by, Key) and usable(
+            self._facts.releases_now(demand.by.name), self._provider.admission, ~demand.by_bits
+        ):
+            return None  # other releases of who demands it are part of the story
+        name, who = demand.key.name, self._who(demand)
+        where = str(demand.by.location) if isinstance(demand.by, Wanted) else None
+        story = [] if isinstance(demand.by, Wanted) else self._story()
+        if releases.unknown is not None:
+            return UnknownProjectError(
+                f"no index has a project named {name}, which {who} asks for",
+                where=where,
+                why="\n".join([*story, *filter(None, (releases.unknown.where, releases.unknown.why))]) or None,
+                hint=releases.unknown.hint or "check the spelling, and the index that is configured",
+            )
+        fault = common_fault(releases, bits) if bits else None
+        if fault is not None:
+            why = "\n".join(
+                filter(None, (fault.why, f"{who} asks for {self._text(demand)}, and no other release fits"))
+            )
+            return type(fault)(fault.what, where=fault.where or where, why=why, hint=fault.hint)
+        newest = newest_usable(releases, self._provider.admission)
+        lines = [*story, *objections(releases, self._provider.admission, bits), inventory(releases)]
+        if not hint and newest is not None and isinstance(demand.by, Wanted):
+            hint = f"loosen {_wish(demand.by)}: the newest release that can be used is {newest}"
+        return NoSolutionError(
+            f"no release of {name} fits {self._text(demand)}, which {who} asks for",
+            where=where,
+            why="\n".join(lines),
+            hint=hint or f"see what {name} offers for {self._facts.policy.target.short}, or choose another interpreter",
+        )
+
+    # --- demands that exclude each other -----------------------------------------------------------------------
+
+    def _story(self) -> list[str]:
+        """Return one line per demand, each chain from the user's requirement to its end."""
+        by_parent: dict[Key, list[Demand]] = {}
+        for demand in self.demands:
+            if isinstance(demand.by, Key):
+                by_parent.setdefault(demand.by, []).append(demand)
+        lines: list[str] = []
+        told: set[Key] = set()
+        pending: list[Demand] = [demand for demand in reversed(self.demands) if isinstance(demand.by, Wanted)]
+        while pending:
+            demand = pending.pop()
+            # The way from an extra to its project is no news.
+            if not (isinstance(demand.by, Key) and demand.by.name == demand.key.name):
+                lines.append(f"{self._who(demand)} {_verb(demand)} {self._text(demand)}")
+            if demand.key not in told:
+                told.add(demand.key)
+                pending.extend(reversed(by_parent.get(demand.key, ())))
+        lines = list(dict.fromkeys(lines))
+        if len(lines) > _MOST_LINES:
+            middle = len(lines) - _MOST_LINES + 1
+            half = _MOST_LINES // 2
+            lines[half : half + middle] = [f"... and {middle} more requirements between these"]
+        return lines
+
+    def _contested(self) -> str | None:
+        """Return a sentence about the project on which the demands clash: the last one they lead to."""
+        counts: dict[str, list[Demand]] = {}
+        for demand in self.demands:
+            counts.setdefault(demand.key.name, []).append(demand)
+        for name, demands in reversed(counts.items()):
+            releases = self._facts.releases_now(name)
+            if len(demands) < 2:
+                continue
+            joint = -1
+            for demand in demands:
+                joint &= demand.bits
+            if usable(releases, self._provider.admission, joint):
+                continue
+            texts = list(dict.fromkeys(self._text(demand) for demand in demands))
+            more = objections(releases, self._provider.admission, joint & releases.everything)
+            tail = f" ({'; '.join(more)})" if more else ""
+            if len(texts) == 2:
+                return f"no release of {name} is both {texts[0]} and {texts[1]}{tail}"
+            return f"no release of {name} suits all of these{tail}; {inventory(releases)}"
+        return None
+
+    # --- words -------------------------------------------------------------------------------------------------
+
+    def _who(self, demand: Demand) -> str:
+        if isinstance(demand.by, Wanted):
+            return str(demand.by.location)
+        releases = self._facts.releases_now(demand.by.name)
+        phrase = versions_phrase(releases, demand.by_bits & releases.everything)
+        return f"{demand.by} ({phrase})" if "release" in phrase else f"{demand.by} {phrase}"
+
+    def _text(self, demand: Demand) -> str:
+        if isinstance(demand.by, Wanted):
+            return _wish(demand.by)
+        texts: dict[str, None] = {}
+        for number in reversed(range(demand.by_bits.bit_length())):
+            if demand.by_bits >> number & 1:
+                for need in self._provider.needs.get((demand.by, number), ()):
+                    if need.key == demand.key and need.bits & ~demand.bits == 0:
+                        texts[str(need.dependency)] = None
+        if not texts:
+            return str(demand.key)
+        first, *others = texts
+        return f"{first} (in other words in other releases)" if others else first
+
+
+def _demands(proof: Incompatibility[Key, int]) -> list[Demand]:
+    """Read the leaves of a proof; what differs only in the releases that demand it is one demand."""
+    found: dict[tuple[Key, int, Wanted | Key], int] = {}
+    for node in proof.walk():
+        bits = [term.constraint.bits for term in node.terms if isinstance(term.constraint, VersionSet)]
+        if node.cause is IncompatibilityCause.ROOT:
+            found.setdefault((node.terms[1].package, bits[1], node.origin), 0)
+        elif node.cause is IncompatibilityCause.DEPENDENCY and len(node.terms) == 2:
+            parent, needed = node.terms
+            if not needed.is_positive():
+                key = needed.package, bits[1], parent.package
+                found[key] = found.get(key, 0) | bits[0]
+    demands = [Demand(key, bits, by, by_bits) for (key, bits, by), by_bits in found.items()]
+    order: Mapping[bool, int] = {True: 0, False: 1}
+    return sorted(demands, key=lambda d: (order[isinstance(d.by, Wanted)], *_line(d.by)))
+
+
+def _line(by: Wanted | Key) -> tuple[str, int]:
+    return (by.location.file, by.location.line) if isinstance(by, Wanted) else ("", 0)
+
+
+def _wish(wanted: Wanted) -> str:
+    return wanted.text
+
+
+def _verb(demand: Demand) -> str:
+    if isinstance(demand.by, Wanted):
+        return "wants"
+    return "needs" if demand.by_bits.bit_count() == 1 else "need"

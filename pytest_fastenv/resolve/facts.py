@@ -1,0 +1,236 @@
+"""What is known of projects and releases: asked for once, by the event loop ahead of time or by the solver's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from pytest_fastenv.errors import MetadataError, UnknownProjectError
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.plan import TreeSource, WheelSource
+from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
+from pytest_fastenv.resolve.direct import Directs
+from pytest_fastenv.resolve.releases import Releases
+from pytest_fastenv.resolve.requirements_of import Specifiers
+
+T = TypeVar("T")
+
+
+class SearchStoppedError(Exception):
+    """The search was given up from outside; nobody sees this but the thread that searches."""
+
+
+class Facts:
+    """Everything the search asks of the world, each question at most once.
+
+    Made and closed on the event loop. `releases` and `metadata` are for the event loop; `releases_now`,
+    `metadata_now`, `need` and `examine_now` are for the solver's thread: they answer at once what is known and
+    otherwise block that thread while the loop finds out.
+
+    :param specifiers: shared with whoever else reads specifiers.
+    """
+
+    def __init__(self, directs: Directs, specifiers: Specifiers) -> None:
+        self.policy: Policy = directs.policy
+        self.directs = directs
+        self.specifiers = specifiers
+        self._tools: tuple[Policy, Specifiers, ArtifactChoice] = (directs.policy, specifiers, directs.choice)
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
+        self._tasks: dict[object, asyncio.Task[Any]] = {}
+        self._releases: dict[str, Releases] = {}
+        self._metadata: dict[tuple[str, str], CoreMetadata | Refusal] = {}
+        self._direct: dict[str, list[Candidate]] = {}
+        #: Projects that the user named directly: their releases at an index are no alternative.
+        self._only_direct: set[str] = set()
+        self._misses: dict[str, int] = {}
+
+    # --- on the event loop -------------------------------------------------------------------------------------
+
+    def start(self, key: object, make: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Return the task that works on a question, begun now if nobody asked before."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = self._loop.create_task(make())
+        return task
+
+    def stop(self) -> None:
+        """Give everything up that is under way; the solver's thread ends at its next question."""
+        self._stopped = True
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def close(self) -> None:
+        """Stop, and wait until everything has ended."""
+        self.stop()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def releases(self, name: str) -> Releases:
+        """Return a project's releases; of an unknown project there are none."""
+        known = self._releases.get(name)
+        if known is None:
+            known = await asyncio.shield(self.start(("page", name), lambda: self._read_page(name)))
+        return known
+
+    async def metadata(self, candidate: Candidate) -> CoreMetadata | Refusal:
+        """Return a candidate's core metadata, or that it cannot be used: unreadable, or of something else."""
+        if candidate.metadata is not None:
+            return candidate.metadata
+        key = candidate.name, candidate.text
+        known = self._metadata.get(key)
+        if known is None:
+            known = await asyncio.shield(self.start(("metadata", key), lambda: self._read_metadata(candidate)))
+        return known
+
+    async def examine(self, wanted: Wanted) -> Candidate:
+        """Return the candidate a direct reference stands for."""
+        key = "direct", wanted.url, wanted.path, wanted.vcs, wanted.subdirectory, wanted.editable
+        return await asyncio.shield(self.start(key, lambda: self.directs.examine(wanted)))
+
+    def name_directly(self, candidate: Candidate) -> None:
+        """Make a candidate the user named directly the only choice for its project, beside others named so."""
+        self._only_direct.add(candidate.name)
+        self._direct.setdefault(candidate.name, []).append(candidate)
+        self._releases.pop(candidate.name, None)
+        self._tasks.pop(("page", candidate.name), None)
+
+    async def _read_page(self, name: str) -> Releases:
+        direct = self._direct.get(name, ())
+        if name in self._only_direct:
+            releases = Releases(name, None, self._tools, direct)
+        else:
+            for constraint in self.policy.constraints.get(name, ()):
+                if constraint.is_direct:
+                    candidate = await self.examine(constraint)
+                    self._only_direct.add(name)
+                    self._direct.setdefault(name, []).append(candidate)
+                    return self._releases.setdefault(name, Releases(name, None, self._tools, self._direct[name]))
+            try:
+                page = await self.directs.catalog.project(name)
+            except UnknownProjectError as error:
+                releases = Releases(name, None, self._tools, direct, unknown=error)
+            else:
+                releases = Releases(name, page, self._tools, direct)
+        self._releases[name] = releases
+        return releases
+
+    async def _read_metadata(self, candidate: Candidate) -> CoreMetadata | Refusal:
+        result: CoreMetadata | Refusal
+        try:
+            if isinstance(candidate.source, WheelSource):
+                metadata = await self.directs.catalog.metadata(candidate.source.artifact)
+            else:
+                metadata = await self.directs.sources.metadata(candidate.source, candidate.name)
+            result = _checked(metadata, candidate)
+        except MetadataError as fault:
+            result = Refusal(f"has metadata that cannot be used: {fault.what}", fault)
+        self._metadata[candidate.name, candidate.text] = result
+        return result
+
+    # --- in the solver's thread --------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise when the search is no longer wanted.
+
+        :raises SearchStoppedError: `close` was called.
+        """
+        if self._stopped:
+            raise SearchStoppedError
+
+    def releases_now(self, name: str) -> Releases:
+        """`releases`, blocking."""
+        return self._releases.get(name) or self._ask(self.releases(name))
+
+    def need(self, names: Iterable[str]) -> None:
+        """Read the pages of several projects at once, blocking."""
+        missing = [name for name in names if name not in self._releases]
+        if missing:
+            self._ask(_all([self.releases(name) for name in missing]))
+
+    def metadata_now(self, candidate: Candidate, older: Callable[[int], Sequence[Candidate]]) -> CoreMetadata | Refusal:
+        """`metadata`, blocking.
+
+        A search that goes down through the releases of one project has to wait for each; so from the third of a
+        project on, the next few are read along with it.
+
+        :param older: gives up to so many candidates that come next if this one does not fit.
+        """
+        known = candidate.metadata or self._metadata.get((candidate.name, candidate.text))
+        if known is not None:
+            return known
+        misses = self._misses[candidate.name] = self._misses.get(candidate.name, 0) + 1
+        along = older(min(2 * (misses - 2), 8)) if misses > 2 else ()
+        wheels = [other for other in along if isinstance(other.source, WheelSource)]
+        return self._ask(self._metadata_along(candidate, wheels))
+
+    def known_metadata(self, candidate: Candidate) -> CoreMetadata | None:
+        """Return metadata that was read before."""
+        known = candidate.metadata or self._metadata.get((candidate.name, candidate.text))
+        return known if isinstance(known, CoreMetadata) else None
+
+    def directly(self, wanted: Wanted) -> Candidate:
+        """Return the candidate of a reference that was examined before."""
+        return self._ask(self.examine(wanted))
+
+    def examine_now(self, wanted: Wanted) -> tuple[Releases, int, bool]:
+        """Add what a distribution's direct reference stands for to its project's releases, blocking.
+
+        :return: the releases, the number of the candidate, and whether it is new among them (then numbers of sets
+            made before do not count it).
+        """
+        candidate = self._ask(self.examine(wanted))
+        releases = self.releases_now(candidate.name)
+        for number, known in enumerate(releases.direct, len(releases.versions) - len(releases.direct)):
+            if known.source == candidate.source:
+                return releases, number, False
+        self._direct.setdefault(candidate.name, []).append(candidate)
+        releases = releases.with_direct(candidate)
+        self._releases[candidate.name] = releases
+        return releases, len(releases.versions) - 1, True
+
+    async def _metadata_along(self, candidate: Candidate, others: Sequence[Candidate]) -> CoreMetadata | Refusal:
+        for other in others:
+            key = other.name, other.text
+            if key not in self._metadata:
+                self.start(("metadata", key), lambda other=other: self._read_metadata(other))  # type: ignore[misc]
+        return await self.metadata(candidate)
+
+    def _ask(self, question: Coroutine[Any, Any, T]) -> T:
+        try:
+            self.check()
+            future = asyncio.run_coroutine_threadsafe(question, self._loop)
+        except BaseException:
+            question.close()
+            raise
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise SearchStoppedError from None
+
+
+async def _all(questions: Sequence[Coroutine[Any, Any, Any]]) -> None:
+    # No task group: the first error is to arrive as itself, and what else is under way is of use to others.
+    await asyncio.gather(*questions)
+
+
+def _checked(metadata: CoreMetadata, candidate: Candidate) -> CoreMetadata:
+    """Return metadata that is of the release it was asked for.
+
+    :raises MetadataError: it names another project or version; both are in the text.
+    """
+    where = None if isinstance(candidate.source, TreeSource) else candidate.source.artifact.filename
+    if canonicalize_name(metadata.name) != candidate.name:
+        raise MetadataError(f"the metadata of {candidate} says it is the project {metadata.name}", where=where)
+    try:
+        same = metadata.version == candidate.text or Version(metadata.version) == candidate.version
+    except InvalidVersion:
+        same = False
+    if not same:
+        raise MetadataError(f"the metadata of {candidate} says it is version {metadata.version}", where=where)
+    return metadata

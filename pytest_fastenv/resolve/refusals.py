@@ -1,0 +1,90 @@
+"""Why no release of a project can be used: what exists, and what speaks against each."""
+
+from __future__ import annotations
+
+from packaging.version import Version
+
+from pytest_fastenv.errors import WheelError
+from pytest_fastenv.resolve.admission import Admission
+from pytest_fastenv.resolve.candidates import Refusal
+from pytest_fastenv.resolve.releases import Releases
+
+_SHOWN = 4
+
+
+def usable(releases: Releases, admission: Admission, bits: int) -> bool:
+    """Tell whether a set has a release that may be chosen and can be installed."""
+    return any(True for _ in admission.candidates(releases, bits))
+
+
+def versions_phrase(releases: Releases, bits: int) -> str:
+    """Return a set as words: ``1.0``, ``1.0 and 1.1``, ``1.0 to 2.4``, ``7 releases from 1.0 to 2.4``."""
+    numbers = [n for n in range(len(releases.versions)) if bits >> n & 1]
+    texts = [str(releases.versions[n]) for n in numbers]
+    if not texts:
+        return "no release"
+    if len(texts) <= 2:
+        return " and ".join(texts)
+    if numbers[-1] - numbers[0] == len(numbers) - 1:
+        return f"{texts[0]} to {texts[-1]}"
+    if len(texts) <= _SHOWN:
+        return f"{', '.join(texts[:-1])} and {texts[-1]}"
+    return f"{len(texts)} releases from {texts[0]} to {texts[-1]}"
+
+
+def inventory(releases: Releases) -> str:
+    """Return one sentence about what there is of a project."""
+    count = len(releases.versions)
+    if releases.unknown is not None:
+        return f"no index has a project named {releases.name}"
+    if not count:
+        return f"{releases.name} has no releases"
+    if count == 1:
+        return f"the only release of {releases.name} is {releases.versions[0]}"
+    ordered = sorted(releases.versions)
+    return f"{releases.name} has {count} releases, {ordered[0]} to {ordered[-1]}"
+
+
+def objections(releases: Releases, admission: Admission, bits: int) -> list[str]:
+    """Return, for the releases of a set, why each cannot be used; equal reasons together, the newest first."""
+    groups: dict[str, int] = {}
+    for number in reversed(range(len(releases.versions))):
+        if not bits >> number & 1:
+            continue
+        reason = _reason(releases, admission, number)
+        if reason is not None:
+            groups[reason] = groups.get(reason, 0) | 1 << number
+    lines = [f"{releases.name} {versions_phrase(releases, group)} {reason}" for reason, group in groups.items()]
+    if len(lines) > _SHOWN:
+        lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more such reasons for older releases"]
+    return lines
+
+
+def _reason(releases: Releases, admission: Admission, number: int) -> str | None:
+    objection = releases.objection(number)
+    if objection is not None:
+        return objection.reason
+    if any(found == number for found, _ in admission.candidates(releases, 1 << number)):
+        return None
+    why = releases.yanked(number)
+    if why is not None:
+        return f"was yanked{f' ({why})' if why else ''}; only == brings it back"
+    return "is a pre-release; only --pre or a specifier that names one lets it in"
+
+
+def common_fault(releases: Releases, bits: int) -> WheelError | None:
+    """Return the newest release's fault when artifacts at fault are all that a set has."""
+    faults: list[WheelError] = []
+    for number in reversed(range(len(releases.versions))):
+        if bits >> number & 1:
+            objection = releases.objection(number)
+            if not isinstance(objection, Refusal) or objection.fault is None:
+                return None
+            faults.append(objection.fault)
+    return faults[0] if faults else None
+
+
+def newest_usable(releases: Releases, admission: Admission) -> Version | None:
+    """Return the newest release that could be used if nobody limited the project."""
+    first = next(admission.candidates(releases, releases.everything), None)
+    return None if first is None else releases.versions[first[0]]

@@ -1,0 +1,186 @@
+"""From a request to a plan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+from nab_resolver.resolver import Solution
+
+from pytest_fastenv.errors import RequirementsError
+from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.plan import Distribution, Plan
+from pytest_fastenv.model.protocols import PinObserver, SourceMetadata
+from pytest_fastenv.model.request import ConfigSettings, Request, Wanted
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.resolve.ahead import Ahead
+from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
+from pytest_fastenv.resolve.catalog import Catalog
+from pytest_fastenv.resolve.direct import Directs
+from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.hashed import check_hashes
+from pytest_fastenv.resolve.pins import PinReport
+from pytest_fastenv.resolve.provider import Key, Provider
+from pytest_fastenv.resolve.requirements_of import DependencyReader, Specifiers
+from pytest_fastenv.resolve.search import Search, in_thread
+from pytest_fastenv.store.store import Store
+
+Named = Sequence[tuple[Wanted, str]]
+"""Requirements that apply to the target, each with the name of its project."""
+
+
+async def resolve(  # noqa: PLR0913 - the rooms it works with, each by its name
+    request: Request,
+    target: Target,
+    index: Catalog,
+    sources: SourceMetadata,
+    *,
+    store: Store,
+    recorder: Recorder,
+    offline: bool = False,
+    observer: PinObserver | None = None,
+    preferences: Mapping[str, str] | None = None,
+) -> Plan:
+    """Find out exactly which artifacts satisfy a request.
+
+    The newest releases that fit each other; the same answers of the index give the same plan. Pages and metadata
+    are read ahead, all at once; the search runs in a thread of its own, so the event loop stays free. Cancelling it
+    ends both before the cancellation passes on.
+
+    :param index: where projects are found (`pytest_fastenv.index`).
+    :param sources: gives metadata of what has to be built.
+    :param offline: repositories are not fetched anew; the index has its own such switch.
+    :param observer: hears of pins while the search goes on, on the event loop.
+    :param preferences: versions by normalized name, to be kept where nothing speaks against them.
+    :raises NoSolutionError: with who wants what, and what to loosen.
+    :raises RequirementsError: hashes are required and missing.
+    :raises FastenvError: what reading the index, building or cloning came to.
+    """
+    reader, specifiers = DependencyReader(target), Specifiers()
+    applying = [wanted for wanted in request.wanted if _applies(wanted, reader)]
+    policy = _policy(request, target, reader, preferences or {})
+    directs = Directs(index, sources, policy, ArtifactChoice(policy, specifiers), store, recorder, offline)
+    with recorder.span("resolve", f"{len(applying)} requirements", target=target.short) as span:
+        facts = Facts(directs, specifiers)
+        try:
+            ahead = Ahead(facts, reader, specifiers)
+            for wanted in applying:
+                if wanted.name is not None and not wanted.is_direct:
+                    ahead.want(wanted.name, wanted.extras, wanted.specifier, asked_for=True)
+            named = await _named(applying, facts, ahead, reader)
+            report = PinReport(observer, facts, frozenset(name for _, name in named)) if observer else None
+            search = Search(facts, reader, recorder, named)
+            solution, provider = await in_thread(lambda: search.run(report), facts.stop)
+            plan = _plan(target, solution, provider, facts, named)
+        finally:
+            await facts.close()
+        span.args["distributions"] = len(plan.distributions)
+    if request.require_hashes:
+        check_hashes(plan.distributions, named)
+    for warning in plan.warnings:
+        recorder.notice("warning", warning)
+    return plan
+
+
+def _applies(wanted: Wanted, reader: DependencyReader) -> bool:
+    return wanted.marker is None or reader.holds(wanted.marker)
+
+
+def _policy(request: Request, target: Target, reader: DependencyReader, preferences: Mapping[str, str]) -> Policy:
+    hashes: dict[str, Hashes] = {}
+    settings: dict[str, ConfigSettings] = {}
+    constraints: dict[str, list[Wanted]] = {}
+    for constraint in request.constraints:
+        if constraint.name is None:
+            raise RequirementsError(
+                f"the constraint {constraint.text} names no project",
+                where=str(constraint.location),
+                hint="write it as name @ URL",
+            )
+        if _applies(constraint, reader):
+            constraints.setdefault(constraint.name, []).append(constraint)
+    for wanted in (*request.wanted, *(one for some in constraints.values() for one in some)):
+        if wanted.name is None or not _applies(wanted, reader):
+            continue
+        if wanted.hashes and not wanted.is_direct:
+            hashes[wanted.name] = hashes.get(wanted.name, Hashes()) & wanted.hashes
+        if wanted.config_settings:
+            settings.setdefault(wanted.name, wanted.config_settings)
+    return Policy(
+        target,
+        request.formats,
+        request.pre,
+        request.prefer_binary,
+        hashes,
+        constraints,
+        settings,
+        request.config_settings,
+        preferences,
+    )
+
+
+async def _named(applying: Sequence[Wanted], facts: Facts, ahead: Ahead, reader: DependencyReader) -> Named:
+    """Look at everything that is named directly, all at once, and return all requirements with names."""
+    direct = [wanted for wanted in applying if wanted.is_direct]
+    candidates = dict(zip(direct, await asyncio.gather(*(facts.examine(wanted) for wanted in direct)), strict=True))
+    seen: set[Candidate] = set()
+    for wanted, candidate in candidates.items():
+        if candidate not in seen:
+            seen.add(candidate)
+            facts.name_directly(candidate)
+        if candidate.metadata is not None:
+            for extra in ("", *wanted.extras):
+                ahead.dependencies(reader.read(candidate.metadata, extra))
+    return [(wanted, candidates[wanted].name if wanted.is_direct else wanted.name or "") for wanted in applying]
+
+
+def _plan(target: Target, solution: Solution[Key, int], provider: Provider, facts: Facts, named: Named) -> Plan:
+    wishes: dict[str, list[str]] = {}
+    for wanted, name in named:
+        wishes.setdefault(name, []).append(_phrase(str(wanted.location), wanted.specifier))
+    for key, number in solution.pins.items():
+        for need in provider.needs[key, number]:
+            if need.key.name != key.name and not need.key.extra:
+                text = f"@ {need.dependency.url}" if need.dependency.url else need.dependency.specifier
+                wishes.setdefault(need.key.name, []).append(_phrase(str(key), text))
+    extras: dict[str, list[str]] = {}
+    for key in solution.pins:
+        if key.extra:
+            extras.setdefault(key.name, []).append(key.extra)
+    requested = {name for _, name in named}
+    distributions: list[Distribution] = []
+    warnings: list[str] = []
+    for key, number in sorted(solution.pins.items()):
+        if key.extra:
+            continue
+        releases = facts.releases_now(key.name)
+        candidate = releases.candidate(number)
+        if isinstance(candidate, Refusal):  # pragma: no cover - a pinned release was a candidate
+            raise TypeError(candidate)
+        distributions.append(
+            Distribution(
+                candidate.name,
+                candidate.text,
+                candidate.source,
+                requested=key.name in requested,
+                extras=tuple(sorted(extras.get(key.name, ()))),
+                direct_url=candidate.direct,
+                required_by=tuple(dict.fromkeys(wishes.get(key.name, ()))),
+            )
+        )
+        why = releases.yanked(number)
+        if why is not None:
+            warnings.append(f"{candidate} was yanked by its maintainers{f': {why}' if why else ''}")
+        warnings += _unknown_extras(candidate, extras.get(key.name, ()), facts)
+    return Plan(target, tuple(distributions), tuple(warnings))
+
+
+def _unknown_extras(candidate: Candidate, extras: Iterable[str], facts: Facts) -> list[str]:
+    metadata = facts.known_metadata(candidate)
+    provided = metadata.provides_extra if metadata else ()
+    return [f"{candidate} has no extra named {extra}" for extra in extras if extra not in provided]
+
+
+def _phrase(who: str, specifier: str) -> str:
+    return f"{who} {specifier}" if specifier else who

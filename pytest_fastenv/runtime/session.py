@@ -1,0 +1,80 @@
+"""What is handed to a session that was started in its environment, in one variable.
+
+``FASTENV_INSIDE`` has two forms. The session itself gets all of it. What the session starts (tests' subprocesses,
+xdist workers) sees the second form without the summary: "this prefix was provided already".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Any, MutableMapping, NamedTuple
+
+VARIABLE = "FASTENV_INSIDE"
+
+
+class Handed(NamedTuple):
+    """What the outside tells the inside.
+
+    :ivar prefix: the environment.
+    :ivar summary: how the environment came about; ``None`` in what the session starts.
+    :ivar lease_fd: descriptor that keeps the environment from being pruned.
+    :ivar outside: the words that start the pytest with the whole plugin: interpreter and script, or ``-m pytest``.
+    :ivar plugin_paths: directories for ``sys.path``: where plugins named by the runner that started pytest lie.
+    """
+
+    prefix: str
+    summary: dict[str, Any] | None = None
+    lease_fd: int | None = None
+    outside: tuple[str, ...] = ()
+    plugin_paths: tuple[str, ...] = ()
+
+
+def encode(handed: Handed) -> str:
+    """Return the variable's value."""
+    import json  # only where an environment is in use
+
+    return json.dumps({name: value for name, value in handed._asdict().items() if value not in (None, ())})
+
+
+def current(environ: MutableMapping[str, str]) -> Handed | None:
+    """Return what was handed over, or ``None`` where this interpreter is not the one of that environment."""
+    text = environ.get(VARIABLE)
+    if not text:
+        return None
+    import json  # only where an environment is in use
+
+    try:
+        values = json.loads(text)
+        handed = Handed(
+            str(values["prefix"]),
+            values.get("summary"),
+            values.get("lease_fd"),
+            tuple(values.get("outside", ())),
+            tuple(values.get("plugin_paths", ())),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return handed if _same(handed.prefix, sys.prefix) else None
+
+
+def settle(handed: Handed, environ: MutableMapping[str, str]) -> None:
+    """Make the session at home: its children see the second form, its lease ends with it.
+
+    The lease's descriptor would otherwise be kept by every process a test leaves behind.
+    """
+    environ[VARIABLE] = encode(handed._replace(summary=None, lease_fd=None))
+    if handed.lease_fd is not None:
+        with contextlib.suppress(OSError):  # it was closed on the way
+            os.set_inheritable(handed.lease_fd, False)
+    sys.path.extend(path for path in handed.plugin_paths if path not in sys.path)
+
+
+def is_worker(environ: MutableMapping[str, str]) -> bool:
+    """Say whether this is an xdist worker starting up: its command line is its controller's, who acts on it."""
+    return "PYTEST_XDIST_WORKER" in environ and "PYTEST_CURRENT_TEST" not in environ and sys.argv[:1] == ["-c"]
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))

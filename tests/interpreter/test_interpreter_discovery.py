@@ -1,0 +1,208 @@
+"""Find the interpreter that was asked for; know it the next time; notice when it is another one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kit.interpreters import Found
+
+from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
+from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+@pytest.fixture(autouse=True)
+def _only_this_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with nothing on PATH, and no version managers."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("PYENV_ROOT", "PYENV_VERSION", "MISE_DATA_DIR", "ASDF_DATA_DIR", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every start of a process fail, from when this is asked for by `forbid`."""
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+
+
+def other(interpreters: list[Found]) -> Found:
+    """An interpreter of another minor version than the running one."""
+    found = [item for item in interpreters if item[0][:2] != sys.version_info[:2]]
+    if not found:
+        pytest.skip("one CPython only on this machine")
+    return found[-1]
+
+
+def test_none_is_the_base_of_the_running_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = find_target(None, store)
+    assert first.python == BASE
+    forbid(monkeypatch)
+    assert find_target(None, store) == first
+    assert find_target("", store) == first
+    assert find_target(sys.executable, store) == first
+
+
+def test_a_path_may_be_relative_or_a_virtual_environment(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run([BASE, "-m", "venv", "--without-pip", tmp_path / "work" / "v"], check=True)
+    target = find_target("./v", store)
+    assert target.python == BASE
+    assert find_target("v/bin/python", store) == target
+    monkeypatch.setenv("HOME", str(tmp_path / "work"))
+    assert find_target("~/v", store) == target
+
+
+def test_nothing_at_a_path(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(InterpreterNotFoundError, match="there is no Python interpreter at"):
+        find_target(str(tmp_path / "python"), store)
+
+
+def test_a_version_on_path(
+    store: Store, tmp_path: Path, interpreters: list[Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, python = other(interpreters)
+    minor = "{}.{}".format(*version)
+    (tmp_path / "bin" / f"python{minor}").symlink_to(python)
+    full = ".".join(map(str, version))
+    found = {spec: find_target(spec, store) for spec in (minor, full, f"cpython@{minor}", f"=={minor}.*")}
+    assert {target.python for target in found.values()} == {os.path.realpath(python)}
+    forbid(monkeypatch)
+    for spec, target in found.items():
+        assert find_target(spec, store) == target
+
+
+def test_the_running_one_comes_first(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
+    _, python = other(interpreters)
+    (tmp_path / "bin" / "python3").symlink_to(python)
+    assert find_target(">=3.8,<4", store).python == BASE
+
+
+def test_something_new_on_path_is_seen(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
+    version, python = other(interpreters)
+    minor = "{}.{}".format(*version)
+    with pytest.raises(InterpreterNotFoundError):
+        find_target(minor, store)
+    (tmp_path / "bin" / f"python{minor}").symlink_to(python)
+    assert find_target(minor, store).python == os.path.realpath(python)
+    (tmp_path / "bin" / f"python{minor}").unlink()
+    with pytest.raises(InterpreterNotFoundError):
+        find_target(minor, store)
+
+
+def test_versions_of_pyenv_need_not_be_activated(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
+    version, python = other(interpreters)
+    place = tmp_path / ".pyenv" / "versions" / ".".join(map(str, version)) / "bin"
+    place.mkdir(parents=True)
+    (place / "python").symlink_to(python)
+    assert find_target("{}.{}".format(*version), store).python == os.path.realpath(python)
+
+
+def test_an_interpreter_that_is_replaced_is_noticed(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
+    _, python = other(interpreters)
+    link = tmp_path / "python"
+    link.symlink_to(BASE)
+    assert find_target(str(link), store).python == BASE
+    link.unlink()
+    link.symlink_to(python)
+    assert find_target(str(link), store).python == os.path.realpath(python)
+    link.unlink()
+    with pytest.raises(InterpreterNotFoundError):
+        find_target(str(link), store)
+
+
+def test_a_virtual_environment_that_is_made_anew_is_noticed(
+    store: Store, tmp_path: Path, interpreters: list[Found]
+) -> None:
+    _, python = other(interpreters)
+    for base in (BASE, os.path.realpath(python)):
+        command = [base, "-m", "venv", "--clear", "--without-pip", "--copies", tmp_path / "v"]
+        subprocess.run(command, check=True)
+        assert find_target(str(tmp_path / "v"), store).python == base
+
+
+def test_a_shim_is_asked_each_time(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
+    """A version manager's shim leads elsewhere when one of its files changes, and looks the same itself."""
+    _, python = other(interpreters)
+    shim = tmp_path / "python"
+    shim.write_text(f'#!/bin/sh\nread python < "{tmp_path}/active"\nexec "$python" "$@"\n')
+    shim.chmod(0o755)
+    for base in (BASE, os.path.realpath(python)):
+        (tmp_path / "active").write_text(f"{base}\n")
+        assert find_target(str(shim), store).python == base
+
+
+def test_a_damaged_record_is_made_again(store: Store) -> None:
+    target = find_target(None, store)
+    records = list((store.root / Bucket.INTERPRETERS.value).rglob("*.json"))
+    assert records
+    for content in (b"", b"{}", b'{"target": {}}', records[0].read_bytes().replace(b'"tags"', b'"gats"')):
+        records[0].write_bytes(content)
+        assert find_target(None, store) == target
+
+
+def test_nothing_fits(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(InterpreterNotFoundError, match="no Python interpreter fits '4.2'") as caught:
+        find_target("4.2", store)
+    assert caught.value.exit_code == 4
+    assert str(tmp_path / "bin") in str(caught.value.where)
+    assert BASE in str(caught.value.why) or sys.executable in str(caught.value.why)
+
+
+def test_what_cannot_be_read(store: Store) -> None:
+    with pytest.raises(InterpreterNotFoundError, match="does not say which Python is meant"):
+        find_target(">=3.foo", store)
+
+
+def test_too_old_is_said(store: Store, tmp_path: Path) -> None:
+    """Only with one on the machine: an interpreter that cannot run pytest is found, and refused by name."""
+    root = Path(os.path.expanduser("~root") if os.name == "posix" else "C:/")
+    old = next((path for minor in (7, 6) for path in root.glob(f".pyenv/versions/3.{minor}.*/bin/python3")), None)
+    if old is None:
+        pytest.skip("no Python 3.6 or 3.7 on this machine")
+    minor = old.parent.parent.name.rpartition(".")[0]
+    (tmp_path / "bin" / f"python{minor}").symlink_to(old)
+    with pytest.raises(InterpreterError, match="is too old: pytest cannot run there"):
+        find_target(minor, store)
+    with pytest.raises(InterpreterNotFoundError):
+        find_target(f"=={minor}.*,!={minor}.*", store)
+
+
+def test_a_read_only_store_is_enough(store: Store, tmp_path: Path) -> None:
+    unwritable = Store(tmp_path / "file" / "store", recorder=store._recorder)
+    (tmp_path / "file").write_text("")
+    assert find_target(None, unwritable).python == BASE
+
+
+def test_the_warm_path_imports_the_standard_library_only(store: Store) -> None:
+    find_target(None, store)
+    program = """
+import sys
+from pathlib import Path
+from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.store.store import Store
+before = {name.partition(".")[0] for name in sys.modules}
+find_target(None, Store(Path(sys.argv[1]), recorder=Recorder()))
+foreign = {name.partition(".")[0] for name in sys.modules} - before - {*sys.stdlib_module_names}
+print(*sorted(foreign), *({"asyncio", "subprocess", "platform", "packaging", "python_discovery"} & {*sys.modules}))
+"""
+    done = subprocess.run([sys.executable, "-c", program, store.root], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -1,0 +1,184 @@
+"""What a session asks for, from all the places where it may be said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.plugin.request import Asked, read_request
+from pytest_fastenv.runtime import options
+
+
+class Probe:
+    """Reads the request of a pytest run that does nothing else."""
+
+    asked: Asked
+    error: UsageError | None = None
+
+    def pytest_addoption(self, parser: pytest.Parser) -> None:
+        options.register(parser)
+        self.parser = parser
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: pytest.Config, args: list[str]) -> None:
+        try:
+            self.asked = read_request(early_config, self.parser)
+        except UsageError as error:
+            self.error = error
+        args[:] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self) -> int:
+        return 0
+
+
+def ask(*arguments: str) -> Asked:
+    probe = Probe()
+    assert pytest.main(["-p", "no:fastenv", *arguments], plugins=[probe]) == 0
+    if probe.error:
+        raise probe.error
+    return probe.asked
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    (project / "pytest.ini").write_text("[pytest]\n")
+    return project
+
+
+def write(directory: Path, **files: str) -> None:
+    for name, text in files.items():
+        (directory / name.replace("__", ".")).write_text(text)
+
+
+def test_command_line(directory: Path) -> None:
+    asked = ask("--fastenv", "a.txt", "--fastenv=b.txt", "--fastenv-link=copy", "--fastenv-offline", "--fastenv-max-age=1h")
+    assert asked.settings.sources == ("a.txt", "b.txt")
+    assert asked.settings.link == "copy"
+    assert asked.settings.offline
+    assert asked.settings.max_age_s == 3600
+    assert asked.base == directory
+
+
+def test_ini_values_are_relative_to_their_file(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(directory, pytest__ini="[pytest]\nfastenv =\n  a.txt\n  django<5\nfastenv_dir = envs\nfastenv_report = t.json\n")
+    below = directory / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    asked = ask("..")
+    assert asked.settings.sources == ("a.txt", "django<5")
+    assert asked.base == directory
+    assert asked.settings.dir == directory / "envs"
+    assert asked.settings.reports == (directory / "t.json",)
+
+
+def test_command_line_wins(directory: Path) -> None:
+    write(directory, pytest__ini="[pytest]\nfastenv = a.txt\nfastenv_link = copy\nfastenv_offline = true\n")
+    settings = ask("--fastenv=b.txt", "--fastenv-link=symlink").settings
+    assert settings.sources == ("b.txt",)
+    assert settings.link == "symlink"
+    assert settings.offline
+
+
+def test_tool_table_is_the_weakest(directory: Path) -> None:
+    write(
+        directory,
+        pyproject__toml="[tool.fastenv]\nlink = 'copy'\nmax-age = '2h'\noffline = true\ndir = 'envs'\n",
+        pytest__ini="[pytest]\nfastenv_link = symlink\n",
+    )
+    settings = ask("--fastenv=a.txt").settings
+    assert (settings.link, settings.max_age_s, settings.offline) == ("symlink", 7200, True)
+    assert settings.dir == directory / "envs"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tool.fastenv]\nlnik = 'copy'\n", "unknown key: lnik"),
+        ("[tool.fastenv\n", "pyproject.toml cannot be read"),
+        ("[tool]\nfastenv = 'requirements.txt'\n", "fastenv is not a table"),
+    ],
+)
+def test_wrong_tool_table(directory: Path, text: str, message: str) -> None:
+    write(directory, pyproject__toml=text)
+    with pytest.raises(UsageError, match=message):
+        ask("--fastenv=a.txt")
+
+
+def test_addopts_of_the_ini_file_come_first_and_from_its_directory(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(directory, pytest__ini="[pytest]\naddopts = --fastenv a.txt --fastenv django\n", a__txt="")
+    below = directory / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--fastenv b.txt")
+    asked = ask("..", "--fastenv=c.txt")
+    assert asked.settings.sources == (str(directory / "a.txt"), "django", "b.txt", "c.txt")
+    assert asked.base == below
+
+
+def test_worker_scope_is_not_there_yet(directory: Path) -> None:
+    with pytest.raises(UsageError, match="--fastenv-scope worker"):
+        ask("--fastenv=a.txt", "--fastenv-scope=worker")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ((), False),
+        (("-n", "2"), True),
+        (("-n2",), True),
+        (("-xn", "auto"), True),
+        (("-nauto",), True),
+        (("--numprocesses=2",), True),
+        (("--tx", "2*popen"), True),
+        (("--dist=load",), True),
+        (("-d",), True),
+        (("-k", "note"), False),
+        (("-rN",), False),
+        (("--no-header",), False),
+    ],
+)
+def test_xdist_is_needed_when_its_options_are_used(directory: Path, arguments: tuple[str, ...], wanted: bool) -> None:
+    needs = ask("--fastenv=a.txt", *arguments).needs.requirements
+    assert needs[0] == f"pytest=={pytest.__version__}"
+    assert any(need.startswith("pytest-xdist==") for need in needs) is wanted
+
+
+def test_runtime_is_needed(directory: Path) -> None:
+    assert "pytest_fastenv_runtime/inside.py" in ask("--fastenv=a.txt").needs.runtime
+
+
+def test_quiet(directory: Path) -> None:
+    assert ask("--fastenv=a.txt", "-q").verbosity < 0 <= ask("--fastenv=a.txt").verbosity
+
+
+def test_response_file(directory: Path) -> None:
+    write(directory, arguments="--fastenv=a.txt\n")
+    assert ask("@arguments").settings.sources == ("a.txt",)
+
+
+def test_options_here_and_settings_agree() -> None:
+    from pytest_fastenv import settings
+
+    ours: dict[str, Any] = {option.key: (option.field, option.flag, option.ini) for option in options.OPTIONS}
+    theirs = {
+        option.key: (option.field, settings.flag_name(option), settings.ini_name(option))
+        for option in settings.OPTIONS
+        if option.key is not None
+    }
+    assert ours == theirs
+
+
+def test_variables_count(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "FASTENV_OFFLINE", "1")
+    assert ask("--fastenv=a.txt").settings.offline

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_fastenv.requirements.redaction import masked
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://me:secret@h.invalid/x", "https://me:******@h.invalid/x"),
+        ("git+https://token@h.invalid/x", "git+https://*****@h.invalid/x"),
+        ("git+ssh://git@h.invalid/x", "git+ssh://git@h.invalid/x"),
+        ("https://${USER}:${PASS}@h.invalid/x", "https://${USER}:${PASS}@h.invalid/x"),
+        ("https://${TOKEN}@h.invalid/x", "https://${TOKEN}@h.invalid/x"),
+        ("a @ https://h.invalid/x@1", "a @ https://h.invalid/x@1"),
+        ("x https://a:b@c d https://e:f@g", "x https://a:*@c d https://e:*@g"),
+    ],
+)
+def test_credentials_are_masked_in_place(text: str, expected: str) -> None:
+    assert masked(text) == expected
+    assert len(masked(text)) == len(text)

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kit.archives import make_project, make_sdist, make_wheel
+
+from pytest_fastenv.errors import RequestError, RequirementsError, UsageError
+from pytest_fastenv.model.request import Request
+from pytest_fastenv.requirements.sources import read_sources
+from pytest_fastenv.settings import Project
+
+PYPROJECT = """\
+[project]
+name = "p"
+version = "1"
+dependencies = [
+    "a>=1",
+    'b; os_name == "nt"',
+]
+
+[dependency-groups]
+test = ["pytest >8", {include-group = "Lint_Tools"}]
+lint-tools = ["ruff"]
+loop = [{include-group = "loop"}]
+odd = [{include = "x"}]
+bad = ["a ="]
+"""
+
+SCRIPT = """\
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.12"
+# dependencies = [
+#   "rich",
+#   "httpx<1",
+# ]
+# ///
+import rich
+"""
+
+
+def read(base: Path, *sources: str, project: Project = "none") -> Request:
+    return read_sources(sources, base=base, environ={}, project=project)
+
+
+def summary(request: Request) -> list[tuple[str | None, str, str]]:
+    return [(wanted.name, wanted.specifier, str(wanted.location)) for wanted in request.wanted]
+
+
+def test_sources_add_up(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("a")
+    (tmp_path / "r.in").write_text("b")
+    request = read(tmp_path, "r.txt", "django<5", "r.in")
+    assert [wanted.name for wanted in request.wanted] == ["a", "django", "b"]
+
+
+def test_dependencies_of_pyproject(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    request = read(tmp_path, "pyproject.toml")
+    assert summary(request) == [("a", ">=1", "pyproject.toml:5"), ("b", "", "pyproject.toml:6")]
+    assert request.wanted[1].marker == 'os_name == "nt"'
+    assert [file.path for file in request.files] == [tmp_path / "pyproject.toml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "where"),
+    [
+        ("[project\n", "is not valid TOML", "pyproject.toml:1:9"),
+        ("x = 1", "has no [project] table", "pyproject.toml"),
+        ("[project]\ndynamic=['dependencies']", "leaves its dependencies to the build backend", "pyproject.toml"),
+        ("[project]\ndependencies = 'a'", "is not a list of strings", "pyproject.toml"),
+        ("[project]\ndependencies = [\n  'a >= x']", "cannot be read", "pyproject.toml:3:6"),
+        ("[project]\ndependencies = ['./x']", "cannot be read", "pyproject.toml:2:18"),
+    ],
+)
+def test_unusable_pyproject(tmp_path: Path, content: str, what: str, where: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(content)
+    with pytest.raises(RequirementsError) as caught:
+        read(tmp_path, "pyproject.toml")
+    assert what in caught.value.what
+    assert caught.value.where == where
+
+
+def test_groups_with_included_ones(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    expected = [("pytest", ">8", "pyproject.toml:10"), ("ruff", "", "pyproject.toml:11")]
+    assert summary(read(tmp_path, "group:Test")) == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "text"),
+    [
+        ("tets", "did you mean group:test?"),
+        ("loop", "loop includes itself"),
+        ("odd", "Invalid dependency group item"),
+        ("bad", "dependency group 'bad' cannot be read"),
+    ],
+)
+def test_unusable_groups(tmp_path: Path, group: str, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    with pytest.raises(RequirementsError) as caught:
+        read(tmp_path, f"group:{group}")
+    assert text in caught.value.diagnosis()
+
+
+def test_group_without_pyproject(tmp_path: Path) -> None:
+    with pytest.raises(RequirementsError, match=r"no such file: pyproject.toml"):
+        read(tmp_path, "group:x")
+
+
+@pytest.mark.parametrize("name", ["script.py", "script"])
+def test_script_with_inline_metadata(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(SCRIPT)
+    request = read(tmp_path, name)
+    assert summary(request) == [("rich", "", f"{name}:5"), ("httpx", "<1", f"{name}:6")]
+    assert request.requires_python == ">=3.12"
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "where"),
+    [
+        ("import x", "has no inline metadata", "s.py"),
+        (SCRIPT + SCRIPT, "has several script blocks", "s.py"),
+        ("# /// script\n# x = 1\nimport y\n# ///", "the script block is not ended", "s.py:1"),
+        ("\n# /// script\n# x =\n# ///", "is not valid TOML", "s.py:3:4"),
+        ("# /// script\n# dependencies = ['a b']\n# ///", "cannot be read", "s.py:2:22"),
+        ("# /// script\n# requires-python = 'new'\n# ///", "no version specifier", "s.py:2:22"),
+        ("# /// script\n# dependencies = 'a'\n# ///", "not a list of strings", "s.py"),
+    ],
+)
+def test_unusable_scripts(tmp_path: Path, content: str, what: str, where: str) -> None:
+    (tmp_path / "s.py").write_text(content)
+    with pytest.raises(RequirementsError) as caught:
+        read(tmp_path, "s.py")
+    assert what in caught.value.what
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "s.py"])
+def test_toml_has_to_be_utf8(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"# /// script\n# x = '\xff'\n# ///\n")
+    with pytest.raises(RequirementsError, match=f"{name} is not UTF-8"):
+        read(tmp_path, name)
+
+
+def test_artifacts_and_directories(tmp_path: Path) -> None:
+    wheel, sdist = make_wheel(tmp_path, "w"), make_sdist(tmp_path, "s")
+    make_project(tmp_path / "django", "django")
+    request = read(tmp_path, wheel.name, f"{sdist.name}[x]", "django", "./django[y]", str(tmp_path / "django"))
+    assert [(w.url, w.path) for w in request.wanted] == [
+        (wheel.as_uri(), None),
+        (sdist.as_uri(), None),
+        *[(None, tmp_path / "django")] * 3,
+    ]
+    assert [w.extras for w in request.wanted] == [(), ("x",), (), ("y",), ()]
+    assert {file.path.name for file in request.files} == {wheel.name, sdist.name, "pyproject.toml"}
+
+
+def test_directory_without_a_project_is_no_place_for_a_name(tmp_path: Path) -> None:
+    (tmp_path / "django").mkdir()
+    assert summary(read(tmp_path, "django")) == [("django", "", "command line")]
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "text"),
+    [
+        ("requirments.txt", RequirementsError, "did you mean requirements.txt?"),
+        ("pylock.toml", RequirementsError, "lock files are not supported yet by this version"),
+        ("pylock.dev.toml", RequirementsError, "lock files are not supported yet by this version"),
+        ("notes.md", RequirementsError, "it is not known how to read notes.md"),
+        ("./nothing", RequirementsError, "no such file or directory"),
+        ("-r requirements.txt", UsageError, "-r is an option of requirements files"),
+        ("  ", UsageError, "a source is empty"),
+        ("group:", UsageError, "names no dependency group"),
+        ("a >= x", RequirementsError, "a >= x\n           ^"),
+        ("https://h.invalid/r.txt", RequirementsError, "not read over the network"),
+    ],
+)
+def test_unusable_sources(tmp_path: Path, source: str, error: type[RequestError], text: str) -> None:
+    for name in ("requirements.txt", "pylock.toml", "pylock.dev.toml", "notes.md"):
+        (tmp_path / name).touch()
+    with pytest.raises(error) as caught:
+        read(tmp_path, source)
+    assert text in caught.value.diagnosis()
+
+
+def project_of(request: Request, base: Path) -> list[tuple[bool, tuple[str, ...]]]:
+    return [(wanted.editable, wanted.extras) for wanted in request.wanted if wanted.path == base]
+
+
+@pytest.mark.parametrize(
+    ("project", "sources", "expected"),
+    [
+        ("none", [], []),
+        ("auto", [], [(True, ())]),
+        ("editable", [], [(True, ())]),
+        ("wheel", [], [(False, ())]),
+        ("sdist", [], [(False, ())]),
+        ("none", [".[x]"], [(False, ("x",))]),
+        ("auto", [".[x]"], [(True, ("x",))]),
+        ("wheel", [".[x]"], [(False, ("x",))]),
+        ("auto", ["r.txt"], [(True, ())]),
+        ("wheel", ["r.txt"], [(False, ())]),
+        ("auto", ["plain.txt"], [(False, ())]),
+    ],
+)
+def test_project_setting(
+    tmp_path: Path, project: Project, sources: list[str], expected: list[tuple[bool, tuple[str, ...]]]
+) -> None:
+    make_project(tmp_path, "p")
+    (tmp_path / "r.txt").write_text("-e .")
+    (tmp_path / "plain.txt").write_text("./")
+    assert project_of(read(tmp_path, *sources, project=project), tmp_path) == expected
+
+
+def test_auto_adds_only_what_has_a_build_system(tmp_path: Path) -> None:
+    assert read(tmp_path, project="auto").wanted == ()
+    (tmp_path / "pyproject.toml").write_text("[tool.x]\n")
+    request = read(tmp_path, project="auto")
+    assert request.wanted == ()
+    assert [file.path.name for file in request.files] == ["pyproject.toml"]
+
+
+def test_forced_project_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(RequirementsError, match=r"to be installed \(wheel\)"):
+        read(tmp_path, project="wheel")
+
+
+def test_project_under_test_needs_no_digest(tmp_path: Path) -> None:
+    make_project(tmp_path, "p")
+    (tmp_path / "r.txt").write_text("--require-hashes")
+    request = read(tmp_path, "r.txt", project="auto")
+    assert request.require_hashes
+    assert project_of(request, tmp_path) == [(True, ())]

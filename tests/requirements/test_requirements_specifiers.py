@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kit.archives import make_project, make_sdist, make_wheel
+
+from pytest_fastenv.errors import RequirementsError
+from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.plan import Vcs
+from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.requirements.documents import Documents
+from pytest_fastenv.requirements.excerpt import Excerpt
+from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
+
+SHA = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    make_project(tmp_path / "project", "p")
+    make_project(tmp_path / "with space", "w")
+    make_wheel(tmp_path / "dist", "Some.Name", "1.0")
+    make_sdist(tmp_path / "dist", "src", "2.0")
+    make_project(tmp_path / "odd#name", "o")
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def read(text: str, base: Path = Path("/nowhere"), *, editable: bool = False) -> Wanted:
+    surroundings = Surroundings((base,), Documents(), editable=editable)
+    return read_requirement(Excerpt.of(text, "r.txt", 1), surroundings)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "specifier", "extras", "marker"),
+    [
+        ("A.b_C", "a-b-c", "", (), None),
+        ("a>=1,<2", "a", "<2,>=1", (), None),
+        ("a (>=1)", "a", ">=1", (), None),
+        ("a===1.0-odd", "a", "===1.0-odd", (), None),
+        ("a[Z_y,b] ~=1.0", "a", "~=1.0", ("b", "z-y"), None),
+        ("a;python_version<'3.8'", "a", "", (), 'python_version < "3.8"'),
+        ("a==1.* ; os_name == 'nt' or extra == 'x'", "a", "==1.*", (), 'os_name == "nt" or extra == "x"'),
+        ("requirements.txt", "requirements-txt", "", (), None),
+    ],
+)
+def test_dependency_specifiers(
+    text: str, name: str, specifier: str, extras: tuple[str, ...], marker: str | None
+) -> None:
+    wanted = read(text)
+    assert (wanted.name, wanted.specifier, wanted.extras, wanted.marker) == (name, specifier, extras, marker)
+    assert not wanted.is_direct
+    assert str(wanted.location) == "r.txt:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "url", "extras", "marker", "subdirectory"),
+    [
+        ("https://h.invalid/a_b-1-py3-none-any.whl", "a-b", "https://h.invalid/a_b-1-py3-none-any.whl", (), None, None),
+        ("https://h.invalid/a-1.tar.gz", None, "https://h.invalid/a-1.tar.gz", (), None, None),
+        ("https://h.invalid/a?b=c;d#egg=X[y]", "x", "https://h.invalid/a?b=c;d", ("y",), None, None),
+        ("https://h.invalid/a.zip#subdirectory=p/q&egg=x", "x", "https://h.invalid/a.zip", (), None, "p/q"),
+        ("https://h.invalid/a.zip ; os_name=='nt'", None, "https://h.invalid/a.zip", (), 'os_name == "nt"', None),
+        (
+            "a[x] @ https://h.invalid/a.zip ; os_name=='nt'",
+            "a",
+            "https://h.invalid/a.zip",
+            ("x",),
+            'os_name == "nt"',
+            None,
+        ),
+        ("a @ https://h.invalid/a.zip; os_name=='nt'", "a", "https://h.invalid/a.zip", (), 'os_name == "nt"', None),
+        ("a@https://h.invalid/a.zip", "a", "https://h.invalid/a.zip", (), None, None),
+        ("http://u:p@h.invalid:80/a.zip", None, "http://u:p@h.invalid:80/a.zip", (), None, None),
+    ],
+)
+def test_archive_urls(
+    text: str, name: str | None, url: str, extras: tuple[str, ...], marker: str | None, subdirectory: str | None
+) -> None:
+    wanted = read(text)
+    assert (wanted.name, wanted.url, wanted.extras) == (name, url, extras)
+    assert (wanted.marker, wanted.subdirectory) == (marker, subdirectory)
+
+
+def test_digest_of_a_url() -> None:
+    assert read(f"a @ https://h.invalid/a.zip#sha256={SHA}").hashes == Hashes((("sha256", SHA),))
+
+
+@pytest.mark.parametrize("editable", [False, True])
+@pytest.mark.parametrize(
+    ("text", "vcs", "name", "subdirectory"),
+    [
+        ("git+https://h.invalid/o/r.git", Vcs("https://h.invalid/o/r.git"), None, None),
+        ("git+https://h.invalid/o/r@v1.0#egg=x", Vcs("https://h.invalid/o/r", "v1.0"), "x", None),
+        ("git+ssh://git@h.invalid/o/r@a/b#subdirectory=s", Vcs("ssh://git@h.invalid/o/r", "a/b"), None, "s"),
+        ("git+file:///srv/r@main", Vcs("file:///srv/r", "main"), None, None),
+        ("x @ git+https://h.invalid/o/r@abc", Vcs("https://h.invalid/o/r", "abc"), "x", None),
+        ("git://h.invalid/o/r", Vcs("git://h.invalid/o/r"), None, None),
+    ],
+)
+def test_repositories(text: str, vcs: Vcs, name: str | None, subdirectory: str | None, *, editable: bool) -> None:
+    wanted = read(text, editable=editable)
+    assert (wanted.vcs, wanted.name, wanted.subdirectory) == (vcs, name, subdirectory)
+    assert wanted.editable is editable
+
+
+@pytest.mark.parametrize(
+    ("text", "directory", "extras", "marker"),
+    [
+        ("./project", "project", (), None),
+        ("project/", "project", (), None),
+        ("./project[x,Y]", "project", ("x", "y"), None),
+        ("./project [x] ; os_name == 'nt'", "project", ("x",), 'os_name == "nt"'),
+        ("./with space", "with space", (), None),
+        ("./empty/../project", "project", (), None),
+        ("file:./project", "project", (), None),
+        ("file:with%20space", "with space", (), None),
+        ("p @ ./project", "project", (), None),
+        ("./project#egg=p", "project", (), None),
+        ("./project#egg=p[z]", "project", ("z",), None),
+        ("./odd#name", "odd#name", (), None),
+        (".#subdirectory=project", "project", (), None),
+    ],
+)
+@pytest.mark.parametrize("editable", [False, True])
+def test_local_projects(
+    base: Path, text: str, directory: str, extras: tuple[str, ...], marker: str | None, *, editable: bool
+) -> None:
+    wanted = read(text, base, editable=editable)
+    assert (wanted.path, wanted.extras, wanted.marker) == (base / directory, extras, marker)
+    assert wanted.editable is editable
+
+
+def test_local_projects_by_absolute_names(base: Path) -> None:
+    assert read(str(base / "project"), base).path == base / "project"
+    assert read((base / "with space").as_uri(), base).path == base / "with space"
+    assert read(f"p @ {(base / 'with space').as_uri()}", base).path == base / "with space"
+
+
+def test_local_archives(base: Path) -> None:
+    wheel = read("dist/some_name-1.0-py3-none-any.whl[x]", base)
+    assert (wheel.name, wheel.extras) == ("some-name", ("x",))
+    assert wheel.url == (base / "dist/some_name-1.0-py3-none-any.whl").as_uri()
+    sdist = read("./dist/src-2.0.tar.gz", base)
+    assert (sdist.name, sdist.url) == (None, (base / "dist/src-2.0.tar.gz").as_uri())
+    assert read(f"src @ {sdist.url}", base).name == "src"
+
+
+def test_what_decides_a_project_is_noted(base: Path) -> None:
+    (base / "project/setup.cfg").touch()
+    (base / "project/deps.txt").touch()
+    dynamic = '\n[tool.setuptools.dynamic]\ndependencies = {file = ["deps.txt", "not there"]}\n'
+    with (base / "project/pyproject.toml").open("a") as stream:
+        stream.write(dynamic)
+    documents = Documents()
+    read_requirement(Excerpt.of("./project", "r.txt"), Surroundings((base,), documents))
+    assert [file.path.name for file in documents.files] == ["pyproject.toml", "setup.cfg", "deps.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "what", "hint"),
+    [
+        ("a=1", 2, "this requirement cannot be read", "did you mean ==?"),
+        ("a = 1", 3, "this requirement cannot be read", "did you mean ==?"),
+        ("a 1.0", 3, "this requirement cannot be read", "name==1.0"),
+        ("a b", 3, "this requirement cannot be read", None),
+        ("a>=1[x]", 5, "this requirement cannot be read", "extras stand before the version"),
+        ("a[x", 4, "this requirement cannot be read", None),
+        ("a; python_versio < '3'", 4, "this requirement cannot be read", None),
+        ("https://h.invalid/a.zip ; nonsense", 27, "this marker cannot be read", None),
+        ("hg+https://h.invalid/r", 1, "repositories of hg are not supported", "git"),
+        ("a @ svn+ssh://h.invalid/r", 5, "repositories of svn are not supported", "git"),
+        ("ftp://h.invalid/a.zip", 1, "URLs of the scheme ftp: are not supported", "https:"),
+        ("git+git@h.invalid:o/r.git", 1, "this is no address of a git repository", "git+ssh://git@h.invalid/o/r.git"),
+        ("git+https://h.invalid/r@", 25, "the revision after @ is missing", None),
+        ("git+https://h.invalid/r@--upload-pack=x", 25, "the revision after @ is not acceptable", None),
+        (f"git+https://h.invalid/r#sha256={SHA}", 1, "a repository has no digest", "commit"),
+        ("https://h.invalid/r.git", 1, "this is the address of a repository", "git+https"),
+        ("https:///a.zip", 1, "the URL names no host", None),
+        ("https://u:p@h.invalid:port/a.zip", 1, "the URL cannot be read", None),
+        ("https://h.invalid/a.zip#md5=00", 25, "md5 does not identify a file", "sha256"),
+        ("https://h.invalid/a.zip#sha256=00", 25, "this is no sha256 digest", None),
+        ("https://h.invalid/a.zip#subdirectory=../x", 25, "subdirectory '../x' leaves its source", None),
+        ("https://h.invalid/a-1.whl", 19, "not a wheel's file name", None),
+        ("b @ https://h.invalid/a-1-py3-none-any.whl", 5, "b is asked for, but this is a wheel of a", None),
+        ("a @ https://h.invalid/a.zip junk", 29, "this requirement cannot be read", None),
+        ("a @", 4, "this requirement cannot be read", None),
+        ("a @ https://h.invalid/a.zip ; x", 31, "this marker cannot be read", None),
+        ("file:nothing", 1, "no such file or directory: nothing", None),
+        ("file://elsewhere/x", 1, "file: URLs of another host (elsewhere) are not supported", None),
+        ("./notes.txt", 1, "notes.txt is neither a wheel nor a source distribution", "-r ./notes.txt"),
+        ("./nothing", 1, "no such file or directory: ./nothing", "looked in"),
+        ("nothing-1.0.tar.gz", 1, "no such file or directory", None),
+        ("./empty", 1, "has no project", None),
+    ],
+)
+def test_errors_point_at_their_place(base: Path, text: str, column: int, what: str, hint: str | None) -> None:
+    with pytest.raises(RequirementsError) as caught:
+        read(text, base)
+    assert what in caught.value.what
+    assert caught.value.where == f"r.txt:1:{column}"
+    assert (hint or "") in (caught.value.hint or "")
+    assert "u:p@" not in caught.value.diagnosis()
+
+
+@pytest.mark.parametrize("text", ["a", "https://h.invalid/a.zip", "dist/src-2.0.tar.gz"])
+def test_only_directories_and_repositories_are_editable(base: Path, text: str) -> None:
+    with pytest.raises(RequirementsError, match="can be editable"):
+        read(text, base, editable=True)

@@ -1,0 +1,87 @@
+"""Users of a thing hold a lease together; pruning gets it alone or not at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_fastenv.errors import StoreError
+from pytest_fastenv.store import lease
+
+
+def test_holders_share_and_keep_pruning_away(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    first, second = lease.hold(path), lease.hold(path)
+    assert lease.try_claim(path) is None
+    os.close(first)
+    assert lease.try_claim(path) is None
+    os.close(second)
+    claim = lease.try_claim(path)
+    assert claim is not None
+    os.close(claim)
+
+
+def test_what_is_being_removed_cannot_be_held(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    claim = lease.try_claim(path)
+    assert claim is not None
+    with pytest.raises(StoreError, match="being removed"):
+        lease.hold(path)
+    assert lease.try_claim(path) is None
+    os.close(claim)
+    os.close(lease.hold(path))
+
+
+def test_what_is_gone_cannot_be_held(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="a lease cannot be taken"):
+        lease.hold(tmp_path / "gone" / "lease")
+    assert lease.try_claim(tmp_path / "gone" / "lease") is None
+
+
+def test_a_file_replaced_meanwhile_is_not_taken_for_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lease"
+    path.touch()
+    really = lease._open
+
+    def open_and_lose(name: str) -> int | None:
+        fd = really(name)
+        monkeypatch.setattr(lease, "_open", really)
+        path.unlink()
+        return fd
+
+    monkeypatch.setattr(lease, "_open", open_and_lose)
+    fd = lease.hold(path)
+    assert os.fstat(fd).st_ino == path.stat().st_ino
+    assert lease.try_claim(path) is None
+    os.close(fd)
+
+
+def test_an_existing_lease_is_not_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    path.write_text("text")
+    before = path.stat()
+    os.close(lease.hold(path))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    assert path.read_text() == "text"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are not inherited by number there")
+def test_a_lease_survives_exec_and_ends_with_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    fd = lease.hold(path)
+    assert os.get_inheritable(fd)
+    command = [sys.executable, "-I", "-S", "-c", "import sys; print('up', flush=True); sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(fd,)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        os.close(fd)
+        assert lease.try_claim(path) is None
+        process.kill()
+        process.wait()
+        claim = lease.try_claim(path)
+        assert claim is not None
+        os.close(claim)

@@ -1,0 +1,326 @@
+"""An entry is whole or absent, however often its makers fail, are cancelled or killed."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_fastenv.errors import BuildError, StoreError
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.store import publish, temporary
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+if TYPE_CHECKING:
+    from conftest import Start
+
+KEY = "0123456789abcdef"
+
+
+async def make(directory: Path) -> None:
+    assert list(directory.iterdir()) == []
+    (directory / "one").write_text("1")
+
+
+async def never(directory: Path) -> None:
+    pytest.fail(f"{directory}: it is already there")
+
+
+def rubbish(store: Store) -> list[str]:
+    """What lies in the private directories of this process."""
+    return [str(path) for path in (store.root / "tmp").glob("*/*")]
+
+
+def whole(entry: Path | None) -> bool:
+    return entry is not None and sorted(os.listdir(entry)) == [".ready", "one", "two"]
+
+
+def test_an_entry_is_made_once(store: Store, recorder: Recorder) -> None:
+    assert store.lookup(Bucket.WHEELS, KEY) is None
+    entry = asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+    assert entry == store.root / "wheels-v1" / "01" / KEY
+    assert sorted(os.listdir(entry)) == [".ready", "one"]
+    assert asyncio.run(store.publish(Bucket.WHEELS, KEY, never)) == entry
+    assert store.lookup(Bucket.WHEELS, KEY) == entry
+    assert rubbish(store) == []
+    assert recorder.spans == []
+
+
+def test_many_tasks_make_it_once(store: Store) -> None:
+    made: list[Path] = []
+
+    async def slow(directory: Path) -> None:
+        await make(directory)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        made.append(directory)
+
+    async def main() -> set[Path]:
+        return set(await asyncio.gather(*(store.publish(Bucket.WHEELS, KEY, slow) for _ in range(100))))
+
+    assert asyncio.run(main()) == {store.path(Bucket.WHEELS, KEY)}
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("error", [BuildError("it failed"), ValueError("a bug"), KeyboardInterrupt()])
+def test_what_the_maker_raises_passes_and_nothing_is_left(store: Store, error: BaseException) -> None:
+    async def fail(directory: Path) -> None:
+        await make(directory)
+        raise error
+
+    with pytest.raises(type(error)):
+        asyncio.run(store.publish(Bucket.WHEELS, KEY, fail))
+    assert store.lookup(Bucket.WHEELS, KEY) is None
+    assert rubbish(store) == []
+    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+
+
+def test_a_cancelled_maker_leaves_nothing(store: Store) -> None:
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def hang(directory: Path) -> None:
+            await make(directory)
+            begun.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(store.publish(Bucket.WHEELS, KEY, hang))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert rubbish(store) == []
+        await store.publish(Bucket.WHEELS, KEY, make)
+
+    asyncio.run(main())
+
+
+def test_an_entry_without_mark_is_nobodys(store: Store) -> None:
+    path = store.path(Bucket.WHEELS, KEY)
+    path.mkdir(parents=True)
+    (path / "two").write_text("a part")
+    assert store.lookup(Bucket.WHEELS, KEY) is None
+    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+    assert sorted(os.listdir(path)) == [".ready", "one"]
+    assert rubbish(store) == []
+
+
+def test_a_mark_that_cannot_be_made_takes_the_entry_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(entry: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(entry))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "_mark", full)
+        with pytest.raises(StoreError, match="no space left"):
+            asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+    assert not store.path(Bucket.WHEELS, KEY).exists()
+    assert rubbish(store) == []
+    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+
+
+def test_who_holds_the_lock_hands_it_over(store: Store) -> None:
+    async def main() -> None:
+        async with store.lock(Bucket.WHEELS, KEY) as lock:
+            await store.publish(Bucket.WHEELS, KEY, make, lock=lock)
+
+    asyncio.run(main())
+    assert store.lookup(Bucket.WHEELS, KEY)
+
+
+def test_a_damaged_entry_is_withdrawn_and_made_again(store: Store) -> None:
+    async def main() -> None:
+        assert await store.withdraw(Bucket.WHEELS, KEY) is False
+        entry = await store.publish(Bucket.WHEELS, KEY, make)
+        (entry / "one").unlink()
+        assert await store.withdraw(Bucket.WHEELS, KEY) is True
+        assert store.lookup(Bucket.WHEELS, KEY) is None
+        assert (await store.publish(Bucket.WHEELS, KEY, make) / "one").exists()
+
+    asyncio.run(main())
+    assert rubbish(store) == []
+
+
+def test_write_protected_directories_are_removed_all_the_same(tmp_path: Path) -> None:
+    """The deeper calls are refused without privileges only, so the refusal is played where tests run with them."""
+    inner = tmp_path / "top" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "file").touch()
+    inner.chmod(0o500)
+    temporary.remove_tree(tmp_path / "top")
+    assert not (tmp_path / "top").exists()
+    temporary.remove_tree(tmp_path / "top")
+
+
+@pytest.mark.slow
+def test_sixteen_processes_make_it_once(store: Store, start: Start, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    processes = [start("publish", log) for _ in range(16)]
+    said = {process.communicate(timeout=60)[0] for process in processes}
+    assert [process.returncode for process in processes] == [0] * 16
+    assert said == {f"{store.path(Bucket.WHEELS, KEY)}\n"}
+    assert len(log.read_text().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_killed_maker_is_followed_by_a_whole_one(store: Store, start: Start, tmp_path: Path) -> None:
+    first = start("publish_half")
+    assert first.stdout is not None
+    assert first.stdout.readline() == "half\n"
+    next_one = start("publish", tmp_path / "log")
+    first.kill()
+    next_one.communicate(timeout=30)
+    assert whole(store.lookup(Bucket.WHEELS, KEY))
+    temporary.sweep(str(store.root / "tmp"))
+    assert list((store.root / "tmp").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_killed_at_every_change_of_the_file_system(store: Store, start: Start, tmp_path: Path) -> None:
+    """The process kills itself at its n-th change, for every n; the next one finds a whole entry or makes one."""
+    codes = []
+    for point in range(1, 100):
+        process = start("publish_until_killed", tmp_path / "log", point)
+        process.communicate(timeout=30)
+        codes.append(process.returncode)
+        found = store.lookup(Bucket.WHEELS, KEY)
+        assert found is None or whole(found), point
+        if process.returncode == 0:
+            break
+        if found is not None:  # killed after the mark, while it cleaned up
+            asyncio.run(store.withdraw(Bucket.WHEELS, KEY))
+    else:
+        pytest.fail("it never came to its end")
+    assert len(codes) > 12
+    assert set(codes) == {-signal.SIGKILL, 0}
+    assert whole(store.lookup(Bucket.WHEELS, KEY))
+    temporary.sweep(str(store.root / "tmp"))
+    leases = [path.name for path in (store.root / "tmp").iterdir()]
+    assert {name.split("-")[0] for name in leases} <= {str(os.getpid())}
+
+
+def test_sweeping_leaves_the_living_alone(store: Store, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with store.temporary("mine") as mine:
+            tmp = mine.parent.parent
+            orphan = tmp / "1-without-lease"
+            (orphan / "deep").mkdir(parents=True)
+            dead = tmp / "2-dead"
+            dead.mkdir()
+            (tmp / "2-dead.lease").touch()
+            temporary.sweep(str(tmp))
+            assert mine.exists()
+            assert not orphan.exists()
+            assert not dead.exists()
+            assert sorted(os.listdir(tmp)) == sorted([mine.parent.name, f"{mine.parent.name}.lease"])
+
+    asyncio.run(main())
+
+
+def test_private_directories_go_with_the_store_object(tmp_path: Path, recorder: Recorder) -> None:
+    store = Store(tmp_path / "cache", recorder=recorder)
+    store.write_record(Bucket.URLS, "key", {})
+    assert len(os.listdir(tmp_path / "cache" / "tmp")) == 2
+    del store
+    assert os.listdir(tmp_path / "cache" / "tmp") == []
+
+
+def test_a_store_that_was_removed_meanwhile_is_made_again(store: Store) -> None:
+    store.write_record(Bucket.URLS, "key", {"a": 1})
+    shutil.rmtree(store.root)
+    store.write_record(Bucket.URLS, "key", {"a": 2})
+    assert store.read_record(Bucket.URLS, "key") == {"a": 2}
+    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+
+
+@contextmanager
+def few_descriptors() -> Iterator[None]:
+    """Lower the limit of open files to what is open now, plus two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 2, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs a list of open files")
+def test_no_file_descriptors_is_a_diagnosis_and_passes(store: Store) -> None:
+    async def greedy(directory: Path) -> None:
+        files = []
+        try:
+            with few_descriptors():
+                for number in range(5000):
+                    files.append(open(directory / str(number), "w"))  # noqa: SIM115, PERF401
+        finally:
+            for file in files:
+                file.close()
+
+    with pytest.raises(StoreError, match="too many open files") as caught:
+        asyncio.run(store.publish(Bucket.WHEELS, KEY, greedy))
+    assert "ulimit -n" in str(caught.value.hint)
+    assert rubbish(store) == []
+    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+
+
+def in_small_namespace(script: str, root: Path) -> subprocess.CompletedProcess[str]:
+    """Run a shell script in a mount namespace of its own: real full disks and real read-only file systems."""
+    return subprocess.run(
+        ["unshare", "-rm", "sh", "-euc", script, "sh", str(root), sys.executable, str(program())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def program() -> Path:
+    return Path(__file__).with_name("store_faults.py")
+
+
+needs_namespaces = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or subprocess.run(["unshare", "-rm", "true"], check=False).returncode != 0,
+    reason="FAULTS ARE NOT TESTED: mount namespaces (unshare -rm) are missing on this machine",
+)
+
+
+@needs_namespaces
+@pytest.mark.slow
+def test_a_full_disk_is_a_diagnosis_and_passes(tmp_path: Path) -> None:
+    script = 'mount -t tmpfs -o size=256k,nr_inodes=100 none "$1"; "$2" "$3" full "$1"'
+    result = in_small_namespace(script, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "bytes: an entry of the store cannot be written: no space left",
+        "inodes: an entry of the store cannot be written: no space left",
+        "record: None",
+        "again: True",
+        "rubbish: []",
+    ]
+
+
+@needs_namespaces
+@pytest.mark.slow
+def test_a_read_only_store_is_read(tmp_path: Path) -> None:
+    script = 'mount -t tmpfs none "$1"; "$2" "$3" fill "$1"; mount -o remount,ro "$1"; "$2" "$3" read_only "$1"'
+    result = in_small_namespace(script, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "found: True",
+        "record: {'a': 1}",
+        "kept: {'a': 1}",
+        "lease: True",
+        "lease without file: True",
+        "publish: a lock file cannot be opened",
+    ]
