@@ -64,7 +64,7 @@ class Engine:
         )
         self._config = IndexConfig.load(settings, index, around.environ)
         self._resolutions = Resolutions(store, settings)
-        self._http = HttpClient(self._config)
+        self._http = HttpClient(self._config.network, self._config.credentials)
         self._index = PackageIndex(self._config, self._http, store, self.pools, recorder)
         self._workers = FileWorkers(settings.concurrent_installs)
         wheels = Wheels(self._index, store, self.pools, self._workers, recorder, settings)

@@ -6,8 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -30,37 +29,31 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        terminated = threading.Event()
-        with _on_termination(loop, terminated):
-            try:
-                return runner.run(work)
-            except asyncio.CancelledError:
-                if terminated.is_set():
-                    raise SystemExit(TERMINATED) from None
-                raise
+    terminated = threading.Event()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with asyncio.Runner() as runner:
+            return runner.run(_terminable(work, terminated))
+    except asyncio.CancelledError:
+        if terminated.is_set():
+            raise SystemExit(TERMINATED) from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
-@contextmanager
-def _on_termination(loop: asyncio.AbstractEventLoop, terminated: threading.Event) -> Iterator[None]:
-    """Cancel the loop's tasks on SIGTERM, where this thread may handle signals."""
-    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+async def _terminable(work: Coroutine[Any, Any, T], terminated: threading.Event) -> T:
+    """Let SIGTERM cancel the work as `asyncio.Runner` lets SIGINT, where this thread may handle signals."""
+    task = asyncio.current_task()
+    if sys.platform != "win32" and threading.current_thread() is threading.main_thread() and task is not None:
 
-    def terminate() -> None:
-        terminated.set()
-        for task in asyncio.all_tasks(loop):
+        def terminate() -> None:
+            terminated.set()
             task.cancel()
 
-    before = signal.getsignal(signal.SIGTERM)
-    loop.add_signal_handler(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, before)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    return await work
 
 
 def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:

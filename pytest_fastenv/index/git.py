@@ -111,10 +111,9 @@ async def _commit(git: Git, mirror: Path, revision: str | None) -> str | None:
         if _ABBREVIATED.fullmatch(revision):
             names.append(revision)
     for name in names:
-        try:
-            return await git.run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}", at=mirror)
-        except ProvideError:
-            continue  # rev-parse tells only by its exit code that there is no such name
+        commit = await git.ask("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}", at=mirror)
+        if commit is not None:
+            return commit
     return None
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -40,6 +40,17 @@ class Git:
         :param at: the repository's directory.
         :raises ProvideError: git is not there, fails or takes longer than half an hour; without credentials.
         """
+        code, output, errors = await self._execute(arguments, at)
+        if code:
+            raise self._failure(arguments[0], errors)
+        return output
+
+    async def ask(self, *arguments: str, at: Path | None = None) -> str | None:
+        """Return what git writes; ``None`` when its exit code says no. Else like `run`."""
+        code, output, _ = await self._execute(arguments, at)
+        return None if code else output
+
+    async def _execute(self, arguments: Sequence[str], at: Path | None) -> tuple[int, str, str]:
         if self._program is None:
             raise ProvideError(f"git is needed for {self.url} and not installed", hint="install git")
         command = [self._program, *(("-C", str(at)) if at else ()), *arguments]
@@ -60,9 +71,11 @@ class Git:
             if process.returncode is None:
                 _end(process)
                 await process.wait()
-        if process.returncode:
-            raise self._failure(arguments[0], errors.decode(errors="replace"))
-        return output.decode(errors="surrogateescape").rstrip("\n")
+        return (
+            process.returncode or 0,
+            output.decode(errors="surrogateescape").rstrip("\n"),
+            errors.decode(errors="replace"),
+        )
 
     def _failure(self, command: str, text: str) -> ProvideError:
         text = _USER_INFO.sub("", text.replace(self._secret, "****") if self._secret else text).strip()

@@ -162,7 +162,7 @@ class HttpClient:
         try:
             yield response
         except transport_errors() as error:
-            raise Passing(self._transport_failure(url, error)) from error
+            raise self._broken(url, error, f"the transfer from {origin(url)} broke off") from error
         finally:
             await response.aclose()
 
@@ -199,7 +199,7 @@ class HttpClient:
         except httpx.UnsupportedProtocol as error:
             raise NetworkError(f"{shown(url)}: only http and https are known here") from error
         except transport_errors() as error:
-            raise Passing(self._transport_failure(url, error)) from error
+            raise self._broken(url, error, f"{origin(url)} cannot be reached") from error
 
     def _client(self, url: str) -> httpx.AsyncClient:
         place = origin(url)
@@ -267,16 +267,16 @@ class HttpClient:
             raise Passing(error)
         return _decoded(content, response.headers.get("content-encoding", ""), url)
 
-    def _transport_failure(self, url: str, error: Exception) -> NetworkError:
+    def _broken(self, url: str, error: Exception, what: str) -> Exception:
+        """Return what to raise when the transport failed; bad certificates do not get better by asking again."""
         causes = _causes(error)
-        text = causes.lower()
-        network, hint = self.network, None
-        if any(word in text for word in ("certificate", "tls", "ssl")):
-            source = f"{network.cert_source} ({network.cert})" if network.cert else "nothing is set besides it"
-            hint = f"certificates are checked against the system's trust store; {source}"
-        elif network.proxies.source:
-            hint = f"the request may go through the proxy of {network.proxies.source}"
-        return NetworkError(f"{origin(url)} cannot be reached", where=shown(url), why=causes, hint=hint)
+        network = self.network
+        if any(word in causes.lower() for word in ("certificate", "tls", "ssl")):
+            source = f"{network.cert_source} ({network.cert})" if network.cert else "no further ones are configured"
+            trust = f"certificates are checked against the system's authorities and those of pip's cert: {source}"
+            return NetworkError(what, where=shown(url), why=causes, hint=trust)
+        proxy = f"it may have gone through the proxy of {network.proxies.source}" if network.proxies.source else None
+        return Passing(NetworkError(what, where=shown(url), why=causes, hint=proxy))
 
 
 def _causes(error: BaseException) -> str:

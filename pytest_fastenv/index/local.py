@@ -6,11 +6,10 @@ All functions block; they are called in a thread where what they read may be lar
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from pytest_fastenv.index.filenames import normalized, parse_filename
+from pytest_fastenv.index.links_page import LinksPage
 from pytest_fastenv.index.page import Listed, Page, PageDraft
 from pytest_fastenv.index.simple_html import anchors, parse_html
 from pytest_fastenv.index.urls import file_url, local_path
@@ -51,21 +50,6 @@ def directory_files(directory: Path) -> list[Listed]:
         for name in names
         if parse_filename(name) is not None
     ]
-
-
-class LinksPage(NamedTuple):
-    """A find-links location: artifacts of any projects, and what their URLs are relative to."""
-
-    url: str
-    files: Sequence[Listed]
-
-    def project(self, name: str, location: str) -> Page:
-        """Return the files of one project; others being there is what such places are like."""
-        draft = PageDraft(name, self.url)
-        for listed in self.files:
-            draft.add(listed)
-        draft.foreign = ""
-        return draft.page(location)
 
 
 def local_links(url: str) -> LinksPage | None:

@@ -13,18 +13,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pytest_fastenv.errors import FastenvError, IndexAnswerError, NoSolutionError, UnknownProjectError
+from pytest_fastenv.errors import FastenvError, NoSolutionError, UnknownProjectError
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.download import Downloaded, Expected, copy
 from pytest_fastenv.index.filenames import normalized
-from pytest_fastenv.index.http import Answer, HttpClient
-from pytest_fastenv.index.local import LinksPage, local_index_page, local_links, local_project_names
+from pytest_fastenv.index.http import HttpClient
+from pytest_fastenv.index.links_page import LinksPage
+from pytest_fastenv.index.local import local_project_names
 from pytest_fastenv.index.metadata import MetadataReader
 from pytest_fastenv.index.page import Page
 from pytest_fastenv.index.page_cache import PageCache
+from pytest_fastenv.index.pages import Pages
 from pytest_fastenv.index.project import Project
-from pytest_fastenv.index.simple_html import anchors, parse_html
-from pytest_fastenv.index.simple_json import parse_json
 from pytest_fastenv.index.urls import local_path, shown
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder
@@ -32,14 +32,6 @@ from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.store.store import Store
-
-_JSON = "application/vnd.pypi.simple.v1+json"
-_HTML = frozenset({"application/vnd.pypi.simple.v1+html", "text/html"})
-#: Content types by preference (PEP 691).
-_ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
-_PAGE_STATUSES = frozenset({200, 304, 404, 410})
-#: Larger pages are read in a thread, so that everything else goes on.
-_LARGE_PAGE = 200 << 10
 
 
 class PackageIndex:
@@ -54,7 +46,8 @@ class PackageIndex:
         self._pools = pools
         self._recorder = recorder
         offline = config.network.offline
-        self._cache = PageCache(store, upgrade=config.upgrade, offline=offline, now=http.clock.now)
+        cache = PageCache(store, upgrade=config.upgrade, offline=offline, now=http.clock.now)
+        self._pages = Pages(http, cache)
         self._metadata = MetadataReader(http, store, pools)
         self._projects: SingleFlight[str, Project] = SingleFlight()
         self._links: SingleFlight[str, LinksPage | None] = SingleFlight()
@@ -121,7 +114,7 @@ class PackageIndex:
         pages = [page for page in [await self._linked(link, name) for link in self._config.find_links] if page]
         index_page: Page | None = None
         for position, location in enumerate(self._config.index_urls):
-            page = await self._page(location, name)
+            page = await self._pages.project(location, name)
             if page is None:
                 continue
             if index_page is None or not index_page.rows:
@@ -157,41 +150,15 @@ class PackageIndex:
                 "warning", f"{where} speaks version {page.newer_api} of the Simple API, newer than known here"
             )
 
-    async def _page(self, location: str, name: str) -> Page | None:
-        if location.startswith("file:"):
-            return await asyncio.to_thread(local_index_page, location, name)
-        url = f"{location}{name}/"
-        kept = self._cache.load(url)
-        if kept is not None and self._cache.is_fresh(kept):
-            return kept.page
-        conditions = kept.conditions if kept is not None and kept.page is not None else {}
-        answer = await self._http.get(url, headers={"Accept": _ACCEPT, **conditions}, statuses=_PAGE_STATUSES)
-        if answer.status == 304 and kept is not None:
-            await asyncio.to_thread(self._cache.renew, url, kept, answer.headers)
-            return kept.page
-
-        def read() -> Page | None:
-            page = None if answer.status in {404, 410} else parse_page(answer, name=name, location=location)
-            self._cache.keep(url, page, answer.headers)
-            return page
-
-        return await asyncio.to_thread(read) if len(answer.content) > _LARGE_PAGE else read()
-
     async def _linked(self, location: str, name: str) -> Page | None:
         links = await self._links.do(location, lambda: self._read_links(location))
-        page = links.project(name, location) if links is not None else None
-        return page if page is not None and page.rows else None
+        return links.project(name, location) if links is not None else None
 
     async def _read_links(self, location: str) -> LinksPage | None:
-        if location.startswith("file:"):
-            links = await asyncio.to_thread(local_links, location)
-            if links is None:
-                self._recorder.notice("warning", f"find-links location {shown(location)} is not there: skipped")
-            return links
-        answer = await self._http.get(location, headers={"Accept": "text/html"})
-        if answer.content_type not in _HTML:
-            raise _not_an_index(answer)
-        return LinksPage(*anchors(answer.content, url=answer.url))
+        links = await self._pages.links(location)
+        if links is None:
+            self._recorder.notice("warning", f"find-links location {shown(location)} is not there: skipped")
+        return links
 
     async def _report_shadows(self, name: str, winner: str, others: Sequence[str]) -> None:
         """Tell once for each pair of indexes that both have a project.
@@ -202,10 +169,9 @@ class PackageIndex:
             if (winner, location) in self._shadowed:
                 continue
             if location.startswith("file:"):
-                page = await asyncio.to_thread(local_index_page, location, name)
+                page = await self._pages.project(location, name)
             else:
-                kept = self._cache.load(f"{location}{name}/")
-                page = kept.page if kept is not None else None
+                page = self._pages.kept(location, name)
             if page is not None and page.rows:
                 self._shadowed.add((winner, location))
                 self._recorder.notice(
@@ -222,25 +188,3 @@ class PackageIndex:
             where="\n".join(map(shown, places)) or "no index is configured (no-index)",
             hint=f"did you mean {' or '.join(close)}?" if close else "check the spelling and the configured indexes",
         )
-
-
-def parse_page(answer: Answer, *, name: str, location: str) -> Page:
-    """Read a project page by its content type.
-
-    :raises IndexAnswerError: it is no page of the Simple API.
-    """
-    if answer.content_type == _JSON:
-        return parse_json(answer.content, name=name, url=answer.url, location=location)
-    if answer.content_type in _HTML:
-        charset = answer.headers["content-type"].lower().partition("charset=")[2].partition(";")[0].strip("\"' ")
-        return parse_html(answer.content, name=name, url=answer.url, location=location, charset=charset or "utf-8")
-    raise _not_an_index(answer)
-
-
-def _not_an_index(answer: Answer) -> IndexAnswerError:
-    first = answer.content[:60].decode("utf-8", "replace")
-    return IndexAnswerError(
-        f"{shown(answer.url)} does not answer as a package index does",
-        why=f"content type {answer.content_type or 'missing'}; it begins with {first!r}",
-        hint="check the index URL: it should be the root of a Simple API",
-    )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin
 
 from pytest_fastenv.index.filenames import ProjectFiles, parsed_version
+from pytest_fastenv.index.urls import split_login
 from pytest_fastenv.model.artifact import Artifact, Hashes
 
 #: Number of the kept form; another number is read as "nothing kept".
@@ -118,6 +119,8 @@ class PageDraft:
             if verdict == "foreign" and not self.foreign:
                 self.foreign = filename
             return
+        if "@" in url:
+            url = split_login(url)[0]  # what a page gives is for everybody who reads it, and is kept
         if not url.startswith(("https://", "http://", "file:")):
             url = self._absolute(url)
         rows = self._rows.get(version)

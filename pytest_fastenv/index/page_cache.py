@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_fastenv.index.page import RECORD_FORMAT, Page
+from pytest_fastenv.index.page import RECORD_FORMAT
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
@@ -23,12 +23,12 @@ _MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,10})")
 class KeptPage:
     """A page as it was last answered.
 
-    :ivar page: ``None`` when the index did not have the project.
+    :ivar content: what was read from it, as a JSON value; ``None`` when there was no such page.
     :ivar asked_at: seconds since the epoch.
     :ivar conditions: request headers that make asking again cheap.
     """
 
-    page: Page | None
+    content: dict[str, Any] | None
     asked_at: float
     fresh_for_s: float
     conditions: Mapping[str, str]
@@ -55,8 +55,9 @@ class PageCache:
         if record is None or record.get("format") != RECORD_FORMAT or record.get("url") != url:
             return None
         try:
-            page = Page.from_record(record["page"]) if record["page"] is not None else None
-            return KeptPage(page, float(record["asked_at"]), float(record["fresh_for_s"]), record["conditions"])
+            return KeptPage(
+                record["content"], float(record["asked_at"]), float(record["fresh_for_s"]), record["conditions"]
+            )
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -68,9 +69,9 @@ class PageCache:
         if self._offline:
             return True
         age_s = self._now() - kept.asked_at
-        return kept.page is not None and not self._upgrade and 0 <= age_s < kept.fresh_for_s
+        return kept.content is not None and not self._upgrade and 0 <= age_s < kept.fresh_for_s
 
-    def keep(self, url: str, page: Page | None, headers: Mapping[str, str]) -> None:
+    def keep(self, url: str, content: dict[str, Any] | None, headers: Mapping[str, str]) -> None:
         """Keep a page, unless its answer forbids that (``no-store``)."""
         control = headers.get("cache-control", "").lower()
         if "no-store" in control:
@@ -80,7 +81,7 @@ class PageCache:
             conditions["If-None-Match"] = headers["etag"]
         if headers.get("last-modified"):
             conditions["If-Modified-Since"] = headers["last-modified"]
-        self._write(url, KeptPage(page, self._now(), _fresh_for_s(control, headers.get("age", "")), conditions))
+        self._write(url, KeptPage(content, self._now(), _fresh_for_s(control, headers.get("age", "")), conditions))
 
     def renew(self, url: str, kept: KeptPage, headers: Mapping[str, str]) -> None:
         """Note that a kept page still stands (304)."""
@@ -94,7 +95,7 @@ class PageCache:
             "asked_at": kept.asked_at,
             "fresh_for_s": kept.fresh_for_s,
             "conditions": dict(kept.conditions),
-            "page": kept.page.record() if kept.page is not None else None,
+            "content": kept.content,
         }
         self._store.write_record(Bucket.INDEX, _key(url), record)
 

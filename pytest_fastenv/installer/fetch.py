@@ -15,6 +15,7 @@ from urllib.request import url2pathname
 from pytest_fastenv.errors import HashError, NotFoundError
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder, Span
+from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -50,9 +51,10 @@ class Fetching:
         self._recorder = recorder
         self._settings = settings
 
-    async def fetch(self, artifact: Artifact, into: Path) -> Transferred:
+    async def fetch(self, artifact: Artifact, into: Path, admission: Admission | None = None) -> Transferred:
         """Write an artifact into a file, as a ``fetch`` span from its first byte to its last.
 
+        :param admission: asked again when the first bytes come, after what may have been a long wait for a permit.
         :raises IntegrityError: the bytes are not those that were announced.
         :raises NetworkError: they could not be had.
         """
@@ -64,6 +66,8 @@ class Fetching:
                 nonlocal received
                 received += count
                 if not spans:
+                    if admission is not None:
+                        admission.check()
                     subject, args = artifact.name or artifact.filename, {"version": artifact.version}
                     spans.append(stack.enter_context(self._recorder.span("fetch", subject, **args, source="network")))
                 self._recorder.progress(spans[0], bytes=received)

@@ -1,30 +1,50 @@
-"""The installer: one graph in which every distribution moves on as soon as it can."""
+"""The installer: one graph in which every distribution moves on as soon as it can.
+
+There is no barrier between stages. Each distribution is fetched or built, unpacked and linked in a task of its own;
+all that holds it back is the permit of the resource it needs next. Source distributions begin first, because builds
+take longest.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_fastenv.errors import ConflictError, StoreError
+from pytest_fastenv.installer.direct_url import direct_url_text
+from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
+from pytest_fastenv.installer.linking import Links
 from pytest_fastenv.installer.unpacked import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
-from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.model.plan import Plan, SdistSource, TreeSource
+from pytest_fastenv.model.events import Recorder, Span
+from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Draft
+from pytest_fastenv.schedule.outcome import Admission, run_all
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
 
 
 class Builder(Protocol):
-    """Builds wheels from source (the build part of this room does; tests bring their own)."""
+    """Builds wheels from source (the build part of this room does)."""
 
     async def build(self, source: SdistSource | TreeSource, name: str, version: str) -> UnpackedWheel:
-        """Return the wheel of a source: from the store, or built now. Records the ``build`` span itself."""
+        """Return the wheel of a source: from the store, or built now; records its own spans."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstallReport:
-    """What an installation did, in numbers for the summary."""
+    """What an installation did.
+
+    :ivar cached: distributions that were in the store already.
+    :ivar fetched: distributions whose wheel was fetched.
+    :ivar built: distributions that were built from source.
+    :ivar fetched_bytes: transferred for wheels.
+    """
 
     distributions: int
     cached: int
@@ -34,9 +54,9 @@ class InstallReport:
 
 
 class Installer:
-    """Executes plans. (Under construction.)"""
+    """Executes plans. For one event loop; several installations may go on at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it joins, each passed once, by provision
         self,
         wheels: Wheels,
         builder: Builder,
@@ -53,5 +73,144 @@ class Installer:
         self._settings = settings
 
     async def install(self, plan: Plan, draft: Draft) -> InstallReport:
-        """Fill a draft with a plan's distributions."""
-        raise NotImplementedError
+        """Fill a draft with the distributions of a plan.
+
+        After the first failure nothing new is begun; what is under way is finished, and what was fetched, built and
+        unpacked stays in the store for the next run. The draft is then of no use.
+
+        :raises FastenvError: the failure, where there is just one.
+        :raises FailureGroup: all failures that are independent of each other.
+        """
+        links = Links(self._destination(draft), self._pools, self._workers)
+        installation = _Installation(self._wheels, self._builder, links, self._recorder)
+        wheels = await installation.run(plan.distributions)
+        self._report_method(installation.methods)
+        return InstallReport(
+            distributions=len(wheels),
+            cached=sum(wheel.origin == "cache" for wheel in wheels),
+            fetched=sum(wheel.origin == "network" for wheel in wheels),
+            built=sum(wheel.origin == "built" for wheel in wheels),
+            fetched_bytes=sum(wheel.fetched_bytes for wheel in wheels),
+        )
+
+    def _destination(self, draft: Draft) -> Destination:
+        target = draft.target
+        scripts = target.schemes["scripts"]
+        windows = target.platform.startswith("win")
+        python = posixpath.join(draft.final, scripts, "python.exe" if windows else "python")
+        return Destination(
+            os.fspath(draft.prefix),
+            os.path.normpath(python),
+            dict(target.schemes),
+            target.platform,
+            self._settings.link,
+        )
+
+    def _report_method(self, methods: set[str]) -> None:
+        wanted = self._settings.link
+        if wanted != "auto" and methods - {wanted}:
+            found = " and ".join(sorted(methods))
+            self._recorder.notice("info", f"link method {wanted} is not possible here for all files: used {found}")
+
+
+class _Installation:
+    """One installation on its way."""
+
+    def __init__(self, wheels: Wheels, builder: Builder, links: Links, recorder: Recorder) -> None:
+        self._wheels = wheels
+        self._builder = builder
+        self._links = links
+        self._recorder = recorder
+        self._admission = Admission()
+        self._orders: list[LinkOrder] = []
+        self.methods: set[str] = set()
+
+    async def run(self, distributions: Sequence[Distribution]) -> list[UnpackedWheel]:
+        return await run_all([self._install(d) for d in in_order_of_beginning(distributions)], self._admission)
+
+    async def _install(self, distribution: Distribution) -> UnpackedWheel:
+        wheel = await self._obtain(distribution)
+        linked = await self._link(distribution, wheel)
+        if linked.changed:
+            wheel = await self._repair(distribution, wheel, linked.changed)
+            linked = await self._link(distribution, wheel)
+            if linked.changed:
+                raise StoreError(
+                    f"the store's copy of {distribution} changes while it is being used",
+                    where=str(wheel.entry),
+                    why=f"{linked.changed[0]} is not what was unpacked a moment ago",
+                    hint="see what else writes there, or set FASTENV_CACHE_DIR to another directory",
+                )
+        return wheel
+
+    async def _obtain(self, distribution: Distribution) -> UnpackedWheel:
+        self._admission.check()
+        source = distribution.source
+        if isinstance(source, WheelSource):
+            expect = (distribution.name, distribution.version)
+            return await self._wheels.from_artifact(source.artifact, expect, admission=self._admission)
+        return await self._builder.build(source, distribution.name, distribution.version)
+
+    async def _repair(self, distribution: Distribution, wheel: UnpackedWheel, changed: Sequence[str]) -> UnpackedWheel:
+        """Replace an entry whose files are not what they were: edited through a link, or lost with the power."""
+        more = f" and {len(changed) - 1} more files" if len(changed) > 1 else ""
+        self._recorder.notice(
+            "warning", f"the store's copy of {distribution} was changed ({changed[0]}{more}): made anew"
+        )
+        await self._wheels.discard(wheel)
+        return await self._obtain(distribution)
+
+    async def _link(self, distribution: Distribution, wheel: UnpackedWheel) -> Linked:
+        self._admission.check()
+        order = _order(distribution, wheel)
+        self._orders.append(order)
+        linked = await self._links.link(order, wheel.facts.files)
+        if linked.changed:
+            self._orders.remove(order)
+            return linked
+        args: dict[str, str | int] = {"version": distribution.version, "source": wheel.origin, "key": wheel.sha256}
+        args |= {"bytes": linked.size_bytes, "files": linked.files}
+        self._recorder.add(Span("link", distribution.name, linked.start_ns, linked.end_ns, args))
+        self.methods.update(linked.methods)
+        if linked.taken:
+            raise await self._conflict(order, linked)
+        return linked
+
+    async def _conflict(self, order: LinkOrder, linked: Linked) -> ConflictError:
+        return await asyncio.to_thread(self._links.conflict, order, linked, tuple(self._orders))
+
+
+def in_order_of_beginning(distributions: Sequence[Distribution]) -> list[Distribution]:
+    """Return distributions in the order in which work on them should begin.
+
+    Sources first, because builds take longest. Then wheels, alternating between the largest, whose way is the longest,
+    and the smallest, which give the workers something to unpack while the large ones are on their way.
+    """
+    sources = [d for d in distributions if not isinstance(d.source, WheelSource)]
+    sources.sort(key=_size, reverse=True)
+    wheels = sorted((d for d in distributions if isinstance(d.source, WheelSource)), key=_size, reverse=True)
+    half = (len(wheels) + 1) // 2
+    alternating = [d for pair in zip(wheels[:half], reversed(wheels), strict=False) for d in pair]
+    return [*sources, *dict.fromkeys(alternating)]
+
+
+def _size(distribution: Distribution) -> int:
+    source = distribution.source
+    return 0 if isinstance(source, TreeSource) else source.artifact.size_bytes or 0
+
+
+def _order(distribution: Distribution, wheel: UnpackedWheel) -> LinkOrder:
+    direct_url = ""
+    if distribution.direct_url is not None:
+        sha256 = wheel.sha256 if isinstance(distribution.source, WheelSource) else None
+        direct_url = direct_url_text(distribution.direct_url, sha256)
+    facts = wheel.facts
+    return LinkOrder(
+        str(wheel.entry),
+        distribution.name,
+        facts.dist_info,
+        facts.data,
+        facts.root_is_purelib,
+        distribution.requested,
+        direct_url,
+    )

@@ -25,6 +25,7 @@ from pytest_fastenv.installer.unpacked import Origin, UnpackedWheel, WheelFacts
 from pytest_fastenv.installer.wheel_names import check_expected, check_file_name, normal_name, parse_wheel_name
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
@@ -64,17 +65,20 @@ class Wheels:
         self._settings = settings
         self._fetching = Fetching(index, store, recorder, settings)
 
-    async def from_artifact(self, artifact: Artifact, expect: Expect | None = None) -> UnpackedWheel:
+    async def from_artifact(
+        self, artifact: Artifact, expect: Expect | None = None, *, admission: Admission | None = None
+    ) -> UnpackedWheel:
         """Return a wheel of an index, at a URL or in a local file; fetched and unpacked if it is not in the store.
 
         :param expect: name and version it must have.
+        :param admission: a transfer that has brought no byte when it closes is given up.
         :raises NetworkError: it could not be fetched.
         :raises IntegrityError: it is not what its hashes or its size announce.
         :raises ArchiveError: its archive is damaged, ambiguous or out of bounds.
         :raises WheelError: its contents contradict the specification, its file name or `expect`.
         """
         parse_wheel_name(artifact.filename)
-        wheel = await self._obtain(artifact)
+        wheel = await self._obtain(artifact, admission)
         self._judge(wheel, artifact.filename, expect)
         announced = artifact.metadata.sha256 if artifact.metadata else None
         if announced and announced != wheel.facts.metadata_sha256:
@@ -97,7 +101,7 @@ class Wheels:
             wheel = self._open(sha256, origin) or await self._publish(sha256, path.name, origin, _mover(path))
             self._judge(wheel, path.name, expect)
         finally:
-            path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # noqa: ASYNC240 - one call that does not wait for anything
         return wheel
 
     def find(self, sha256: str, origin: Origin = "cache") -> UnpackedWheel | None:
@@ -108,15 +112,15 @@ class Wheels:
         """Take a wheel whose files were changed out of the store, so that it is fetched or built again."""
         await self._store.withdraw(Bucket.WHEELS, wheel.sha256)
 
-    async def _obtain(self, artifact: Artifact) -> UnpackedWheel:
+    async def _obtain(self, artifact: Artifact, admission: Admission | None) -> UnpackedWheel:
         sha256 = await self._fetching.digest(artifact)
         if sha256 is None:
-            return await self._obtain_by_url(artifact)
-        return self._open(sha256, "cache") or await self._publish_fetched(artifact, sha256)
+            return await self._obtain_by_url(artifact, admission)
+        return self._open(sha256, "cache") or await self._publish_fetched(artifact, sha256, admission)
 
-    async def _publish_fetched(self, artifact: Artifact, sha256: str) -> UnpackedWheel:
+    async def _publish_fetched(self, artifact: Artifact, sha256: str, admission: Admission | None) -> UnpackedWheel:
         async def bring(archive: Path) -> int:
-            transferred = await self._fetching.fetch(artifact, archive)
+            transferred = await self._fetching.fetch(artifact, archive, admission)
             if transferred.digests["sha256"] != sha256:
                 why = f"expected sha256 {sha256}\ngot      sha256 {transferred.digests['sha256']}"
                 raise HashError(f"{artifact.filename} changed while it was being read", where=artifact.url, why=why)
@@ -124,14 +128,16 @@ class Wheels:
 
         return await self._publish(sha256, artifact.filename, "network", bring)
 
-    async def _obtain_by_url(self, artifact: Artifact) -> UnpackedWheel:
+    async def _obtain_by_url(self, artifact: Artifact, admission: Admission | None) -> UnpackedWheel:
         async with self._store.temporary("wheel") as private:
             archive = private / _ARCHIVE
             async with self._store.lock(Bucket.URLS, url_key(artifact.url), subject=artifact.filename):
                 sha256 = await self._fetching.digest(artifact)  # another process may have found out meanwhile
-                transferred = await self._fetching.fetch(artifact, archive) if sha256 is None else None
+                transferred = None
+                if sha256 is None:
+                    transferred = await self._fetching.fetch(artifact, archive, admission)
             if transferred is None:
-                return await self._obtain(artifact)
+                return await self._obtain(artifact, admission)
             sha256 = transferred.digests["sha256"]
             wheel = await self._publish(sha256, artifact.filename, "network", _mover(archive))
         return UnpackedWheel(sha256, wheel.entry, wheel.facts, "network", transferred.size_bytes)

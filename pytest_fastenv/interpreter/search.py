@@ -17,7 +17,6 @@ from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import pyenv_versions
 from pytest_fastenv.interpreter.probe import OLDEST, too_old
 
-
 # What it cannot ask it tells to the log, which writes to standard error where nobody listens.
 logging.getLogger("python_discovery").addHandler(logging.NullHandler())
 

@@ -23,9 +23,7 @@ from pytest_fastenv.runtime.options import OPTIONS
 from pytest_fastenv.settings import Settings, load
 
 _PATHS = ("dir", "report")
-_XDIST = re.compile(
-    r"-[xsvqlh]*n(\d+|auto|logical)?|-[xsvqlh]*d|--(numprocesses|maxprocesses|tx|px|dist|testrunuid)(=.*)?", re.DOTALL
-)
+_XDIST = re.compile(r"-n(\d+|auto|logical)?|-d|--(numprocesses|maxprocesses|tx|px|dist|testrunuid)(=.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +100,12 @@ def _tool_table(path: Path) -> Mapping[str, Any]:
     except OSError:
         return {}
     try:
-        table = tomllib.loads(content.decode()).get("tool", {}).get("fastenv", {})
+        tool = tomllib.loads(content.decode()).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("pyproject.toml cannot be read", where=str(path), why=str(error)) from None
+    table = tool.get("fastenv", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError("tool.fastenv is not a table", where=str(path))
     known = {option.key for option in OPTIONS if option.key}
     for key in table:
         if key not in known:

@@ -7,12 +7,14 @@ def bytes_text(size_bytes: int) -> str:
     """Return a size: ``512 B``, ``12 kB``, ``4.5 MB`` (powers of a thousand)."""
     if size_bytes < 1000:
         return f"{size_bytes} B"
-    size = float(size_bytes)
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 999.5:
-            break
+    size, unit = next(
+        (size_bytes / 1000**n, unit) for n, unit in ((1, "kB"), (2, "MB"), (3, "GB")) if _fits(size_bytes, n)
+    )
     return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"
+
+
+def _fits(size_bytes: int, power: int) -> bool:
+    return size_bytes / 1000**power < 999.5 or power == 3
 
 
 def seconds_text(seconds: float) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
-from pytest_fastenv.model.events import Span
+from pytest_fastenv.model.events import Kind, Span
 from pytest_fastenv.report.lanes import Placed, lane_count, place
 from pytest_fastenv.report.quantities import bytes_text, printable, seconds_text
 
@@ -61,8 +61,8 @@ def timeline(spans: Iterable[Span], meta: Mapping[str, Any]) -> str:
     )
 
 
-def _chart(groups: Mapping[str, list[Placed]]) -> str:
-    total_ns = max(1, max(item.end_ns for placed in groups.values() for item in placed))
+def _chart(groups: Mapping[Kind, list[Placed]]) -> str:
+    total_ns = max([1, *(item.end_ns for placed in groups.values() for item in placed)])
     height = _TOP + sum(lane_count(placed) * _LANE + _GAP for placed in groups.values())
     scale = (_WIDTH - _LEFT - 8) / total_ns
     parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="timeline of {len(groups)} kinds of work">']
@@ -121,12 +121,18 @@ def _hover(item: Placed) -> str:
     return "\n".join(lines)
 
 
-def _table(groups: Mapping[str, list[Placed]]) -> str:
+def _table(groups: Mapping[Kind, list[Placed]]) -> str:
     rows = ["<tr><th>work</th><th>spans</th><th>at once</th><th>together</th><th>longest</th><th>bytes</th></tr>"]
     for kind, placed in groups.items():
         times = [(item.end_ns - item.start_ns) / 1e9 for item in placed]
         size = sum(value for item in placed if isinstance(value := item.span.args.get("bytes"), int))
-        cells = [kind, len(placed), lane_count(placed), seconds_text(sum(times)), seconds_text(max(times))]
+        cells: list[object] = [
+            kind,
+            len(placed),
+            lane_count(placed),
+            seconds_text(sum(times)),
+            seconds_text(max(times)),
+        ]
         cells.append(bytes_text(size) if size else "")
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return "<table>\n" + "\n".join(rows) + "\n</table>"

@@ -126,8 +126,6 @@ def _check_place(given: Given, *, behind_requirement: bool) -> None:
         raise given.name.error(
             f"{name} stands behind a requirement", hint=f"{name} is for the whole file: write it on a line of its own"
         )
-    if name == "--editable" and given.value.text == "":
-        raise given.name.error(f"{name} needs a value")
 
 
 def _options(line: Excerpt, start: int) -> Iterator[Given]:

@@ -49,6 +49,8 @@ class Facts:
         self._direct: dict[str, list[Candidate]] = {}
         #: Projects that the user named directly: their releases at an index are no alternative.
         self._only_direct: set[str] = set()
+        self._reserved: set[str] = set()
+        self._settled = asyncio.Event()
         self._misses: dict[str, int] = {}
 
     # --- on the event loop -------------------------------------------------------------------------------------
@@ -93,32 +95,42 @@ class Facts:
         key = "direct", wanted.url, wanted.path, wanted.vcs, wanted.subdirectory, wanted.editable
         return await asyncio.shield(self.start(key, lambda: self.directs.examine(wanted)))
 
-    def name_directly(self, candidate: Candidate) -> None:
-        """Make a candidate the user named directly the only choice for its project, beside others named so."""
-        self._only_direct.add(candidate.name)
-        self._direct.setdefault(candidate.name, []).append(candidate)
-        self._releases.pop(candidate.name, None)
-        self._tasks.pop(("page", candidate.name), None)
+    def reserve(self, names: Iterable[str]) -> None:
+        """Keep projects from being looked for at an index until `name_directly` has told what the user named."""
+        self._reserved.update(names)
+
+    def name_directly(self, candidates: Iterable[Candidate]) -> None:
+        """Make what the user named directly the only choice for its projects. To be called once."""
+        for candidate in candidates:
+            name = candidate.name
+            self._only_direct.add(name)
+            self._direct.setdefault(name, []).append(candidate)
+            self._releases.pop(name, None)
+            # Its page may be on its way, if only the source could tell the name; the task stays ours to end.
+            stale = self._tasks.pop(("page", name), None)
+            if stale is not None:
+                self._tasks["stale", name] = stale
+        self._settled.set()
 
     async def _read_page(self, name: str) -> Releases:
-        direct = self._direct.get(name, ())
-        if name in self._only_direct:
-            releases = Releases(name, None, self._tools, direct)
-        else:
+        if name in self._reserved:
+            await self._settled.wait()
+        if name not in self._only_direct:
             for constraint in self.policy.constraints.get(name, ()):
                 if constraint.is_direct:
                     candidate = await self.examine(constraint)
                     self._only_direct.add(name)
                     self._direct.setdefault(name, []).append(candidate)
-                    return self._releases.setdefault(name, Releases(name, None, self._tools, self._direct[name]))
+        page, unknown = None, None
+        if name not in self._only_direct:
             try:
                 page = await self.directs.catalog.project(name)
             except UnknownProjectError as error:
-                releases = Releases(name, None, self._tools, direct, unknown=error)
-            else:
-                releases = Releases(name, page, self._tools, direct)
-        self._releases[name] = releases
-        return releases
+                unknown = error
+        if name in self._only_direct:  # perhaps since a moment ago
+            page, unknown = None, None
+        self._releases[name] = Releases(name, page, self._tools, self._direct.get(name, ()), unknown)
+        return self._releases[name]
 
     async def _read_metadata(self, candidate: Candidate) -> CoreMetadata | Refusal:
         result: CoreMetadata | Refusal
@@ -145,13 +157,13 @@ class Facts:
 
     def releases_now(self, name: str) -> Releases:
         """`releases`, blocking."""
-        return self._releases.get(name) or self._ask(self.releases(name))
+        return self._releases.get(name) or self._ask(lambda: self.releases(name))
 
     def need(self, names: Iterable[str]) -> None:
         """Read the pages of several projects at once, blocking."""
         missing = [name for name in names if name not in self._releases]
         if missing:
-            self._ask(_all([self.releases(name) for name in missing]))
+            self._ask(lambda: self._pages(missing))
 
     def metadata_now(self, candidate: Candidate, older: Callable[[int], Sequence[Candidate]]) -> CoreMetadata | Refusal:
         """`metadata`, blocking.
@@ -167,7 +179,7 @@ class Facts:
         misses = self._misses[candidate.name] = self._misses.get(candidate.name, 0) + 1
         along = older(min(2 * (misses - 2), 8)) if misses > 2 else ()
         wheels = [other for other in along if isinstance(other.source, WheelSource)]
-        return self._ask(self._metadata_along(candidate, wheels))
+        return self._ask(lambda: self._metadata_along(candidate, wheels))
 
     def known_metadata(self, candidate: Candidate) -> CoreMetadata | None:
         """Return metadata that was read before."""
@@ -176,7 +188,7 @@ class Facts:
 
     def directly(self, wanted: Wanted) -> Candidate:
         """Return the candidate of a reference that was examined before."""
-        return self._ask(self.examine(wanted))
+        return self._ask(lambda: self.examine(wanted))
 
     def examine_now(self, wanted: Wanted) -> tuple[Releases, int, bool]:
         """Add what a distribution's direct reference stands for to its project's releases, blocking.
@@ -184,7 +196,7 @@ class Facts:
         :return: the releases, the number of the candidate, and whether it is new among them (then numbers of sets
             made before do not count it).
         """
-        candidate = self._ask(self.examine(wanted))
+        candidate = self._ask(lambda: self.examine(wanted))
         releases = self.releases_now(candidate.name)
         for number, known in enumerate(releases.direct, len(releases.versions) - len(releases.direct)):
             if known.source == candidate.source:
@@ -201,22 +213,22 @@ class Facts:
                 self.start(("metadata", key), lambda other=other: self._read_metadata(other))  # type: ignore[misc]
         return await self.metadata(candidate)
 
-    def _ask(self, question: Coroutine[Any, Any, T]) -> T:
-        try:
+    async def _pages(self, names: Sequence[str]) -> None:
+        # No task group: the first error is to arrive as itself, and what else is under way is of use to others.
+        await asyncio.gather(*(self.releases(name) for name in names))
+
+    def _ask(self, question: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Have the loop answer a question, blocking this thread; the question is put together on the loop."""
+        self.check()
+
+        async def answer() -> T:
             self.check()
-            future = asyncio.run_coroutine_threadsafe(question, self._loop)
-        except BaseException:
-            question.close()
-            raise
+            return await question()
+
         try:
-            return future.result()
+            return asyncio.run_coroutine_threadsafe(answer(), self._loop).result()
         except concurrent.futures.CancelledError:
             raise SearchStoppedError from None
-
-
-async def _all(questions: Sequence[Coroutine[Any, Any, Any]]) -> None:
-    # No task group: the first error is to arrive as itself, and what else is under way is of use to others.
-    await asyncio.gather(*questions)
 
 
 def _checked(metadata: CoreMetadata, candidate: Candidate) -> CoreMetadata:

@@ -43,12 +43,12 @@ def _by_itself(distribution: Distribution) -> bool:
 
 def _line(distribution: Distribution) -> str:
     by = f"  # for {', '.join(distribution.required_by)}" if distribution.required_by else ""
+    direct = distribution.direct_url
     if isinstance(distribution.source, TreeSource):
-        direct = distribution.direct_url
         commit = direct.vcs.commit if direct and direct.vcs else None
         return f"{distribution.name} @ git+{direct.url if direct else ''}@{commit}{by}"
     artifact = distribution.source.artifact
     known = [pair for pair in artifact.hashes.values if pair[0] == "sha256"] or list(artifact.hashes.values)
-    pin = f"{distribution.name} @ {artifact.url}" if distribution.direct_url else str(distribution).replace(" ", "==")
+    pin = f"{distribution.name} @ {direct.url}" if direct else f"{distribution.name}=={distribution.version}"
     hashes = "".join(f" --hash={algorithm}:{digest}" for algorithm, digest in known[:1])
     return f"{pin}{hashes or '  (the index announces no hash)'}{by}"

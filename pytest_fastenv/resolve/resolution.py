@@ -65,6 +65,7 @@ async def resolve(  # noqa: PLR0913 - the rooms it works with, each by its name
         facts = Facts(directs, specifiers)
         try:
             ahead = Ahead(facts, reader, specifiers)
+            facts.reserve(wanted.name for wanted in applying if wanted.name is not None and wanted.is_direct)
             for wanted in applying:
                 if wanted.name is not None and not wanted.is_direct:
                     ahead.want(wanted.name, wanted.extras, wanted.specifier, asked_for=True)
@@ -124,11 +125,8 @@ async def _named(applying: Sequence[Wanted], facts: Facts, ahead: Ahead, reader:
     """Look at everything that is named directly, all at once, and return all requirements with names."""
     direct = [wanted for wanted in applying if wanted.is_direct]
     candidates = dict(zip(direct, await asyncio.gather(*(facts.examine(wanted) for wanted in direct)), strict=True))
-    seen: set[Candidate] = set()
+    facts.name_directly(dict.fromkeys(candidates.values()))
     for wanted, candidate in candidates.items():
-        if candidate not in seen:
-            seen.add(candidate)
-            facts.name_directly(candidate)
         if candidate.metadata is not None:
             for extra in ("", *wanted.extras):
                 ahead.dependencies(reader.read(candidate.metadata, extra))

@@ -133,7 +133,8 @@ async def in_thread(function: Callable[[], T], stop: Callable[[], None]) -> T:
         else:
             loop.call_soon_threadsafe(settle, result, None)
 
-    threading.Thread(target=work, name="resolve", daemon=True).start()
+    thread = threading.Thread(target=work, name="resolve", daemon=True)
+    thread.start()
     try:
         return await asyncio.shield(done)
     except asyncio.CancelledError:
@@ -142,3 +143,5 @@ async def in_thread(function: Callable[[], T], stop: Callable[[], None]) -> T:
         if not done.cancelled():
             done.exception()
         raise
+    finally:
+        thread.join()  # settling was its last act: it ends in this moment

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 if TYPE_CHECKING:
     import pytest
 
 
-class Option(NamedTuple):
+class Option:
     """One option of pytest's command line and its ini value.
 
     :ivar key: name without ``--fastenv-``; empty for ``--fastenv`` itself.
@@ -17,11 +17,15 @@ class Option(NamedTuple):
     :ivar metavar: what stands for the value in the help text; empty for flags.
     """
 
-    key: str
-    field: str
-    kind: str
-    metavar: str
-    help: str
+    __slots__ = ("field", "help", "key", "kind", "metavar")
+
+    # Written out: every pytest run imports this, and a generated class would take as long as all the rest here.
+    def __init__(self, key: str, field: str, kind: str, metavar: str, help: str) -> None:  # noqa: A002 - argparse's word
+        self.key = key
+        self.field = field
+        self.kind = kind
+        self.metavar = metavar
+        self.help = help
 
     @property
     def flag(self) -> str:

@@ -37,10 +37,7 @@ async def temporary(home: Home, prefix: str) -> AsyncIterator[Path]:
     try:
         yield Path(path)
     finally:
-        try:
-            os.rmdir(path)  # mostly it is empty by now
-        except OSError:
-            await asyncio.to_thread(remove_tree, path)
+        await _remove(path)
 
 
 async def make_entry(root: Path, home: Home, entry: Path, make: Callable[[Path], Awaitable[None]]) -> None:
@@ -49,11 +46,15 @@ async def make_entry(root: Path, home: Home, entry: Path, make: Callable[[Path],
     :raises StoreError: the store cannot be written; other errors of the maker pass as they are.
     """
     with diagnosed("an entry of the store cannot be written", root):
-        async with temporary(home, entry.name[:16]) as private:
-            draft = private / "entry"
-            os.mkdir(draft)
-            await make(draft)
-            _move_in(draft, entry, private / "unfinished")
+        draft = home.directory(entry.name[:16], mode=0o777)  # its parent is private, and the entry shall not be
+        try:
+            await make(Path(draft))
+            aside = _move_in(draft, entry, home)
+        except BaseException:
+            await _remove(draft)
+            raise
+        if aside is not None:
+            await _remove(aside)
 
 
 async def remove_entry(root: Path, home: Home, entry: Path) -> bool:
@@ -61,25 +62,45 @@ async def remove_entry(root: Path, home: Home, entry: Path) -> bool:
     with diagnosed("an entry of the store cannot be removed", root):
         with suppress(FileNotFoundError):
             os.unlink(entry / READY)
-        async with temporary(home, entry.name[:16]) as private:
-            try:
-                os.rename(entry, private / "removed")
-            except FileNotFoundError:
-                return False
+        aside = home.file("removed")
+        try:
+            os.rename(entry, aside)
+        except FileNotFoundError:
+            return False
+        await _remove(aside)
     return True
 
 
-def _move_in(draft: Path, entry: Path, aside: Path) -> None:
-    """Steps 3 to 5 above; where the mark cannot be made the entry is taken back."""
-    os.makedirs(entry.parent, exist_ok=True)
-    if os.path.lexists(entry):
-        os.rename(entry, aside)
-    os.rename(draft, entry)
+def _move_in(draft: str, entry: Path, home: Home) -> str | None:
+    """Go through steps 3 to 5 above; return what was in the way and is to be removed.
+
+    An entry that cannot be marked is taken back.
+    """
+    aside = None
+    try:
+        os.rename(draft, entry)
+    except OSError:
+        if os.path.lexists(entry):
+            aside = home.file("unfinished")
+            os.rename(entry, aside)
+        else:
+            os.makedirs(entry.parent, exist_ok=True)
+        os.rename(draft, entry)
     try:
         _mark(entry)
     except BaseException:
         os.rename(entry, draft)
         raise
+    return aside
+
+
+async def _remove(path: str) -> None:
+    try:
+        os.rmdir(path)  # mostly it is empty by now
+    except FileNotFoundError:
+        return
+    except OSError:
+        await asyncio.to_thread(remove_tree, path)
 
 
 def _mark(entry: Path) -> None:

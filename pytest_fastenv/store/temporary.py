@@ -41,10 +41,10 @@ class Home:
         """Return a path in it that nobody else will use."""
         return os.path.join(self.path, f"{prefix}-{os.urandom(6).hex()}")
 
-    def directory(self, prefix: str) -> str:
+    def directory(self, prefix: str, mode: int = 0o700) -> str:
         """Make a directory in it."""
         path = self.file(prefix)
-        os.mkdir(path, 0o700)
+        os.mkdir(path, mode)
         return path
 
     def close(self) -> None:

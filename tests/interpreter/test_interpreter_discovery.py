@@ -18,6 +18,9 @@ from pytest_fastenv.store.store import Store
 BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
+_PYENV = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+
+
 @pytest.fixture(autouse=True)
 def _only_this_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with nothing on PATH, and no version managers."""
@@ -30,12 +33,9 @@ def _only_this_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every start of a process fail, from when this is asked for by `forbid`."""
-
-
 def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every start of a process fail from now on."""
+
     def refuse(*_args: object, **_options: object) -> None:
         raise AssertionError("a process was started")
 
@@ -75,6 +75,7 @@ def test_nothing_at_a_path(store: Store, tmp_path: Path) -> None:
         find_target(str(tmp_path / "python"), store)
 
 
+@pytest.mark.slow
 def test_a_version_on_path(
     store: Store, tmp_path: Path, interpreters: list[Found], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +150,7 @@ def test_a_shim_is_asked_each_time(store: Store, tmp_path: Path, interpreters: l
         assert find_target(str(shim), store).python == base
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_made_again(store: Store) -> None:
     target = find_target(None, store)
     records = list((store.root / Bucket.INTERPRETERS.value).rglob("*.json"))
@@ -173,8 +175,7 @@ def test_what_cannot_be_read(store: Store) -> None:
 
 def test_too_old_is_said(store: Store, tmp_path: Path) -> None:
     """Only with one on the machine: an interpreter that cannot run pytest is found, and refused by name."""
-    root = Path(os.path.expanduser("~root") if os.name == "posix" else "C:/")
-    old = next((path for minor in (7, 6) for path in root.glob(f".pyenv/versions/3.{minor}.*/bin/python3")), None)
+    old = next((path for minor in (7, 6) for path in Path(_PYENV).glob(f"versions/3.{minor}.*/bin/python3")), None)
     if old is None:
         pytest.skip("no Python 3.6 or 3.7 on this machine")
     minor = old.parent.parent.name.rpartition(".")[0]

@@ -41,6 +41,7 @@ def test_the_running_interpreter() -> None:
     assert target.schemes["headers"] == f"include/site/python{minor}"
 
 
+@pytest.mark.slow
 def test_every_interpreter_of_the_machine(interpreters: list[Found]) -> None:
     identities = set()
     for version, python in interpreters:
@@ -52,6 +53,7 @@ def test_every_interpreter_of_the_machine(interpreters: list[Found]) -> None:
     assert len(identities) == len(interpreters)
 
 
+@pytest.mark.slow
 def test_a_virtual_environment_leads_to_its_base(tmp_path: Path, interpreters: list[Found]) -> None:
     """Made with links or with copies, and from another virtual environment: the base is meant."""
     for version, python in interpreters[:: len(interpreters) - 1]:
@@ -122,6 +124,7 @@ def test_what_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         probe(program(tmp_path / "python", "exec sleep 60"))
 
 
+@pytest.mark.slow
 def test_another_file_at_the_same_path_has_another_identity(tmp_path: Path) -> None:
     subprocess.run([BASE, "-m", "venv", "--without-pip", "--copies", tmp_path / "v"], check=True)
     copy = tmp_path / "v" / "bin" / "python"

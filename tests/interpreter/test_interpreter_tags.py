@@ -39,7 +39,7 @@ def facts(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_equal_to_what_each_interpreter_says(interpreters: list[Found]) -> None:
-    """With the same packaging they are equal in order; an interpreter too old for it has an older one's, as a set."""
+    """With the same packaging they are equal in order; one too old for it has an older release's, which are some of ours."""
     environ = {**os.environ, "PYTHONPATH": str(Path(packaging.__file__).parent.parent)}
     compared = 0
     for version, python in interpreters:
@@ -51,7 +51,7 @@ def test_equal_to_what_each_interpreter_says(interpreters: list[Found]) -> None:
         else:
             done = subprocess.run([python, "-I", "-c", _VENDORED], capture_output=True, text=True)
             if done.returncode == 0:
-                assert set(done.stdout.split()) == set(ours)
+                assert set(done.stdout.split()) <= set(ours)
     assert compared
 
 

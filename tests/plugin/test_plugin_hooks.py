@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,8 +33,11 @@ def modules_of_a_run(directory: Path, *arguments: str) -> tuple[set[str], set[st
     (directory / "test_it.py").write_text("def test_it():\n    pass\n")
     words = ", ".join(map(repr, ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", *arguments)))
     script = SCRIPT.format(arguments=words)
+    # With bytecode, as installed packages have it; the machine's own wishes must not decide what is measured.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST_"))}
+    environ["PYTHONPYCACHEPREFIX"] = str(directory / "bytecode")
     run = subprocess.run(
-        [sys.executable, "-c", script], cwd=directory, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], cwd=directory, env=environ, capture_output=True, text=True, check=True, timeout=60
     )
     at_import, later, took, code = json.loads(run.stdout.splitlines()[-1])
     assert code == 0, run.stdout

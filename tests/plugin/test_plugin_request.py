@@ -103,14 +103,16 @@ def test_tool_table_is_the_weakest(directory: Path) -> None:
     ("text", "message"),
     [
         ("[tool.fastenv]\nlnik = 'copy'\n", "unknown key: lnik"),
-        ("[tool.fastenv\n", "pyproject.toml cannot be read"),
-        ("[tool]\nfastenv = 'requirements.txt'\n", "fastenv is not a table"),
+        ("x = 1\nx = 2\n", "pyproject.toml cannot be read"),
+        ("[tool]\nfastenv = 'requirements.txt'\n", "tool.fastenv is not a table"),
     ],
 )
 def test_wrong_tool_table(directory: Path, text: str, message: str) -> None:
+    """With an ini file in use pytest itself does not look into pyproject.toml."""
+    (directory / "other.ini").write_text("[pytest]\n")
     write(directory, pyproject__toml=text)
     with pytest.raises(UsageError, match=message):
-        ask("--fastenv=a.txt")
+        ask("--fastenv=a.txt", "-c", "other.ini")
 
 
 def test_addopts_of_the_ini_file_come_first_and_from_its_directory(
@@ -137,7 +139,6 @@ def test_worker_scope_is_not_there_yet(directory: Path) -> None:
         ((), False),
         (("-n", "2"), True),
         (("-n2",), True),
-        (("-xn", "auto"), True),
         (("-nauto",), True),
         (("--numprocesses=2",), True),
         (("--tx", "2*popen"), True),

@@ -117,6 +117,12 @@ def test_script_with_inline_metadata(tmp_path: Path, name: str) -> None:
     assert request.requires_python == ">=3.12"
 
 
+def test_script_block_ends_at_the_last_line_that_can_end_it(tmp_path: Path) -> None:
+    content = "# /// script\n# note = '''\n# ///\n# '''\n# dependencies = ['a']\n# ///\nx = 1\n# ///\n"
+    (tmp_path / "s.py").write_text(content)
+    assert summary(read(tmp_path, "s.py")) == [("a", "", "s.py:5")]
+
+
 @pytest.mark.parametrize(
     ("content", "what", "where"),
     [

@@ -95,6 +95,7 @@ def test_digest_of_a_url() -> None:
         ("git+https://h.invalid/o/r.git", Vcs("https://h.invalid/o/r.git"), None, None),
         ("git+https://h.invalid/o/r@v1.0#egg=x", Vcs("https://h.invalid/o/r", "v1.0"), "x", None),
         ("git+ssh://git@h.invalid/o/r@a/b#subdirectory=s", Vcs("ssh://git@h.invalid/o/r", "a/b"), None, "s"),
+        ("git+https://h.invalid/@scope/r@v1", Vcs("https://h.invalid/@scope/r", "v1"), None, None),
         ("git+file:///srv/r@main", Vcs("file:///srv/r", "main"), None, None),
         ("x @ git+https://h.invalid/o/r@abc", Vcs("https://h.invalid/o/r", "abc"), "x", None),
         ("git://h.invalid/o/r", Vcs("git://h.invalid/o/r"), None, None),

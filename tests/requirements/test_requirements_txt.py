@@ -321,9 +321,12 @@ def test_unusable_lines(tmp_path: Path, write, content: str, what: str, where: s
 
 
 def test_index_may_be_a_directory(tmp_path: Path, write) -> None:
-    (tmp_path / "simple").mkdir()
-    write("r.txt", "-i ./simple")
-    assert read(tmp_path).index.index_url == (tmp_path / "simple").as_uri()
+    (tmp_path / "sub/simple").mkdir(parents=True)
+    (tmp_path / "more").mkdir()
+    write("sub/r.txt", "-i ./simple\n--extra-index-url more")
+    index = read(tmp_path, "sub/r.txt").index
+    assert index.index_url == (tmp_path / "sub/simple").as_uri()
+    assert index.extra_index_urls == ((tmp_path / "more").as_uri(),)
 
 
 def test_file_urls_of_nested_files(tmp_path: Path, write) -> None:

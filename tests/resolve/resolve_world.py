@@ -122,7 +122,7 @@ class World:
             raise UnknownProjectError(f"no index has {name}", where=INDEX)
         return Page(self.pages[name])
 
-    async def metadata(self, artifact: Any, name: str | None = None) -> CoreMetadata:
+    async def metadata(self, artifact: Any, _name: str | None = None) -> CoreMetadata:
         """Give the metadata of a wheel or (with two arguments) of a source."""
         if isinstance(artifact, TreeSource):
             await self._work(f"tree {artifact.path}")

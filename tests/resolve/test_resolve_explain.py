@@ -147,14 +147,14 @@ def test_an_older_release_where_the_newest_has_unreadable_metadata(tmp_path: Pat
     world.add("ext", "2", "this is !! nothing")
     world.add("ext", "1")
     recorder = Recorder()
+    unreadable = "ext 2 has a requirement that cannot be read: this is !! nothing"
     assert pins(run(world, ask("ext"), tmp_path, recorder=recorder)) == {"ext": "1"}
     assert [notice.text for notice in recorder.notices] == [
-        "ext 2 is passed over: it has metadata that cannot be used: "
-        "ext 2 has a requirement that cannot be read: this is !! nothing"
+        f"ext 2 is passed over: it has metadata that cannot be used: {unreadable}"
     ]
     error = failure(world, tmp_path, "ext==2")
     assert isinstance(error, MetadataError)
-    assert error.what == "ext 2 has a requirement that cannot be read: this is !! nothing"
+    assert error.what == unreadable
     assert "requirements.txt:1 asks for ext==2" in str(error.why)
 
 

@@ -173,7 +173,7 @@ class _Extraction:
         into = self._order.into
         for directory in directories:
             os.mkdir(f"{into}/{directory}")
-            os.chmod(f"{into}/{directory}", 0o755)
+            os.chmod(f"{into}/{directory}", 0o755)  # noqa: S103 - in a private directory
         for member in members:
             if member.isreg():
                 self._write(archive, member, member)

@@ -1,0 +1,215 @@
+"""Requirements that name their source themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from kit.archives import make_project
+from resolve_world import FILES, World, ask, pins, run, want
+
+from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError
+from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.plan import SdistSource, TreeSource, Vcs, WheelSource
+from pytest_fastenv.resolve.direct import reference, tree_digest, without_credentials
+from pytest_fastenv.resolve.requirements_of import Dependency
+
+
+def test_a_local_project_and_what_it_needs(tmp_path: Path) -> None:
+    world = World()
+    tree = make_project(tmp_path, "mine", "1.2")
+    world.trees[tree] = CoreMetadata("Mine", "1.2", ("dep", "docs ; extra == 'docs'"), provides_extra=("docs",))
+    world.add("dep", "1")
+    world.add("docs", "2")
+    world.add("mine", "9")
+    line = want("-e ./mine[docs]", path=tree, editable=True, extras=("docs",))
+    plan = run(world, ask(line, "mine>=1"), tmp_path)
+    assert pins(plan) == {"dep": "1", "docs": "2", "mine": "1.2"}
+    mine = plan.distributions[2]
+    assert isinstance(mine.source, TreeSource)
+    assert mine.source.editable
+    assert mine.source.content == tree_digest(tree, editable=True)
+    assert mine.direct_url is not None
+    assert (mine.direct_url.url, mine.direct_url.is_directory, mine.direct_url.editable) == (tree.as_uri(), True, True)
+    assert mine.requested
+
+
+def test_an_index_is_not_asked_for_what_is_named_directly(tmp_path: Path) -> None:
+    world = World()
+    app = world.add("app", "1")
+    world.add("plugin", "1", "app")
+    assert pins(run(world, ask("plugin", f"app @ {app.url}"), tmp_path)) == {"app": "1", "plugin": "1"}
+    assert not world.asked["page app"]
+
+
+def test_a_page_that_comes_after_the_source_told_its_name(tmp_path: Path) -> None:
+    world = World()
+    tree = make_project(tmp_path, "mine", "1")
+    world.trees[tree] = CoreMetadata("mine", "1")
+    world.add("mine", "9")
+    told = asyncio.Event()
+
+    async def pause(what: str) -> None:
+        if what.startswith("tree"):
+            told.set()
+        if what == "page mine":
+            await told.wait()
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+    world.pause = pause
+    assert pins(run(world, ask("mine", want(".", path=tree)), tmp_path)) == {"mine": "1"}
+
+
+def test_a_specifier_that_the_direct_source_does_not_satisfy(tmp_path: Path) -> None:
+    world = World()
+    tree = make_project(tmp_path, "mine", "1.2")
+    world.trees[tree] = CoreMetadata("mine", "1.2")
+    world.add("plugin", "1", "mine>=2")
+    line = want("./mine", path=tree)
+    with pytest.raises(NoSolutionError) as caught:
+        run(world, ask(line, "plugin"), tmp_path)
+    assert "plugin 1 needs mine>=2" in str(caught.value.why)
+    assert "the only release of mine is 1.2" in str(caught.value.why)
+
+
+def test_archives_by_url_with_hashes(tmp_path: Path) -> None:
+    world = World()
+    wheel, sdist = world.add("app", "1.5", "lib"), world.add("lib", "3.0", sdist=True)
+    del world.pages["app"], world.pages["lib"]
+    listed = Hashes.of({"sha256": "7" * 64})
+    lines = (want(f"app @ {wheel.url}", hashes=listed), want(f"lib @ {FILES}lib-3.0.tar.gz", 2, subdirectory="py"))
+    plan = run(world, ask(*lines), tmp_path)
+    app, lib = plan.distributions
+    assert isinstance(app.source, WheelSource)
+    assert (app.source.artifact.hashes, app.version) == (listed, "1.5")
+    assert app.direct_url is not None
+    assert app.direct_url.archive_hashes == listed.values
+    assert isinstance(lib.source, SdistSource)
+    assert lib.source.subdirectory == "py"
+    assert lib.source.artifact.filename == sdist.filename
+
+
+def test_two_addresses_for_one_project(tmp_path: Path) -> None:
+    world = World()
+    one, two = world.add("app", "1"), world.add("app", "2")
+    with pytest.raises(NoSolutionError) as caught:
+        run(world, ask(f"app @ {one.url}", f"app @ {two.url}"), tmp_path)
+    assert one.url in caught.value.what
+    assert two.url in caught.value.what
+    assert pins(run(world, ask(f"app @ {one.url}", f"app @ {one.url}"), tmp_path)) == {"app": "1"}
+
+
+def test_a_distribution_that_asks_for_an_address(tmp_path: Path) -> None:
+    world = World()
+    odd = world.add("odd", "7")
+    del world.pages["odd"]
+    world.add("odd", "6")
+    world.add("odd", "8")
+    world.add("app", "1", f"odd @ {odd.url}#sha256={'3' * 64}")
+    world.add("early", "1", "odd")
+    plan = run(world, ask("early", "app"), tmp_path)
+    assert pins(plan) == {"app": "1", "early": "1", "odd": "7"}
+    found = plan.distributions[2]
+    assert isinstance(found.source, WheelSource)
+    assert found.source.artifact.hashes.sha256 == "3" * 64
+    assert found.direct_url is not None
+    assert f"app @ {odd.url}" in found.required_by[0] or f"app @ {odd.url}" in " ".join(found.required_by)
+
+
+def test_a_constraint_with_an_address(tmp_path: Path) -> None:
+    world = World()
+    other = world.add("lib", "1.1")
+    del world.pages["lib"]
+    world.add("lib", "3")
+    world.add("app", "1", "lib")
+    assert pins(run(world, ask("app", constraints=(f"lib @ {other.url}",)), tmp_path)) == {"app": "1", "lib": "1.1"}
+
+
+def test_another_project_than_the_line_says(tmp_path: Path) -> None:
+    world = World()
+    world.add("app", "1")
+    with pytest.raises(NoSolutionError, match="is the project app, not other"):
+        run(world, ask(f"other @ {FILES}app-1-py3-none-any.whl"), tmp_path)
+
+
+def test_wheels_for_others(tmp_path: Path) -> None:
+    world = World()
+    with pytest.raises(NoSolutionError, match=r"is not for CPython 3\.11\.7 on linux-x86_64"):
+        run(world, ask(f"app @ {FILES}app-1-cp312-cp312-win_amd64.whl"), tmp_path)
+    with pytest.raises(UnsupportedWheelError, match="is not a name that a wheel can have"):
+        run(world, ask(f"app @ {FILES}app.whl"), tmp_path)
+    world.add("app", "1", python=">=3.13")
+    with pytest.raises(NoSolutionError, match=r"app 1 needs Python >=3\.13"):
+        run(world, ask(f"app @ {FILES}app-1-py3-none-any.whl"), tmp_path)
+
+
+def test_a_repository(tmp_path: Path) -> None:
+    repository = make_project(tmp_path / "work", "mine", "4")
+
+    def git(*words: str) -> str:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.invalid")
+        done = subprocess.run(["git", *identity, *words], cwd=repository, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    commit = git("rev-parse", "HEAD")
+
+    class Trees(World):
+        async def metadata(self, artifact: object, _name: str | None = None) -> CoreMetadata:
+            assert isinstance(artifact, TreeSource)
+            assert (artifact.path / "pyproject.toml").is_file()
+            return CoreMetadata("mine", "4")
+
+    plan = run(Trees(), ask(want("git+file", vcs=Vcs(repository.as_uri(), None), editable=True)), tmp_path)
+    source, direct = plan.distributions[0].source, plan.distributions[0].direct_url
+    assert isinstance(source, TreeSource)
+    assert (source.content, source.checkout, source.editable) == (commit, True, False)
+    assert direct is not None
+    assert direct.vcs == Vcs(repository.as_uri(), None, commit)
+
+
+def test_the_digest_of_a_tree_follows_its_files(tmp_path: Path) -> None:
+    tree = make_project(tmp_path, "mine")
+    before, static = tree_digest(tree, editable=False), tree_digest(tree, editable=True)
+    (tree / ".git").mkdir()
+    (tree / ".git" / "index").touch()
+    (tree / "venv").mkdir()
+    (tree / "venv" / "pyvenv.cfg").touch()
+    assert tree_digest(tree, editable=False) == before
+    (tree / "new.py").write_text("x = 1")
+    assert tree_digest(tree, editable=False) != before
+    assert tree_digest(tree, editable=True) == static
+    (tree / "pyproject.toml").write_text("[project]\nname = 'mine'\nversion = '5'\n")
+    assert tree_digest(tree, editable=True) != static
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://u:p@example.invalid/x.whl", "https://example.invalid/x.whl"),
+        ("https://example.invalid/x.whl", "https://example.invalid/x.whl"),
+        ("ssh://git@example.invalid/x.git", "ssh://git@example.invalid/x.git"),
+        ("ssh://git:secret@example.invalid/x.git", "ssh://example.invalid/x.git"),
+    ],
+)
+def test_credentials_are_not_recorded(url: str, expected: str) -> None:
+    assert without_credentials(url) == expected
+
+
+def test_references_in_metadata(tmp_path: Path) -> None:
+    git = reference(Dependency("x", ("e",), "", "git+https://example.invalid/x.git@v1#subdirectory=py&egg=x"), "app 1")
+    assert git.vcs == Vcs("https://example.invalid/x.git", "v1")
+    assert (git.subdirectory, git.extras, str(git.location)) == ("py", ("e",), "app 1")
+    assert reference(Dependency("x", (), "", tmp_path.as_uri()), "app 1").path == tmp_path
+    plain = reference(Dependency("x", (), "", "https://example.invalid/x-1.tar.gz#sha256=" + "0" * 64), "app 1")
+    assert (plain.url, plain.hashes.sha256) == ("https://example.invalid/x-1.tar.gz", "0" * 64)
+    assert replace(plain, url=None).url is None
+    with pytest.raises(MetadataError, match="not supported"):
+        reference(Dependency("x", (), "", "hg+https://example.invalid/x"), "app 1")

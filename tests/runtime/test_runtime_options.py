@@ -1,0 +1,36 @@
+"""The options and their place on a command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_fastenv.runtime.options import OPTIONS, asks_for_environment, joined
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["--fastenv", "a"], True),
+        (["-x", "--fastenv=a"], True),
+        (["@arguments"], True),
+        (["--fastenv-link", "copy"], False),
+        (["--", "--fastenv"], False),
+        (["--fastenvy"], False),
+        ([], False),
+    ],
+)
+def test_asking(words: list[str], asked: bool) -> None:
+    assert asks_for_environment(words) is asked
+
+
+def test_joining() -> None:
+    assert joined(["--fastenv", "a", "b", "--fastenv-offline", "c"]) == ["--fastenv=a", "b", "--fastenv-offline", "c"]
+    assert joined(["--fastenv=a", "--fastenv-dir", "-x"]) == ["--fastenv=a", "--fastenv-dir=-x"]
+    assert joined(["--fastenv"]) == ["--fastenv"]
+    assert joined(["--", "--fastenv", "a"]) == ["--", "--fastenv", "a"]
+
+
+def test_names() -> None:
+    (age,) = (option for option in OPTIONS if option.key == "max-age")
+    assert (age.flag, age.ini, age.dest) == ("--fastenv-max-age", "fastenv_max_age", "fastenv_max_age_s")
+    assert (OPTIONS[0].flag, OPTIONS[0].ini) == ("--fastenv", "fastenv")
