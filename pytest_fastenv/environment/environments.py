@@ -186,7 +186,7 @@ class Environments:
         :raises InterpreterError: no virtual environment can be made for the target.
         :raises StoreError: the directory cannot be written.
         """
-        from pytest_fastenv.environment.drafts import EnvironmentDraft, private_directory  # not warm
+        from pytest_fastenv.environment.drafts import EnvironmentDraft, private_directory  # not on the warm path
         from pytest_fastenv.environment.skeleton import lay_out
 
         key = _key(str(self.directory), fingerprint)
@@ -208,7 +208,9 @@ class Environments:
         :raises UsageError: there is something else than an environment of ours.
         :raises PublishError: the environment there is in use.
         """
-        from pytest_fastenv.environment.drafts import EnvironmentDraft, private_directory  # not warm
+        import asyncio  # not on the warm path
+
+        from pytest_fastenv.environment.drafts import EnvironmentDraft, private_directory
         from pytest_fastenv.environment.skeleton import lay_out
 
         path = _real(path)
@@ -221,7 +223,7 @@ class Environments:
                     await lay_out(target, self._store, draft.prefix, path)
                     yield draft
             finally:
-                _remove_if_empty(drafts)
+                await asyncio.to_thread(_clear_away, drafts)
 
     async def publish(self, draft: EnvironmentDraft, summary: Mapping[str, Any]) -> Environment:
         """Move a finished draft to its place and make it whole; inside the block of `draft`.
@@ -314,6 +316,10 @@ def _key(*names: str) -> str:
     return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _remove_if_empty(directory: Path) -> None:
+def _clear_away(drafts: Path) -> None:
+    """Remove the directory of drafts from among the user's own ones, with what killed processes left in it."""
+    from pytest_fastenv.store.temporary import sweep  # not on the warm path
+
+    sweep(str(drafts))
     with suppress(OSError):
-        os.rmdir(directory)
+        os.rmdir(drafts)

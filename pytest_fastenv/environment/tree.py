@@ -152,7 +152,8 @@ class _Comparison:
             try:
                 found = look(f"{self._root}/{path}", files)
             except FileNotFoundError as error:
-                return f"{_join(path, error.filename if error.filename in files else None)} is missing"
+                name = os.path.basename(error.filename)  # with directory descriptors it is no more than that
+                return f"{_join(path, name if name in files else None)} is missing"
             except NotADirectoryError:
                 return f"{path} is no directory any more"
             except OSError as error:

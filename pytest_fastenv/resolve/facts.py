@@ -26,6 +26,10 @@ class SearchStoppedError(Exception):
     """The search was given up from outside; nobody sees this but the thread that searches."""
 
 
+class TooCostlyError(Exception):
+    """A question was not worth its price: see `Facts.allow`."""
+
+
 class Facts:
     """Everything the search asks of the world, each question at most once.
 
@@ -52,6 +56,7 @@ class Facts:
         self._reserved: set[str] = set()
         self._settled = asyncio.Event()
         self._misses: dict[str, int] = {}
+        self._allowed: int | None = None
 
     # --- on the event loop -------------------------------------------------------------------------------------
 
@@ -155,6 +160,10 @@ class Facts:
         if self._stopped:
             raise SearchStoppedError
 
+    def allow(self, questions: int | None) -> None:
+        """Limit how much more metadata may be read, for what is good to know and no more; ``None`` ends the limit."""
+        self._allowed = questions
+
     def releases_now(self, name: str) -> Releases:
         """`releases`, blocking."""
         return self._releases.get(name) or self._ask(lambda: self.releases(name))
@@ -176,6 +185,10 @@ class Facts:
         known = candidate.metadata or self._metadata.get((candidate.name, candidate.text))
         if known is not None:
             return known
+        if self._allowed is not None:
+            self._allowed -= 1
+            if self._allowed < 0:
+                raise TooCostlyError
         misses = self._misses[candidate.name] = self._misses.get(candidate.name, 0) + 1
         along = older(min(2 * (misses - 2), 8)) if misses > 2 else ()
         wheels = [other for other in along if isinstance(other.source, WheelSource)]

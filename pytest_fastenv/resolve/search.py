@@ -15,7 +15,7 @@ from pytest_fastenv.errors import FastenvError, NoSolutionError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.resolve.explain import Explanation
-from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.facts import Facts, TooCostlyError
 from pytest_fastenv.resolve.provider import Key, Provider, RestartError
 from pytest_fastenv.resolve.requirements_of import DependencyReader
 from pytest_fastenv.resolve.version_set import VersionSet
@@ -25,6 +25,7 @@ T = TypeVar("T")
 # How many of the user's requirements are tried without their limit when there is no solution, and how hard.
 _LOOSENED = 6
 _LOOSENED_ROUNDS = 3000
+_LOOSENED_QUESTIONS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Search:
             loosened = [(replace(w, specifier="") if w is suspect else w, name) for w, name in self.wanted]
             provider = Provider(self.facts, self.reader, Recorder())
             version = None
+            self.facts.allow(_LOOSENED_QUESTIONS)
             try:
                 while version is None:
                     try:
@@ -95,8 +97,10 @@ class Search:
                         continue
                     key = next(Key(name) for w, name in self.wanted if w is suspect)
                     version = self.facts.releases_now(key.name).versions[solution.pins[key]]
-            except (ResolutionError, FastenvError):
+            except (ResolutionError, FastenvError, TooCostlyError):
                 continue  # no way out, or not one that can be found with what can be reached
+            finally:
+                self.facts.allow(None)
             found.append(f"loosen {suspect.text} ({suspect.location}): {key.name} {version} suits everything else")
         return found
 

@@ -7,6 +7,7 @@ to the installation that has the whole plugin.
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -69,8 +70,9 @@ def _pass_on(config: pytest.Config, handed: session.Handed | None) -> None:
             "--fastenv: this environment has only the runtime of pytest-fastenv, which cannot provide another one; "
             "add pytest-fastenv to its requirements"
         )
-    launch = read_launch()
-    if config.invocation_params.plugins or (launch.arguments and not launch.is_pytest(arguments)):
+    # Before Python 3.10 an interpreter does not tell its whole command line.
+    is_command = read_launch().is_pytest(arguments) if hasattr(sys, "orig_argv") else sys.argv[1:] == arguments
+    if config.invocation_params.plugins or not is_command:
         raise pytest.UsageError(
             "--fastenv: pytest.main() within a session cannot provide another environment; start pytest as a process"
         )

@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-import pytest_fastenv
 from pytest_fastenv.errors import FastenvError, ProvideError
 
 _PROGRAM = str(Path(__file__).with_name("worker_process.py"))
@@ -177,7 +176,8 @@ class _Worker:
             said.close()
             why = error.strerror or str(error)
             hint = "raise the limits of open files and processes (ulimit -n, ulimit -u)"
-            raise ProvideError("a worker process cannot be started", where=sys.executable, why=why, hint=hint) from error
+            what = "a worker process cannot be started"
+            raise ProvideError(what, where=sys.executable, why=why, hint=hint) from error
         except BaseException:
             said.close()
             raise
@@ -239,7 +239,7 @@ def _command() -> list[str]:
 def _search_path() -> list[str]:
     """Return the paths to import from; this package's own too where an import hook found it."""
     paths = [path or os.getcwd() for path in sys.path]
-    home = os.path.dirname(os.path.dirname(os.path.abspath(pytest_fastenv.__file__)))
+    home = str(Path(__file__).resolve().parents[2])
     return paths if home in paths else [*paths, home]
 
 

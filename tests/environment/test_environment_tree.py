@@ -102,8 +102,8 @@ CHANGES = [
     (add_directory, "lib/new is new"),
     (lead_elsewhere, "linked changed since"),
     (directory_for_file, "lib/six.py changed since"),
-    (file_for_directory, "empty is no directory any more"),
-    (link_for_directory, "lib is no directory any more"),
+    (file_for_directory, "empty is new"),
+    (link_for_directory, "lib is new"),
 ]
 
 

@@ -81,5 +81,5 @@ def test_a_cgi_script_s_proxy_variable_is_not_believed() -> None:
 
 
 def test_unknown_schemes_are_refused() -> None:
-    with pytest.raises(UsageError, match="ftp://a.invalid"):
+    with pytest.raises(UsageError, match=r"ftp://a\.invalid"):
         load(PIP_INDEX_URL="ftp://u:secret@a.invalid/")

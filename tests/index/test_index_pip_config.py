@@ -36,16 +36,12 @@ def test_files_count_in_pip_s_order(home: Path) -> None:
     for number, place in enumerate(places):
         lines = "".join(f"x-{n} = {place}\n" for n in range(number, len(places)))
         write(home / place, f"[global]\n{lines}")
-    # A PIP_CONFIG_FILE that exists switches the user's own files off.
-    (home / "later.conf").touch()
     assert read(home) == {"x-0": places[0], "x-1": places[1], "x-2": places[2], "x-3": places[3], "x-4": places[3]}
-    assert read(home, PIP_CONFIG_FILE=str(home / "own.conf")) == {
-        "x-0": places[0],
-        "x-1": places[0],
-        "x-2": places[0],
+    # A PIP_CONFIG_FILE that exists switches the user's own files off.
+    assert read(home, PIP_CONFIG_FILE=str(home / "own.conf")) == dict.fromkeys(("x-0", "x-1", "x-2"), places[0]) | {
         "x-3": places[3],
         "x-4": places[4],
-    } | {f"x-{n}": places[0] for n in (1, 2)}
+    }
 
 
 def test_the_null_device_switches_files_off(home: Path) -> None:
@@ -70,7 +66,7 @@ def test_values_name_their_place(home: Path) -> None:
     assert found["index-url"].source == f"index-url in {home}/.config/pip/pip.conf"
     assert found["cert"].source == "PIP_CERT"
     assert found["timeout"].number() == 7
-    with pytest.raises(UsageError, match="no-index in .*perhaps"):
+    with pytest.raises(UsageError, match=r"no-index in .*perhaps"):
         found["no-index"].flag()
 
 

@@ -161,7 +161,7 @@ def test_a_damaged_record_is_made_again(store: Store) -> None:
 
 
 def test_nothing_fits(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(InterpreterNotFoundError, match="no Python interpreter fits '4.2'") as caught:
+    with pytest.raises(InterpreterNotFoundError, match=r"no Python interpreter fits '4\.2'") as caught:
         find_target("4.2", store)
     assert caught.value.exit_code == 4
     assert str(tmp_path / "bin") in str(caught.value.where)

@@ -129,10 +129,8 @@ def test_another_file_at_the_same_path_has_another_identity(tmp_path: Path) -> N
     subprocess.run([BASE, "-m", "venv", "--without-pip", "--copies", tmp_path / "v"], check=True)
     copy = tmp_path / "v" / "bin" / "python"
     (tmp_path / "v" / "pyvenv.cfg").unlink()  # a base of its own now
-    environ_home = subprocess.run([BASE, "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True)
-    lib = Path(environ_home.stdout.strip()) / "lib"
     (tmp_path / "v" / "lib").rename(tmp_path / "v" / "lib-of-venv")
-    (tmp_path / "v" / "lib").symlink_to(lib)
+    (tmp_path / "v" / "lib").symlink_to(Path(sys.base_prefix) / "lib")
     first = probe(copy)
     assert first.python == str(copy)
     status = copy.stat()

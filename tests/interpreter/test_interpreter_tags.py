@@ -39,17 +39,17 @@ def facts(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_equal_to_what_each_interpreter_says(interpreters: list[Found]) -> None:
-    """With the same packaging they are equal in order; one too old for it has an older release's, which are some of ours."""
+    """In the same order, with the same packaging; one that is too old for it has fewer tags, of an older release."""
     environ = {**os.environ, "PYTHONPATH": str(Path(packaging.__file__).parent.parent)}
     compared = 0
     for version, python in interpreters:
         ours = list(probe(python).tags)
         if version >= (3, 9):
-            done = subprocess.run([python, "-S", "-c", _OWN_TAGS], env=environ, capture_output=True, text=True)
+            done = subprocess.run([python, "-S", "-c", _OWN_TAGS], env=environ, capture_output=True, text=True, check=False)
             assert done.stdout.split() == ours, (python, done.stderr)
             compared += 1
         else:
-            done = subprocess.run([python, "-I", "-c", _VENDORED], capture_output=True, text=True)
+            done = subprocess.run([python, "-I", "-c", _VENDORED], capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 assert set(done.stdout.split()) <= set(ours)
     assert compared

@@ -84,3 +84,17 @@ def test_pytest_main_in_a_session(runtime: Path) -> None:
     done = run(runtime, "-s", handed=Handed(sys.prefix, dict(SUMMARY), outside=(sys.executable, "-m", "pytest")))
     assert done.returncode == 0, done.stdout
     assert "start pytest as a process" in done.stderr
+
+
+def test_program_of_its_own_that_calls_pytest(runtime: Path) -> None:
+    """It is not pytest's process, so it is not given away, even where both have no arguments of their own."""
+    (runtime.parent / "caller.py").write_text(
+        "import pytest\nprint('returned', int(pytest.main(['-p', 'pytest_fastenv_runtime.inside', '--fastenv=a.txt'])))\n"
+    )
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "FASTENV_"))}
+    environ |= {"PYTHONPATH": str(runtime), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environ[VARIABLE] = encode(Handed(sys.prefix, outside=(sys.executable, "-c", "")))
+    done = subprocess.run(
+        [sys.executable, "caller.py"], cwd=runtime.parent, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.endswith("returned 4\n"), done.stdout + done.stderr

@@ -39,6 +39,16 @@ async def contend(store: Store, sentinel: str, rounds: str) -> None:
             os.unlink(sentinel)
 
 
+async def log_intervals(store: Store, log: str) -> None:
+    """Take the lock again and again, and note when it is held, until somebody kills this process."""
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    while True:
+        async with store.lock(Bucket.BUILT, KEY):
+            os.write(fd, f"{os.getpid()} begin\n".encode())
+            await asyncio.sleep(0.001)
+            os.write(fd, f"{os.getpid()} end\n".encode())
+
+
 async def hold(store: Store) -> None:
     async with store.lock(Bucket.BUILT, KEY):
         say("held")
@@ -93,7 +103,7 @@ async def publish_until_killed(store: Store, log: str, point: str) -> None:
 
 PROGRAMS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     function.__name__: function
-    for function in (contend, hold, hold_with_child, publish, publish_half, publish_until_killed)
+    for function in (contend, log_intervals, hold, hold_with_child, publish, publish_half, publish_until_killed)
 }
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -334,6 +336,31 @@ def test_a_lock_that_cannot_be_opened_is_a_diagnosis(store: Store, lock_path: Pa
 def test_sixteen_processes_contend(store: Store, start: Start, tmp_path: Path) -> None:
     processes = [start("contend", tmp_path / "sentinel", 20) for _ in range(16)]
     assert [process.wait(60) for process in processes] == [0] * 16
+
+
+@pytest.mark.slow
+def test_random_kills_never_let_two_hold_it(start: Start, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    chance = random.Random(1)
+    processes = [start("log_intervals", log) for _ in range(4)]
+    for _ in range(24):
+        seen = log.stat().st_size
+        while log.stat().st_size < seen + chance.randrange(40, 400):
+            time.sleep(0.0002)
+        victim = chance.randrange(4)
+        processes[victim].kill()
+        processes[victim] = start("log_intervals", log)
+    for process in processes:
+        process.kill()
+        process.wait()
+    holder = ""
+    for line in log.read_text().splitlines():
+        pid, what = line.split()
+        if what == "begin":
+            holder = pid  # where the last one has not ended it was killed: it does not end later
+        else:
+            assert holder == pid
 
 
 @pytest.mark.slow

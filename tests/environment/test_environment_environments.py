@@ -1,0 +1,352 @@
+"""Environments are found when they are as they were made, and made whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import environment_kit
+import pytest
+from environment_kit import fill, parts, provide, running_target
+
+from pytest_fastenv.environment.drafts import EnvironmentDraft
+from pytest_fastenv.environment.environments import Environments, Found, Missing
+from pytest_fastenv.errors import ProvideError, PublishError, StoreError, UsageError
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.store import lease
+from pytest_fastenv.store.store import Store
+from pytest_fastenv.store.temporary import sweep
+
+
+@pytest.fixture
+def environments(store: Store, recorder: Recorder) -> Environments:
+    """The environments in the store."""
+    return Environments(store, None, recorder)
+
+
+def names(environments: Environments) -> list[str]:
+    """What lies in the directory, besides what is hidden."""
+    return sorted(name for name in os.listdir(environments.directory) if not name.startswith("."))
+
+
+def drafts(directory: Path) -> list[str]:
+    """What is left of drafts."""
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+
+
+def test_made_once_then_reused(store: Store, environments: Environments) -> None:
+    assert environments.find(parts()) == Missing(None)
+    first = provide(store)
+    assert (first.reused, first.reason, first.summary) == (False, None, {"distributions": 1})
+    assert names(environments) == [f"{parts()[:16]}-1"]
+    assert first.environment.installed() == {"six": "1.17"}
+    assert first.environment.run(["six"], capture_output=True, text=True).stdout == "1.17\n"
+    again = provide(store)
+    assert (again.reused, again.environment, again.summary) == (True, first.environment, first.summary)
+    assert environments.find(str(parts())) == Found(first.environment, first.summary)
+    assert drafts(environments.directory / ".drafts") == []
+
+
+def test_running_it_does_not_change_it(store: Store, environments: Environments) -> None:
+    made = provide(store).environment
+    made.run(["python", "-c", "import six"], env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""}, check=True)
+    assert list(made.purelib.glob("__pycache__/six*.pyc"))
+    assert isinstance(environments.find(parts()), Found)
+
+
+def test_one_that_was_changed_is_left_and_another_made_beside_it(store: Store, environments: Environments) -> None:
+    first = provide(store).environment
+    (first.purelib / "six.py").write_text("edited by its user")
+    assert environments.find(parts()) == Missing("six.py changed since")
+    second = provide(store)
+    assert (second.reused, second.reason) == (False, "six.py changed since")
+    assert names(environments) == [f"{parts()[:16]}-1", f"{parts()[:16]}-2"]
+    assert (first.purelib / "six.py").read_text() == "edited by its user"
+    assert provide(store).environment == second.environment
+    shutil.rmtree(second.environment.prefix)
+    (first.purelib / "six.py").unlink()
+    assert environments.find(parts()) == Missing("six.py is missing")
+
+
+def test_recreate(store: Store, environments: Environments) -> None:
+    provide(store)
+    again = provide(store, recreate=True)
+    assert (again.reused, again.reason) == (False, "asked for")
+    assert names(environments) == [f"{parts()[:16]}-1", f"{parts()[:16]}-2"]
+    assert provide(store).environment == again.environment
+
+
+def test_other_parts_mean_another_directory(store: Store, environments: Environments) -> None:
+    provide(store)
+    other = provide(store, fingerprint=parts(worker="gw0"))
+    assert not other.reused
+    assert len(names(environments)) == 2
+    same_beginning = parts()[:16] + "0" * 48
+    assert environments.find(same_beginning) == Missing(None)
+
+
+def test_a_directory_of_the_users(store: Store, tmp_path: Path) -> None:
+    made = provide(store, tmp_path / "here" / "envs").environment
+    assert made.prefix.parent == tmp_path / "here" / "envs"
+    assert provide(store, tmp_path / "here" / "envs").reused
+
+
+def test_a_fill_that_fails_leaves_nothing(store: Store, environments: Environments) -> None:
+    async def fails(draft: EnvironmentDraft) -> Mapping[str, Any]:
+        await fill(draft)
+        raise StoreError("no space left")
+
+    with pytest.raises(StoreError, match="no space left"):
+        asyncio.run(environments.provide(running_target(store), parts(), fails))
+    assert names(environments) == []
+    assert drafts(environments.directory / ".drafts") == []
+    assert environments.find(parts()) == Missing(None)
+
+
+def test_a_cancelled_fill_leaves_nothing(store: Store, environments: Environments) -> None:
+    async def scenario() -> None:
+        begun = asyncio.Event()
+
+        async def waits(draft: EnvironmentDraft) -> Mapping[str, Any]:
+            await fill(draft)
+            begun.set()
+            await asyncio.Event().wait()
+            return {}
+
+        task = asyncio.create_task(environments.provide(running_target(store), parts(), waits))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+    assert names(environments) == []
+    assert drafts(environments.directory / ".drafts") == []
+
+
+def test_tasks_that_want_the_same_get_the_same(store: Store, environments: Environments) -> None:
+    async def scenario() -> list[bool]:
+        target = running_target(store)
+        provided = await asyncio.gather(*(environments.provide(target, parts(), fill) for _ in range(4)))
+        for one in provided:
+            os.close(one.lease_fd)
+        return sorted(one.reused for one in provided)
+
+    assert asyncio.run(scenario()) == [False, True, True, True]
+    assert len(names(environments)) == 1
+
+
+@pytest.mark.slow
+def test_processes_that_want_the_same_get_the_same(store: Store, environments: Environments) -> None:
+    running_target(store)
+    command = [sys.executable, environment_kit.__file__, store.root]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) for _ in range(6)]
+    answers = [process.communicate()[0].split() for process in running]
+    assert sorted(reused for _, reused in answers) == ["False", *["True"] * 5]
+    assert {prefix for prefix, _ in answers} == {str(environments.directory / name) for name in names(environments)}
+
+
+def test_what_is_not_ready_is_never_taken(store: Store, environments: Environments) -> None:
+    """It is removed by whoever makes the next one, and its number is free again."""
+    made = provide(store).environment
+    (made.prefix / ".fastenv" / "ready").unlink()
+    assert environments.find(parts()) == Missing(None)
+    (made.purelib / "six.py").unlink()
+    again = provide(store)
+    assert not again.reused
+    assert (again.environment.purelib / "six.py").exists()
+    assert names(environments) == [f"{parts()[:16]}-2"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.slow
+@pytest.mark.parametrize("explicit", [False, True])
+def test_killed_at_any_call_that_changes_the_file_system(store: Store, tmp_path: Path, explicit: bool) -> None:
+    """Whatever the kill leaves, the next run makes a whole environment, and what passes as whole is."""
+    target = running_target(store)
+    asyncio.run(environment_kit.lay_out(target, store, tmp_path / "warm", tmp_path / "warm"))
+    changing = {"open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "os.truncate"}
+    at = tmp_path / "chosen" if explicit else None
+    if explicit:
+        provide(store, fingerprint=parts(old=True), at=at)
+    steps = killed = 0
+    while True:
+        directory = tmp_path / f"environments-{steps}"
+        child = os.fork()
+        if child == 0:
+            try:
+                left = steps
+
+                def count(event: str, arguments: tuple[Any, ...]) -> None:
+                    nonlocal left
+                    if event not in changing or (event == "open" and not _writes(arguments)):
+                        return
+                    if left == 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    left -= 1
+
+                sys.addaudithook(count)
+                provide(store, directory, at=at)
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        environments = Environments(store, directory, Recorder())
+        found = environments.find(parts()) if at is None else environments.find_at(at, parts())
+        if isinstance(found, Found):
+            assert found.environment.run(["six"], capture_output=True, text=True).stdout == "1.17\n"
+        again = provide(store, directory, at=at)
+        assert again.environment.run(["six"], capture_output=True, text=True).stdout == "1.17\n"
+        sweep(str(directory / ".drafts"))  # what a thread does in the background
+        assert drafts(directory / ".drafts") == []
+        if at is not None:
+            provide(store, directory, at=at, fingerprint=parts(old=True))
+            assert not list(tmp_path.glob(".chosen*"))
+        if not os.WIFSIGNALED(status):
+            break
+        steps += 1
+        killed += 1
+    assert killed > 30
+
+
+def _writes(arguments: tuple[Any, ...]) -> bool:
+    _, mode, flags = arguments
+    return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) if mode is None else not mode.startswith("r")
+
+
+def test_a_lease_keeps_it_and_survives_exec(store: Store, environments: Environments) -> None:
+    made = provide(store).environment
+    descriptor = environments.lease(made)
+    assert descriptor is not None
+    path = environments.directory / ".leases" / f"{made.prefix.name}.lock"
+    command = [sys.executable, "-c", "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"]
+    command += [sys.executable, "-c", "print('running', flush=True); input()"]
+    with subprocess.Popen(
+        command, pass_fds=(descriptor,), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as inner:
+        assert inner.stdout is not None
+        assert inner.stdout.readline() == "running\n"
+        os.close(descriptor)
+        assert lease.try_claim(path) is None
+        inner.communicate("\n")
+    claim = lease.try_claim(path)
+    assert claim is not None
+    assert environments.lease(made) is None
+    os.close(claim)
+
+
+def test_no_lease_on_what_is_gone(store: Store, environments: Environments) -> None:
+    made = provide(store).environment
+    shutil.rmtree(made.prefix)
+    assert environments.lease(made) is None
+
+
+def test_one_that_is_removed_each_time_is_an_error(store: Store, environments: Environments) -> None:
+    async def scenario() -> None:
+        publish = environments.publish
+
+        async def publish_and_lose(draft: EnvironmentDraft, summary: Mapping[str, Any]) -> Any:
+            made = await publish(draft, summary)
+            shutil.rmtree(made.prefix)
+            return made
+
+        environments.publish = publish_and_lose  # type: ignore[method-assign]
+        await environments.provide(running_target(store), parts(), fill)
+
+    with pytest.raises(PublishError, match="removed each time"):
+        asyncio.run(scenario())
+
+
+def test_the_draft_by_hand(store: Store, environments: Environments) -> None:
+    async def scenario() -> None:
+        async with environments.draft(running_target(store), parts()) as draft:
+            assert draft.prefix.is_dir()
+            assert not draft.final.exists()
+            assert (draft.final.parent, draft.final.name) == (environments.directory, f"{parts()[:16]}-1")
+            assert draft.prefix.stat().st_dev == environments.directory.stat().st_dev
+            made = await environments.publish(draft, await fill(draft))
+        assert made.prefix == draft.final
+
+    asyncio.run(scenario())
+    assert isinstance(environments.find(parts()), Found)
+
+
+def test_a_place_that_is_taken(store: Store, environments: Environments) -> None:
+    """As by a process that uses another store with the same directory."""
+
+    async def scenario() -> None:
+        async with environments.draft(running_target(store), parts()) as draft:
+            (draft.final / "foreign").mkdir(parents=True)
+            await environments.publish(draft, {})
+
+    with pytest.raises(PublishError, match="is taken"):
+        asyncio.run(scenario())
+    assert drafts(environments.directory / ".drafts") == []
+
+
+class TestChosenDirectory:
+    """``fastenv create SOURCE DIR``."""
+
+    def test_made_found_and_replaced(self, store: Store, environments: Environments, tmp_path: Path) -> None:
+        place = tmp_path / "my env"
+        place.mkdir()
+        first = provide(store, at=place)
+        assert first.environment.prefix == place
+        assert provide(store, at=place).reused
+        (first.environment.purelib / "mine.py").write_text("")
+        other = provide(store, at=place, fingerprint=parts(distributions={"six": ["1.18", "b"]}))
+        assert (other.reused, other.reason) == (False, "six 1.17 → 1.18")
+        assert not (first.environment.purelib / "mine.py").exists()
+        (other.environment.purelib / "six.py").unlink()
+        again = provide(store, at=place, fingerprint=parts(distributions={"six": ["1.18", "b"]}))
+        assert again.reason == "six.py is missing"
+        assert os.listdir(tmp_path).count("my env") == 1
+        assert not [name for name in os.listdir(tmp_path) if "drafts" in name]
+
+    def test_foreign_contents_are_refused(self, store: Store, tmp_path: Path) -> None:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "thesis.txt").write_text("")
+        (tmp_path / "file").write_text("")
+        (tmp_path / "dangling").symlink_to(tmp_path / "mine" / "thesis.txt")
+        for name, why in (("mine", "not empty"), ("file", "not a directory"), ("dangling", "not a directory")):
+            with pytest.raises(UsageError, match="did not make") as caught:
+                provide(store, at=tmp_path / name)
+            assert why in str(caught.value.why)
+        assert (tmp_path / "mine" / "thesis.txt").exists()
+
+    def test_one_in_use_is_not_replaced(self, store: Store, environments: Environments, tmp_path: Path) -> None:
+        first = provide(store, at=tmp_path / "env")
+        descriptor = environments.lease(first.environment)
+        assert descriptor is not None
+        with pytest.raises(PublishError, match="in use by another run"):
+            provide(store, at=tmp_path / "env", recreate=True)
+        os.close(descriptor)
+        assert not provide(store, at=tmp_path / "env", recreate=True).reused
+
+    def test_a_link_to_a_directory_is_followed(self, store: Store, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "real")
+        assert provide(store, at=tmp_path / "link").environment.prefix == tmp_path / "real"
+        assert provide(store, at=tmp_path / "link").reused
+
+    def test_unfinished_is_told(self, store: Store, environments: Environments, tmp_path: Path) -> None:
+        made = provide(store, at=tmp_path / "env").environment
+        (made.prefix / ".fastenv" / "ready").unlink()
+        assert environments.find_at(tmp_path / "env", parts()) == Missing("it was not finished")
+        assert provide(store, at=tmp_path / "env").reason == "it was not finished"
+
+
+def test_a_directory_that_cannot_be_written(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ProvideError):
+        provide(store, tmp_path / "file" / "environments")

@@ -1,0 +1,89 @@
+"""What stands in an environment's .fastenv directory, and what counts as whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from environment_kit import parts
+
+from pytest_fastenv.environment import manifest
+
+INTERPRETER: Mapping[str, Any] = {
+    "version": "3.12.1",
+    "short": "CPython 3.12.1",
+    "identity": "i" * 64,
+    "schemes": {"scripts": "bin", "purelib": "lib", "platlib": "lib64"},
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A draft with three files in it."""
+    root = tmp_path / "draft"
+    for name in ("bin/python", "lib/six.py", "lib64/fast.so"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(name)
+    return root
+
+
+def test_there_and_back(place: Path) -> None:
+    made = manifest.write(place, parts(), INTERPRETER, {"seconds": 1.5})
+    assert manifest.read(place) is None
+    assert manifest.is_ours(place)
+    assert not manifest.is_whole(place)
+    manifest.mark_ready(place)
+    assert manifest.is_whole(place)
+    assert manifest.read(place) == made
+    assert made.parts == parts().parts
+    environment = made.environment(place)
+    assert (environment.python, environment.purelib) == (place / "bin" / "python", place / "lib")
+    assert (environment.fingerprint, environment.python_version) == (parts(), "3.12.1")
+    assert manifest.difference(place, made) is None
+
+
+def test_a_difference_is_told_without_the_way_to_site_packages(place: Path) -> None:
+    made = manifest.write(place, parts(), INTERPRETER, {})
+    manifest.mark_ready(place)
+    (place / "lib" / "six.py").write_text("edited")
+    assert manifest.difference(place, made) == "six.py changed since"
+
+
+def test_a_missing_interpreter_is_told(place: Path) -> None:
+    (place / "bin" / "python").unlink()
+    (place / "bin" / "python").symlink_to("/nowhere/python3.12")
+    made = manifest.write(place, parts(), INTERPRETER, {})
+    assert manifest.difference(place, made) == "its interpreter is gone (/nowhere/python3.12)"
+
+
+def test_what_a_power_cut_may_leave_is_not_whole(place: Path) -> None:
+    made = manifest.write(place, parts(), INTERPRETER, {})
+    manifest.mark_ready(place)
+    own = place / ".fastenv"
+    whole = (own / "manifest.json").read_bytes()
+    for content in (b"", whole[:-20], bytes(len(whole)), whole.replace(b"3.12.1", b"3.12.2")):
+        (own / "manifest.json").write_bytes(content)
+        assert manifest.read(place) is None
+    (own / "manifest.json").write_bytes(whole)
+    assert manifest.read(place) == made
+    tree = (own / "tree").read_bytes()
+    for content in (b"", tree[:-8], bytes(len(tree))):
+        (own / "tree").write_bytes(content)
+        assert manifest.difference(place, made) == "the list of its files is damaged"
+    os.unlink(own / "tree")
+    assert manifest.difference(place, made) == "the list of its files is damaged"
+
+
+def test_it_is_marked_once(place: Path) -> None:
+    manifest.write(place, parts(), INTERPRETER, {})
+    manifest.mark_ready(place)
+    with pytest.raises(FileExistsError):
+        manifest.mark_ready(place)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    assert manifest.read(tmp_path / "missing") is None
+    assert not manifest.is_ours(tmp_path)
