@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.environment.environment import Environment
     from pytest_fastenv.errors import FastenvError
     from pytest_fastenv.model.plan import Plan
-    from pytest_fastenv.provision import provision
+    from pytest_fastenv.provisioning import provision
     from pytest_fastenv.settings import Settings
 
 __version__ = "0.1.0"
@@ -23,7 +23,7 @@ _HOMES = {
     "FastenvError": "pytest_fastenv.errors",
     "Plan": "pytest_fastenv.model.plan",
     "Settings": "pytest_fastenv.settings",
-    "provision": "pytest_fastenv.provision",
+    "provision": "pytest_fastenv.provisioning",
 }
 
 

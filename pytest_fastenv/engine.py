@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import os
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -14,6 +17,7 @@ from pytest_fastenv.build_environments import StoredBuildEnvironments
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
+from pytest_fastenv.index.pip_config import configuration_files
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.pipeline import Installer, InstallReport
 from pytest_fastenv.installer.sdists import Sdists
@@ -21,7 +25,7 @@ from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Draft
-from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
+from pytest_fastenv.model.request import FormatControl, IndexOptions, ReadFile, Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolutions import Resolution, Resolutions, resolution_key
 from pytest_fastenv.resolve.resolution import resolve
@@ -114,3 +118,26 @@ class Engine:
     async def install(self, plan: Plan, draft: Draft) -> InstallReport:
         """Fill a draft with a plan's distributions; see `Installer.install`."""
         return await self._installer.install(plan, draft)
+
+    @property
+    def configuration_files(self) -> tuple[ReadFile, ...]:
+        """Pip's configuration files, there or not: they decided where distributions come from."""
+        found = []
+        for path in dict.fromkeys(configuration_files(self._around.environ, sys.prefix)):
+            content = path.read_bytes() if path.is_file() else None
+            found.append(ReadFile(path, hashlib.sha256(content).hexdigest() if content is not None else ""))
+        return tuple(found)
+
+
+def fetch_text(settings: Settings, environ: Mapping[str, str], url: str) -> bytes:
+    """Return a requirements file from a server. Blocks; not for a thread that runs an event loop.
+
+    :raises NetworkError: it cannot be had.
+    """
+
+    async def fetch() -> bytes:
+        config = IndexConfig.load(settings, IndexOptions(), environ)
+        async with HttpClient(config.network, config.credentials) as http:
+            return (await http.get(config.credentials.take(url))).content
+
+    return asyncio.run(fetch())

@@ -110,6 +110,21 @@ def test_the_descriptor_is_not_inherited_by_accident(tmp_path: Path) -> None:
     lock.release()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a lock cannot be shared with a child there")
+def test_releasing_leaves_it_to_the_child_that_has_it(tmp_path: Path) -> None:
+    lock = oslock.try_lock(tmp_path / "lock")
+    assert lock is not None
+    command = [sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(lock.fileno(),)) as child:
+        lock.release()
+        assert oslock.try_lock(tmp_path / "lock") is None
+        child.kill()
+        child.wait()
+        again = oslock.try_lock(tmp_path / "lock")
+        assert again is not None
+        again.release()
+
+
 can_inject = (
     shutil.which("strace") is not None
     and subprocess.run(["strace", "-o", os.devnull, "true"], check=False, capture_output=True).returncode == 0

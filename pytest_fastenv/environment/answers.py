@@ -16,19 +16,23 @@ import hashlib
 import json
 import math
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv import __version__
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.environment import Environment
-from pytest_fastenv.model.request import ReadFile
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.settings import Settings
+from pytest_fastenv.source_digest import source_digest
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
+
+if TYPE_CHECKING:
+    from pytest_fastenv.model.request import ReadFile, ReadVariable
 
 CLOCK_TOLERANCE_S = 60.0
 #: Settings that decide what an answer is. The interpreter is compared by identity, not by the words that asked for it.
@@ -69,7 +73,9 @@ class Answers:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def lookup(self, key: str, *, max_age_s: float, now: float, target: Target) -> Answer | Unknown:
+    def lookup(
+        self, key: str, *, max_age_s: float, now: float, target: Target, environ: Mapping[str, str]
+    ) -> Answer | Unknown:
         """Return what a request led to, if that may still be used. Writes nothing.
 
         The environment's files are not looked at: that is for `Environments.find`.
@@ -78,23 +84,25 @@ class Answers:
         :param max_age_s: seconds; 0 for none, infinite for any.
         :param now: the wall clock (`time.time`).
         :param target: the interpreter that the request means now.
+        :param environ: environment variables, for those that the request's files refer to.
         """
         record = self._store.read_record(Bucket.ANSWERS, key)
         if record is None:
             return Unknown()
         try:
             answer = _answer(record, now)
-            reason = _reason(record, answer, max_age_s, target)
+            reason = _reason(record, answer, max_age_s, target) or _variable_change(record, environ)
         except (KeyError, TypeError, ValueError):
             return Unknown("the remembered answer cannot be read")
         return answer if reason is None else Unknown(reason, answer.prefix)
 
-    def remember(
+    def remember(  # noqa: PLR0913 - what was read, and what came of it
         self,
         key: str,
         files: Iterable[ReadFile],
         environment: Environment,
         *,
+        variables: Iterable[ReadVariable] = (),
         resolved_at: float,
         summary: Mapping[str, Any],
     ) -> None:
@@ -102,11 +110,13 @@ class Answers:
 
         :param files: everything that was read for the request; a file with an empty digest was not there and must not
             be there next time.
+        :param variables: environment variables that were looked at for the request.
         :param resolved_at: wall clock when the resolution began.
         :param summary: as JSON can hold it.
         """
         record = {
             "files": [_file_record(file) for file in files],
+            "variables": {variable.name: variable.sha256 for variable in variables},
             "fingerprint": environment.fingerprint,
             "prefix": str(environment.prefix),
             "interpreter": {"identity": environment.identity, "name": environment.interpreter},
@@ -169,6 +179,17 @@ def _reason(record: Mapping[str, Any], answer: Answer, max_age_s: float, target:
     return _too_old(answer.age_s, max_age_s)
 
 
+def _variable_change(record: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
+    if not record["variables"]:
+        return None
+    from pytest_fastenv.model.request import read_variable  # a module of many classes, mostly not needed here
+
+    for name, sha256 in record["variables"].items():
+        if read_variable(name, environ).sha256 != sha256:
+            return f"the variable {name} changed"
+    return None
+
+
 def _too_old(age_s: float, max_age_s: float) -> str | None:
     if math.isinf(max_age_s):
         return None
@@ -183,7 +204,7 @@ def _file_record(file: ReadFile) -> list[Any]:
         return [str(file.path), None, None, ""]
     try:
         status = os.stat(file.path)
-        if _sha256(file.path) == file.sha256:
+        if _sha256(file.path) == file.sha256 and not stat.S_ISDIR(status.st_mode):
             return [str(file.path), status.st_size, status.st_mtime_ns, file.sha256]
     except OSError:
         pass
@@ -209,6 +230,8 @@ def _file_change(path: str, size: int | None, mtime_ns: int | None, sha256: str)
 
 
 def _sha256(path: str | Path) -> str:
+    if os.path.isdir(path):
+        return source_digest(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -73,8 +73,10 @@ class Environment:
         """
         left_out = _MISLEADING if inherit_pythonpath else (*_MISLEADING, "PYTHONPATH")
         found = {name: value for name, value in environ.items() if name.upper() not in left_out}
+        scripts = str(self.scripts)
+        others = (place for place in environ.get("PATH", os.defpath).split(os.pathsep) if place and place != scripts)
         found["VIRTUAL_ENV"] = str(self.prefix)
-        found["PATH"] = os.pathsep.join(filter(None, (str(self.scripts), environ.get("PATH", os.defpath))))
+        found["PATH"] = os.pathsep.join((scripts, *others))
         return found
 
     def run(

@@ -114,9 +114,7 @@ class Environments:
         if known is None:
             return Missing("it was not finished" if manifest.is_ours(path) else None)
         if known.fingerprint != fingerprint:
-            from pytest_fastenv.environment.fingerprint import explain  # not on the warm path
-
-            return Missing(explain(known.parts, getattr(fingerprint, "parts", {})) or "something else was asked for")
+            return Missing(_difference(path, fingerprint) or "something else was asked for")
         change = manifest.difference(path, known)
         return Found(known.environment(path), known.summary) if change is None else Missing(change)
 
@@ -137,8 +135,15 @@ class Environments:
         os.close(descriptor)
         return None
 
-    async def provide(
-        self, target: Target, fingerprint: str, fill: Fill, *, at: Path | None = None, recreate: bool = False
+    async def provide(  # noqa: PLR0913 - what is wanted, and how
+        self,
+        target: Target,
+        fingerprint: str,
+        fill: Fill,
+        *,
+        at: Path | None = None,
+        recreate: bool = False,
+        previous: Path | None = None,
     ) -> Provided:
         """Return an environment with a fingerprint and hold it; make it where there is none that can be used.
 
@@ -147,6 +152,8 @@ class Environments:
         :param fill: fills the draft and returns the summary; when it raises nothing is left of the draft.
         :param at: a directory that its user chose, instead of one that is named by the fingerprint.
         :param recreate: make a new one in any case.
+        :param previous: the environment that the same request led to before: where a new one is made because it would
+            not hold the same, the reason tells the difference.
         :raises PublishError: it could not be moved to its place, or was removed again at once.
         :raises UsageError: the directory that was chosen holds something else.
         """
@@ -159,7 +166,7 @@ class Environments:
                     if not recreate:
                         found = self._look(fingerprint, at)  # another process may have made it while we waited
                     if isinstance(found, Missing):
-                        reason = reason or found.reason
+                        reason = reason or found.reason or _difference(previous, fingerprint)
                         summary = await fill(draft)
                         environment = await self.publish(draft, summary)
                         held = self.lease(environment)
@@ -212,18 +219,22 @@ class Environments:
 
         from pytest_fastenv.environment.drafts import EnvironmentDraft, private_directory
         from pytest_fastenv.environment.skeleton import lay_out
+        from pytest_fastenv.store.temporary import sweep
 
         path = _real(path)
         async with self._store.lock(Bucket.ENVIRONMENTS, _key(str(path)), subject=f"the environment {path}"):
             self._refuse_foreign(path)
+            # Among the user's own directories nothing is left lying, not even what a killed process left.
             drafts = path.with_name(f".{path.name}.fastenv-drafts")
+            await asyncio.to_thread(sweep, str(drafts))
             try:
                 async with private_directory(drafts) as private:
                     draft = EnvironmentDraft(private / "new", path, target, fingerprint)
                     await lay_out(target, self._store, draft.prefix, path)
                     yield draft
             finally:
-                await asyncio.to_thread(_clear_away, drafts)
+                with suppress(OSError):
+                    os.rmdir(drafts)
 
     async def publish(self, draft: EnvironmentDraft, summary: Mapping[str, Any]) -> Environment:
         """Move a finished draft to its place and make it whole; inside the block of `draft`.
@@ -308,18 +319,19 @@ class Environments:
         return claim
 
 
+def _difference(previous: Path | None, fingerprint: str) -> str | None:
+    """Say in one line how an environment's fingerprint differs from another one, as far as its parts are known."""
+    known = manifest.read(previous) if previous is not None else None
+    if known is None or known.fingerprint == fingerprint or not hasattr(fingerprint, "parts"):
+        return None
+    from pytest_fastenv.environment.fingerprint import explain  # not on the warm path
+
+    return explain(known.parts, fingerprint.parts) or None
+
+
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
 def _key(*names: str) -> str:
     return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _clear_away(drafts: Path) -> None:
-    """Remove the directory of drafts from among the user's own ones, with what killed processes left in it."""
-    from pytest_fastenv.store.temporary import sweep  # not on the warm path
-
-    sweep(str(drafts))
-    with suppress(OSError):
-        os.rmdir(drafts)

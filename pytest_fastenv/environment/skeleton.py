@@ -3,8 +3,8 @@
 Making one costs a process and a quarter of a second; a copy costs one to two milliseconds. The places in a skeleton
 that hold its own path are found once, when it is made, and listed beside it::
 
-    skeletons-v1/ab/<key>/the skeleton/     the virtual environment
-    skeletons-v1/ab/<key>/skeleton.json     its directories, links and files, and where they hold its path
+    skeletons-v1/ab/<key>/the skeleton/fastenv/   the virtual environment
+    skeletons-v1/ab/<key>/skeleton.json           its directories, links and files, and where they hold its path
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from pytest_fastenv.store.store import Store
 PROMPT = "fastenv"
 CREATION_TIMEOUT_S = 120.0
 _FORMAT = 1
-#: The blank makes every generator of scripts put quotes around it: what is replaced is then a whole word.
-_TREE = "the skeleton"
+#: The blank makes every generator of scripts put quotes around the path: what is replaced is then a whole word. The
+#: last part is what some take for the prompt.
+_TREE = f"the skeleton/{PROMPT}"
 _LIST = "skeleton.json"
 _RUN_VIRTUALENV = """\
 import json, runpy, sys
@@ -67,6 +68,7 @@ async def skeleton(target: Target, store: Store) -> Path:
 async def _create(target: Target, place: Path) -> None:
     """Let virtualenv make it, or the interpreter's own venv where virtualenv does not know that interpreter."""
     tree = place / _TREE
+    tree.parent.mkdir()
     data = place / "virtualenv"
     command = [sys.executable, "-I", "-c", _RUN_VIRTUALENV, json.dumps(sys.path)]
     options = ["--no-seed", "--no-periodic-update", "--prompt", PROMPT]

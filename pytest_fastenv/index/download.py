@@ -70,8 +70,7 @@ class Body:
     """
 
     def __init__(self, response: httpx.Response, pace: Pace, url: str) -> None:
-        rust = response.extensions.get("pyreqwest_response")
-        self._read: Callable[[], Awaitable[Any]] = rust.body_reader.read_chunk if rust else _reader(response)
+        self._read: Callable[[], Awaitable[Any]] = response.extensions.get("read_chunk") or _reader(response)
         self._pace = pace
         self._url = url
         self._received = 0

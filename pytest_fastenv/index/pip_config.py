@@ -69,7 +69,7 @@ def read_pip_config(environ: Mapping[str, str], *, prefix: str = sys.prefix) -> 
     :raises UsageError: a file is no ini file, or one option has two spellings with different meaning.
     """
     sections: dict[str, dict[str, PipValue]] = {section: {} for section in _SECTIONS}
-    for path in _files(environ, prefix):
+    for path in configuration_files(environ, prefix):
         parser = _parsed(path)
         for section in _SECTIONS:
             if parser.has_section(section):
@@ -101,7 +101,7 @@ def _parsed(path: Path) -> configparser.RawConfigParser:
     return parser
 
 
-def _files(environ: Mapping[str, str], prefix: str) -> Iterator[Path]:
+def configuration_files(environ: Mapping[str, str], prefix: str) -> Iterator[Path]:
     """Yield the files in the order in which they are read; they need not exist."""
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:

@@ -72,7 +72,9 @@ def _listed(file: dict[str, Any], url: str, number: int) -> Listed:
         _hashes(file.get("hashes"), url, number),
         one_line(requires_python) if isinstance(requires_python, str) else "",
         reason if yanked or yanked == "" else None,
-        None if metadata in {None, False} else _hashes(metadata if metadata is not True else {}, url, number),
+        None
+        if metadata is None or metadata is False
+        else _hashes(metadata if metadata is not True else {}, url, number),
         size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
         one_line(str(file.get("upload-time") or "")),
     )

@@ -33,8 +33,7 @@ def make_client(network: Network, *, verify: bool, rust: bool | None = None) -> 
         rust = network.client_cert is None and _rust_is_there()
     transport = _rust_transport(network, verify=verify) if rust else None
     if transport is not None:
-        # The Rust transport adds the parts of an httpx time-out up to one for the whole transfer, so it gets none:
-        # its own limits for connecting and for each read are set instead.
+        # It has its own limits for connecting and for each read.
         return httpx.AsyncClient(transport=transport, timeout=None, trust_env=False)  # noqa: S113
     return _stock_client(network, verify=verify)
 
@@ -50,15 +49,16 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
 def _rust_is_there() -> bool:
     try:
-        import pyreqwest.compatibility.httpx  # noqa: F401  # loads a shared library: only when a request is made
+        import pyreqwest.client  # noqa: F401  # loads a shared library: only when a request is made
     except ImportError:
         return False
     return True
 
 
-def _rust_transport(network: Network, *, verify: bool) -> Any:
+def _rust_transport(network: Network, *, verify: bool) -> httpx.AsyncBaseTransport:
     from pyreqwest.client import ClientBuilder
-    from pyreqwest.compatibility.httpx import HttpxTransport
+
+    from pytest_fastenv.index.rust_transport import RustTransport
 
     limit = timedelta(seconds=network.timeout_s)
     builder = (
@@ -81,7 +81,7 @@ def _rust_transport(network: Network, *, verify: bool) -> Any:
     elif network.cert is not None and not _is_system_bundle(network.cert):
         for certificate in _PEM.findall(_read(network.cert, network.cert_source)):
             builder = builder.add_root_certificate_pem(certificate)
-    return HttpxTransport(builder.build())
+    return RustTransport(builder.build())
 
 
 def _rust_proxies(network: Network) -> list[Any]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pytest_fastenv.errors import ArchiveError, MetadataError, RecordError
@@ -51,20 +49,18 @@ def unpack(order: Order) -> dict[str, Any]:
     :raises ArchiveError: see `pytest_fastenv.installer.archive`.
     :raises WheelError: the wheel contradicts its specification.
     """
-    with _mapped(order) as data:
-        facts = _unpack(data, order)
+    facts = _unpack(_mapped(order), order)
     os.unlink(order.archive)
     return facts
 
 
-@contextmanager
-def _mapped(order: Order) -> Iterator[mmap.mmap]:
+def _mapped(order: Order) -> mmap.mmap:
+    """Map the wheel; it is unmapped with its last reference, which an error's traceback may hold."""
     with open(order.archive, "rb") as file:
         if not os.fstat(file.fileno()).st_size:
             raise ArchiveError(f"{order.label} is empty", where=order.label)
         # Nobody else has this file, so it cannot become shorter while it is mapped.
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield data
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 class _Texts(NamedTuple):
@@ -85,18 +81,18 @@ def _unpack(data: mmap.mmap, order: Order) -> dict[str, Any]:
     check_data_paths(paths, label)
     directories, odd_paths = check_paths(label, paths, folds_case=lambda: os.path.exists(tree.upper()))
     dist_info = find_dist_info(paths, label)
-    with memoryview(data) as view:
-        archive = OpenArchive(view, unique_members(view, directory.members, label), label)
-        texts = _read_texts(archive, dist_info, order.limits)
-        name, version = read_metadata(texts.metadata, label)
-        check_dist_info_name(dist_info, name, version, label)
-        purelib, odd_format = read_wheel_file(texts.wheel, label)
-        scripts = parse_scripts(texts.entry_points, label)
-        data_directory = find_data_directory(directories, dist_info, label)
-        dropped = frozenset(f"{dist_info}/{own}" for own in _OURS)
-        written = write_tree(archive, Layout(tree, directories, dropped, data_directory))
-        exempt = normal_name(name) in order.unchecked_records
-        fault = _compare_with_record(archive, texts.record, f"{dist_info}/RECORD", written.lines, exempt=exempt)
+    view = memoryview(data)
+    archive = OpenArchive(view, unique_members(view, directory.members, label), label)
+    texts = _read_texts(archive, dist_info, order.limits)
+    name, version = read_metadata(texts.metadata, label)
+    check_dist_info_name(dist_info, name, version, label)
+    purelib, odd_format = read_wheel_file(texts.wheel, label)
+    scripts = parse_scripts(texts.entry_points, label)
+    data_directory = find_data_directory(directories, dist_info, label)
+    dropped = frozenset(f"{dist_info}/{own}" for own in _OURS)
+    written = write_tree(archive, Layout(tree, directories, dropped, data_directory))
+    exempt = normal_name(name) in order.unchecked_records
+    fault = _compare_with_record(archive, texts.record, f"{dist_info}/RECORD", written.lines, exempt=exempt)
     manifest = written.manifest(directories, scripts)
     manifest.save(os.path.join(order.entry, MANIFEST))
     facts = {

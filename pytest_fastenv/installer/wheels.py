@@ -99,7 +99,7 @@ class Wheels:
             parse_wheel_name(path.name)
             sha256 = await asyncio.to_thread(file_sha256, path)
             wheel = self._open(sha256, origin) or await self._publish(sha256, path.name, origin, _mover(path))
-            self._judge(wheel, path.name, expect)
+            self._judge(wheel, path.name, expect)  # one that was in the store already
         finally:
             path.unlink(missing_ok=True)  # noqa: ASYNC240 - one call that does not wait for anything
         return wheel
@@ -154,8 +154,9 @@ class Wheels:
         async def make(draft: Path) -> None:
             archive = draft / _ARCHIVE
             fetched_bytes = await bring(archive)
-            args = {"source": origin, "key": sha256}
-            made.append(_Made(await self._unpack(archive, draft, label, args), fetched_bytes))
+            facts = await self._unpack(archive, draft, label, {"source": origin, "key": sha256})
+            check_file_name(label, facts.name, facts.version)  # what is misnamed is not kept
+            made.append(_Made(facts, fetched_bytes))
 
         while True:
             entry = await self._store.publish(Bucket.WHEELS, sha256, make)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from pytest_fastenv.errors import InterpreterError
-from pytest_fastenv.plugin.inner_command import InnerCommand
+from pytest_fastenv.plugin.inner_command import Command
 from pytest_fastenv.runtime.relay import CAN_REPLACE, replace_process, run_in_place
 
 
-def hand_over(command: InnerCommand, *, replace: bool) -> int:
+def hand_over(command: Command, *, replace: bool) -> int:
     """Start the session inside.
 
     With ``replace`` this process becomes it, where the operating system can do that, and nothing returns: process

@@ -28,8 +28,8 @@ _SINCE = {"-P": (3, 11)}
 
 
 @dataclass(frozen=True, slots=True)
-class InnerCommand:
-    """A command line and its environment variables."""
+class Command:
+    """How a process is started: its command line and all of its environment variables."""
 
     argv: tuple[str, ...]
     variables: Mapping[str, str]
@@ -71,14 +71,15 @@ def read_invocation(config: pytest.Config, launch: Launch, *, inherit_pythonpath
 
 def inner_command(
     environment: Environment, invocation: Invocation, handed: session.Handed, *, inherit_pythonpath: bool = False
-) -> InnerCommand:
+) -> Command:
     """Return how to start the same pytest session with an environment's interpreter."""
     variables = environment.variables(os.environ, inherit_pythonpath=inherit_pythonpath)
     for name in ("PYTEST_VERSION", session.VARIABLE):
         variables.pop(name, None)  # set by the pytest that runs here
     variables[session.VARIABLE] = session.encode(handed)
-    if _OWN_MODULE in variables.get("PYTEST_ADDOPTS", ""):
-        variables["PYTEST_ADDOPTS"] = shlex.join(_own_name(shlex.split(variables["PYTEST_ADDOPTS"])))
+    if "fastenv" in variables.get("PYTEST_ADDOPTS", ""):
+        words = options.joined(_own_name(shlex.split(variables["PYTEST_ADDOPTS"])))
+        variables["PYTEST_ADDOPTS"] = shlex.join(words)
     if _OWN_MODULE in variables.get("PYTEST_PLUGINS", ""):
         variables["PYTEST_PLUGINS"] = variables["PYTEST_PLUGINS"].replace(_OWN_MODULE, _OWN_NAME)
     version = tuple(int(part) for part in environment.python_version.split(".")[:2])
@@ -89,7 +90,7 @@ def inner_command(
     plugins = [_OWN_NAME, *invocation.plugins] if invocation.plugin_paths else invocation.plugins
     named = [word for name in plugins for word in ("-p", name)]
     arguments = options.joined(_own_name(invocation.arguments))
-    return InnerCommand((str(environment.python), *flags, *pytest_words, *named, *arguments), variables)
+    return Command((str(environment.python), *flags, *pytest_words, *named, *arguments), variables)
 
 
 def outside_words(invocation: Invocation) -> tuple[str, ...]:

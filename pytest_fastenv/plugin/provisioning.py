@@ -19,7 +19,7 @@ from pytest_fastenv.runtime.launch import Launch, read_launch
 
 if TYPE_CHECKING:
     from pytest_fastenv.plugin.request import Asked
-    from pytest_fastenv.provision import Ready
+    from pytest_fastenv.provisioning import Ready
 
 _INTERRUPTED = 130
 _TERMINATED = 143
@@ -51,8 +51,13 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
     with _undisturbed(config):
         try:
             with _termination():
+                from pytest_fastenv.plugin.handover import hand_over
                 from pytest_fastenv.plugin.inner_command import read_invocation
                 from pytest_fastenv.plugin.request import read_request
+                from pytest_fastenv.plugin.rootdir import joined_command
+
+                if replace and (again := joined_command(config, parser, launch)) is not None:
+                    return hand_over(again, replace=True)
 
                 asked = read_request(config, parser)
                 invocation = read_invocation(config, launch, inherit_pythonpath=asked.settings.inherit_pythonpath)
@@ -64,6 +69,8 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
         except KeyboardInterrupt:
             sys.stderr.write("fastenv: interrupted\n")
             return _INTERRUPTED
+        except SystemExit as ended:  # the engine puts its things away itself when a signal ends it
+            return ended.code if isinstance(ended.code, int) else 1
         except _Terminated:
             sys.stderr.write("fastenv: terminated\n")
             return _TERMINATED
@@ -71,7 +78,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
 
 def _provide(asked: Asked) -> Ready:
     """Return the environment: one that stands, by standard library alone, or a new one."""
-    from pytest_fastenv.provision import provision, reuse
+    from pytest_fastenv.provisioning import provision, reuse
 
     settings = asked.settings
     ready = reuse(settings, base=asked.base, needs=asked.needs, environ=os.environ)
@@ -122,7 +129,8 @@ def _undisturbed(config: pytest.Config) -> Iterator[None]:
     and without a bytecode cache compile anew, every module of ours for the sake of ``assert`` statements in tests.
     """
     finders = list(sys.meta_path)
-    sys.meta_path[:] = [finder for finder in finders if finder is not config.pluginmanager.rewrite_hook]
+    hook: object = config.pluginmanager.rewrite_hook
+    sys.meta_path[:] = [finder for finder in finders if finder is not hook]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import re
-import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,8 @@ import pytest
 
 from pytest_fastenv import __version__
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.provision import SessionNeeds
+from pytest_fastenv.plugin.command_line import given_words, parse_known
+from pytest_fastenv.provisioning import SessionNeeds
 from pytest_fastenv.runtime.distribution import runtime_files
 from pytest_fastenv.runtime.options import OPTIONS
 from pytest_fastenv.settings import Settings, load
@@ -49,18 +48,14 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
     :raises UsageError: a value is not accepted.
     """
     addopts = list(config.getini("addopts"))
-    words = [
-        *addopts,
-        *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
-        *(os.fspath(word) for word in config.invocation_params.args),
-    ]
-    parsed = _parse(config, parser, words)
+    words = [*addopts, *given_words(config)]
+    parsed = parse_known(config, parser, words)
     given = {option.field: getattr(parsed, option.dest, None) for option in OPTIONS}
     ini, ini_file = _ini_values(config)
     base = config.invocation_params.dir
     if given["sources"]:
         # Those of the ini file's addopts come first; they may be meant from where that file is.
-        count = len(_parse(config, parser, addopts).fastenv_sources or ()) if addopts else 0
+        count = len(parse_known(config, parser, addopts).fastenv_sources or ()) if addopts else 0
         anchored = [_anchored(source, ini_file.parent) for source in given["sources"][:count]]
         given["sources"] = anchored + given["sources"][count:]
     else:
@@ -72,10 +67,6 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
             hint="leave the option out: all xdist workers then share the session's environment",
         )
     return Asked(settings, base, _needs(words), getattr(parsed, "verbose", 0))
-
-
-def _parse(config: pytest.Config, parser: pytest.Parser, words: Sequence[str]) -> Any:
-    return parser.parse_known_args(list(words), namespace=copy.copy(config.option))
 
 
 def _ini_values(config: pytest.Config) -> tuple[dict[str, Any], Path]:

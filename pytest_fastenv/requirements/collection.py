@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from packaging.utils import canonicalize_name
 
-from pytest_fastenv.model.request import FormatControl, IndexOptions, Request, Wanted
+from pytest_fastenv.model.request import FormatControl, IndexOptions, ReadVariable, Request, Wanted
 from pytest_fastenv.requirements.documents import Documents
 
 
@@ -29,8 +30,11 @@ class Collection:
     prefer_binary: bool = False
     requires_python: list[str] = field(default_factory=list)
 
-    def finish(self) -> Request:
-        """Return the request."""
+    def finish(self, variables: Iterable[ReadVariable] = ()) -> Request:
+        """Return the request.
+
+        :param variables: environment variables that were looked at.
+        """
         return Request(
             wanted=tuple(self.wanted),
             constraints=tuple(self.constraints),
@@ -46,6 +50,7 @@ class Collection:
             pre=self.pre,
             prefer_binary=self.prefer_binary,
             files=self.documents.files,
+            variables=tuple(variables),
             requires_python=",".join(dict.fromkeys(self.requires_python)),
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.request import ReadFile
+from pytest_fastenv.source_digest import source_digest
 
 # Longer marks first: the UTF-32 one begins with the UTF-16 one.
 _BYTE_ORDER_MARKS = (
@@ -64,13 +65,19 @@ class Documents:
             self._digests[path] = digest.hexdigest()
 
     def note_project(self, directory: Path) -> None:
-        """Remember the files that decide a local project's dependencies."""
-        for name in _PROJECT_FILES:
-            if (directory / name).is_file():
-                self.note(directory / name)
-        for path in _dependency_files(directory):
+        """Remember the files that decide a local project's dependencies, also that they are not there."""
+        for path in (*(directory / name for name in _PROJECT_FILES), *_dependency_files(directory)):
             if path.is_file():
                 self.note(path)
+            else:
+                self._digests.setdefault(absolute(path), "")
+
+    def note_sources(self, directory: Path) -> None:
+        """Remember everything that a build of a local project would read.
+
+        :raises OSError: it cannot be read.
+        """
+        self._digests[absolute(directory)] = source_digest(directory)
 
 
 def absolute(path: Path) -> Path:

@@ -20,6 +20,7 @@ from pytest_fastenv.requirements.project import ORIGIN, apply_project
 from pytest_fastenv.requirements.pyproject import group_dependencies, project_dependencies, read_pyproject
 from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFiles, check_hashes
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement, split_extras
+from pytest_fastenv.requirements.variables import ObservedVariables
 from pytest_fastenv.settings import Project
 
 COMMAND_LINE = "command line"
@@ -36,6 +37,7 @@ def read_sources(
     base: Path,
     environ: Mapping[str, str],
     project: Project = "none",
+    root: Path | None = None,
     fetch: Fetch | None = None,
 ) -> Request:
     """Read all sources; they add up.
@@ -46,17 +48,22 @@ def read_sources(
 
     :param base: absolute directory that sources, and paths in requirements files, are relative to.
     :param environ: for ``${NAME}`` in requirements files.
-    :param project: whether and how the project in the base directory is installed.
+    :param project: whether and how the project in the root directory is installed.
+    :param root: that directory; the base directory when not given.
     :param fetch: gets requirements files that are named by an http(s) URL; without it they are an error.
     :raises RequestError: a source is missing or cannot be read; the text names file, line and column.
     """
-    reader = _Reader(absolute(base), environ, fetch)
+    variables = ObservedVariables(environ)
+    reader = _Reader(absolute(base), variables, fetch)
     for source in sources:
         reader.read(source)
     collection = reader.collection
-    apply_project(collection, reader.base, project, reader.from_sources)
+    apply_project(collection, absolute(root or base), project, reader.from_sources)
     check_hashes(collection, exempt=lambda wanted: wanted.location.file == ORIGIN)
-    return collection.finish()
+    for wanted in collection.wanted:
+        if wanted.path is not None and not wanted.editable:
+            collection.documents.note_sources(wanted.path)
+    return collection.finish(variables.observed)
 
 
 @dataclass(slots=True)

@@ -4,11 +4,39 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from pytest_fastenv.model.request import ReadVariable, read_variable
 
 #: Upper-case letters, digits and underscore only, as in POSIX and as in pip: ``$NAME`` and ``%NAME%`` stay as they are.
 _REFERENCE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+
+
+class ObservedVariables(Mapping[str, str]):
+    """Environment variables that remember which of them were looked at."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._seen: dict[str, ReadVariable] = {}
+
+    @property
+    def observed(self) -> tuple[ReadVariable, ...]:
+        """The variables that were looked at, set or not."""
+        return tuple(self._seen.values())
+
+    def __getitem__(self, name: str) -> str:
+        value = self._environ.get(name, "")
+        self._seen[name] = read_variable(name, self._environ)
+        if not value:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
 
 
 @dataclass(frozen=True, slots=True)

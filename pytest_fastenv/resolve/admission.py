@@ -19,10 +19,13 @@ class Admission:
     Pre-releases (PEP 440, "Handling of pre-releases") are let in by ``--pre``, by a specifier that names one, where
     a specifier admits nothing else, and, when there is no solution otherwise, where all specifiers together do not.
     Yanked releases (PEP 592) are let in by a specifier for exactly that version. Constraints count as specifiers.
+
+    :param withheld: projects whose pre-releases stay out, whoever names one.
     """
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, withheld: frozenset[str] = frozenset()) -> None:
         self._facts = facts
+        self.withheld = withheld
         self._pre: set[str] = set()
         self._brought_back: dict[str, int] = {}
         self._considered: dict[str, set[str]] = {}
@@ -57,7 +60,7 @@ class Admission:
             for number in range(bits.bit_length()):
                 if bits >> number & 1 and releases.yanked(number) is not None:
                     self._brought_back[releases.name] = self._brought_back.get(releases.name, 0) | 1 << number
-        if not bits & releases.pre_releases or self._pre_open(releases.name):
+        if not bits & releases.pre_releases or self._pre_open(releases.name) or releases.name in self.withheld:
             return
         read = self._facts.specifiers.read(specifier) if specifier else None
         names_one = read is not None and bool(read.prereleases)
@@ -71,8 +74,20 @@ class Admission:
         """
         before = len(self._pre)
         for releases, bits in projects:
-            if self._pre_open(releases.name) or not bits & releases.permitted & releases.pre_releases:
+            if self._pre_open(releases.name) or releases.name in self.withheld:
+                continue
+            if not bits & releases.permitted & releases.pre_releases:
                 continue
             if not any(True for _ in self.candidates(releases, bits)):
                 self._pre.add(releases.name)
         return len(self._pre) > before
+
+    def justifies(self, releases: Releases, number: int, specifiers: Iterable[str]) -> bool:
+        """Tell whether a pre-release may be used, judged by the requirements that hold in the end and no others."""
+        judge = Admission(self._facts)
+        joint = releases.everything
+        for specifier in specifiers:
+            judge.consider(releases, specifier)
+            joint &= releases.matching(specifier)
+        judge.nothing_else_fits([(releases, joint)])
+        return bool(judge.open(releases) >> number & 1)

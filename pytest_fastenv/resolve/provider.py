@@ -52,11 +52,13 @@ class Provider(BaseProvider[Key, int]):
     Releases are numbers (`Releases`); sets of them are `VersionSet`.
     """
 
-    def __init__(self, facts: Facts, reader: DependencyReader, recorder: Recorder) -> None:
+    def __init__(
+        self, facts: Facts, reader: DependencyReader, recorder: Recorder, withheld: frozenset[str] = frozenset()
+    ) -> None:
         self._facts = facts
         self._reader = reader
         self._recorder = recorder
-        self.admission = Admission(facts)
+        self.admission = Admission(facts, withheld)
         #: What each decided or tried release needs, for the plan and for explanations.
         self.needs: dict[tuple[Key, int], tuple[Need, ...]] = {}
         self._dependencies: dict[tuple[Key, int], dict[Key, VersionSet]] = {}
@@ -88,6 +90,23 @@ class Provider(BaseProvider[Key, int]):
                 bits = self._bits(name, want.specifier)
             found += [RootRequirement(Key(name, extra), VersionSet(bits), want) for extra in ("", *want.extras)]
         return found
+
+    def strays(self, pins: Mapping[Key, int], wanted: Sequence[tuple[Wanted, str]]) -> frozenset[str]:
+        """Return projects with a pre-release that only a release let in which was given up later."""
+        specifiers: dict[str, set[str]] = {}
+        for want, name in wanted:
+            specifiers.setdefault(name, set()).add(want.specifier)
+        for key, number in pins.items():
+            for need in self.needs[key, number]:
+                specifiers.setdefault(need.key.name, set()).add(need.dependency.specifier)
+        found = set()
+        for key, number in pins.items():
+            releases = self._facts.releases_now(key.name)
+            if releases.pre_releases >> number & 1:
+                used = sorted(specifiers.get(key.name, {""}))
+                if not self.admission.justifies(releases, number, used):
+                    found.add(key.name)
+        return frozenset(found)
 
     # --- what the solver asks ----------------------------------------------------------------------------------
 

@@ -48,9 +48,17 @@ class Search:
         :raises NoSolutionError: with the explanation.
         """
         provider = Provider(self.facts, self.reader, self.recorder)
+        found: tuple[Solution[Key, int], Provider] | None = None
         while True:
             try:
-                return self._solve(provider, self.wanted, observer), provider
+                solution = self._solve(provider, self.wanted, observer)
+                strays = provider.strays(solution.pins, self.wanted) - provider.admission.withheld
+                if not strays:
+                    return solution, provider
+                # Begin again without them; should that have no solution, this one stands.
+                found = found or (solution, provider)
+                withheld = provider.admission.withheld | strays
+                provider = Provider(self.facts, self.reader, self.recorder, withheld)
             except RestartError:
                 continue
             except ResolutionTerminatedError as error:
@@ -60,6 +68,8 @@ class Search:
                     hint="pin some of the requirements to narrow it",
                 ) from error
             except ResolutionError as error:
+                if found is not None:
+                    return found
                 if error.incompatibility is None:
                     raise
                 explanation = Explanation(error.incompatibility, provider, self.facts)

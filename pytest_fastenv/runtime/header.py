@@ -11,7 +11,7 @@ def header_line(summary: Mapping[str, Any]) -> str:
     ``fastenv: 145 distributions (120 cached, 24 fetched, 1 built) in 1.4 s, CPython 3.12.1, /…/environments/ab12``
 
     :param summary: ``distributions``, ``cached``, ``fetched``, ``built``, ``seconds``, ``python``, ``path``,
-        ``age_s`` (of a resolution that was used again) ``reused``, and ``reason`` (why not); what is missing is left out.
+        ``reused``, ``age_s`` (of the resolution), ``reason`` (why it was made anew); what is missing is left out.
     """
     parts = [_contents(summary)]
     parts += [str(summary[name]) for name in ("python", "path") if summary.get(name)]

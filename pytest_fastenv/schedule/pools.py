@@ -6,10 +6,10 @@ process and nothing else. Whoever waits for other work while holding one invites
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from heapq import heappop, heappush
+
+from pytest_fastenv.schedule.permits import Permits
 
 
 class Pools:
@@ -25,8 +25,8 @@ class Pools:
         if min(limits.values()) < 1:
             msg = f"a pool needs at least one permit: {limits}"
             raise ValueError(msg)
-        shared = _Permits(1)
-        self._permits = {name: shared if serial else _Permits(limit) for name, limit in limits.items()}
+        shared = Permits(1)
+        self._permits = {name: shared if serial else Permits(limit) for name, limit in limits.items()}
         self._held = dict.fromkeys(limits, 0)
         self.peak: dict[str, int] = dict.fromkeys(limits, 0)
 
@@ -57,34 +57,3 @@ class Pools:
         finally:
             self._held[pool] -= 1
             permits.give_back()
-
-
-class _Permits:
-    """A semaphore that serves the highest priority first; never hands a permit to a waiter that was cancelled."""
-
-    def __init__(self, free: int) -> None:
-        self._free = free
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._asked = 0
-
-    async def take(self, priority: float) -> None:
-        if self._free:  # nobody waits while one is free
-            self._free -= 1
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asked += 1
-        heappush(self._waiting, (-priority, self._asked, future))
-        try:
-            await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled():  # it was given to us in the same moment
-                self.give_back()
-            raise
-
-    def give_back(self) -> None:
-        while self._waiting:
-            future = heappop(self._waiting)[2]
-            if not future.done():
-                future.set_result(None)
-                return
-        self._free += 1

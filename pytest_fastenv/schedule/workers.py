@@ -12,7 +12,6 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from types import TracebackType
 from typing import IO, Any, Self, cast
 
 from pytest_fastenv.errors import FastenvError, ProvideError
+from pytest_fastenv.schedule.permits import Permits
 
 _PROGRAM = str(Path(__file__).with_name("worker_process.py"))
 _NAME = f"{__package__}.worker_process"
@@ -50,8 +50,7 @@ class FileWorkers:
         self.started = 0
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
-        self._places = count
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._permits = Permits(count)
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -73,13 +72,16 @@ class FileWorkers:
         :param args: values that can be pickled.
         :raises ProvideError: the worker died; names the signal.
         """
+        if self._closed:
+            msg = "the workers have been closed"
+            raise RuntimeError(msg)
         message = pickle.dumps((function, args, kwargs), 5)
-        await self._take_place()
+        await self._permits.take()
         try:
             worker = await self._next()
             answer = await self._converse(worker, message, function)
         finally:
-            self._free_place()
+            self._permits.give_back()
         return _unwrap(answer)
 
     async def warm_up(self, *modules: str) -> None:
@@ -123,29 +125,6 @@ class FileWorkers:
         self._all.add(worker)
         self.started += 1
         return worker
-
-    async def _take_place(self) -> None:
-        if self._closed:
-            raise RuntimeError("the workers have been closed")
-        if self._places:
-            self._places -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._free_place()
-            raise
-
-    def _free_place(self) -> None:
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._places += 1
 
 
 class _Worker:

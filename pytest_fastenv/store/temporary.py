@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -63,7 +64,10 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
 
     Nothing depends on it being gone: leftovers are tried again by whoever sweeps later.
     """
-    shutil.rmtree(path, onerror=_insist)
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(path, onexc=_insist)
+    else:
+        shutil.rmtree(path, onerror=_insist)
 
 
 def sweep(tmp: str) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 from pytest_fastenv.environment.drafts import EnvironmentDraft
 from pytest_fastenv.environment.environments import Environments, Provided
 from pytest_fastenv.environment.fingerprint import Fingerprint
-from pytest_fastenv.environment.skeleton import lay_out as lay_out
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target

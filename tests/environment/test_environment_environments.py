@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from environment_kit import fill, parts, provide, running_target
 
 from pytest_fastenv.environment.drafts import EnvironmentDraft
 from pytest_fastenv.environment.environments import Environments, Found, Missing
+from pytest_fastenv.environment.skeleton import lay_out
 from pytest_fastenv.errors import ProvideError, PublishError, StoreError, UsageError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store import lease
 from pytest_fastenv.store.store import Store
-from pytest_fastenv.store.temporary import sweep
 
 
 @pytest.fixture
@@ -93,6 +94,15 @@ def test_other_parts_mean_another_directory(store: Store, environments: Environm
     assert len(names(environments)) == 2
     same_beginning = parts()[:16] + "0" * 48
     assert environments.find(same_beginning) == Missing(None)
+
+
+def test_the_difference_to_the_previous_one_is_told(store: Store) -> None:
+    first = provide(store).environment
+    newer = parts(distributions={"six": ["1.18", "b"]})
+    assert provide(store, fingerprint=newer, previous=first.prefix).reason == "six 1.17 → 1.18"
+    assert provide(store, fingerprint=newer, previous=first.prefix).reason is None
+    shutil.rmtree(first.prefix)
+    assert provide(store, fingerprint=parts(other=1), previous=first.prefix).reason is None
 
 
 def test_a_directory_of_the_users(store: Store, tmp_path: Path) -> None:
@@ -175,7 +185,7 @@ def test_what_is_not_ready_is_never_taken(store: Store, environments: Environmen
 def test_killed_at_any_call_that_changes_the_file_system(store: Store, tmp_path: Path, explicit: bool) -> None:
     """Whatever the kill leaves, the next run makes a whole environment, and what passes as whole is."""
     target = running_target(store)
-    asyncio.run(environment_kit.lay_out(target, store, tmp_path / "warm", tmp_path / "warm"))
+    asyncio.run(lay_out(target, store, tmp_path / "warm", tmp_path / "warm"))
     changing = {"open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "os.truncate"}
     at = tmp_path / "chosen" if explicit else None
     if explicit:
@@ -207,8 +217,10 @@ def test_killed_at_any_call_that_changes_the_file_system(store: Store, tmp_path:
             assert found.environment.run(["six"], capture_output=True, text=True).stdout == "1.17\n"
         again = provide(store, directory, at=at)
         assert again.environment.run(["six"], capture_output=True, text=True).stdout == "1.17\n"
-        sweep(str(directory / ".drafts"))  # what a thread does in the background
-        assert drafts(directory / ".drafts") == []
+        for thread in threading.enumerate():
+            if thread.name == "store-sweep":
+                thread.join()
+        assert again.reused or drafts(directory / ".drafts") == []
         if at is not None:
             provide(store, directory, at=at, fingerprint=parts(old=True))
             assert not list(tmp_path.glob(".chosen*"))
@@ -297,7 +309,7 @@ def test_a_place_that_is_taken(store: Store, environments: Environments) -> None
 class TestChosenDirectory:
     """``fastenv create SOURCE DIR``."""
 
-    def test_made_found_and_replaced(self, store: Store, environments: Environments, tmp_path: Path) -> None:
+    def test_made_found_and_replaced(self, store: Store, tmp_path: Path) -> None:
         place = tmp_path / "my env"
         place.mkdir()
         first = provide(store, at=place)

@@ -10,7 +10,7 @@ import pytest
 from pytest_fastenv.environment.quoting import STYLES, occurrences, replaced
 
 OLD = "/tmp/a store/the skeleton"
-NASTY = "/tmp/it's \"a\" $HOME `x` \\ ! # ü %PATH%/env"
+NASTY = '/tmp/it\'s "a" $HOME `x` \\ ! # ü %PATH%/env'
 
 
 @pytest.mark.parametrize(

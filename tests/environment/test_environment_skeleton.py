@@ -69,7 +69,7 @@ def test_the_interpreters_own_venv_where_virtualenv_cannot(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["plain", "with blank", "it's \"odd\" $HOME `x` \\ #!ü"])
+@pytest.mark.parametrize("name", ["plain", "with blank", 'it\'s "odd" $HOME `x` \\ #!ü'])
 def test_activation(empty_store: Store, tmp_path: Path, name: str) -> None:
     prefix = tmp_path / name
     target = probe(Path(sys.executable))
@@ -116,7 +116,7 @@ def test_a_module_named_virtualenv_in_the_working_directory_is_not_run(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     target = probe(Path(sys.executable))
     place = asyncio.run(skeleton(target, empty_store))
-    assert "virtualenv = " in (place / "the skeleton" / "pyvenv.cfg").read_text()
+    assert "virtualenv = " in (place / "the skeleton" / "fastenv" / "pyvenv.cfg").read_text()
 
 
 def test_an_interpreter_that_can_make_none(empty_store: Store, tmp_path: Path) -> None:

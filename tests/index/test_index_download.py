@@ -12,7 +12,7 @@ from index_kit import QUICK, client
 from kit import faults
 from kit.server import Handler, IndexServer
 
-from pytest_fastenv.errors import FastenvError, HashError, NetworkError, SizeMismatchError, StalledError, StoreError
+from pytest_fastenv.errors import HashError, NetworkError, SizeMismatchError, StalledError, StoreError
 from pytest_fastenv.index.download import Downloaded
 from pytest_fastenv.model.artifact import Hashes
 
@@ -240,11 +240,3 @@ def test_a_cancelled_transfer_leaves_nothing(server: IndexServer, tmp_path: Path
     asyncio.run(run())
     release.set()
     assert not (tmp_path / "into").exists()
-
-
-def test_a_full_disk(server: IndexServer, rust: bool) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("there is no /dev/full here")
-    with pytest.raises(FastenvError) as caught:
-        fetch(server, Path("/dev/full"), rust)
-    assert isinstance(caught.value, StoreError)

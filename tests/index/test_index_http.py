@@ -194,7 +194,7 @@ def test_a_page_that_stalls(index_server: Server, rust: bool) -> None:
 
     server = index_server()
     server.fault("/x", hold)
-    with pytest.raises(StalledError, match="100 bytes came within 0.1 s"):
+    with pytest.raises(StalledError, match=r"100 bytes came within 0\.1 s"):
         get(f"{server.origin}/x", rust, pace=QUICK, retries=0)
     release.set()
 

@@ -45,7 +45,9 @@ def test_equal_to_what_each_interpreter_says(interpreters: list[Found]) -> None:
     for version, python in interpreters:
         ours = list(probe(python).tags)
         if version >= (3, 9):
-            done = subprocess.run([python, "-S", "-c", _OWN_TAGS], env=environ, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [python, "-S", "-c", _OWN_TAGS], env=environ, capture_output=True, text=True, check=False
+            )
             assert done.stdout.split() == ours, (python, done.stderr)
             compared += 1
         else:

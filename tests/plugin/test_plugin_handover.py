@@ -137,7 +137,7 @@ def terminal(
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=own_terminal,
+        preexec_fn=own_terminal,  # noqa: PLW1509 - no threads here
     )
     os.close(theirs)
 

@@ -37,7 +37,13 @@ def modules_of_a_run(directory: Path, *arguments: str) -> tuple[set[str], set[st
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST_"))}
     environ["PYTHONPYCACHEPREFIX"] = str(directory / "bytecode")
     run = subprocess.run(
-        [sys.executable, "-c", script], cwd=directory, env=environ, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script],
+        cwd=directory,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     at_import, later, took, code = json.loads(run.stdout.splitlines()[-1])
     assert code == 0, run.stdout

@@ -60,17 +60,30 @@ def test_options_that_make_no_sense_inside_go() -> None:
 
 
 def test_values_are_joined_with_their_options() -> None:
-    words = ["python", "-m", "pytest", "--fastenv", "../a.txt", "--fastenv-link", "copy", "-k", "--fastenv", "b", "--", "--fastenv"]
+    words = [
+        "python",
+        "-m",
+        "pytest",
+        "--fastenv",
+        "../a.txt",
+        "--fastenv-link",
+        "copy",
+        "-k",
+        "--fastenv",
+        "b",
+        "--",
+        "--fastenv",
+    ]
     assert command(words)[2:] == ("--fastenv=../a.txt", "--fastenv-link=copy", "-k", "--fastenv=b", "--", "--fastenv")
 
 
 def test_plugin_is_called_by_the_name_it_has_inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-ppytest_fastenv.plugin.hooks -k 'a b'")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-ppytest_fastenv.plugin.hooks -k 'a b' --fastenv x")
     monkeypatch.setenv("PYTEST_PLUGINS", "one,pytest_fastenv.plugin.hooks")
     words = ("-p", "pytest_fastenv.plugin.hooks", "-ppytest_fastenv.plugin.hooks")
     made = inner_command(environment(), Invocation(Launch(arguments=words), words), HANDED)
     assert made.argv[-3:] == ("-p", "fastenv", "-pfastenv")
-    assert made.variables["PYTEST_ADDOPTS"] == "-pfastenv -k 'a b'"
+    assert made.variables["PYTEST_ADDOPTS"] == "-pfastenv -k 'a b' --fastenv=x"
     assert made.variables["PYTEST_PLUGINS"] == "one,fastenv"
 
 

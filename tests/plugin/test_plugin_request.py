@@ -60,7 +60,9 @@ def write(directory: Path, **files: str) -> None:
 
 
 def test_command_line(directory: Path) -> None:
-    asked = ask("--fastenv", "a.txt", "--fastenv=b.txt", "--fastenv-link=copy", "--fastenv-offline", "--fastenv-max-age=1h")
+    asked = ask(
+        "--fastenv", "a.txt", "--fastenv=b.txt", "--fastenv-link=copy", "--fastenv-offline", "--fastenv-max-age=1h"
+    )
     assert asked.settings.sources == ("a.txt", "b.txt")
     assert asked.settings.link == "copy"
     assert asked.settings.offline
@@ -69,7 +71,9 @@ def test_command_line(directory: Path) -> None:
 
 
 def test_ini_values_are_relative_to_their_file(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(directory, pytest__ini="[pytest]\nfastenv =\n  a.txt\n  django<5\nfastenv_dir = envs\nfastenv_report = t.json\n")
+    write(
+        directory, pytest__ini="[pytest]\nfastenv =\n  a.txt\n  django<5\nfastenv_dir = envs\nfastenv_report = t.json\n"
+    )
     below = directory / "below"
     below.mkdir()
     monkeypatch.chdir(below)

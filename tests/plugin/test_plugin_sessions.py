@@ -174,10 +174,15 @@ def test_rootdir(project: Project, tmp_path: Path) -> None:
 
 def test_sources_do_not_move_the_rootdir(project: Project) -> None:
     """pytest takes words that it does not know yet for test paths when it looks for its rootdir."""
-    project.write(pytest__ini="[pytest]\n")
+    project.write(pytest__ini="[pytest]\nfastenv_link = sometimes\n")
     (project.directory.parent / "shared.txt").write_text("library\n")
-    output = fine(project.run("--fastenv", "../shared.txt"))
-    assert f"rootdir: {project.directory}\n" in output
+    run = project.run("--fastenv", "../shared.txt")
+    assert "fastenv_link in pytest.ini: 'sometimes' is not accepted" in run.stderr
+    project.write(pytest__ini="[pytest]\n")
+    for module in (False, True):
+        assert f"rootdir: {project.directory}\n" in fine(project.run("--fastenv", "../shared.txt", module=module))
+    project.variables["PYTEST_ADDOPTS"] = "--fastenv ../shared.txt"
+    assert f"rootdir: {project.directory}\n" in fine(project.run())
 
 
 @pytest.mark.parametrize("module", [False, True])
@@ -209,7 +214,14 @@ def test_interpreter_options(project: Project) -> None:
 
 def test_isolated_interpreter(project: Project) -> None:
     project.write(
-        test_inside__py="import sys\n\ndef test_flags():\n    assert sys.flags.isolated and 'library' not in sys.modules\n"
+        test_inside__py="""\
+            import sys
+
+            def test_flags():
+                import library
+                assert sys.flags.isolated
+                assert library.PREFIX == sys.prefix
+            """
     )
     fine(project.run("--fastenv", "requirements.txt", flags=("-I",)))
 

@@ -116,7 +116,8 @@ def test_many_builds_are_cut_short(recorder: Recorder, stream: Stream, at_once: 
 def test_a_terminal_without_unicode(recorder: Recorder, at_once: None) -> None:
     with Stream("ascii") as stream:
         with Progress(recorder, stream, quiet=False, interactive=True):
-            a_run(recorder, lambda: stream.wait_for("building spam"))
+            with recorder.span("build", "grün" + "x" * 200):
+                stream.wait_for("building gr\\xfcnxxx")
         with Progress(recorder, stream, quiet=False, interactive=False):
             recorder.notice("info", "grün")
         assert "gr\\xfcn" in stream.text

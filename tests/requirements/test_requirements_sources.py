@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from kit.archives import make_project, make_sdist, make_wheel
 
 from pytest_fastenv.errors import RequestError, RequirementsError, UsageError
-from pytest_fastenv.model.request import Request
+from pytest_fastenv.model.request import Request, read_variable
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.settings import Project
 
@@ -160,7 +161,38 @@ def test_artifacts_and_directories(tmp_path: Path) -> None:
         *[(None, tmp_path / "django")] * 3,
     ]
     assert [w.extras for w in request.wanted] == [(), ("x",), (), ("y",), ()]
-    assert {file.path.name for file in request.files} == {wheel.name, sdist.name, "pyproject.toml"}
+    assert {file.path.name for file in request.files if file.sha256} == {
+        *(wheel.name, sdist.name),
+        *("pyproject.toml", "django"),
+    }
+
+
+def test_what_is_not_there_is_noted_too(tmp_path: Path) -> None:
+    make_project(tmp_path / "p", "p")
+    absent = [file.path.name for file in read(tmp_path, "./p").files if not file.sha256]
+    assert absent == ["setup.py", "setup.cfg"]
+
+
+def test_the_sources_of_a_project_that_is_built_are_noted(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "p", "p")
+
+    def noted(*, how: Literal["editable", "wheel"]) -> dict[Path, str]:
+        request = read_sources([], base=tmp_path, root=project, environ={}, project=how)
+        return {file.path: file.sha256 for file in request.files}
+
+    before = noted(how="wheel")[project]
+    (project / "p" / "new.py").write_text("")
+    assert noted(how="wheel")[project] != before
+    assert project not in noted(how="editable")
+
+
+def test_variables_are_noted_without_their_values(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("--index-url https://${TOKEN}@example.invalid/ \n${OTHER}\n# ${COMMENT}\nsix\n")
+    environ = {"TOKEN": "secret", "OTHER": "six"}
+    variables = read_sources(["r.txt"], base=tmp_path, environ=environ).variables
+    assert [variable.name for variable in variables] == ["TOKEN", "OTHER"]
+    assert variables == tuple(read_variable(name, environ) for name in environ)
+    assert "secret" not in repr(variables)
 
 
 def test_directory_without_a_project_is_no_place_for_a_name(tmp_path: Path) -> None:

@@ -157,7 +157,8 @@ def test_what_decides_a_project_is_noted(base: Path) -> None:
         stream.write(dynamic)
     documents = Documents()
     read_requirement(Excerpt.of("./project", "r.txt"), Surroundings((base,), documents))
-    assert [file.path.name for file in documents.files] == ["pyproject.toml", "setup.cfg", "deps.txt"]
+    found = [file.path.name for file in documents.files if file.sha256]
+    assert found == ["pyproject.toml", "setup.cfg", "deps.txt"]
 
 
 @pytest.mark.parametrize(

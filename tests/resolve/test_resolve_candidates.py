@@ -150,6 +150,38 @@ def test_pre_releases_only_where_named_or_nothing_else_fits(tmp_path: Path) -> N
     assert pins(run(world, ask("beta"), tmp_path)) == {"beta": "1.0b2"}
 
 
+def test_a_dependency_that_only_a_pre_release_satisfies(tmp_path: Path) -> None:
+    world = World()
+    world.add("ext", "1.0")
+    world.add("ext", "2.0rc1")
+    world.add("app", "2", "ext>1.0")
+    world.add("app", "1", "ext")
+    assert pins(run(world, ask("app"), tmp_path)) == {"app": "2", "ext": "2.0rc1"}
+
+
+def test_a_release_that_was_given_up_lets_no_pre_release_in(tmp_path: Path) -> None:
+    world = World()
+    world.add("ext", "1.0")
+    world.add("ext", "2.0rc1")
+    world.add("app", "2", "ext>=0.9rc1", "low<1")
+    world.add("app", "1", "ext")
+    world.add("low", "1")
+    world.add("low", "0.5")
+    assert pins(run(world, ask("app", "low"), tmp_path)) == {"app": "2", "ext": "2.0rc1", "low": "0.5"}
+    assert pins(run(world, ask("app", "low>=1"), tmp_path)) == {"app": "1", "ext": "1.0", "low": "1"}
+
+
+def test_a_pre_release_that_is_named_after_its_project_was_given_up(tmp_path: Path) -> None:
+    world = World()
+    world.add("ext", "1.0")
+    world.add("ext", "2.0rc1")
+    world.add("ext", "3.0", requires_python=">=3.12")
+    world.add("app", "3", "ext>=1.5")
+    world.add("app", "2", "ext>=2.0rc1")
+    world.add("app", "1")
+    assert pins(run(world, ask("app"), tmp_path)) == {"app": "3", "ext": "2.0rc1"}
+
+
 def test_a_pre_release_is_no_way_out_of_a_conflict_among_dependencies(tmp_path: Path) -> None:
     world = World()
     world.add("app", "1.0", "dep<2")

@@ -42,6 +42,17 @@ def test_an_index_is_not_asked_for_what_is_named_directly(tmp_path: Path) -> Non
     world = World()
     app = world.add("app", "1")
     world.add("plugin", "1", "app")
+    ready = asyncio.Event()
+
+    async def pause(what: str) -> None:
+        if what.startswith("metadata plugin"):
+            ready.set()
+        if what.startswith("metadata app"):  # by now others have found out that they need it
+            await ready.wait()
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    world.pause = pause
     assert pins(run(world, ask("plugin", f"app @ {app.url}"), tmp_path)) == {"app": "1", "plugin": "1"}
     assert not world.asked["page app"]
 
@@ -51,18 +62,20 @@ def test_a_page_that_comes_after_the_source_told_its_name(tmp_path: Path) -> Non
     tree = make_project(tmp_path, "mine", "1")
     world.trees[tree] = CoreMetadata("mine", "1")
     world.add("mine", "9")
-    told = asyncio.Event()
+    world.add("late", "1")
+    world.trees[tree] = CoreMetadata("mine", "1", ("late",))
+    late, done = asyncio.Event(), asyncio.Event()
 
     async def pause(what: str) -> None:
-        if what.startswith("tree"):
-            told.set()
+        if what == "page late":
+            late.set()
+            await done.wait()
         if what == "page mine":
-            await told.wait()
-            for _ in range(20):
-                await asyncio.sleep(0)
+            await late.wait()
+            asyncio.get_running_loop().call_later(0.01, done.set)
 
     world.pause = pause
-    assert pins(run(world, ask("mine", want(".", path=tree)), tmp_path)) == {"mine": "1"}
+    assert pins(run(world, ask("mine", want(".", path=tree)), tmp_path)) == {"late": "1", "mine": "1"}
 
 
 def test_a_specifier_that_the_direct_source_does_not_satisfy(tmp_path: Path) -> None:

@@ -23,12 +23,13 @@ LINES = (
     "both; sys_platform == 'linux' and extra == 'Test'",
     "never; sys_platform == 'win32' and extra == 'test'",
     "either; python_version >= '3.9' or extra == 'test'",
+    "loose; python_version >= '3.9' or sys_platform == 'win32' and extra == 'test'",
     "or-extra; (python_version < '3.9' or sys_platform == 'linux') and extra == 'test'",
 )
 
 
 def test_without_an_extra() -> None:
-    assert read(*LINES) == ["a-b-c[y,z]<2,>=1", "new", "either"]
+    assert read(*LINES) == ["a-b-c[y,z]<2,>=1", "new", "either", "loose"]
 
 
 def test_what_an_extra_adds() -> None:

@@ -54,6 +54,25 @@ def test_pages_are_read_ahead_of_the_search(tmp_path: Path) -> None:
     assert len(run(world, ask("l0-0"), tmp_path).distributions) == 9
 
 
+def test_dependencies_are_followed_while_the_search_waits_for_something_else(tmp_path: Path) -> None:
+    world = World()
+    world.add("a", "1", "x")
+    world.add("b", "1", "y")
+    world.add("y", "1", "z")
+    world.add("x", "1")
+    world.add("z", "1")
+    far = asyncio.Event()
+
+    async def pause(what: str) -> None:
+        if what == "page z":
+            far.set()
+        if what == "page x":  # the search needs this one for its first decision
+            await asyncio.wait_for(far.wait(), 5)
+
+    world.pause = pause
+    assert list(pins(run(world, ask("a", "b"), tmp_path))) == ["a", "b", "x", "y", "z"]
+
+
 def test_a_long_way_down_is_read_in_bundles(tmp_path: Path) -> None:
     world = World()
     for n in range(60):

@@ -27,13 +27,24 @@ def runtime(tmp_path: Path) -> Path:
     return directory
 
 
-def run(runtime: Path, *arguments: str, handed: Handed | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    runtime: Path, *arguments: str, handed: Handed | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run pytest with the runtime instead of the whole plugin that is installed here."""
     environ: dict[str, str] = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "FASTENV_"))}
     environ |= {"PYTHONPATH": str(runtime), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **variables}
     if handed:
         environ[VARIABLE] = encode(handed)
-    command = [sys.executable, "-m", "pytest", "-p", "pytest_fastenv_runtime.inside", "-p", "no:cacheprovider", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "pytest_fastenv_runtime.inside",
+        "-p",
+        "no:cacheprovider",
+        *arguments,
+    ]
     return subprocess.run(command, cwd=runtime.parent, env=environ, capture_output=True, text=True, check=False)
 
 
@@ -47,7 +58,9 @@ def test_header(runtime: Path) -> None:
 
 
 def test_ini_values_are_known(runtime: Path) -> None:
-    (runtime.parent / "pytest.ini").write_text("[pytest]\nfastenv = a.txt\nfastenv_link = copy\nfastenv_offline = yes\n")
+    (runtime.parent / "pytest.ini").write_text(
+        "[pytest]\nfastenv = a.txt\nfastenv_link = copy\nfastenv_offline = yes\n"
+    )
     done = run(runtime, "--strict-config", handed=Handed(sys.prefix, dict(SUMMARY)))
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stdout
@@ -69,7 +82,9 @@ def test_wish_of_its_own_without_the_whole_plugin(runtime: Path) -> None:
 
 def test_wish_of_its_own_is_passed_on(runtime: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside.py"
-    outside.write_text("import os, sys\nprint(sys.argv[1:], os.environ.get('VIRTUAL_ENV'), 'FASTENV_INSIDE' in os.environ)\n")
+    outside.write_text(
+        "import os, sys\nprint(sys.argv[1:], os.environ.get('VIRTUAL_ENV'), 'FASTENV_INSIDE' in os.environ)\n"
+    )
     path = os.pathsep.join([os.path.join(sys.prefix, "bin"), "/else"])
     handed = Handed(sys.prefix, outside=(sys.executable, str(outside)))
     done = run(runtime, "--fastenv=a.txt", handed=handed, VIRTUAL_ENV=sys.prefix, PATH=path)
@@ -89,7 +104,9 @@ def test_pytest_main_in_a_session(runtime: Path) -> None:
 def test_program_of_its_own_that_calls_pytest(runtime: Path) -> None:
     """It is not pytest's process, so it is not given away, even where both have no arguments of their own."""
     (runtime.parent / "caller.py").write_text(
-        "import pytest\nprint('returned', int(pytest.main(['-p', 'pytest_fastenv_runtime.inside', '--fastenv=a.txt'])))\n"
+        "import pytest\n"
+        "code = pytest.main(['-p', 'pytest_fastenv_runtime.inside', '--fastenv=a.txt'])\n"
+        "print('returned', int(code))\n"
     )
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "FASTENV_"))}
     environ |= {"PYTHONPATH": str(runtime), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

@@ -52,9 +52,7 @@ def test_the_pytest_command_itself(words: list[str], is_pytest: bool) -> None:
 
 
 def test_own_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = (
-        "import json, sys; from pytest_fastenv.runtime.launch import read_launch; print(json.dumps(read_launch().flags))"
-    )
+    script = "import json; from pytest_fastenv.runtime import launch; print(json.dumps(launch.read_launch().flags))"
     run = subprocess.run([sys.executable, "-Xutf8", "-W", "ignore", "-c", script], capture_output=True, check=True)
     assert json.loads(run.stdout) == ["-Xutf8", "-Wignore"]
     monkeypatch.delattr(sys, "orig_argv", raising=False)

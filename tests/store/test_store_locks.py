@@ -212,6 +212,31 @@ def test_the_thread_of_a_cancelled_wait_works_for_the_next(store: Store, lock_pa
     assert locks._TURNS == {}
 
 
+def test_a_lock_handed_over_in_the_moment_of_cancelling_is_released(store: Store, lock_path: Path) -> None:
+    held = oslock.try_lock(lock_path)
+    assert held is not None
+
+    async def work() -> None:
+        async with store.lock(Bucket.BUILT, KEY):
+            pytest.fail("it was cancelled")
+
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        await threads_waiting_are(1)
+        turn = locks._TURNS[str(lock_path)]
+        held.release()
+        while turn.waiting:  # the event loop stands still meanwhile: the task cannot have noticed
+            time.sleep(0.0001)
+        task.cancel()
+        await asyncio.wait([task])
+        free = oslock.try_lock(lock_path)
+        assert free is not None
+        free.release()
+
+    asyncio.run(main())
+    assert locks._TURNS == {}
+
+
 def test_cancelling_one_in_the_queue_lets_the_others_pass(store: Store) -> None:
     async def main() -> None:
         gate = asyncio.Event()

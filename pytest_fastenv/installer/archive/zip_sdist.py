@@ -19,21 +19,21 @@ def unpack_zip(file: IO[bytes], into: str, archive: str, limits: Limits) -> str:
     :param archive: its name, for messages.
     :raises ArchiveError: it is damaged, ambiguous or out of bounds.
     """
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        directory = read_directory(data, archive, limits)
-        members = {member.path: member for member in directory.members}
-        if len(members) != len(directory.members):
-            raise SdistError(f"{archive} has two files with one name", where=archive)
-        paths = [*members, *directory.directories]
-        directories, _ = check_paths(archive, paths, folds_case=lambda: folds_case(into))
-        top = check_one_top(archive, paths)
-        for path in directories:
-            os.mkdir(f"{into}/{path}")
-            os.chmod(f"{into}/{path}", 0o755)  # noqa: S103 - a private directory
-        with memoryview(data) as view:
-            for member in members.values():
-                path = f"{into}/{member.path}"
-                with open(os.open(path, NEW_FILE, 0o755), "wb") as target:
-                    target.writelines(inflate_pieces(view, member, archive))
-                os.chmod(path, 0o755 if member.executable else 0o644)
+    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped with its last reference
+    directory = read_directory(data, archive, limits)
+    members = {member.path: member for member in directory.members}
+    if len(members) != len(directory.members):
+        raise SdistError(f"{archive} has two files with one name", where=archive)
+    paths = [*members, *directory.directories]
+    directories, _ = check_paths(archive, paths, folds_case=lambda: folds_case(into))
+    top = check_one_top(archive, paths)
+    for path in directories:
+        os.mkdir(f"{into}/{path}")
+        os.chmod(f"{into}/{path}", 0o755)  # noqa: S103 - a private directory
+    view = memoryview(data)
+    for member in members.values():
+        path = f"{into}/{member.path}"
+        with open(os.open(path, NEW_FILE, 0o755), "wb") as target:
+            target.writelines(inflate_pieces(view, member, archive))
+        os.chmod(path, 0o755 if member.executable else 0o644)
     return os.path.join(into, top)

@@ -146,6 +146,7 @@ class SourceBuilder:
         if known is None:
             with self._waits.waiting(job.subject):
                 known = await self._told.do(job.key, partial(self._tell, job))
+        _check(job, known)
         return known
 
     async def _job(self, source: SdistSource | TreeSource, name: str | None, version: str | None) -> Job:
@@ -254,7 +255,6 @@ class SourceBuilder:
                     self._records.keep_requires(job, space.pyproject.build_system.requires)
         if known is None:
             known = await self._at_bench(job, partial(self._look_for_metadata, job), self._prepare)
-        _check(job, known)
         self._records.keep_metadata(job, known)
         return known
 

@@ -92,10 +92,9 @@ def differences(announced: CoreMetadata, built: CoreMetadata) -> list[str]:
         found.append(f"name: {announced.name} was announced, the wheel has {built.name}")
     if announced.version != built.version:
         found.append(f"version: {announced.version} was announced, the wheel has {built.version}")
-    if SpecifierSet(announced.requires_python or "") != SpecifierSet(built.requires_python or ""):
-        found.append(
-            f"requires-python: {announced.requires_python} was announced, the wheel has {built.requires_python}"
-        )
+    if _specifiers(announced.requires_python) != _specifiers(built.requires_python):
+        pythons = (announced.requires_python or "any", built.requires_python or "any")
+        found.append("requires-python: {} was announced, the wheel has {}".format(*pythons))
     before, after = _comparable(announced), _comparable(built)
     found += [f"requires-dist: {text} was announced, the wheel has it not" for text in sorted(before - after)]
     found += [f"requires-dist: {text} was not announced, the wheel has it" for text in sorted(after - before)]

@@ -7,21 +7,44 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_fastenv.index.config import IndexConfig
+from pytest_fastenv.index.http import HttpClient
+from pytest_fastenv.index.package_index import PackageIndex
+from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.hooks import BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.pyproject import read_pyproject
+from pytest_fastenv.installer.sdists import Sdists
+from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import SdistSource, TreeSource
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.slots import MachineSlots
+from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
 
 from kit.archives import make_project
+
+TARGET = Target(
+    python=sys.executable,
+    implementation="cpython",
+    version="3.11.0",
+    tags=("py3-none-any",),
+    markers={},
+    soabi="cpython-311",
+    platform="some-platform",
+    free_threaded=False,
+    schemes={},
+    identity="0",
+    externals={},
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +107,84 @@ class Bench:
             return await servers.call(self.environment, system, self.call(hook, locks))
         finally:
             await servers.aclose()
+
+
+@dataclass
+class Environments:
+    """Gives one environment to all builds; what has to be built for it first is built first.
+
+    :ivar sources: build requirements that are there as source distributions only, by name.
+    :ivar asked: what was asked for, and the chain that led there.
+    """
+
+    environment: Environment = field(default_factory=Environment.running)
+    sources: dict[str, Path] = field(default_factory=dict)
+    builder: SourceBuilder | None = None
+    asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
+    during: Callable[[], None] = lambda: None
+
+    async def provide(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> Environment:
+        self.asked.append((tuple(requires), chain))
+        self.during()
+        for requirement in requires:
+            if requirement in self.sources:
+                assert self.builder is not None
+                await self.builder.build(sdist(self.sources[requirement]), requirement, "1.0")
+        return self.environment
+
+
+@dataclass
+class Surroundings:
+    """A builder with everything around it, over one store."""
+
+    builder: SourceBuilder
+    environments: Environments
+    recorder: Recorder
+    pools: Pools
+    store: Store
+
+    def spans(self, kind: str = "build", hook: str | None = None) -> list[Any]:
+        return [s for s in self.recorder.spans if s.kind == kind and hook in {None, s.args.get("hook")}]
+
+
+@asynccontextmanager
+async def surroundings(
+    root: Path,
+    *,
+    environments: Environments | None = None,
+    environ: Mapping[str, str] | None = None,
+    slots: int = 2,
+    **settings: Any,
+) -> AsyncIterator[Surroundings]:
+    """Put a builder together; nothing in it is a stand-in but the place where build environments come from."""
+    chosen = Settings(**{"concurrent_builds": 2, "concurrent_installs": 1, **settings})
+    recorder = Recorder()
+    store = Store(root, recorder=recorder, lock_timeout_s=60.0)
+    pools = Pools(downloads=4, builds=chosen.concurrent_builds, installs=1, serial=chosen.serial)
+    config = IndexConfig(())  # artifacts are files here
+    environments = environments or Environments()
+    async with HttpClient(config.network, config.credentials) as http, FileWorkers(1) as workers:
+        index = PackageIndex(config, http, store, pools, recorder)
+        wheels = Wheels(index, store, pools, workers, recorder, chosen)
+        sdists = Sdists(index, store, pools, workers, recorder, chosen)
+        machine = MachineSlots(root / "slots", slots, recorder, 60.0)
+        async with SourceBuilder(
+            TARGET, wheels, sdists, environments, store, pools, machine, recorder, chosen, environ
+        ) as builder:
+            environments.builder = builder
+            yield Surroundings(builder, environments, recorder, pools, store)
+
+
+def sdist(path: Path, **options: Any) -> SdistSource:
+    """Return an archive as a source."""
+    name, _, version = path.name.removesuffix(".tar.gz").rpartition("-")
+    hashes = Hashes.of({"sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    return SdistSource(Artifact(name, version, path.name, path.as_uri(), hashes), **options)
+
+
+def tree(path: Path, content: str = "the-content", **options: Any) -> TreeSource:
+    """Return a project's directory as a source."""
+    return TreeSource(path, content, **options)
 
 
 def wait_for_file(path: Path, within_s: float = 20.0) -> None:

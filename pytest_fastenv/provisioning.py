@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_fastenv.environment.answers import Answers, Unknown, request_key
 from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.environment.environments import Environments, Missing
+from pytest_fastenv.errors import InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.settings import Settings, load, store_root
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.environment.drafts import EnvironmentDraft
     from pytest_fastenv.model.plan import Plan
     from pytest_fastenv.model.request import Request
+    from pytest_fastenv.model.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +61,24 @@ class Ready:
 class Question:
     """A request with everything that decides about its answer.
 
+    :ivar root: where the project lies that `Settings.project` is about.
     :ivar begun_ns: `time.monotonic_ns` when it was put.
     """
 
     settings: Settings
     base: Path
+    root: Path
     needs: SessionNeeds
     directory: Path | None
     environ: Mapping[str, str]
     begun_ns: int
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - what a question consists of
         cls,
         settings: Settings,
         base: Path | None,
+        root: Path | None,
         needs: SessionNeeds | None,
         directory: Path | None,
         environ: Mapping[str, str],
@@ -82,7 +87,8 @@ class Question:
         place = Path(os.path.abspath(base or Path.cwd()))
         if directory is not None:
             directory = Path(os.path.abspath(place / directory))
-        return cls(settings, place, needs or SessionNeeds(), directory, environ, time.monotonic_ns())
+        project = place if root is None else Path(os.path.abspath(root))
+        return cls(settings, place, project, needs or SessionNeeds(), directory, environ, time.monotonic_ns())
 
     @property
     def key(self) -> str:
@@ -91,6 +97,7 @@ class Question:
             self.settings.sources,
             self.base,
             self.settings,
+            root=str(self.root),
             directory=str(self.directory or ""),
             needs=self.needs.requirements,
             runtime=_runtime_digest(self.needs),
@@ -107,6 +114,7 @@ def provision(
     *,
     settings: Settings | None = None,
     base: Path | None = None,
+    root: Path | None = None,
     needs: SessionNeeds | None = None,
     directory: Path | None = None,
     recorder: Recorder | None = None,
@@ -121,6 +129,7 @@ def provision(
     :param sources: as for ``--fastenv``; in place of `Settings.sources`.
     :param settings: default: what the variables say, and no project besides the sources.
     :param base: what relative paths are relative to; default: the current directory.
+    :param root: where the project lies that `Settings.project` is about; default: `base`.
     :param directory: where the environment is to lie; default: in the directory of environments.
     :param recorder: hears what happens while it happens.
     :param environ: default: `os.environ`.
@@ -131,7 +140,7 @@ def provision(
     settings = settings or replace(load({}, environ, {}), project="none")
     if sources:
         settings = replace(settings, sources=tuple(sources))
-    asked = Question.of(settings, base, needs, directory, environ)
+    asked = Question.of(settings, base, root, needs, directory, environ)
     recorder = recorder or Recorder()
     found = _look(asked, recorder)
     if not isinstance(found, Ready):
@@ -146,6 +155,7 @@ def reuse(
     settings: Settings,
     *,
     base: Path,
+    root: Path | None = None,
     needs: SessionNeeds | None = None,
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
@@ -156,7 +166,7 @@ def reuse(
 
     :return: ``None`` when something has to be made: `provision` does.
     """
-    asked = Question.of(settings, base, needs, directory, os.environ if environ is None else environ)
+    asked = Question.of(settings, base, root, needs, directory, os.environ if environ is None else environ)
     recorder = Recorder()
     found = _look(asked, recorder)
     if not isinstance(found, Ready):
@@ -173,7 +183,7 @@ def _look(asked: Question, recorder: Recorder) -> Ready | str | None:
     store = asked.store(recorder)
     target = find_target(settings.python, store)
     max_age_s = float("inf") if settings.offline else settings.max_age_s
-    answer = Answers(store).lookup(asked.key, max_age_s=max_age_s, now=time.time(), target=target)
+    answer = Answers(store).lookup(asked.key, max_age_s=max_age_s, now=time.time(), target=target, environ=asked.environ)
     if isinstance(answer, Unknown):
         return answer.reason
     environments = Environments(store, settings.dir, recorder)
@@ -193,13 +203,25 @@ def _look(asked: Question, recorder: Recorder) -> Ready | str | None:
 async def _make(asked: Question, reason: str | None, recorder: Recorder) -> Ready:
     """Read, resolve, install, publish, remember: the cold path."""
     # What follows is not imported on the warm path.
-    from pytest_fastenv.engine import Engine, Surroundings
+    import asyncio
+    from functools import partial
+
+    from pytest_fastenv.engine import Engine, Surroundings, fetch_text
     from pytest_fastenv.environment.fingerprint import fingerprint
     from pytest_fastenv.requirements.sources import read_sources
 
     settings, store = asked.settings, asked.store(recorder)
     target = find_target(settings.python, store)
-    request = read_sources(settings.sources, base=asked.base, environ=asked.environ, project=settings.project)
+    request = await asyncio.to_thread(
+        read_sources,
+        settings.sources,
+        base=asked.base,
+        root=asked.root,
+        environ=asked.environ,
+        project=settings.project,
+        fetch=partial(fetch_text, settings, asked.environ),
+    )
+    _check_python(request, target)
     request, preferences = _with_needs(request, asked.needs)
     around = Surroundings(settings, store, recorder, asked.environ)
     async with Engine(around, target, request.index, request.formats) as engine:
@@ -225,11 +247,29 @@ async def _make(asked: Question, reason: str | None, recorder: Recorder) -> Read
         )
     age_s = time.time() - resolution.at
     Answers(store).remember(
-        asked.key, request.files, provided.environment, resolved_at=resolution.at, summary=dict(provided.summary)
+        asked.key,
+        [*request.files, *engine.configuration_files],
+        provided.environment,
+        variables=request.variables,
+        resolved_at=resolution.at,
+        summary=dict(provided.summary),
     )
     summary = _summary(asked, provided.environment, provided.summary, reused=provided.reused, age_s=age_s)
     summary["reason"] = None if provided.reused else provided.reason or reason
     return Ready(provided.environment, summary, provided.lease_fd)
+
+
+def _check_python(request: Request, target: Target) -> None:
+    """Refuse an interpreter that a script's inline metadata excludes (PEP 723)."""
+    from packaging.specifiers import SpecifierSet  # not on the warm path
+
+    if not SpecifierSet(request.requires_python).contains(target.version, prereleases=True):
+        raise InterpreterNotFoundError(
+            f"{target.short} is not the Python that is asked for",
+            where=target.python,
+            why=f"the script's inline metadata requires Python {request.requires_python}",
+            hint=f"choose one with --fastenv-python '{request.requires_python}'",
+        )
 
 
 def _with_needs(request: Request, needs: SessionNeeds) -> tuple[Request, dict[str, str]]:
@@ -241,7 +281,8 @@ def _with_needs(request: Request, needs: SessionNeeds) -> tuple[Request, dict[st
     from pytest_fastenv.model.request import Wanted
 
     named = {wanted.name for wanted in request.wanted if wanted.marker is None}
-    added, preferences = [], {}
+    added: list[Wanted] = []
+    preferences: dict[str, str] = {}
     for text in needs.requirements:
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)

@@ -1,0 +1,98 @@
+"""An environment as a value: its places, its variables, running inside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from environment_kit import provide
+
+from pytest_fastenv.environment.environment import Environment
+from pytest_fastenv.store.store import Store
+
+INTERPRETER = {
+    "version": "3.12.1",
+    "short": "CPython 3.12.1",
+    "identity": "i",
+    "schemes": {"scripts": "bin", "purelib": "lib/site-packages", "platlib": "lib64/site-packages"},
+}
+
+
+@pytest.fixture
+def somewhere(tmp_path: Path) -> Environment:
+    """An environment that is only described."""
+    return Environment.at(tmp_path / "env", "f" * 64, INTERPRETER)
+
+
+def test_places(somewhere: Environment, tmp_path: Path) -> None:
+    assert somewhere.prefix == tmp_path / "env"
+    assert somewhere.scripts == tmp_path / "env" / "bin"
+    assert somewhere.purelib == tmp_path / "env" / "lib" / "site-packages"
+    assert somewhere.platlib == tmp_path / "env" / "lib64" / "site-packages"
+    assert (somewhere.python_version, somewhere.interpreter) == ("3.12.1", "CPython 3.12.1")
+
+
+def test_an_incomplete_description_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        Environment.at(tmp_path, "f", {"version": "3.12"})
+
+
+def test_variables(somewhere: Environment) -> None:
+    outside = {
+        "PATH": os.pathsep.join(("/usr/bin", "/bin")),
+        "HOME": "/home/somebody",
+        "PYTHONPATH": "/outside",
+        "PYTHONHOME": "/outside",
+        "PYTHONEXECUTABLE": "/outside/python",
+        "__PYVENV_LAUNCHER__": "/outside/python",
+        "VIRTUAL_ENV": "/outside/venv",
+        "PYTHONHASHSEED": "1",
+    }
+    assert somewhere.variables(outside) == {
+        "PATH": os.pathsep.join((str(somewhere.scripts), "/usr/bin", "/bin")),
+        "HOME": "/home/somebody",
+        "VIRTUAL_ENV": str(somewhere.prefix),
+        "PYTHONHASHSEED": "1",
+    }
+    assert somewhere.variables(outside, inherit_pythonpath=True)["PYTHONPATH"] == "/outside"
+    assert "PYTHONPATH" in outside
+
+
+def test_variables_twice_are_the_same(somewhere: Environment) -> None:
+    once = somewhere.variables({"PATH": "/bin"})
+    assert somewhere.variables(once) == once
+
+
+def test_no_path_outside(somewhere: Environment) -> None:
+    assert somewhere.variables({})["PATH"].split(os.pathsep)[0] == str(somewhere.scripts)
+
+
+def test_installed(somewhere: Environment) -> None:
+    assert somewhere.installed() == {}
+    for place, name in (
+        (somewhere.purelib, "Zope.Interface-7.0.dist-info"),
+        (somewhere.purelib, "typing_extensions-4.12.dist-info"),
+        (somewhere.platlib, "numpy-2.0+local.1.dist-info"),
+        (somewhere.purelib, "left-over.dist-info.bak"),
+        (somewhere.purelib, "six.py"),
+    ):
+        (place / name).mkdir(parents=True)
+    assert somewhere.installed() == {"numpy": "2.0+local.1", "typing-extensions": "4.12", "zope-interface": "7.0"}
+
+
+def test_run(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = provide(store).environment
+    (tmp_path / "outside.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = made.run(["python", "-c", "import six, sys; print(sys.prefix)"], capture_output=True, text=True)
+    assert done.stdout.strip() == str(made.prefix)
+    assert made.run([made.python, "-c", "import outside"], stderr=subprocess.DEVNULL).returncode == 1
+    assert made.run(["python", "-c", "import outside"], inherit_pythonpath=True).returncode == 0
+    with pytest.raises(subprocess.CalledProcessError):
+        made.run(["python", "-c", "raise SystemExit(3)"], check=True)
+    with pytest.raises(FileNotFoundError):
+        made.run(["no-such-program"])
+    done = made.run(["python", "-c", "import os; print(os.environ.get('A'))"], env={"A": "1"}, stdout=subprocess.PIPE)
+    assert done.stdout.strip() == b"1"

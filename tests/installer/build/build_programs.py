@@ -1,0 +1,22 @@
+"""Build one source distribution in a process of its own: ``build_programs.py STORE SDIST [OPTION=VALUE...]``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+
+from build_bench import sdist, surroundings
+
+
+async def main(root: str, archive: str) -> None:
+    async with surroundings(Path(root)) as around:
+        wheel = await around.builder.build(sdist(Path(archive)), "demo", "1.0")
+        print(json.dumps({"origin": wheel.origin, "sha256": wheel.sha256, "builds": len(around.spans("build", "build_wheel"))}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,464 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import build_programs
+import pytest
+from build_bench import Environment, Environments, Surroundings, sdist, surroundings, tree, wait_for_file
+
+from kit.archives import make_project, make_sdist
+from pytest_fastenv.errors import BuildError, CycleError, FastenvError, MetadataError, MismatchError
+from pytest_fastenv.installer.unpacked import UnpackedWheel
+from pytest_fastenv.store.buckets import Bucket
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def within(root: Path, work: Callable[[Surroundings], Awaitable[T]], **options: Any) -> T:
+    """Do something with a builder of its own, as one run of the program would."""
+
+    async def run() -> T:
+        async with surroundings(root, **options) as around:
+            return await work(around)
+
+    return asyncio.run(run())
+
+
+def build(root: Path, source: Any, name: str = "demo", version: str = "1.0", **options: Any) -> UnpackedWheel:
+    return within(root, lambda around: around.builder.build(source, name, version), **options)
+
+
+def packed(wheel: UnpackedWheel) -> set[str]:
+    return {str(path.relative_to(wheel.tree)) for path in wheel.tree.rglob("*") if path.is_file()}
+
+
+def test_an_sdist_becomes_an_unpacked_wheel_and_is_built_once(root: Path, artifacts: Path) -> None:
+    log = artifacts / "log"
+    source = sdist(make_sdist(artifacts, "demo", build_log=log))
+    first = build(root, source)
+    assert (first.name, first.version, first.origin) == ("demo", "1.0", "built")
+    assert "demo/__init__.py" in packed(first)
+    second = build(root, source)
+    assert second.origin == "cache"
+    assert second.sha256 == first.sha256
+    assert len(log.read_text().splitlines()) == 1
+    assert list((root / "tmp").glob("*/*")) == []
+
+
+def test_many_in_one_process_get_one_build(root: Path, artifacts: Path) -> None:
+    log = artifacts / "log"
+    source = sdist(make_sdist(artifacts, "demo", build_log=log))
+
+    async def work(around: Surroundings) -> set[str]:
+        wheels = await asyncio.gather(*(around.builder.build(source, "demo", "1.0") for _ in range(10)))
+        return {wheel.sha256 for wheel in wheels}
+
+    assert len(within(root, work)) == 1
+    assert len(log.read_text().splitlines()) == 1
+
+
+def test_what_changes_the_result_changes_the_key(root: Path, artifacts: Path) -> None:
+    log = artifacts / "log"
+    source = sdist(make_sdist(artifacts, "demo", build_log=log))
+
+    async def work(around: Surroundings) -> None:
+        await around.builder.build(source, "demo", "1.0")
+        await around.builder.build(replace(source, config_settings=(("--level", ("1", "2")),)), "demo", "1.0")
+
+    within(root, work)
+    wheel = build(root, source, environ={**os.environ, "CFLAGS": "-O7"})
+    assert len(log.read_text().splitlines()) == 3
+    build(root, source, environ={**os.environ, "HOME": "/elsewhere"})
+    assert len(log.read_text().splitlines()) == 3
+    assert wheel.origin == "built"
+
+
+def test_config_settings_reach_the_backend(root: Path, artifacts: Path) -> None:
+    source = sdist(make_sdist(artifacts, "demo"), config_settings=(("one", "1"), ("two", ("2", "3"))))
+    wheel = build(root, source)
+    assert json.loads((wheel.tree / "demo_config_settings.json").read_text()) == {"one": "1", "two": ["2", "3"]}
+
+
+def test_a_build_is_recorded_as_spans_and_its_duration_is_kept(root: Path, artifacts: Path) -> None:
+    source = sdist(make_sdist(artifacts, "demo"))
+
+    async def work(around: Surroundings) -> None:
+        await around.builder.build(source, "demo", "1.0")
+        asked, built = around.spans()
+        assert (asked.args["hook"], built.args["hook"]) == ("get_requires_for_build_wheel", "build_wheel")
+        assert (built.subject, built.args["version"], built.args["source"]) == ("demo", "1.0", "built")
+        record = around.store.read_record(Bucket.TIMINGS, "build-demo-1.0")
+        assert record is not None
+        assert record["seconds"] > 0
+
+    within(root, work)
+
+
+def test_what_the_backend_asks_for_on_top_is_provided(root: Path, artifacts: Path) -> None:
+    source = sdist(make_sdist(artifacts, "demo", build_requires=["one"], get_requires=["two", "one"]))
+    environments = Environments()
+    build(root, source, environments=environments)
+    assert environments.asked == [(("one",), ("demo 1.0",)), (("one", "two"), ("demo 1.0",))]
+
+
+def test_nothing_is_held_while_a_build_environment_is_made(root: Path, artifacts: Path) -> None:
+    source = sdist(make_sdist(artifacts, "demo", get_requires=["two"]))
+    held = []
+
+    async def work(around: Surroundings) -> None:
+        def during() -> None:
+            job = next(iter(around.builder._built._flights))
+            lock = root / "locks" / "built-v1" / f"{job}.lock"
+            held.append((around.pools.held("build"), try_free(lock), try_free(root / "slots" / "0.lock")))
+
+        around.environments.during = during
+        await around.builder.build(source, "demo", "1.0")
+
+    within(root, work)
+    assert held == [(0, True, True)] * 2
+
+
+def try_free(path: Path) -> bool:
+    from pytest_fastenv import oslock
+
+    lock = oslock.try_lock(path)
+    if lock is not None:
+        lock.release()
+    return lock is not None
+
+
+def test_nested_builds_with_one_slot_and_one_permit_do_not_deadlock(root: Path, artifacts: Path) -> None:
+    log = artifacts / "log"
+    three = make_sdist(artifacts, "three", build_log=log)
+    two = make_sdist(artifacts, "two", build_log=log, build_requires=["three"])
+    source = sdist(make_sdist(artifacts, "demo", build_log=log, build_requires=["two"]))
+    environments = Environments(sources={"two": two, "three": three})
+    build(root, source, environments=environments, slots=1, concurrent_builds=1, serial=True)
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["three", "two", "demo"]
+    assert (("three",), ("demo 1.0", "two 1.0")) in environments.asked
+
+
+def test_build_requirements_in_a_circle_are_shown_as_one(root: Path, artifacts: Path) -> None:
+    sources = {
+        "one": make_sdist(artifacts, "one", build_requires=["two"]),
+        "two": make_sdist(artifacts, "two", build_requires=["three"]),
+        "three": make_sdist(artifacts, "three", build_requires=["one"]),
+    }
+    with pytest.raises(CycleError) as caught:
+        build(root, sdist(sources["one"]), "one", environments=Environments(sources=sources))
+    assert "one 1.0 -> two 1.0 -> three 1.0 -> one 1.0" in caught.value.diagnosis()
+
+
+def test_a_circle_begun_at_two_places_at_once_does_not_deadlock(root: Path, artifacts: Path) -> None:
+    sources = {
+        "one": make_sdist(artifacts, "one", build_requires=["two"]),
+        "two": make_sdist(artifacts, "two", build_requires=["one"]),
+    }
+
+    async def work(around: Surroundings) -> list[Any]:
+        jobs = (around.builder.build(sdist(path), name, "1.0") for name, path in sources.items())
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    answers = within(root, work, environments=Environments(sources=sources))
+    assert [type(answer) for answer in answers] == [CycleError, CycleError]
+
+
+def wheel_hook(body: str) -> str:
+    return f"def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):\n    {body}\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "part"),
+    [
+        ("return 'demo-1.0-py3-none-any.whl'", BuildError, "claimed demo-1.0-py3-none-any.whl, found []"),
+        ("return '/tmp/demo-1.0-py3-none-any.whl'", BuildError, "returned the path"),
+        ("return '../demo-1.0-py3-none-any.whl'", BuildError, "returned the path"),
+        ("return 3", BuildError, "not the name of a wheel"),
+        ("return None", BuildError, "not the name of a wheel"),
+        ("return _rename(wheel_directory, 'other-1.0-py3-none-any.whl')", MismatchError, "demo 1.0 was to be built"),
+        ("return _rename(wheel_directory, 'demo-1.1-py3-none-any.whl')", MismatchError, "demo 1.0 was to be built"),
+        ("return _rename(wheel_directory, 'demo.whl')", BuildError, "which is no wheel's name"),
+        ("return _rename(wheel_directory, 'demo-1.0-py3-none-any.whl', 'demo-2.0')", MetadataError, "2.0"),
+        ("raise SystemExit(3)", BuildError, "exited with status 3"),
+    ],
+)
+def test_what_a_backend_must_not_do_is_an_error_and_leaves_nothing(
+    root: Path, artifacts: Path, body: str, error: type[FastenvError], part: str
+) -> None:
+    code = (
+        "_REAL = build_wheel\n"
+        "def _rename(directory, name, stem=None):\n"
+        "    if stem:\n"
+        "        global DIST_INFO\n"
+        "        CONFIG['metadata'] = CONFIG['metadata'].replace('Version: 1.0', 'Version: 2.0')\n"
+        "    made = _REAL(directory)\n"
+        "    os.rename(os.path.join(directory, made), os.path.join(directory, name))\n"
+        "    return name\n"
+    )
+    source = sdist(make_sdist(artifacts, "demo", backend_code=code + wheel_hook(body)))
+    for _ in range(2):  # a failure is not remembered as a success
+        with pytest.raises(error) as caught:
+            build(root, source)
+        assert type(caught.value) is error
+        assert part in caught.value.diagnosis()
+    assert list((root / "tmp").glob("*/*")) == []
+
+
+def test_metadata_that_the_wheel_does_not_keep_is_an_error_each_time(root: Path, artifacts: Path) -> None:
+    code = "_REAL = build_wheel\n" + wheel_hook(
+        "CONFIG['metadata'] = CONFIG['metadata'].replace('Version: 1.0', 'Version: 1.0\\nRequires-Dist: surprise'); "
+        "return _REAL(wheel_directory)"
+    )
+    source = sdist(make_sdist(artifacts, "demo", static=False, backend_code=code))
+
+    async def work(around: Surroundings) -> str:
+        told = await around.builder.metadata(source, "demo")
+        assert told.requires_dist == ()
+        with pytest.raises(MetadataError) as caught:
+            await around.builder.build(source, "demo", "1.0")
+        return caught.value.diagnosis()
+
+    for _ in range(2):
+        assert "surprise was not announced" in within(root, work)
+
+
+def test_the_users_tree_is_not_written_to(root: Path, artifacts: Path) -> None:
+    code = wheel_hook("_append('written-by-the-build', 'x'); return _write_wheel(wheel_directory, {})")
+    project = make_project(artifacts / "demo", "demo", backend_code=code)
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*")}
+    wheel = build(root, tree(project))
+    assert wheel.name == "demo"
+    assert {path: path.stat().st_mtime_ns for path in project.rglob("*")} == before
+
+
+def test_a_project_in_a_subdirectory_is_built_with_what_is_around_it(root: Path, artifacts: Path) -> None:
+    code = wheel_hook("assert os.path.isfile('../../LICENSE'); return _write_wheel(wheel_directory, {})")
+    project = make_project(artifacts / "repository" / "python" / "demo", "demo", backend_code=code)
+    (artifacts / "repository" / "LICENSE").touch()
+    assert build(root, tree(project, subdirectory="python/demo")).name == "demo"
+
+
+def test_an_sdist_with_a_subdirectory(root: Path, artifacts: Path) -> None:
+    from kit.archives import project_files, write_tar_gz
+
+    files = {f"top/inner/{path}": data for path, data in project_files("demo").items()}
+    archive = write_tar_gz(artifacts / "demo-1.0.tar.gz", files)
+    assert build(root, sdist(archive, subdirectory="inner")).name == "demo"
+    for wrong in ("missing", "../.."):
+        with pytest.raises(BuildError, match="no subdirectory"):
+            build(root, sdist(archive, subdirectory=wrong))
+
+
+def test_an_editable_build_runs_in_the_users_tree(root: Path, artifacts: Path) -> None:
+    project = make_project(artifacts / "demo", "demo")
+    wheel = build(root, tree(project, editable=True))
+    (pth,) = wheel.tree.glob("*.pth")
+    assert os.path.realpath(pth.read_text().strip()) == os.path.realpath(project)
+    other = make_project(artifacts / "other", "demo")
+    (pth,) = build(root, tree(other, editable=True)).tree.glob("*.pth")
+    assert os.path.realpath(pth.read_text().strip()) == os.path.realpath(other)
+
+
+def test_a_backend_without_editable_builds_says_so(root: Path, artifacts: Path) -> None:
+    project = make_project(artifacts / "demo", "demo", backend_code="del build_editable")
+    with pytest.raises(BuildError, match="has no build_editable") as caught:
+        build(root, tree(project, editable=True))
+    assert "PEP 660" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("options", "hooks"),
+    [
+        ({"static": True}, []),
+        ({"static": False}, ["get_requires_for_build_wheel", "prepare_metadata_for_build_wheel"]),
+        (
+            {"static": False, "prepare": False},
+            ["get_requires_for_build_wheel", "prepare_metadata_for_build_wheel", "build_wheel"],
+        ),
+    ],
+)
+def test_metadata_costs_as_little_as_the_source_allows(
+    root: Path, artifacts: Path, options: dict[str, Any], hooks: list[str]
+) -> None:
+    source = sdist(make_sdist(artifacts, "demo", requires=["one>1"], requires_python=">=3.8", **options))
+
+    async def work(around: Surroundings) -> list[str]:
+        told = [await around.builder.metadata(source, "demo") for _ in range(2)]
+        assert {(t.name, t.version, t.requires_dist, t.requires_python) for t in told} == {
+            ("demo", "1.0", ("one>1",), ">=3.8")
+        }
+        return [span.args["hook"] for span in around.spans()]
+
+    assert within(root, work) == hooks
+    assert within(root, work) == []
+
+
+def test_a_build_goes_on_where_telling_the_metadata_stopped(root: Path, artifacts: Path) -> None:
+    log = artifacts / "log"
+    code = wheel_hook(f"_append({str(log)!r}, str(metadata_directory)); return _write_wheel(wheel_directory, {{}})")
+    source = sdist(make_sdist(artifacts, "demo", static=False, backend_code=code))
+
+    async def work(around: Surroundings) -> list[str]:
+        await around.builder.metadata(source, "demo")
+        await around.builder.build(source, "demo", "1.0")
+        assert len([s for s in around.spans("unpack") if s.args["source"] == "sdist"]) == 1
+        return [span.args["hook"] for span in around.spans()]
+
+    hooks = within(root, work)
+    assert hooks == ["get_requires_for_build_wheel", "prepare_metadata_for_build_wheel", "build_wheel"]
+    assert log.read_text().endswith("demo-1.0.dist-info")
+
+
+def test_metadata_of_a_tree_is_read_from_its_project_table(root: Path, artifacts: Path) -> None:
+    project = artifacts / "demo"
+    project.mkdir()
+    text = '[project]\nname = "demo"\nversion = "3.0"\ndependencies = ["one"]\n[build-system]\nrequires = ["no-such"]\n'
+    (project / "pyproject.toml").write_text(text)
+
+    async def work(around: Surroundings) -> Any:
+        return await around.builder.metadata(tree(project), None)
+
+    told = within(root, work)
+    assert (told.name, told.version, told.requires_dist) == ("demo", "3.0", ("one",))
+
+
+def test_an_sdist_that_is_another_project_is_told(root: Path, artifacts: Path) -> None:
+    path = make_sdist(artifacts, "other")
+    path = path.rename(artifacts / "demo-1.0.tar.gz")
+
+    async def work(around: Surroundings) -> None:
+        for _ in range(2):
+            with pytest.raises(MismatchError, match=r"its source is other 1\.0"):
+                await around.builder.metadata(sdist(path), "demo")
+
+    within(root, work)
+
+
+def test_a_wheel_that_is_gone_from_the_store_is_built_again(root: Path, artifacts: Path) -> None:
+    log = artifacts / "log"
+    source = sdist(make_sdist(artifacts, "demo", build_log=log))
+    wheel = build(root, source)
+    os.unlink(wheel.entry / ".ready")
+    assert build(root, source).sha256 == wheel.sha256
+    assert len(log.read_text().splitlines()) == 2
+
+
+def test_cancelling_one_of_two_who_wait_does_not_end_the_build(root: Path, artifacts: Path) -> None:
+    log = artifacts / "log"
+    source = sdist(make_sdist(artifacts, "demo", build_log=log, hold_s=0.05))
+
+    async def work(around: Surroundings) -> str:
+        one, two = (asyncio.create_task(around.builder.build(source, "demo", "1.0")) for _ in range(2))
+        await asyncio.to_thread(wait_for_file, log)
+        one.cancel()
+        return (await two).origin
+
+    assert within(root, work) == "built"
+
+
+Start = Callable[[Path, Path], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start programs that build one sdist; what is left of them is ended after the test."""
+    processes = []
+
+    def begin(root: Path, archive: Path) -> subprocess.Popen[str]:
+        command = [sys.executable, build_programs.__file__, str(root), str(archive)]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.slow
+def test_eight_processes_make_one_build(root: Path, artifacts: Path, start: Start) -> None:
+    log, exclusive = artifacts / "log", artifacts / "exclusive"
+    archive = make_sdist(artifacts, "demo", build_log=log, exclusive=exclusive, hold_s=0.1)
+    processes = [start(root, archive) for _ in range(8)]
+    answers = []
+    for process in processes:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        answers.append(json.loads(out))
+    assert len(log.read_text().splitlines()) == 1
+    assert sorted(answer["origin"] for answer in answers) == ["built"] + ["cache"] * 7
+    assert sum(answer["builds"] for answer in answers) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="an owner's lock ends with it there, its job's processes just after")
+def test_a_killed_owner_is_followed_within_a_second_and_no_two_builders_overlap(root: Path, artifacts: Path, start: Start) -> None:
+    log, exclusive = artifacts / "log", artifacts / "exclusive"
+    archive = make_sdist(artifacts, "demo", build_log=log, exclusive=exclusive, hold_s=1.5)
+    first = start(root, archive)
+    wait_for_file(log)
+    second = start(root, archive)
+    assert not wait_for_lock_waiter(second)
+    first.send_signal(signal.SIGKILL)
+    killed_ns = time.monotonic_ns()
+    first.communicate()
+    out, err = second.communicate(timeout=30)
+    assert second.returncode == 0, err  # the backend fails where another build holds its sentinel file
+    assert json.loads(out)["origin"] == "built"
+    one, two = (int(line.rpartition("ns=")[2]) for line in log.read_text().splitlines())
+    assert one < killed_ns < two
+    assert two - killed_ns < 1e9
+
+
+def wait_for_lock_waiter(process: subprocess.Popen[str]) -> bool:
+    """Wait until a process waits for a lock; true when it has ended instead."""
+    deadline = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < deadline:
+        with open("/proc/locks") as file:
+            if any(" -> " in line and f" {process.pid} " in line for line in file):
+                return False
+        time.sleep(0.005)  # the kernel tells nobody
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("isolation", ["auto", "process"])
+@pytest.mark.parametrize("backend", ["setuptools", "legacy"])
+def test_setuptools_with_and_without_pyproject(
+    root: Path, artifacts: Path, setuptools_environment: Environment, backend: Any, isolation: str
+) -> None:
+    files = {"demo/__init__.py": "", "demo/inner.py": "", "single.py": ""}
+    source = sdist(make_sdist(artifacts, "demo", backend=backend, files=files, requires=["one>1"]))
+    environments = Environments(setuptools_environment)
+
+    async def work(around: Surroundings) -> UnpackedWheel:
+        told = await around.builder.metadata(source, "demo")
+        assert told.requires_dist == ("one>1",)
+        return await around.builder.build(source, "demo", "1.0")
+
+    wheel = within(root, work, environments=environments, build_isolation=isolation)
+    assert set(files) <= packed(wheel)
+    assert environments.asked[0][0] == (("setuptools>=40.8.0",) if backend == "legacy" else ("setuptools",))
+
+
+@pytest.mark.slow
+def test_setuptools_makes_editable_wheels(root: Path, artifacts: Path, setuptools_environment: Environment) -> None:
+    project = make_project(artifacts / "demo", "demo", backend="setuptools")
+    wheel = build(root, tree(project, editable=True), environments=Environments(setuptools_environment))
+    assert wheel.name == "demo"
+    assert str(project) in "".join(p.read_text() for p in wheel.tree.iterdir() if p.suffix in {".pth", ".py"})

@@ -1,0 +1,116 @@
+"""An engine to install with: real server, real workers, real store."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_fastenv.index.config import IndexConfig
+from pytest_fastenv.index.http import HttpClient
+from pytest_fastenv.index.package_index import PackageIndex
+from pytest_fastenv.installer.pipeline import Installer, InstallReport
+from pytest_fastenv.installer.sdists import Sdists
+from pytest_fastenv.installer.unpacked import UnpackedWheel
+from pytest_fastenv.installer.wheels import Wheels
+from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.plan import Distribution, Plan, WheelSource
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.settings import Settings
+from pytest_fastenv.store.store import Store
+
+SITE = "lib/python3.11/site-packages"
+SCHEMES = {"purelib": SITE, "platlib": SITE, "scripts": "bin", "data": ".", "headers": "include/site/python3.11"}
+TARGET = Target(
+    "/usr/bin/python3", "cpython", "3.11.7", (), {}, "", "linux-x86_64", False, SCHEMES, "identity", {}  # noqa: FBT003
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SomeDraft:
+    """A directory to fill."""
+
+    prefix: Path
+    final: Path
+    target: Target = TARGET
+
+
+class NoBuilder:
+    """Stands where no source may be."""
+
+    async def build(self, source: Any, name: str, version: str) -> UnpackedWheel:
+        raise AssertionError(f"nothing is to be built here: {name} {version}")
+
+
+@dataclass
+class Engine:
+    """The parts, wired as provision does it."""
+
+    wheels: Wheels
+    sdists: Sdists
+    installer: Installer
+    store: Store
+    recorder: Recorder
+    pools: Pools
+
+    async def install(self, artifacts: Iterable[Artifact], draft: SomeDraft, **options: Any) -> InstallReport:
+        distributions = tuple(
+            Distribution(a.name, a.version, WheelSource(a), **options) for a in artifacts
+        )
+        return await self.installer.install(Plan(draft.target, distributions), draft)
+
+
+@asynccontextmanager
+async def engine(
+    store: Store, recorder: Recorder, settings: Settings | None = None, *, workers: int = 1, builder: Any = None, **pools: Any
+) -> AsyncIterator[Engine]:
+    settings = settings or Settings(index_url="http://127.0.0.1:9/simple/")
+    limits = Pools(**({"downloads": 5, "builds": 2, "installs": workers} | pools))
+    config = IndexConfig(("http://127.0.0.1:9/simple/",))
+    async with FileWorkers(workers) as processes, HttpClient(config.network, config.credentials) as http:
+        index = PackageIndex(config, http, store, limits, recorder)
+        shared: Any = (index, store, limits, processes, recorder, settings)
+        wheels = Wheels(*shared)
+        installer = Installer(wheels, builder or NoBuilder(), limits, processes, recorder, settings)
+        yield Engine(wheels, Sdists(*shared), installer, store, recorder, limits)
+        await index.aclose()
+
+
+def artifact(path: Path, url: str | None = None, *, name: str = "", version: str = "", hashed: bool = True) -> Artifact:
+    """Return the artifact of a file, at a server's URL or where it lies."""
+    parts = path.name.split("-")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Artifact(
+        name or parts[0].replace("_", "-").lower(),
+        version or parts[1].removesuffix(".tar.gz"),
+        path.name,
+        url or path.as_uri(),
+        Hashes.of({"sha256": digest}) if hashed else Hashes(),
+        path.stat().st_size,
+    )
+
+
+def contents(directory: Path) -> dict[str, int]:
+    """Return all files below a directory, with sizes: what must be the same before and after a failure."""
+    found = {}
+    for place, _, names in os.walk(directory):
+        relative = os.path.relpath(place, directory)
+        if relative.split(os.sep)[0] in {"locks"}:
+            continue
+        for name in names:
+            path = os.path.join(place, name)
+            if not name.endswith(".lease") and name != "CACHEDIR.TAG":
+                found[os.path.normpath(os.path.join(relative, name))] = os.lstat(path).st_size
+    return found
+
+
+def run(work: Any) -> Any:
+    return asyncio.run(work)
