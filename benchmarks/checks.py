@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from email.parser import HeaderParser
 from pathlib import Path
 
-from benchmarks.errors import BenchmarkError
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from benchmarks.errors import BenchmarkError
 
 
 def check_environment(environment: Path, expected: Mapping[str, str], tool: str) -> None:

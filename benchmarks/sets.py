@@ -1,8 +1,8 @@
 """Sets of artifacts: which files, with which content.
 
-A set is a text file with a line ``filename sha256`` for each artifact. A set of wheels asks for those wheels; of a source
-distribution it asks that it be built (``--no-binary``). ``build-requirements.txt`` is no set of its own: the index has it
-so that source distributions can be built.
+A set is a text file with a line ``filename sha256`` for each artifact. A wheel is asked for as it is; of a source
+distribution it is asked that it be built (``--no-binary``). ``build-requirements.txt`` is no set of its own: the index
+has it so that source distributions can be built.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.errors import BenchmarkError
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
+from benchmarks.errors import BenchmarkError
 
 SETS = Path(__file__).parent / "sets"
 _SUPPORT = "build-requirements"

@@ -21,11 +21,15 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     before `KeyboardInterrupt`, or `SystemExit` with code 143, is raised. In a thread that runs an event loop already it
     runs in another thread while this one waits.
     """
+    return _run_in_thread(work) if _a_loop_runs() else _run(work)
+
+
+def _a_loop_runs() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _run(work)
-    return _run_in_thread(work)
+        return False
+    return True
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -25,7 +25,7 @@ from typing import Any
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.environment.skeleton import lay_out
-from pytest_fastenv.errors import PublishError
+from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.store import Store
@@ -74,8 +74,12 @@ async def private_directory(drafts: Path) -> AsyncIterator[Path]:
     :param drafts: the directory of drafts, made where it is missing; on the file system of the final place.
     :raises StoreError: it cannot be written.
     """
-    with diagnosed("an environment cannot be written", drafts.parent):
-        home = Home(str(drafts))
+    try:
+        with diagnosed("an environment cannot be written", drafts.parent):
+            home = Home(str(drafts))
+    except StoreError as error:  # it speaks of the store, but this need not lie there
+        hint = "choose a directory that can be written, or make room there"
+        raise StoreError(error.what, where=str(drafts.parent), why=error.why, hint=hint) from error
     try:
         yield Path(home.path)
     finally:

@@ -16,6 +16,7 @@ import functools
 import os
 import sys
 import threading
+import warnings
 from array import array
 from collections.abc import Callable
 from contextlib import suppress
@@ -225,7 +226,10 @@ def _both(first: Callable[[], str | None], second: Callable[[], str | None]) -> 
     """Run two comparisons at once, the first in a forked child; where the child fails, here."""
     reading, writing = os.pipe()
     try:
-        child = os.fork()
+        with warnings.catch_warnings():
+            # A thread that some library started in the background does not matter: the child takes no lock of it.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
     except OSError:
         os.close(reading)
         os.close(writing)

@@ -1,8 +1,8 @@
 """An httpx transport over pyreqwest, for GET requests without a body.
 
 pyreqwest's own transport waits for the first 64 KiB of a body before it hands over an answer, so a trickle could not be
-told from a slow server; and it passes bodies on in copies. Here the answer comes with its header, and its body by the
-reader in ``extensions["read_chunk"]``, which returns what has arrived in one piece, without a copy, ``None`` at the end.
+told from a slow server; and it passes bodies on in copies. Here the answer comes with its header, and its body by a
+reader in ``extensions["read_chunk"]``: what has arrived, in one piece and not copied, ``None`` at the end.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from pytest_fastenv.errors import IndexAnswerError
 from pytest_fastenv.index.page import Listed, Page, PageDraft, Status, one_line
 from pytest_fastenv.index.urls import shown
 
-# Possessive quantifiers: input that was made to take exponential time fails at once.
-_TAG = r"<{}(?=[\s/>])((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>"
+# Possessive quantifiers, and no "<" outside quotes: input that was made to take long is given up at once.
+_TAG = r"<{}(?=[\s/>])((?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+)>"
 #: An anchor as nearly all indexes write it, or any other; the first kind is quicker to take apart.
 _FILE = re.compile(
     r"<[aA](?: href=\"([^\"#&\s<>]++)(?:#(sha256=[0-9a-f]{64}))?\"((?: data-[a-z-]++=\"[^\"\t\r\n]*+\")*+)>|"

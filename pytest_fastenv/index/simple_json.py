@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any
 
 from pytest_fastenv.errors import IndexAnswerError
 from pytest_fastenv.index.page import Listed, Page, PageDraft, Status, one_line
 from pytest_fastenv.index.simple_html import newer_api
 from pytest_fastenv.index.urls import shown
 
-T = TypeVar("T")
+
+class _Misshapen(Exception):
+    """A value is not of the specified kind; the arguments are its path, the kind and the value."""
 
 
 def parse_json(content: bytes, *, name: str, url: str, location: str) -> Page:
-    """Read a page's files.
+    """Read a project page's files.
 
     :param name: normalized name of the project whose files are wanted.
     :param url: where the page came from, for relative links.
@@ -28,58 +30,68 @@ def parse_json(content: bytes, *, name: str, url: str, location: str) -> Page:
         raise IndexAnswerError(f"{shown(url)} answers broken JSON", why=str(error)) from error
     except RecursionError as error:
         raise IndexAnswerError(f"{shown(url)} answers JSON that is nested too deeply") from error
-    page = _Value(value, url, "the answer").expect(dict)
+    try:
+        return _page(value, PageDraft(name, url)).page(location)
+    except _Misshapen as error:
+        path, kind, found = error.args
+        raise IndexAnswerError(
+            f"{shown(url)} does not answer as the Simple API does",
+            why=f"{path}: expected {kind.__name__}, got {type(found).__name__}",
+        ) from None
+
+
+def _page(page: Any, draft: PageDraft) -> PageDraft:
+    if not isinstance(page, dict):
+        raise _Misshapen("the answer", dict, page)
     meta = page.get("meta")
     version = meta.get("api-version") if isinstance(meta, dict) else None
-    draft = PageDraft(name, url, newer_api=newer_api(version if isinstance(version, str) else "", url))
+    draft.newer_api = newer_api(version if isinstance(version, str) else "", draft.url)
     status = page.get("project-status")
     if isinstance(status, dict):
         marker, reason = status.get("status"), status.get("reason")
         draft.status = Status(str(marker or "active").lower(), str(reason or ""))
-    for number, file in enumerate(_Value(page.get("files"), url, "files").expect(list)):
-        draft.add(_listed(_Value(file, url, f"files[{number}]").expect(dict), url, number))
-    return draft.page(location)
+    files = page.get("files")
+    if not isinstance(files, list):
+        raise _Misshapen("files", list, files)
+    for number, file in enumerate(files):
+        if not isinstance(file, dict):
+            raise _Misshapen(f"files[{number}]", dict, file)
+        draft.add(_listed(file, number))
+    return draft
 
 
-class _Value:
-    """A JSON value with its path."""
-
-    def __init__(self, value: Any, url: str, path: str) -> None:
-        self._value = value
-        self._url = url
-        self._path = path
-
-    def expect(self, kind: type[T]) -> T:
-        if not isinstance(self._value, kind):
-            raise IndexAnswerError(
-                f"{shown(self._url)} does not answer as the Simple API does",
-                why=f"{self._path}: expected {kind.__name__}, got {type(self._value).__name__}",
-            )
-        return self._value
-
-
-def _listed(file: dict[str, Any], url: str, number: int) -> Listed:
-    address = file.get("url")
-    if not isinstance(address, str):
-        address = _Value(address, url, f"files[{number}].url").expect(str)
-    requires_python, yanked, size = file.get("requires-python"), file.get("yanked"), file.get("size")
-    metadata = file.get("core-metadata")
+def _listed(file: dict[str, Any], number: int) -> Listed:
+    get = file.get
+    url, requires_python, yanked, size = get("url"), get("requires-python"), get("yanked"), get("size")
+    if not isinstance(url, str):
+        raise _Misshapen(f"files[{number}].url", str, url)
+    metadata = get("core-metadata")
     if metadata is None:
-        metadata = file.get("dist-info-metadata")
-    reason = one_line(yanked) if isinstance(yanked, str) else ""
+        metadata = get("dist-info-metadata")
+    if metadata is not None:
+        metadata = None if metadata is False else _hashes({} if metadata is True else metadata, number)
+    if yanked is not None:
+        # True has no reason; empty text is a reason that says nothing.
+        yanked = one_line(yanked) if isinstance(yanked, str) else "" if yanked else None
     return Listed(
-        one_line(address.partition("#")[0]),
-        _hashes(file.get("hashes"), url, number),
+        one_line(url.partition("#")[0]),
+        _hashes(get("hashes"), number),
         one_line(requires_python) if isinstance(requires_python, str) else "",
-        reason if yanked or yanked == "" else None,
-        None
-        if metadata is None or metadata is False
-        else _hashes(metadata if metadata is not True else {}, url, number),
+        yanked,
+        metadata,
         size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
-        one_line(str(file.get("upload-time") or "")),
+        one_line(str(get("upload-time") or "")),
     )
 
 
-def _hashes(value: Any, url: str, number: int) -> str:
-    hashes = _Value(value, url, f"files[{number}].hashes").expect(dict)
-    return ",".join(f"{k}={v}" for k, v in hashes.items() if isinstance(v, str) and v.isalnum() and v.isascii())
+def _hashes(hashes: Any, number: int) -> str:
+    if not isinstance(hashes, dict):
+        raise _Misshapen(f"files[{number}].hashes", dict, hashes)
+    if len(hashes) == 1:
+        ((algorithm, digest),) = hashes.items()
+        return f"{algorithm}={digest}" if isinstance(digest, str) and _is_plain(algorithm, digest) else ""
+    return ",".join(f"{k}={v}" for k, v in hashes.items() if isinstance(v, str) and _is_plain(k, v))
+
+
+def _is_plain(algorithm: str, digest: str) -> bool:
+    return digest.isalnum() and digest.isascii() and algorithm.isidentifier()

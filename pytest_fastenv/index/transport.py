@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.index.config import Network
+from pytest_fastenv.index.config import Network, Proxies
+from pytest_fastenv.index.urls import origin
 
 _IDLE_CONNECTIONS = 64
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -29,6 +30,7 @@ def make_client(network: Network, *, verify: bool, rust: bool | None = None) -> 
     :param rust: which transport; ``None`` chooses.
     :raises UsageError: a certificate file or proxy cannot be used; the text names where it is configured.
     """
+    _check_proxies(network.proxies)
     if rust is None:
         rust = network.client_cert is None and _rust_is_there()
     transport = _rust_transport(network, verify=verify) if rust else None
@@ -45,6 +47,17 @@ def transport_errors() -> tuple[type[Exception], ...]:
     except ImportError:
         return (httpx.TransportError, httpx.DecodingError)
     return (httpx.TransportError, httpx.DecodingError, httpx.TooManyRedirects, httpx.TimeoutException, PyreqwestError)
+
+
+def _check_proxies(proxies: Proxies) -> None:
+    for url in filter(None, (proxies.http, proxies.https)):
+        try:
+            good = bool(origin(url).host)
+        except ValueError:
+            good = False
+        if not good:
+            # The value is not shown: it may hold a password.
+            raise UsageError(f"{proxies.source}: the proxy cannot be used", why="it is no URL with a host")
 
 
 def _rust_is_there() -> bool:
@@ -81,7 +94,12 @@ def _rust_transport(network: Network, *, verify: bool) -> httpx.AsyncBaseTranspo
     elif network.cert is not None and not _is_system_bundle(network.cert):
         for certificate in _PEM.findall(_read(network.cert, network.cert_source)):
             builder = builder.add_root_certificate_pem(certificate)
-    return RustTransport(builder.build())
+    try:
+        return RustTransport(builder.build())
+    except ValueError as error:
+        raise UsageError(
+            f"{network.cert_source}: a certificate cannot be used", where=str(network.cert), why=str(error)
+        ) from error
 
 
 def _rust_proxies(network: Network) -> list[Any]:

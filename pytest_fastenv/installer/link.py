@@ -140,8 +140,6 @@ class _Linking:
         below_data = f"{order.data}/" if order.data else "\0"
         for directory in self._manifest.directories:
             if directory.startswith(below_data):
-                if directory.count("/") == 1 and directory.endswith("/headers"):
-                    continue
                 self._make_all(location(directory, order, schemes))
             elif directory != order.data:
                 self._make(f"{self._root}/{directory}")

@@ -5,9 +5,8 @@ https://packaging.python.org/en/latest/specifications/recording-installed-packag
 
 from __future__ import annotations
 
-import base64
-import csv
 import hashlib
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pytest_fastenv.errors import RecordError
@@ -17,13 +16,15 @@ from pytest_fastenv.installer.archive.member_paths import shown
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s"})
 _HINT = "the wheel was changed after it was made; to accept it all the same, name its project in unchecked-records"
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
 #: Given a path and an algorithm, the digest of that file's content.
 Digest = Callable[[str, str], bytes]
 
 
 def encode(digest: bytes) -> str:
     """Return a digest as RECORD has it: URL-safe base64 without padding."""
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return b2a_base64(digest, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def line(path: str, digest: str, size: int) -> str:
@@ -58,6 +59,8 @@ def parse_record(text: str, own: str, archive: str) -> Iterator[tuple[str, tuple
 
     :raises RecordError: a line is damaged, has a path that leaves the wheel, or contradicts an earlier one.
     """
+    import csv  # seldom needed
+
     seen: dict[str, tuple[str, str]] = {}
     try:
         for number, row in enumerate(csv.reader(text.splitlines()), 1):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import NamedTuple
 
 from pytest_fastenv.errors import ArchiveError
@@ -110,65 +110,94 @@ def write_tree(archive: OpenArchive, layout: Layout) -> Written:
     members = archive.members.values()
     root = [member for member in members if not member.path.startswith(below_data)]
     data = [member for member in members if member.path.startswith(below_data)]
-    written = Written([], [], [], {}, 0, [], [], [])
-    writer = _Writer(archive, layout, written)
-    for member in root:
-        writer.write(member, executable=member.executable)
-    written = written._replace(data_from=len(written.paths))
-    scripts = f"{below_data}scripts/"
-    for member in data:
-        is_script = member.path.startswith(scripts)
-        content = writer.write(member, executable=member.executable or is_script)
-        if is_script and bytes(content[:8]) == b"#!python":
-            written.rewritten.append(len(written.paths) - 1)
-    return written
+    writer = _Writer(archive, layout)
+    writer.write_all(root)
+    data_from = len(writer.paths)
+    writer.write_all(data)
+    return writer.written(data_from)
 
 
 class _Writer:
     """Writes one file after the other."""
 
-    def __init__(self, archive: OpenArchive, layout: Layout, written: Written) -> None:
+    def __init__(self, archive: OpenArchive, layout: Layout) -> None:
         self._archive = archive
         self._layout = layout
-        self._written = written
-        libraries = ("", *(f"{layout.data}/{lib}" for lib in ("purelib", "platlib") if layout.data))
+        libraries = ("", *(f"{layout.data}/{library}" for library in ("purelib", "platlib") if layout.data))
         self._library_roots = frozenset(libraries)
+        self._scripts = f"{layout.data}/scripts/" if layout.data else "\0"
+        self._digests: dict[str, tuple[bytes, int]] = {}
+        self.paths: list[str] = []
+        self._sizes: list[int] = []
+        self._mtimes_ns: list[int] = []
+        self._executable: list[int] = []
+        self._rewritten: list[int] = []
+        self._pth_code: list[str] = []
 
-    def write(self, member: Member, *, executable: bool) -> bytes | memoryview:
-        """Write a file and return its content, or the beginning of it when it is large."""
-        path, written = member.path, self._written
+    def write_all(self, members: Sequence[Member]) -> None:
+        """Write files; this loop is where installing spends its time."""
+        (data, _, label), tree, dropped, scripts = self._archive, self._layout.tree, self._layout.dropped, self._scripts
+        for member in members:
+            path, _, _, size, _, _, executable = member
+            if size > WHOLE_BYTES or path in dropped or path.startswith(scripts):
+                self._write_special(member)
+                continue
+            content = inflate(data, member, label)
+            file = os.open(f"{tree}/{path}", NEW_FILE, 0o777 if executable else 0o666)
+            try:
+                if os.write(file, content) != size:
+                    os.lseek(file, 0, os.SEEK_SET)
+                    _write_all(file, content)
+                mtime_ns = os.fstat(file).st_mtime_ns
+            finally:
+                os.close(file)
+            self._note(path, size, mtime_ns, sha256(content).digest(), executable=executable)
+            if path.endswith(".pth") and path.rpartition("/")[0] in self._library_roots and _runs_code(content):
+                self._pth_code.append(path)
+
+    def _write_special(self, member: Member) -> None:
+        """Write what is large or a script; what is dropped is only read."""
+        path = member.path
+        pieces = inflate_pieces(self._archive.data, member, self._archive.label)
         if path in self._layout.dropped:
-            written.lines[path] = line(path, encode(self._archive.digest(path, "sha256")), member.size)
-            return b""
+            self._digests[path] = content_digest(pieces, "sha256"), member.size
+            return
+        is_script = path.startswith(self._scripts)
+        executable = member.executable or is_script
+        hasher, head = sha256(), b""
         file = os.open(f"{self._layout.tree}/{path}", NEW_FILE, 0o777 if executable else 0o666)
         try:
-            if member.size <= WHOLE_BYTES:
-                content = self._archive.read(member)
-                digest = hashlib.sha256(content).digest()
-                _write_all(file, content)
-            else:
-                content, digest = self._write_pieces(file, member)
+            for piece in pieces:
+                head = head or bytes(piece[:8])
+                hasher.update(piece)
+                _write_all(file, piece)
             mtime_ns = os.fstat(file).st_mtime_ns
         finally:
             os.close(file)
-        if executable:
-            written.executable.append(len(written.paths))
-        written.paths.append(path)
-        written.sizes.append(member.size)
-        written.mtimes_ns.append(mtime_ns)
-        written.lines[path] = line(path, encode(digest), member.size)
-        if path.endswith(".pth") and path.rpartition("/")[0] in self._library_roots and _runs_code(content):
-            written.pth_code.append(path)
-        return content
+        if is_script and head == b"#!python":
+            self._rewritten.append(len(self.paths))
+        self._note(path, member.size, mtime_ns, hasher.digest(), executable=executable)
 
-    def _write_pieces(self, file: int, member: Member) -> tuple[bytes | memoryview, bytes]:
-        hasher = hashlib.sha256()
-        head: bytes | memoryview = b""
-        for piece in inflate_pieces(self._archive.data, member, self._archive.label):
-            head = head or piece
-            hasher.update(piece)
-            _write_all(file, piece)
-        return head, hasher.digest()
+    def _note(self, path: str, size: int, mtime_ns: int, digest: bytes, *, executable: bool) -> None:
+        if executable:
+            self._executable.append(len(self.paths))
+        self.paths.append(path)
+        self._sizes.append(size)
+        self._mtimes_ns.append(mtime_ns)
+        self._digests[path] = digest, size
+
+    def written(self, data_from: int) -> Written:
+        lines = {path: line(path, encode(digest), size) for path, (digest, size) in self._digests.items()}
+        return Written(
+            self.paths,
+            self._sizes,
+            self._mtimes_ns,
+            lines,
+            data_from,
+            self._executable,
+            self._rewritten,
+            self._pth_code,
+        )
 
 
 def _write_all(file: int, content: bytes | memoryview) -> None:

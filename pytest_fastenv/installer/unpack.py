@@ -31,6 +31,7 @@ class Order(NamedTuple):
     """What to unpack, and how.
 
     :ivar archive: path of the wheel file, which is ours alone.
+    :ivar in_memory: the path is that of an open file that has no name, so it is not removed here.
     :ivar entry: an existing empty directory: becomes the store entry.
     :ivar label: the wheel's name for messages.
     :ivar unchecked_records: normalized names of projects whose files need not agree with RECORD.
@@ -39,6 +40,7 @@ class Order(NamedTuple):
     archive: str
     entry: str
     label: str
+    in_memory: bool = False
     unchecked_records: tuple[str, ...] = ()
     limits: Limits = Limits()
 
@@ -50,7 +52,8 @@ def unpack(order: Order) -> dict[str, Any]:
     :raises WheelError: the wheel contradicts its specification.
     """
     facts = _unpack(_mapped(order), order)
-    os.unlink(order.archive)
+    if not order.in_memory:
+        os.unlink(order.archive)
     return facts
 
 

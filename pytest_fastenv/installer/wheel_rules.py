@@ -14,7 +14,11 @@ from pytest_fastenv.installer.archive.member_paths import shown
 from pytest_fastenv.installer.wheel_names import is_name, normal_name, normal_version, same_version
 
 _WHEEL_VERSION = re.compile(r"([0-9]+)\.([0-9]+)")
-_SPECIFIER = r"(?:==|!=|~=|<=|>=|<|>)\s*[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc|\.post|\.dev)[0-9]+)?"
+_SPECIFIER = (
+    r"(?:(?:==|!=|~=|<=|>=|<|>)\s*[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc|\.post|\.dev|-)[0-9]+)?"
+    r"|(?:==|!=)\s*[0-9]+(?:\.[0-9]+)*\.\*)"
+)
+_SPECIFIERS = rf"{_SPECIFIER}(?:\s*,\s*{_SPECIFIER})*"
 _VARIABLE = (
     "(?:python_version|python_full_version|os_name|sys_platform|platform_system|platform_machine|"
     "platform_python_implementation|implementation_name|extra)"
@@ -23,9 +27,10 @@ _TEXT = r"""(?:'[^'"\n]*'|"[^'"\n]*")"""
 _COMPARISON = rf"(?:\(\s*)*{_VARIABLE}\s*(?:==|!=|<=|>=|<|>|\bin\b|\bnot in\b)\s*{_TEXT}(?:\s*\))*"
 #: What nearly all requirements look like; only others need a parser.
 _PLAIN_REQUIREMENT = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[A-Za-z0-9-]+(?:\s*,\s*[A-Za-z0-9-]+)*\])?\s*"
-    rf"(?:{_SPECIFIER}(?:\s*,\s*{_SPECIFIER})*)?\s*"
-    rf"(?:;\s*(?P<marker>{_COMPARISON}(?:\s*\b(?:and|or)\b\s*{_COMPARISON})*)\s*)?"
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[\w+(?:[.-]+\w+)*(?:\s*,\s*\w+(?:[.-]+\w+)*)*\])?\s*"
+    rf"(?:{_SPECIFIERS}|\(\s*{_SPECIFIERS}\s*\))?\s*"
+    rf"(?:;\s*(?P<marker>{_COMPARISON}(?:\s*\b(?:and|or)\b\s*{_COMPARISON})*)\s*)?",
+    re.ASCII,
 )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError
 from pytest_fastenv.installer.archive.limits import Limits
 from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url_key
+from pytest_fastenv.installer.landing import Landing, Landings
 from pytest_fastenv.installer.manifest import SUMMARY
 from pytest_fastenv.installer.unpack import Order
 from pytest_fastenv.installer.unpacked import Origin, UnpackedWheel, WheelFacts
@@ -63,6 +64,8 @@ class Wheels:
         self._workers = workers
         self._recorder = recorder
         self._settings = settings
+        self._limits = Limits.of(settings)
+        self._landings = Landings()
         self._fetching = Fetching(index, store, recorder, settings)
 
     async def from_artifact(
@@ -126,7 +129,7 @@ class Wheels:
                 raise HashError(f"{artifact.filename} changed while it was being read", where=artifact.url, why=why)
             return transferred.size_bytes
 
-        return await self._publish(sha256, artifact.filename, "network", bring)
+        return await self._publish(sha256, artifact.filename, "network", bring, size_bytes=artifact.size_bytes)
 
     async def _obtain_by_url(self, artifact: Artifact, admission: Admission | None) -> UnpackedWheel:
         async with self._store.temporary("wheel") as private:
@@ -143,18 +146,25 @@ class Wheels:
         return UnpackedWheel(sha256, wheel.entry, wheel.facts, "network", transferred.size_bytes)
 
     async def _publish(
-        self, sha256: str, label: str, origin: Origin, bring: Callable[[Path], Awaitable[int]]
+        self,
+        sha256: str,
+        label: str,
+        origin: Origin,
+        bring: Callable[[Path], Awaitable[int]],
+        *,
+        size_bytes: int | None = None,
     ) -> UnpackedWheel:
         """Make the store entry unless somebody else has by now.
 
         :param bring: puts the wheel file to a path and returns how many bytes were transferred for it.
+        :param size_bytes: what it will not write more than; ``None`` where it needs a path in the file system.
         """
         made: list[_Made] = []
 
         async def make(draft: Path) -> None:
-            archive = draft / _ARCHIVE
-            fetched_bytes = await bring(archive)
-            facts = await self._unpack(archive, draft, label, {"source": origin, "key": sha256})
+            with self._landings.place(draft, size_bytes) as landing:
+                fetched_bytes = await bring(landing.path)
+                facts = await self._unpack(landing, draft, label, {"source": origin, "key": sha256})
             check_file_name(label, facts.name, facts.version)  # what is misnamed is not kept
             made.append(_Made(facts, fetched_bytes))
 
@@ -167,15 +177,25 @@ class Wheels:
                 return wheel
             await self._store.withdraw(Bucket.WHEELS, sha256)  # what a power cut left of an entry
 
-    async def _unpack(self, archive: Path, draft: Path, label: str, args: Mapping[str, str]) -> WheelFacts:
-        exempt = tuple(self._settings.unchecked_records)
-        order = Order(str(archive), str(draft), label, exempt, Limits.of(self._settings))
+    async def _unpack(self, landing: Landing, draft: Path, label: str, args: Mapping[str, str]) -> WheelFacts:
+        name, version = parse_wheel_name(label)[:2]
         async with self._pools.install():
-            name, version = parse_wheel_name(label)[:2]
             with self._recorder.span("unpack", normal_name(name), version=version, **args) as span:
-                facts: dict[str, Any] = await self._workers.call("pytest_fastenv.installer.unpack:unpack", order)
+                try:
+                    facts = await self._call(landing, draft, label)
+                except (PermissionError, FileNotFoundError):
+                    if not landing.in_memory:
+                        raise
+                    await asyncio.to_thread(self._landings.move_to_file, landing, draft)
+                    facts = await self._call(landing, draft, label)
                 span.args.update(bytes=facts["size_bytes"], files=facts["files"])
         return WheelFacts.from_json(facts)
+
+    async def _call(self, landing: Landing, draft: Path, label: str) -> dict[str, Any]:
+        exempt = tuple(self._settings.unchecked_records)
+        order = Order(landing.elsewhere, str(draft), label, landing.in_memory, exempt, self._limits)
+        facts: dict[str, Any] = await self._workers.call(f"{Order.__module__}:unpack", order)
+        return facts
 
     def _open(self, sha256: str, origin: Origin) -> UnpackedWheel | None:
         entry = self._store.lookup(Bucket.WHEELS, sha256)

@@ -9,6 +9,7 @@ the moment when this module is registered: pytest then knows its rootdir and ini
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Generator
 
@@ -37,11 +38,13 @@ def pytest_load_initial_conftests(
     if _BEGUN not in early_config.stash:  # registered before pytest read its files: pytest.main(plugins=["..."])
         _begin(early_config, parser)
     later = early_config.stash.get(_LATER, None)
-    if later is not None:
-        early_config.stash[_EXIT_CODE] = later()
-        args[:] = []  # they were for the session inside; its plugins' options are unknown here
-        early_config.known_args_namespace.noconftest = True
-    return (yield)
+    if later is None:
+        return (yield)
+    early_config.stash[_EXIT_CODE] = later()
+    args[:] = []  # they were for the session inside; its plugins' options are unknown here
+    early_config.known_args_namespace.noconftest = True
+    with contextlib.suppress(Exception):  # plugins here may miss what only the environment has; the session is over
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

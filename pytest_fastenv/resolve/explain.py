@@ -8,7 +8,7 @@ one requirement leads to the next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nab_resolver.types import Incompatibility, IncompatibilityCause
 
@@ -32,6 +32,7 @@ from pytest_fastenv.resolve.refusals import (
 from pytest_fastenv.resolve.version_set import VersionSet
 
 _MOST_LINES = 16
+_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,14 @@ class Explanation:
             f"no release of {name} fits {self._text(demand)}, which {who} asks for",
             where=where,
             why="\n".join(lines),
-            hint=hint or f"see what {name} offers for {self._facts.policy.target.short}, or choose another interpreter",
+            hint=hint
+            or self._constraints_hint(name)
+            or f"see what {name} offers for {self._facts.policy.target.short}, or choose another interpreter",
         )
+
+    def _constraints_hint(self, name: str) -> str | None:
+        limits = [f"{one.text} ({one.location})" for one in self._facts.policy.constraints.get(name, ())]
+        return f"loosen the constraint {' or '.join(limits)}" if limits else None
 
     # --- demands that exclude each other -----------------------------------------------------------------------
 
@@ -150,7 +157,7 @@ class Explanation:
             demand = pending.pop()
             # The way from an extra to its project is no news.
             if not (isinstance(demand.by, Key) and demand.by.name == demand.key.name):
-                lines.append(f"{self._who(demand)} {_verb(demand)} {self._text(demand)}")
+                lines.append(self._sentence(demand, by_parent))
             if demand.key not in told:
                 told.add(demand.key)
                 pending.extend(reversed(by_parent.get(demand.key, ())))
@@ -161,23 +168,44 @@ class Explanation:
             lines[half : half + middle] = [f"... and {middle} more requirements between these"]
         return lines
 
+    def _sentence(self, demand: Demand, by_parent: Mapping[Key, Sequence[Demand]]) -> str:
+        """Return one line about a demand; where releases ask for ever other versions, one line for all of them."""
+        alike = (
+            [one for one in by_parent.get(demand.by, ()) if one.key == demand.key] if isinstance(demand.by, Key) else []
+        )
+        if len(alike) <= _FEW:
+            return f"{self._who(demand)} {_verb(demand)} {self._text(demand)}"
+        newest = max(alike, key=lambda one: one.by_bits)
+        bits = 0
+        for one in alike:
+            bits |= one.by_bits
+        together = replace(demand, by_bits=bits)
+        return f"{self._who(together)} need {demand.key} in versions of their own ({self._text(newest)} in the newest)"
+
     def _contested(self) -> str | None:
         """Return a sentence about the project on which the demands clash: the last one they lead to."""
         counts: dict[str, list[Demand]] = {}
         for demand in self.demands:
             counts.setdefault(demand.key.name, []).append(demand)
-        for name, demands in reversed(counts.items()):
+        for name, everybody in reversed(counts.items()):
             releases = self._facts.releases_now(name)
-            if len(demands) < 2:
-                continue
-            joint = -1
+            # Those who take any version have no part in it.
+            demands = [demand for demand in everybody if demand.bits != -1]
+            # Releases of one project ask for one version or another: each of them would do for that project.
+            parties: dict[Wanted | str, int] = {}
             for demand in demands:
-                joint &= demand.bits
+                party = demand.by if isinstance(demand.by, Wanted) else demand.by.name
+                parties[party] = parties.get(party, 0) | demand.bits
+            joint = -1
+            for bits in parties.values():
+                joint &= bits
             if usable(releases, self._provider.admission, joint):
                 continue
-            texts = list(dict.fromkeys(self._text(demand) for demand in demands))
+            texts = sorted({self._text(demand) for demand in demands})
             more = objections(releases, self._provider.admission, joint & releases.everything)
             tail = f" ({'; '.join(more)})" if more else ""
+            if len(texts) == 1:
+                return f"no release of {name} fits {texts[0]}{tail}; {inventory(releases)}"
             if len(texts) == 2:
                 return f"no release of {name} is both {texts[0]} and {texts[1]}{tail}"
             return f"no release of {name} suits all of these{tail}; {inventory(releases)}"

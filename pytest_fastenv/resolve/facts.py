@@ -97,7 +97,9 @@ class Facts:
 
     async def examine(self, wanted: Wanted) -> Candidate:
         """Return the candidate a direct reference stands for."""
-        key = "direct", wanted.url, wanted.path, wanted.vcs, wanted.subdirectory, wanted.editable
+        # Extras, line and spelling do not make it another candidate.
+        place = wanted.url, wanted.path, wanted.vcs, wanted.subdirectory
+        key = "direct", wanted.name, place, wanted.editable, wanted.hashes, wanted.config_settings
         return await asyncio.shield(self.start(key, lambda: self.directs.examine(wanted)))
 
     def reserve(self, names: Iterable[str]) -> None:

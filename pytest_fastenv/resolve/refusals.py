@@ -10,6 +10,7 @@ from pytest_fastenv.resolve.candidates import Refusal
 from pytest_fastenv.resolve.releases import Releases
 
 _SHOWN = 4
+_PLURALS = {"is": "are", "has": "have", "needs": "need", "was": "were"}
 
 
 def usable(releases: Releases, admission: Admission, bits: int) -> bool:
@@ -54,10 +55,18 @@ def objections(releases: Releases, admission: Admission, bits: int) -> list[str]
         reason = _reason(releases, admission, number)
         if reason is not None:
             groups[reason] = groups.get(reason, 0) | 1 << number
-    lines = [f"{releases.name} {versions_phrase(releases, group)} {reason}" for reason, group in groups.items()]
+    lines = [
+        f"{releases.name} {versions_phrase(releases, group)} {_plural(reason) if group & (group - 1) else reason}"
+        for reason, group in groups.items()
+    ]
     if len(lines) > _SHOWN:
         lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more such reasons for older releases"]
     return lines
+
+
+def _plural(reason: str) -> str:
+    verb, _, rest = reason.partition(" ")
+    return f"{_PLURALS.get(verb, verb)} {rest}"
 
 
 def _reason(releases: Releases, admission: Admission, number: int) -> str | None:

@@ -139,7 +139,7 @@ class _Worker:
 
     @classmethod
     async def start(cls) -> _Worker:
-        import tempfile  # its import costs as much as the start of the process that goes on meanwhile
+        import tempfile  # costs more to import than all of this module; runs that need no worker do without
 
         said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `ended`
         try:

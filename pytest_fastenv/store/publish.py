@@ -57,9 +57,14 @@ async def make_entry(root: Path, home: Home, entry: Path, make: Callable[[Path],
             await _remove(aside)
 
 
-async def remove_entry(root: Path, home: Home, entry: Path) -> bool:
-    """Take an entry out of the store; the mark goes first, so that half of it is never seen. The key's lock is held."""
+async def remove_entry(root: Path, home: Home, entry: Path, damaged: Callable[[Path], bool] | None = None) -> bool:
+    """Take an entry out of the store; the mark goes first, so that half of it is never seen. The key's lock is held.
+
+    :param damaged: a whole entry goes only if this says so.
+    """
     with diagnosed("an entry of the store cannot be removed", root):
+        if damaged is not None and os.path.exists(f"{entry}/{READY}") and not await asyncio.to_thread(damaged, entry):  # noqa: ASYNC240
+            return False
         with suppress(FileNotFoundError):
             os.unlink(entry / READY)
         aside = home.file("removed")

@@ -78,15 +78,18 @@ class Store:
         async with self.lock(bucket, key):
             return await self._make(bucket, key, make)
 
-    async def withdraw(self, bucket: Bucket, key: str) -> bool:
-        """Take an entry out of the store, whole or not, under its lock; tell whether there was one.
+    async def withdraw(self, bucket: Bucket, key: str, *, damaged: Callable[[Path], bool] | None = None) -> bool:
+        """Take an entry out of the store, whole or not, under its lock; tell whether that was done.
 
         For entries found damaged: the next `publish` makes it anew. Files of it that are linked elsewhere stay.
+
+        :param damaged: asked again under the lock, in a thread: another process that saw the same damage may have
+            made the entry anew meanwhile, and others may be using that.
         """
         from pytest_fastenv.store.publish import remove_entry  # asyncio is not on the warm path
 
         async with self.lock(bucket, key):
-            return await remove_entry(self.root, self._private(), self.path(bucket, key))
+            return await remove_entry(self.root, self._private(), self.path(bucket, key), damaged)
 
     def lock(self, bucket: Bucket, key: str, *, subject: str = "") -> AbstractAsyncContextManager[Lock]:
         """Hold the key's lock around a block: one holder among all tasks, threads and processes.

@@ -17,10 +17,10 @@ import environment_kit
 import pytest
 from environment_kit import fill, parts, provide, running_target
 
-from pytest_fastenv.environment.drafts import EnvironmentDraft
+from pytest_fastenv.environment.drafts import EnvironmentDraft, store_draft
 from pytest_fastenv.environment.environments import Environments, Found, Missing
 from pytest_fastenv.environment.skeleton import lay_out
-from pytest_fastenv.errors import ProvideError, PublishError, StoreError, UsageError
+from pytest_fastenv.errors import PublishError, StoreError, UsageError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store import lease
 from pytest_fastenv.store.store import Store
@@ -360,5 +360,18 @@ class TestChosenDirectory:
 
 def test_a_directory_that_cannot_be_written(store: Store, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ProvideError):
+    with pytest.raises(StoreError) as caught:
         provide(store, tmp_path / "file" / "environments")
+    assert caught.value.where == str(tmp_path / "file" / "environments")
+    assert "FASTENV_CACHE_DIR" not in str(caught.value)
+
+
+def test_a_draft_in_the_store(store: Store, tmp_path: Path) -> None:
+    """As for a build environment: the caller looks after the directory, which may be there and empty."""
+    (tmp_path / "private").mkdir()
+    target = running_target(store)
+    draft = asyncio.run(store_draft(target, store, tmp_path / "private", tmp_path / "final"))
+    assert (draft.prefix, draft.final, draft.target) == (tmp_path / "private", tmp_path / "final", target)
+    (tmp_path / "private").rename(tmp_path / "final")
+    command = [tmp_path / "final" / "bin" / "python", "-c", "import sys; print(sys.prefix)"]
+    assert subprocess.check_output(command, text=True).strip() == str(tmp_path / "final")

@@ -212,6 +212,7 @@ def test_requests_go_through_a_proxy(index_server: Server, rust: bool) -> None:
     assert len(proxy.requests) == 1
 
 
+@pytest.mark.slow
 def test_no_more_than_64_are_open(index_server: Server, rust: bool) -> None:
     server = index_server()
     gate = threading.Semaphore(0)

@@ -30,7 +30,7 @@ from pytest_fastenv.store.store import Store
 SITE = "lib/python3.11/site-packages"
 SCHEMES = {"purelib": SITE, "platlib": SITE, "scripts": "bin", "data": ".", "headers": "include/site/python3.11"}
 TARGET = Target(
-    "/usr/bin/python3", "cpython", "3.11.7", (), {}, "", "linux-x86_64", False, SCHEMES, "identity", {}  # noqa: FBT003
+    "/usr/bin/python3", "cpython", "3.11.7", (), {}, "", "linux-x86_64", False, SCHEMES, "identity", {}
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ class NoBuilder:
     """Stands where no source may be."""
 
     async def build(self, source: Any, name: str, version: str) -> UnpackedWheel:
-        raise AssertionError(f"nothing is to be built here: {name} {version}")
+        raise AssertionError(f"nothing is to be built here: {name} {version} of {source}")
 
 
 @dataclass
@@ -62,15 +62,19 @@ class Engine:
     pools: Pools
 
     async def install(self, artifacts: Iterable[Artifact], draft: SomeDraft, **options: Any) -> InstallReport:
-        distributions = tuple(
-            Distribution(a.name, a.version, WheelSource(a), **options) for a in artifacts
-        )
+        distributions = tuple(Distribution(a.name, a.version, WheelSource(a), **options) for a in artifacts)
         return await self.installer.install(Plan(draft.target, distributions), draft)
 
 
 @asynccontextmanager
 async def engine(
-    store: Store, recorder: Recorder, settings: Settings | None = None, *, workers: int = 1, builder: Any = None, **pools: Any
+    store: Store,
+    recorder: Recorder,
+    settings: Settings | None = None,
+    *,
+    workers: int = 1,
+    builder: Any = None,
+    **pools: Any,
 ) -> AsyncIterator[Engine]:
     settings = settings or Settings(index_url="http://127.0.0.1:9/simple/")
     limits = Pools(**({"downloads": 5, "builds": 2, "installs": workers} | pools))
@@ -103,7 +107,7 @@ def contents(directory: Path) -> dict[str, int]:
     found = {}
     for place, _, names in os.walk(directory):
         relative = os.path.relpath(place, directory)
-        if relative.split(os.sep)[0] in {"locks"}:
+        if relative.split(os.sep)[0] == "locks":
             continue
         for name in names:
             path = os.path.join(place, name)

@@ -71,7 +71,9 @@ def write(
     wide = b""
     if told["count"] > 0xFFFF:
         place = len(body) + len(directory)
-        wide = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, told["count"], *(told[k] for k in ("count", "size", "offset")))
+        wide = struct.pack(
+            "<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, told["count"], *(told[k] for k in ("count", "size", "offset"))
+        )
         wide += struct.pack("<4sLQL", b"PK\6\7", 0, place, 1)
         told["count"] = 0xFFFF
     tail = wide + struct.pack(

@@ -57,7 +57,11 @@ ODD = [
     ("23 CON", lambda: write(entries(wheel_files({"demo/CON.txt": b"x"}))), "CON.txt cannot be written on Windows"),
     ("23 aux directory", lambda: write(entries(wheel_files({"aux/x": b"x"}))), "aux cannot be written on Windows"),
     ("23 colon", lambda: write(entries(wheel_files({"demo/a:b": b"x"}))), "demo/a:b cannot be written on Windows"),
-    ("20 case", lambda: write(entries(wheel_files({"demo/A": b"x", "demo/a": b"y"}))), "demo/A and demo/a are one file"),
+    (
+        "20 case",
+        lambda: write(entries(wheel_files({"demo/A": b"x", "demo/a": b"y"}))),
+        "demo/A and demo/a are one file",
+    ),
     (
         "32 Wheel-Version 1.9",
         lambda: write(entries(wheel_files(WHEEL=wheel_metadata("py3-none-any").replace("1.0", "1.9").encode()))),
@@ -83,7 +87,9 @@ def test_odd_wheel_is_accepted_with_one_notice_each_time(make: Any, text: str, s
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param(write([Entry("demo/__init__.py", b"value = 1\n"), *entries(wheel_files())]), id="5 twice, the same"),
+        pytest.param(
+            write([Entry("demo/__init__.py", b"value = 1\n"), *entries(wheel_files())]), id="5 twice, the same"
+        ),
         pytest.param(write(entries(wheel_files()), comment=b"made by hand"), id="a comment"),
         pytest.param(
             write(entries(wheel_files(METADATA=core_metadata("demo", "1.0").encode() + b"caf\xe9 in Latin-1\n"))),

@@ -17,6 +17,8 @@ import pytest
 from kit.archives import make_wheel, record_rows, write_zip
 from kit.server import IndexServer
 
+import pytest_fastenv
+
 #: What the suites inside need; the wheels are made of what is installed here.
 _SUITE = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest-xdist", "execnet", "pytest-cov", "coverage")
 _NOT_IN_WHEELS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
@@ -66,6 +68,18 @@ def _add_plugins(directory: Path) -> None:
         directory,
         "early-plugin",
         files={"early_plugin.py": "def pytest_report_header(config):\n    return 'early plugin is here'\n"},
+    )
+    # This project itself, as a requirement: without what it requires, which only the outside uses.
+    package = Path(pytest_fastenv.__file__).parent
+    make_wheel(
+        directory,
+        "pytest-fastenv",
+        pytest_fastenv.__version__,
+        files={
+            f"pytest_fastenv/{path.relative_to(package).as_posix()}": path.read_bytes()
+            for path in package.rglob("*.py")
+        },
+        dist_info_files={"entry_points.txt": "[pytest11]\nfastenv = pytest_fastenv.plugin.hooks\n"},
     )
     make_wheel(directory, "library", files={"library.py": "import sys\nPREFIX = sys.prefix\n"})
 

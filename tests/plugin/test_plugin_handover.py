@@ -252,6 +252,18 @@ def test_caller_that_replaced_its_streams(project: Project) -> None:
     assert run.stdout == "returned 0\n", run.stdout + run.stderr
 
 
+def test_caller_has_a_plugin_that_misses_something(project: Project) -> None:
+    """It would work inside, where the settings that it looks for can be imported."""
+    project.write(
+        needy__py="""\
+            def pytest_load_initial_conftests():
+                import library
+            """
+    )
+    run = call(project, "--fastenv", "requirements.txt", plugins='["needy"]')
+    assert run.stdout.endswith("returned 0\n"), run.stdout + run.stderr
+
+
 def test_caller_in_another_thread(project: Project) -> None:
     project.write(
         caller__py="""\

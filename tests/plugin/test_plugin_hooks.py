@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -29,29 +29,35 @@ HEAVY = {
 }  # fmt: skip
 
 
-def modules_of_a_run(directory: Path, *arguments: str) -> tuple[set[str], set[str], float]:
+Measured = tuple[set[str], set[str], float]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Measured]:
+    """Run pytest without asking for an environment; gives what is imported at import, and later, and how long it took."""
+    directory = tmp_path_factory.mktemp("plain")
     (directory / "test_it.py").write_text("def test_it():\n    pass\n")
-    words = ", ".join(map(repr, ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", *arguments)))
-    script = SCRIPT.format(arguments=words)
     # With bytecode, as installed packages have it; the machine's own wishes must not decide what is measured.
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST_"))}
     environ["PYTHONPYCACHEPREFIX"] = str(directory / "bytecode")
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=directory,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    at_import, later, took, code = json.loads(run.stdout.splitlines()[-1])
-    assert code == 0, run.stdout
-    return set(at_import), set(later), took
+
+    def measure(*arguments: str) -> Measured:
+        words = ", ".join(map(repr, ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", *arguments)))
+        command = [sys.executable, "-c", SCRIPT.format(arguments=words)]
+        done = subprocess.run(
+            command, cwd=directory, env=environ, capture_output=True, text=True, check=True, timeout=60
+        )
+        at_import, later, took, code = json.loads(done.stdout.splitlines()[-1])
+        assert code == 0, done.stdout
+        return set(at_import), set(later), took
+
+    measure()
+    return measure
 
 
-def test_import_is_cheap(tmp_path: Path) -> None:
-    at_import, later, _ = modules_of_a_run(tmp_path)
+@pytest.mark.slow
+def test_import_is_cheap(run: Callable[..., Measured]) -> None:
+    at_import, later, _ = run()
     assert at_import == {
         "pytest_fastenv",
         "pytest_fastenv.plugin",
@@ -65,22 +71,26 @@ def test_import_is_cheap(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_import_takes_at_most_two_milliseconds(tmp_path: Path) -> None:
+def test_import_takes_at_most_two_milliseconds(run: Callable[..., Measured]) -> None:
     """The best of a few: the machine may be busy, the import is not faster than it is."""
-    assert min(modules_of_a_run(tmp_path)[2] for _ in range(5)) < 0.002
+    assert min(run()[2] for _ in range(5)) < 0.002
 
 
-def test_nothing_heavy_is_imported_by_a_run_without_it(tmp_path: Path) -> None:
-    with_plugin = set.union(*modules_of_a_run(tmp_path)[:2])
-    without = set.union(*modules_of_a_run(tmp_path, "-p", "no:fastenv")[:2])
+@pytest.mark.slow
+def test_nothing_heavy_is_imported_by_a_run_without_it(run: Callable[..., Measured]) -> None:
+    with_plugin = set.union(*run()[:2])
+    without = set.union(*run("-p", "no:fastenv")[:2])
     assert not (with_plugin - without) & HEAVY
+    assert not with_plugin & {"httpx", "virtualenv", "rich", "filelock", "resolvelib"}
 
 
+@pytest.mark.slow
 def test_options_are_in_the_help(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--help")
     result.stdout.fnmatch_lines(["*--fastenv=SOURCE*", "*--fastenv-max-age=AGE*", "*fastenv_max_age (string):*"])
 
 
+@pytest.mark.slow
 def test_settings_alone_turn_nothing_on(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(): pass")
     pytester.makeini("[pytest]\nfastenv_link = copy\naddopts = --fastenv-max-age 1h")

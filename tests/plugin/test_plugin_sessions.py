@@ -388,9 +388,35 @@ def test_pytest_started_by_a_test_gets_the_environment_it_asks_for(project: Proj
     fine(project.run("--fastenv", "requirements.txt"))
 
 
+def test_requirements_that_bring_the_whole_plugin(project: Project) -> None:
+    """Inside it does what the runtime does."""
+    project.write(
+        pytest__ini="[pytest]\nfastenv = requirements.txt\nrequired_plugins = pytest-fastenv\n",
+        requirements__txt="library\npytest-fastenv\n",
+        test_inside__py="""\
+            import importlib.util
+            import json
+            import os
+            import subprocess
+            import sys
+
+            def test_inside():
+                assert importlib.util.find_spec("pytest_fastenv_runtime") is None
+                assert importlib.util.find_spec("pytest_fastenv") is not None
+                assert "summary" not in json.loads(os.environ["FASTENV_INSIDE"])
+                done = subprocess.run([sys.executable, "-m", "pytest", "nested.py"], capture_output=True, text=True)
+                assert "1 passed" in done.stdout, done.stdout + done.stderr
+            """,
+        nested__py="import sys\nimport library\n\ndef test_nested():\n    assert library.PREFIX == sys.prefix\n",
+    )
+    assert HEADER.search(fine(project.run()))
+    assert "2 workers" in fine(project.run("-n2"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
+        (("--fastenv",), 4, "argument --fastenv: expected one argument"),
         (("--fastenv", "no-such-file.txt"), 4, "no-such-file.txt"),
         (("--fastenv", "no-such-project-anywhere"), 4, "no-such-project-anywhere"),
         (("--fastenv", "library", "--fastenv-link", "sometimes"), 4, "--fastenv-link: 'sometimes' is not accepted"),

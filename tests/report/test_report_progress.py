@@ -115,9 +115,11 @@ def test_many_builds_are_cut_short(recorder: Recorder, stream: Stream, at_once: 
 
 def test_a_terminal_without_unicode(recorder: Recorder, at_once: None) -> None:
     with Stream("ascii") as stream:
-        with Progress(recorder, stream, quiet=False, interactive=True):
-            with recorder.span("build", "grün" + "x" * 200):
-                stream.wait_for("building gr\\xfcnxxx")
+        with (
+            Progress(recorder, stream, quiet=False, interactive=True),
+            recorder.span("build", "grün" + "x" * 200),
+        ):
+            stream.wait_for("building gr\\xfcnxxx")
         with Progress(recorder, stream, quiet=False, interactive=False):
             recorder.notice("info", "grün")
         assert "gr\\xfcn" in stream.text

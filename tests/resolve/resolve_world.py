@@ -157,7 +157,7 @@ class World:
 def want(text: str, line: int = 1, file: str = "requirements.txt", **fields: Any) -> Wanted:
     """Read one requirement as the requirements room would."""
     location = Location(file, line, text=text)
-    if "path" in fields or "vcs" in fields:
+    if {"path", "vcs", "url"} & fields.keys():
         return Wanted(fields.pop("name", None), location, text, **fields)
     requirement = Requirement(text)
     return Wanted(

@@ -171,6 +171,17 @@ def test_a_release_that_was_given_up_lets_no_pre_release_in(tmp_path: Path) -> N
     assert pins(run(world, ask("app", "low>=1"), tmp_path)) == {"app": "1", "ext": "1.0", "low": "1"}
 
 
+def test_a_solution_with_a_pre_release_is_better_than_none(tmp_path: Path) -> None:
+    world = World()
+    world.add("ext", "1.0", "low<1")
+    world.add("ext", "2.0rc1")
+    world.add("app", "2", "ext>=0.9rc1", "low<1")
+    world.add("app", "1", "ext")
+    world.add("low", "1")
+    world.add("low", "0.5")
+    assert pins(run(world, ask("app", "low>=1"), tmp_path)) == {"app": "1", "ext": "2.0rc1", "low": "1"}
+
+
 def test_a_pre_release_that_is_named_after_its_project_was_given_up(tmp_path: Path) -> None:
     world = World()
     world.add("ext", "1.0")

@@ -62,12 +62,12 @@ def test_a_page_that_comes_after_the_source_told_its_name(tmp_path: Path) -> Non
     tree = make_project(tmp_path, "mine", "1")
     world.trees[tree] = CoreMetadata("mine", "1")
     world.add("mine", "9")
-    world.add("late", "1")
+    world.add("late", "1", sdist=True)  # whose metadata only the search asks for
     world.trees[tree] = CoreMetadata("mine", "1", ("late",))
     late, done = asyncio.Event(), asyncio.Event()
 
     async def pause(what: str) -> None:
-        if what == "page late":
+        if what == "metadata late-1.tar.gz":
             late.set()
             await done.wait()
         if what == "page mine":
@@ -134,6 +134,29 @@ def test_a_distribution_that_asks_for_an_address(tmp_path: Path) -> None:
     assert f"app @ {odd.url}" in found.required_by[0] or f"app @ {odd.url}" in " ".join(found.required_by)
 
 
+def test_an_address_that_only_a_release_asked_for_which_was_given_up(tmp_path: Path) -> None:
+    world = World()
+    odd = world.add("odd", "7")
+    del world.pages["odd"]
+    world.add("odd", "6")
+    world.add("odd", "5")
+    world.add("app", "2", f"odd @ {odd.url}", "low<1")
+    world.add("app", "1", "odd")
+    world.add("low", "1")
+    world.add("low", "0.5")
+    assert pins(run(world, ask("app", "low>=1"), tmp_path)) == {"app": "1", "low": "1", "odd": "6"}
+
+
+def test_the_same_source_on_two_lines_is_looked_at_once(tmp_path: Path) -> None:
+    world = World()
+    tree = make_project(tmp_path, "mine", "1")
+    world.trees[tree] = CoreMetadata("mine", "1", ("dep; extra == 'a'",), provides_extra=("a",))
+    world.add("dep", "1")
+    lines = want("-e .", path=tree, editable=True), want("-e .[a]", 2, path=tree, editable=True, extras=("a",))
+    assert pins(run(world, ask(*lines), tmp_path)) == {"dep": "1", "mine": "1"}
+    assert world.count("tree") == 1
+
+
 def test_a_constraint_with_an_address(tmp_path: Path) -> None:
     world = World()
     other = world.add("lib", "1.1")
@@ -161,6 +184,7 @@ def test_wheels_for_others(tmp_path: Path) -> None:
         run(world, ask(f"app @ {FILES}app-1-py3-none-any.whl"), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_repository(tmp_path: Path) -> None:
     repository = make_project(tmp_path / "work", "mine", "4")
 

@@ -152,6 +152,24 @@ def test_a_damaged_entry_is_withdrawn_and_made_again(store: Store) -> None:
     assert rubbish(store) == []
 
 
+def test_what_was_mended_meanwhile_is_not_withdrawn(store: Store) -> None:
+    """Two processes see the same damage; the second must not take away what the first has made anew."""
+
+    def damaged(entry: Path) -> bool:
+        return not (entry / "one").exists()
+
+    async def main() -> None:
+        entry = await store.publish(Bucket.WHEELS, KEY, make)
+        (entry / "one").unlink()
+        assert await store.withdraw(Bucket.WHEELS, KEY, damaged=damaged) is True
+        await store.publish(Bucket.WHEELS, KEY, make)
+        assert await store.withdraw(Bucket.WHEELS, KEY, damaged=damaged) is False
+        assert store.lookup(Bucket.WHEELS, KEY) == entry
+        assert await store.withdraw(Bucket.WHEELS, "another", damaged=damaged) is False
+
+    asyncio.run(main())
+
+
 def test_write_protected_directories_are_removed_all_the_same(tmp_path: Path) -> None:
     """The deeper calls are refused without privileges only, so the refusal is played where tests run with them."""
     inner = tmp_path / "top" / "inner"

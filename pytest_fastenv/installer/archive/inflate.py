@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 from pytest_fastenv.errors import ArchiveError
@@ -18,20 +19,18 @@ WHOLE_BYTES = 16 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 
 crc32: Callable[[Any, int], int]
-_decompressor: Callable[[], Any]
+_decompressor: Callable[[], Any]  # as zlib's decompression objects
+_whole_decompressor: Callable[[], Any]  # the same for one call that brings everything, faster
 _errors: tuple[type[Exception], ...]
 try:
-    from isal import isal_zlib
+    from isal import igzip_lib, isal_zlib
 except ImportError:  # PyPy, and platforms without a wheel of isal
     crc32, _errors = zlib.crc32, (zlib.error,)
-
-    def _decompressor() -> Any:
-        return zlib.decompressobj(-zlib.MAX_WBITS)
+    _decompressor = _whole_decompressor = partial(zlib.decompressobj, -zlib.MAX_WBITS)
 else:
     crc32, _errors = isal_zlib.crc32, (cast("type[Exception]", isal_zlib.error), EOFError)
-
-    def _decompressor() -> Any:
-        return isal_zlib.decompressobj(-zlib.MAX_WBITS)
+    _decompressor = partial(isal_zlib.decompressobj, -zlib.MAX_WBITS)
+    _whole_decompressor = partial(igzip_lib.IgzipDecompressor, igzip_lib.DECOMP_DEFLATE)
 
 
 def inflate(data: memoryview, member: Member, archive: str) -> bytes | memoryview:
@@ -40,18 +39,15 @@ def inflate(data: memoryview, member: Member, archive: str) -> bytes | memoryvie
     :param data: the archive.
     :raises ArchiveError: size or checksum are not as declared, or the data is damaged.
     """
-    packed = data[member.start : member.start + member.packed]
-    content: bytes | memoryview = packed
+    start, size = member.start, member.size
+    content: bytes | memoryview = data[start : start + member.packed]
     if member.method != STORED:
-        engine = _decompressor()
+        engine = _whole_decompressor()
         try:
-            content = engine.decompress(packed, member.size + 1)
+            content = engine.decompress(content, size + 1)
         except _errors as error:
             raise _damaged(archive, member, str(error)) from None
-        # An engine that has given all its bytes may not have seen the end mark yet.
-        if len(content) == member.size and not engine.eof:
-            content = bytes(content) + _rest(engine, archive, member)
-        if not engine.eof or engine.unused_data or len(content) != member.size:
+        if not engine.eof or engine.unused_data or len(content) != size:
             raise _other_size(archive, member)
     if crc32(content, 0) != member.crc:
         raise _other_checksum(archive, member)
@@ -98,14 +94,6 @@ def _pieces(packed: memoryview, member: Member, archive: str) -> Iterator[bytes 
         raise _damaged(archive, member, str(error)) from None
     if not engine.eof or engine.unused_data:
         raise _other_size(archive, member)
-
-
-def _rest(engine: Any, archive: str, member: Member) -> bytes:
-    try:
-        rest: bytes = engine.decompress(engine.unconsumed_tail, 1)
-    except _errors as error:
-        raise _damaged(archive, member, str(error)) from None
-    return rest
 
 
 def _damaged(archive: str, member: Member, reason: str) -> ArchiveError:

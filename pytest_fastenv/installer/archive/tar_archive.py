@@ -74,6 +74,8 @@ class _Extraction:
         with self._open() as archive:
             try:
                 members = self._members(archive)
+                for member in members:
+                    self._check_kind(member)
                 self._check_ending(members)
                 top, directories = self._check(members)
                 self._extract(archive, members, directories)
@@ -122,9 +124,7 @@ class _Extraction:
                 raise SdistError(f"{self._label} is damaged, or has data behind its last member", where=self._label)
 
     def _check(self, members: Sequence[tarfile.TarInfo]) -> tuple[str, list[str]]:
-        """Check all members; return the top directory and all directories."""
-        for member in members:
-            self._check_kind(member)
+        """Check paths and links; return the top directory and all directories."""
         paths = [f"{member.name}/" if member.isdir() else member.name for member in members]
         directories, _ = check_paths(self._label, paths, folds_case=lambda: folds_case(self._order.into))
         top = check_one_top(self._label, paths)

@@ -31,6 +31,7 @@ _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _DESCRIPTOR, _UTF8 = 0x0008, 0x0800
 _KNOWN_FLAGS = 0x0006 | _DESCRIPTOR | _UTF8 | _ENCRYPTED
 STORED, DEFLATED = 0, 8
+_SLASH, _UNSET = 0x2F, 0xFFFFFFFF
 
 
 class Member(NamedTuple):
@@ -164,6 +165,18 @@ class _Reader:
         name_at = position + _CENTRAL.size
         raw = central[name_at : name_at + name_len]
         following = name_at + name_len + extra_len + comment_len
+        plain = method == DEFLATED or (method == STORED and packed == size)
+        if plain and not flags & ~_UTF8 and not extra_len and attributes >> 28 in (0, 8) and raw.isascii() and not disk:
+            # Nearly all members: nothing to interpret, and the local header must be the same but for its magic.
+            start = offset + _LOCAL.size + name_len
+            header = _LOCAL_MAGIC + central[position + 6 : position + 30] + b"\0\0" + raw
+            if (
+                self._data[offset:start] == header and magic == _CENTRAL_MAGIC and raw and raw[-1] != _SLASH
+                and following <= len(central) and start + packed <= len(self._data) and _UNSET not in (packed, size)
+            ):  # fmt: skip
+                path = raw.decode()
+                member = Member(path, start, packed, size, crc, method, attributes >> 16 & 0o111 != 0)
+                return member, (offset, start + packed), following
         if magic != _CENTRAL_MAGIC or following > len(central) or disk:
             raise self._error("has a directory with a damaged entry")
         path = self._path(raw, flags)

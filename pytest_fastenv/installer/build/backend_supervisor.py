@@ -161,7 +161,8 @@ def supervise(channel: tuple[int, int], locks: list[int], *, own_interpreter: bo
         _join_job()
     else:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setsid()
+        if os.getsid(0) != os.getpid():  # forked, not started
+            os.setsid()
     if _prctl is not None:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     supervisor = Supervisor(channel)

@@ -46,6 +46,7 @@ from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.schedule.slots import MachineSlots
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.store import Store
 
 T = TypeVar("T")
@@ -128,7 +129,7 @@ class SourceBuilder:
         known = self._built.done(job.key) or self._find(job)
         if known is not None:
             return known
-        with self._waits.waiting(job.subject):
+        with self._waits.waiting(job.subject), diagnosed(f"{job.subject} cannot be built", self._store.root):
             return await self._built.do(job.key, partial(self._at_bench, job, partial(self._find, job), self._make))
 
     async def metadata(self, source: SdistSource | TreeSource, name: str | None) -> CoreMetadata:
@@ -144,7 +145,7 @@ class SourceBuilder:
         job = await self._job(source, name, version)
         known = self._told.done(job.key) or self._records.metadata(job)
         if known is None:
-            with self._waits.waiting(job.subject):
+            with self._waits.waiting(job.subject), diagnosed(f"{job.subject} cannot be read", self._store.root):
                 known = await self._told.do(job.key, partial(self._tell, job))
         _check(job, known)
         return known
@@ -281,7 +282,7 @@ class SourceBuilder:
     async def _call(self, bench: _Bench, hook: str, arguments: Mapping[str, Any]) -> HookAnswer:
         """Run one hook with a build permit and a slot of the machine; its processes hold lock and slot, too."""
         job, space = bench.job, bench.space
-        priority = self._records.seconds(job)
+        priority = self._records.seconds(job) or space.guessed_s  # the longest first: they are the critical path
         async with self._pools.build(priority=priority), self._slots.take(job.subject) as slot:
             call = HookCall(
                 hook=hook,

@@ -8,6 +8,7 @@ the end is ever in memory. See `backend_server` for the processes.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -103,13 +104,15 @@ class BackendServers:
         :raises BuildTimeoutError: it did not return in time; its processes have been ended.
         :raises BuildError: it failed, its process died, or the backend cannot be imported.
         """
-        origin = self._origin(environment, system)
+        origin, request = self._origin(environment, system), self._request(system, call)
         try:
             async with asyncio.timeout(self.timeout_s):
-                report = await self._report(origin, call, self._request(system, call))
+                report = await self._report(origin, call, request)
         except TimeoutError:
             raise self._timed_out(call) from None
         except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                raise
             raise BuildError(
                 f"{call.subject}: the build environment's interpreter does not start",
                 where=str(environment.python),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from pytest_fastenv.installer.build.source_tree import copy_tree
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import SdistSource
+from pytest_fastenv.store.diagnosis import store_error
 from pytest_fastenv.store.store import Store
 
+_COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".rs", ".f", ".f90", ".m", ".go", ".zig")
+_COMPILED_BYTES_PER_S = 100_000
 _UNFIT = str.maketrans(dict.fromkeys('/\\:*?"<>| \t', "-"))
 
 
@@ -30,6 +34,7 @@ class Workspace:
     :ivar pyproject: what the tree says about its build.
     :ivar root: private directory that goes with the workspace.
     :ivar log: the file that all hooks' output goes to; it stays.
+    :ivar guessed_s: how long a compiler may need for it; 0 where there is nothing to compile.
     :ivar dist_info: what ``prepare_metadata_for_build_wheel`` made, once it was called.
     :ivar finished: the wheel is made: nobody will need the workspace again.
     """
@@ -39,6 +44,7 @@ class Workspace:
     pyproject: Pyproject
     root: Path
     log: Path
+    guessed_s: float = 0.0
     dist_info: Path | None = None
     finished: bool = False
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -60,8 +66,11 @@ class Workspace:
         return from_project_table(self.pyproject.project)
 
     async def aclose(self) -> None:
-        """Remove all that is private. Idempotent."""
+        """Remove all that is private, and a log that nothing was written to. Idempotent."""
         await self._stack.aclose()
+        with suppress(OSError):
+            if not self.log.stat().st_size:
+                self.log.unlink()
 
 
 class Workspaces:
@@ -105,13 +114,14 @@ async def _open(job: Job, sdists: Sdists, store: Store) -> Workspace:
     """Fetch and unpack a source distribution, or copy a tree, and read what it says about its build."""
     async with AsyncExitStack() as stack:
         root = await stack.enter_async_context(store.temporary("build"))
-        tree = await _tree(job, root, sdists)
+        tree = await _tree(job, root, sdists, store)
         log = _start_log(job, store)
         pyproject = read_pyproject(tree, job.subject)
-        return Workspace(job, tree, pyproject, root, log, _stack=stack.pop_all())
+        guessed_s = await asyncio.to_thread(_guess, tree)
+        return Workspace(job, tree, pyproject, root, log, guessed_s, _stack=stack.pop_all())
 
 
-async def _tree(job: Job, root: Path, sdists: Sdists) -> Path:
+async def _tree(job: Job, root: Path, sdists: Sdists, store: Store) -> Path:
     source = job.source
     if isinstance(source, SdistSource):
         into = root / "source"
@@ -128,6 +138,8 @@ async def _tree(job: Job, root: Path, sdists: Sdists) -> Path:
     try:
         copied = await asyncio.to_thread(copy_tree, whole, root / "source")
     except OSError as error:
+        if store_error(error, "", store.root) is not None:
+            raise  # the store's trouble, not the tree's
         raise BuildError(
             f"{job.subject}: its source tree cannot be copied", where=str(error.filename or whole), why=error.strerror
         ) from None
@@ -141,6 +153,18 @@ def _subdirectory(top: Path, inside: str | None, job: Job) -> Path:
             f"{job.subject} has no subdirectory {inside}", hint="check the subdirectory in the requirement's URL"
         )
     return tree
+
+
+def _guess(tree: Path) -> float:
+    """Guess from the size of what there is to compile how long a build takes that this machine has never done."""
+    size_bytes = 0
+    for directory, directories, names in os.walk(tree):
+        directories[:] = [name for name in directories if name != ".git"]
+        for name in names:
+            if name.endswith(_COMPILED):
+                with suppress(OSError):
+                    size_bytes += os.stat(os.path.join(directory, name)).st_size
+    return size_bytes / _COMPILED_BYTES_PER_S
 
 
 def _start_log(job: Job, store: Store) -> Path:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kit.archives import make_project
+
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
@@ -29,8 +31,6 @@ from pytest_fastenv.schedule.slots import MachineSlots
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
-
-from kit.archives import make_project
 
 TARGET = Target(
     python=sys.executable,
@@ -124,6 +124,7 @@ class Environments:
     during: Callable[[], None] = lambda: None
 
     async def provide(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> Environment:
+        assert target is TARGET
         self.asked.append((tuple(requires), chain))
         self.during()
         for requirement in requires:

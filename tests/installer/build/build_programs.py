@@ -9,13 +9,17 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
-from build_bench import sdist, surroundings
+from build_bench import sdist, surroundings  # noqa: E402
 
 
 async def main(root: str, archive: str) -> None:
     async with surroundings(Path(root)) as around:
         wheel = await around.builder.build(sdist(Path(archive)), "demo", "1.0")
-        print(json.dumps({"origin": wheel.origin, "sha256": wheel.sha256, "builds": len(around.spans("build", "build_wheel"))}))
+        print(
+            json.dumps(
+                {"origin": wheel.origin, "sha256": wheel.sha256, "builds": len(around.spans("build", "build_wheel"))}
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -14,9 +14,18 @@ from typing import Any, TypeVar
 
 import build_programs
 import pytest
-from build_bench import Environment, Environments, Surroundings, sdist, surroundings, tree, wait_for_file
-
+from build_bench import (
+    Environment,
+    Environments,
+    Surroundings,
+    process_ends,
+    sdist,
+    surroundings,
+    tree,
+    wait_for_file,
+)
 from kit.archives import make_project, make_sdist
+
 from pytest_fastenv.errors import BuildError, CycleError, FastenvError, MetadataError, MismatchError
 from pytest_fastenv.installer.unpacked import UnpackedWheel
 from pytest_fastenv.store.buckets import Bucket
@@ -107,6 +116,23 @@ def test_a_build_is_recorded_as_spans_and_its_duration_is_kept(root: Path, artif
         assert record["seconds"] > 0
 
     within(root, work)
+
+
+def test_the_longest_build_goes_first_as_far_as_that_is_known(root: Path, artifacts: Path) -> None:
+    log = artifacts / "log"
+    files = {"plain": None, "known": None, "native": {"native/fast.c": "x" * 5000}}
+    sources = {name: sdist(make_sdist(artifacts, name, build_log=log, files=files[name])) for name in files}
+
+    async def work(around: Surroundings) -> None:
+        around.store.write_record(Bucket.TIMINGS, "build-known-1.0", {"seconds": 60.0})
+        async with around.pools.build():  # until all of them wait
+            jobs = [asyncio.create_task(around.builder.build(sources[name], name, "1.0")) for name in files]
+            while len(around.spans("unpack")) < 3 or len(around.pools._permits["build"]._waiting) < 3:
+                await asyncio.sleep(0.001)
+        await asyncio.gather(*jobs)
+
+    within(root, work, concurrent_builds=1)
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["known", "native", "plain"]
 
 
 def test_what_the_backend_asks_for_on_top_is_provided(root: Path, artifacts: Path) -> None:
@@ -324,6 +350,15 @@ def test_a_build_goes_on_where_telling_the_metadata_stopped(root: Path, artifact
     assert log.read_text().endswith("demo-1.0.dist-info")
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_a_tree_that_cannot_be_read_is_a_diagnosis(root: Path, artifacts: Path) -> None:
+    project = make_project(artifacts / "demo", "demo")
+    (project / "secret").touch(0o000)
+    with pytest.raises(BuildError, match="source tree cannot be copied") as caught:
+        build(root, tree(project))
+    assert caught.value.where == str(project / "secret")
+
+
 def test_metadata_of_a_tree_is_read_from_its_project_table(root: Path, artifacts: Path) -> None:
     project = artifacts / "demo"
     project.mkdir()
@@ -407,7 +442,9 @@ def test_eight_processes_make_one_build(root: Path, artifacts: Path, start: Star
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="an owner's lock ends with it there, its job's processes just after")
-def test_a_killed_owner_is_followed_within_a_second_and_no_two_builders_overlap(root: Path, artifacts: Path, start: Start) -> None:
+def test_a_killed_owner_is_followed_within_a_second_and_no_two_builders_overlap(
+    root: Path, artifacts: Path, start: Start
+) -> None:
     log, exclusive = artifacts / "log", artifacts / "exclusive"
     archive = make_sdist(artifacts, "demo", build_log=log, exclusive=exclusive, hold_s=1.5)
     first = start(root, archive)
@@ -423,6 +460,23 @@ def test_a_killed_owner_is_followed_within_a_second_and_no_two_builders_overlap(
     one, two = (int(line.rpartition("ns=")[2]) for line in log.read_text().splitlines())
     assert one < killed_ns < two
     assert two - killed_ns < 1e9
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_owner_leaves_no_process_and_no_lock(
+    root: Path, artifacts: Path, start: Start, number: signal.Signals
+) -> None:
+    log = artifacts / "log"
+    archive = make_sdist(artifacts, "demo", build_log=log, hold_s=30)
+    owner = start(root, archive)
+    wait_for_file(log)
+    owner.send_signal(number)
+    owner.communicate(timeout=10)
+    assert process_ends(int(log.read_text().split("pid=")[1].split()[0]))
+    (lock,) = (root / "locks" / "built-v1").glob("*.lock")
+    assert try_free(lock)
 
 
 def wait_for_lock_waiter(process: subprocess.Popen[str]) -> bool:

@@ -10,9 +10,14 @@ from pytest_fastenv.installer.build.circle import Waits
 
 def test_a_chain_that_comes_back_is_shown() -> None:
     waits = Waits()
-    with waits.building("a 1"), waits.building("b 1"), waits.building("c 1"):
-        with pytest.raises(CycleError) as caught, waits.waiting("b 1"):
-            pass
+    with (
+        waits.building("a 1"),
+        waits.building("b 1"),
+        waits.building("c 1"),
+        pytest.raises(CycleError) as caught,
+        waits.waiting("b 1"),
+    ):
+        pass
     assert "b 1 -> c 1 -> b 1" in caught.value.diagnosis()
     assert caught.value.hint
 

@@ -13,7 +13,7 @@ from build_bench import Bench, Environment, process_ends, wait_for_file
 
 from pytest_fastenv import oslock
 from pytest_fastenv.errors import BuildError, BuildTimeoutError
-from pytest_fastenv.installer.build import log
+from pytest_fastenv.installer.build import guardian, log
 from pytest_fastenv.installer.build.guardian import HAS_GUARDIAN
 from pytest_fastenv.installer.build.hooks import HookAnswer
 from pytest_fastenv.installer.build.pyproject import BuildSystem
@@ -78,7 +78,9 @@ def test_a_hook_that_the_backend_does_not_have_is_missing_not_an_error(bench: Be
     ],
 )
 def test_a_backend_that_dies_is_a_diagnosis(bench: Bench, body: str, how: str, isolation: str) -> None:
-    bench.project(hook("    print('compiling everything')\n" + body.replace("    os._", "    sys_flush()\n    os._")) + FLUSH)
+    bench.project(
+        hook("    print('compiling everything')\n" + body.replace("    os._", "    sys_flush()\n    os._")) + FLUSH
+    )
     with pytest.raises(BuildError) as caught:
         asyncio.run(bench.run(isolation=isolation))
     text = caught.value.diagnosis()
@@ -281,7 +283,11 @@ def test_a_backend_sees_an_allowed_environment_only(bench: Bench, isolation: str
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", "en_US.ISO-8859-1"])
 def test_any_output_in_any_locale_is_taken(bench: Bench, locale: str, isolation: str) -> None:
     bench.project(
-        hook("    print('Gr\\u00fc\\u00dfe \\u2603 \\ud800')\n    os.write(1, b'\\xff\\xfe raw\\n')\n    raise SystemExit(1)")
+        hook(
+            "    print('Gr\\u00fc\\u00dfe \\u2603 \\ud800')\n"
+            "    os.write(1, b'\\xff\\xfe raw\\n')\n"
+            "    raise SystemExit(1)"
+        )
     )
     with pytest.raises(BuildError) as caught:
         asyncio.run(bench.run(isolation=isolation, environ={**os.environ, "LC_ALL": locale}))
@@ -357,7 +363,13 @@ def package(tmp_path: Path) -> Any:
 
 
 INSTALLED = BuildSystem((), "installed_backend", ())
-BACKEND = "import os\n" + hook("    return f'{os.getpid()} {IMPORTED_IN}'") + "IMPORTED_IN = os.getpid()\n"
+BACKEND = (
+    "import os, sys, threading, time\nIMPORTED_IN = os.getpid()\n"
+    + hook("    return f'{os.getpid()} {IMPORTED_IN}'")
+)  # fmt: skip
+THREADED = BACKEND + "threading.Thread(target=time.sleep, args=(2,), daemon=True).start()\n"
+#: A hook's process has no part in its command line any more.
+DEADLY = BACKEND + "if 'serve' in sys.argv:\n    os._exit(5)\n"
 
 
 @pytest.mark.slow
@@ -367,8 +379,8 @@ BACKEND = "import os\n" + hook("    return f'{os.getpid()} {IMPORTED_IN}'") + "I
     [
         ("auto", BACKEND, True),
         ("process", BACKEND, False),
-        ("auto", BACKEND + "import threading, time\nthreading.Thread(target=time.sleep, args=(2,), daemon=True).start()", False),
-        ("auto", BACKEND + f"import sys\nif {__name__!r} and os.getpid() == os.getsid(0) and os.getppid() and sys.argv[1:2] == ['serve']:\n    os._exit(5)", False),
+        ("auto", THREADED, False),
+        ("auto", DEADLY, False),
     ],
     ids=["forked", "new interpreter", "threads", "import ends the server"],
 )
@@ -407,6 +419,14 @@ def test_a_backend_whose_import_hangs_times_out(bench: Bench, package: Any) -> N
             assert time.monotonic() - start < 2
 
     asyncio.run(run())
+
+
+def test_without_fork_each_hook_has_a_supervisor_of_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guardian, "HAS_GUARDIAN", False)
+    bench.project("def build_editable(*args, **kwargs):\n    time.sleep(60)\n")
+    assert asyncio.run(bench.run(isolation="process")) == HookAnswer("demo-1.0-py3-none-any.whl")
+    with pytest.raises(BuildTimeoutError):
+        asyncio.run(bench.run("build_editable", isolation="process", timeout_s=0.3))
 
 
 def test_an_environment_without_interpreter_is_a_diagnosis(bench: Bench) -> None:

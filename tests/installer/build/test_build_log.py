@@ -31,6 +31,7 @@ def test_the_end_of_a_process_is_named(status: int, text: str) -> None:
         ("src/x.c:3:10: fatal error: libpq-fe.h: No such file or directory", "libpq-fe.h"),
         ("x.c:1:10: fatal error: 'Python.h' file not found", "Python.h"),
         ("error: command 'gcc' failed: No such file or directory", "gcc is not installed"),
+        ("cc1: fatal error: /tmp/x.s: No space left on device", "make room"),
         ("error: linker `cc` not found", "cc is not installed"),
     ],
 )

@@ -15,7 +15,10 @@ def written(tmp_path: Path, text: str | bytes) -> Path:
 
 def test_a_whole_table_is_read(tmp_path: Path) -> None:
     (tmp_path / "backend").mkdir()
-    text = '[build-system]\nrequires = ["flit_core >=3.2,<4"]\nbuild-backend = "flit_core.buildapi"\nbackend-path = ["backend"]'
+    text = (
+        '[build-system]\nrequires = ["flit_core >=3.2,<4"]\n'
+        'build-backend = "flit_core.buildapi"\nbackend-path = ["backend"]'
+    )
     system = read_pyproject(written(tmp_path, text), "demo 1.0").build_system
     assert system == BuildSystem(("flit_core >=3.2,<4",), "flit_core.buildapi", ("backend",))
 

@@ -42,16 +42,17 @@ def test_what_tools_make_again_is_left_out(project: Path, tmp_path: Path) -> Non
     before = files(project)
     make(
         project, "src/demo/__pycache__/x.pyc", ".tox/py/x", ".mypy_cache/x", "env/pyvenv.cfg", "env/bin/python",
-        "demo.egg-info/PKG-INFO", "build/lib/stale.py", "build/bdist.linux/x", "build/temp.linux/x", "dist/demo-1.0.tar.gz",
-        "src/demo.egg-info/SOURCES.txt",
+        "demo.egg-info/PKG-INFO", "build/lib/stale.py", "build/bdist.linux/x", "build/temp.linux/x",
+        "dist/demo-1.0.tar.gz", "src/demo.egg-info/SOURCES.txt",
     )  # fmt: skip
     assert files(copy_tree(project, tmp_path / "copy")) == before | {"src/demo.egg-info/SOURCES.txt"}
 
 
 def test_what_only_looks_like_it_is_kept(project: Path, tmp_path: Path) -> None:
     make(
-        project, "src/demo/build/lib/needed.py", "build/helpers.py", "dist/bundle.js", "dist/demo-1.0.tar.gz", "env/notes",
-        "src/demo/dist/demo.whl", "ignored_by_git.c", ".hidden/data", "node_modules/left/x.js", "dist.py", "build.py",
+        project, "src/demo/build/lib/needed.py", "build/helpers.py", "dist/bundle.js", "dist/demo-1.0.tar.gz",
+        "env/notes", "src/demo/dist/demo.whl", "ignored_by_git.c", ".hidden/data", "node_modules/left/x.js",
+        "dist.py", "build.py",
     )  # fmt: skip
     assert files(copy_tree(project, tmp_path / "copy")) == files(project)
 
@@ -69,7 +70,8 @@ def test_links_lead_where_they_led_and_special_files_are_left_out(project: Path,
         os.chdir(project)  # paths of sockets are short
         listener.bind("socket")
         os.chdir(here)
-        copy = copy_tree(project, tmp_path / "deep" / "er" if (tmp_path / "deep").mkdir() else tmp_path / "deep" / "er")
+        (tmp_path / "deeper").mkdir()
+        copy = copy_tree(project, tmp_path / "deeper" / "copy")
     assert (copy / "LICENSE").read_text() == "outside/LICENSE"
     assert os.readlink(copy / "inner") == "src/demo"
     assert (copy / "src" / "up").resolve() == (copy / "pyproject.toml").resolve()
@@ -99,7 +101,9 @@ git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def run_git(directory: Path, *arguments: str) -> str:
     variables = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "HOME": str(directory)}
     command = ["git", "-c", "user.name=n", "-c", "user.email=e@example.invalid", *arguments]
-    return subprocess.run(command, cwd=directory, env=variables, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        command, cwd=directory, env=variables, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @git

@@ -1,0 +1,108 @@
+"""The results as Markdown, put between two marks of a page, with a plot beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.plot import plot
+from benchmarks.results import Results, Spread
+from benchmarks.targets import verdicts
+from benchmarks.tools import OURS
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def write_report(results: Results, page: Path) -> None:
+    """Replace what stands between the marks of a page, and write the plot as an SVG of the same name.
+
+    :raises BenchmarkError: the page does not have the marks.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise BenchmarkError(f"{page} has no lines {BEGIN} and {END} to write between")
+    picture = page.with_suffix(".svg")
+    picture.write_text(plot(results), encoding="utf-8")
+    body = "\n".join(_body(results, picture.name))
+    page.write_text(f"{before}{BEGIN}\n\n{body}\n{END}{after}", encoding="utf-8")
+
+
+def _body(results: Results, picture: str) -> Iterator[str]:
+    yield from _facts(results)
+    yield from ["", f"![Wall times by case and tool]({picture})", ""]
+    yield from ["## Targets", "", *_targets(results), ""]
+    yield from ["## Wall time", "", *_wall(results), ""]
+    yield from ["## Ratios", "", "Below 1: this project is faster.", "", *_ratios(results), ""]
+    yield from ["## Processor time", "", *_processor(results), ""]
+    if results.peaks:
+        yield from ["## Peak memory", "", *_memory(results), ""]
+    for profile in results.profiles:
+        rows = [
+            [s.kind, str(s.count), *(f"{value:.2f}" for value in (s.sum_s, s.wall_s, s.begin_s, s.end_s))]
+            for s in profile.stages
+        ]
+        yield from [f"## Where the time goes: {profile.wanted}, cold", ""]
+        yield f"One run of {profile.wall_s:.2f} s in all; during {profile.covered_s:.2f} s of it a stage was under way."
+        yield from ["", *_table(["stage", "spans", "sum s", "under way s", "first begins s", "last ends s"], rows), ""]
+    yield from ["## Commands", "", "```text"]
+    yield from (f"{tool:<16} {command}" for tool, command in results.commands.items())
+    yield from ["```", ""]
+
+
+def _facts(results: Results) -> Iterator[str]:
+    for facts in (results.conditions, results.machine, results.versions):
+        yield from (f"- {name}: {value}" for name, value in facts.items())
+    work = Spread.of([quiet.work_s for quiet in results.quiet])
+    busy = Spread.of([quiet.busy for quiet in results.quiet if quiet.busy is not None])
+    if work:
+        noise = f"a fixed piece of work took {work.low * 1000:.0f} to {work.high * 1000:.0f} ms"
+        if busy:
+            noise += f", and others used {busy.low:.0%} to {busy.high:.0%} of the processor (median {busy.median:.0%})"
+        yield f"- noise: before the rounds, {noise}"
+
+
+def _targets(results: Results) -> list[str]:
+    words = {True: "reached", False: "**not reached**", None: "not measured"}
+    rows = [[one.target, one.limit, one.measured, words[one.reached]] for one in verdicts(results)]
+    return _table(["target", "limit", "measured", "verdict"], rows)
+
+
+def _wall(results: Results) -> list[str]:
+    rows = [[case, *(_shown(results.wall(case, tool)) for tool in results.tools)] for case in results.cases]
+    return _table(["case", *(f"{tool} s" for tool in results.tools)], rows)
+
+
+def _processor(results: Results) -> list[str]:
+    rows = [[case, *(_shown(results.processor(case, tool)) for tool in results.tools)] for case in results.cases]
+    return _table(["case", *(f"{tool} s" for tool in results.tools)], rows)
+
+
+def _ratios(results: Results) -> list[str]:
+    own = [tool for tool in results.tools if tool.startswith(OURS)]
+    pairs = [(tool, peer) for tool in own for peer in results.tools if not peer.startswith(OURS)]
+    rows = [[case, *(_shown(results.ratio(case, *_pair(pair, case))) for pair in pairs)] for case in results.cases]
+    return _table(["case", *(f"{tool} / {peer}" for tool, peer in pairs)], rows)
+
+
+def _pair(pair: tuple[str, str], case: str) -> tuple[str, str, str]:
+    return pair[0], case, pair[1]
+
+
+def _memory(results: Results) -> list[str]:
+    rows = []
+    for case in results.cases:
+        peaks = [results.peak(case, tool) for tool in results.tools]
+        rows.append([case, *(f"{p.pss_bytes / 1e6:.0f} ({p.processes})" if p else "" for p in peaks)])
+    return _table(["case", *(f"{tool} MB (processes)" for tool in results.tools)], rows)
+
+
+def _shown(spread: Spread | None) -> str:
+    return str(spread or "")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    marks = ["---", *("---:" for _ in head[1:])]
+    return [f"| {' | '.join(row)} |" for row in [head, marks, *rows]]

@@ -1,0 +1,45 @@
+"""The figures that this project wants to reach, and whether it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from benchmarks.results import Results
+from benchmarks.tools import OURS
+
+_PEAK_LIMIT_MB = 400
+
+
+class Verdict(NamedTuple):
+    """One target and what was measured.
+
+    :ivar reached: ``None`` where it was not measured.
+    """
+
+    target: str
+    limit: str
+    measured: str
+    reached: bool | None
+
+
+#: text, our case, the other tool, the other case, greatest ratio
+_RATIOS = (
+    ("145 wheels, cold: time / uv's", "wheels-145/cold/1", "uv", "wheels-145/cold/1", 0.9),
+    ("145 wheels, cold: time / pip's", "wheels-145/cold/1", "pip", "wheels-145/cold/1", 0.1),
+    ("20 source distributions, cold: time / uv's", "sdists-20/cold/1", "uv", "sdists-20/cold/1", 0.6),
+    ("20 source distributions, cold: 8 processes / 1 process", "sdists-20/cold/8", OURS, "sdists-20/cold/1", 1.2),
+)
+
+
+def verdicts(results: Results) -> Iterator[Verdict]:
+    """Compare the results with each target."""
+    for text, case, other_tool, other_case, limit in _RATIOS:
+        ratio = results.ratio(case, OURS, other_case, other_tool)
+        reached = ratio.median <= limit if ratio else None
+        yield Verdict(text, f"≤ {limit}", str(ratio or "not measured"), reached)
+    singles = [case for case in results.cases if case.endswith("/1")]
+    peaks = [peak.pss_bytes for case in singles if (peak := results.peak(case, OURS))]
+    measured = f"{max(peaks) / 1e6:.0f} MB" if peaks else "not measured"
+    reached = max(peaks) <= _PEAK_LIMIT_MB * 1e6 if peaks else None
+    yield Verdict("peak memory of the process tree, one process", f"≤ {_PEAK_LIMIT_MB} MB", measured, reached)

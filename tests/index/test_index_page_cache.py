@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_fastenv.index.page import Listed, Page, PageDraft, Status
+from pytest_fastenv.index.page_cache import PageCache
+from pytest_fastenv.store.store import Store
+
+URL = "https://h.invalid/simple/a/"
+
+
+def page() -> Page:
+    draft = PageDraft("a", URL, status=Status("archived", "x"))
+    draft.add(Listed("a-1.tar.gz", "sha256=" + "0" * 64, ">=3", "", None, 5, "t"))
+    draft.add(Listed("a-2-py3-none-any.whl", "sha512=ab,sha256=cd", "", None, "", None, ""))
+    draft.add(Listed("b-1.tar.gz"))
+    return draft.page("https://h.invalid/simple/")
+
+
+class Now:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def cached(store: Store, headers: dict[str, str], now: Now, content: Any = None, **options: bool) -> PageCache:
+    cache = PageCache(store, now=now, **options)
+    cache.keep(URL, content or page().record(), headers)
+    return cache
+
+
+def test_a_page_comes_back_the_same(store: Store) -> None:
+    cached(store, {}, Now())
+    kept = PageCache(store).load(URL)
+    assert kept is not None
+    assert kept.content is not None
+    again = Page.from_record(kept.content)
+    assert again == page()
+    assert [again.artifacts("a", v) for v in again.rows] == [page().artifacts("a", v) for v in page().rows]
+
+
+@pytest.mark.parametrize(
+    ("headers", "fresh_for_s"),
+    [
+        ({}, 600),
+        ({"cache-control": "public, max-age=60"}, 60),
+        ({"cache-control": "MAX-AGE=60", "age": "20"}, 40),
+        ({"cache-control": "max-age=99999999"}, 86400),
+        ({"cache-control": "no-cache, max-age=60"}, 0),
+        ({"cache-control": "s-maxage=5"}, 600),
+    ],
+)
+def test_freshness(store: Store, headers: dict[str, str], fresh_for_s: float) -> None:
+    now = Now()
+    cache = cached(store, headers, now)
+    kept = cache.load(URL)
+    assert kept is not None
+    now.time += fresh_for_s
+    assert not cache.is_fresh(kept)
+    now.time -= 1
+    assert cache.is_fresh(kept) is (fresh_for_s > 0)
+    now.time = 999
+    assert not cache.is_fresh(kept), "a page from the future"
+
+
+def test_upgrade_and_offline(store: Store) -> None:
+    now = Now()
+    kept = cached(store, {}, now).load(URL)
+    assert kept is not None
+    assert not PageCache(store, upgrade=True, now=now).is_fresh(kept)
+    now.time += 10**9
+    assert PageCache(store, offline=True, now=now).is_fresh(kept)
+
+
+def test_conditions_and_renewal(store: Store) -> None:
+    now = Now()
+    cache = cached(store, {"etag": '"x"', "last-modified": "then"}, now)
+    kept = cache.load(URL)
+    assert kept is not None
+    assert kept.conditions == {"If-None-Match": '"x"', "If-Modified-Since": "then"}
+    now.time += 700
+    cache.renew(URL, kept, {"cache-control": "max-age=5"})
+    again = cache.load(URL)
+    assert again is not None
+    assert cache.is_fresh(again)
+    assert (again.conditions, again.content) == (kept.conditions, kept.content)
+
+
+def test_no_store_is_respected(store: Store) -> None:
+    assert cached(store, {"cache-control": "no-store"}, Now()).load(URL) is None
+
+
+def test_an_absent_project_is_fresh_offline_only(store: Store) -> None:
+    now = Now()
+    cache = PageCache(store, now=now)
+    cache.keep(URL, None, {})
+    kept = cache.load(URL)
+    assert kept is not None
+    assert not cache.is_fresh(kept)
+    assert PageCache(store, offline=True, now=now).is_fresh(kept)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": 0}', b'{"format": 1, "url": "x"}'])
+def test_what_cannot_be_read_is_not_there(store: Store, damage: bytes) -> None:
+    cache = cached(store, {}, Now())
+    (file,) = store.root.glob("index-v1/*/*.json")
+    file.write_bytes(damage)
+    assert cache.load(URL) is None

@@ -1,0 +1,290 @@
+"""What stands in an environment after installing: files, scripts, records; and what happens when two want one place."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from installing import SITE, TARGET, SomeDraft, artifact, contents, engine, run
+from kit.archives import make_wheel
+
+from pytest_fastenv.errors import ConflictError
+from pytest_fastenv.installer import placing
+from pytest_fastenv.installer.entry_points import Script
+from pytest_fastenv.installer.placing import Placer
+from pytest_fastenv.installer.scripts import generate, rewrite, shebang
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.plan import DirectUrl, Vcs
+from pytest_fastenv.settings import Settings
+from pytest_fastenv.store.store import Store
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> SomeDraft:
+    """An environment that can run what is installed: its `python` is this interpreter."""
+    prefix = tmp_path / "env"
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "bin" / "python").symlink_to(sys.executable)
+    return SomeDraft(prefix, prefix)
+
+
+def install(
+    store: Store, draft: SomeDraft, *wheels: Path, settings: Settings | None = None, **options: Any
+) -> Recorder:
+    recorder = Recorder()
+
+    async def work() -> None:
+        async with engine(store, recorder, settings) as parts:
+            await parts.install([artifact(wheel) for wheel in wheels], draft, **options)
+
+    run(work())
+    return recorder
+
+
+def record(prefix: Path, name: str = "demo") -> dict[str, tuple[str, str]]:
+    with open(prefix / SITE / f"{name}-1.0.dist-info" / "RECORD", newline="") as file:
+        return {path: (digest, size) for path, digest, size in csv.reader(file)}
+
+
+def run_script(prefix: Path, name: str, *arguments: str) -> str:
+    environ = {"PYTHONPATH": str(prefix / SITE), "PATH": os.environ["PATH"]}
+    return subprocess.run(
+        [prefix / "bin" / name, *arguments], env=environ, capture_output=True, text=True, check=True
+    ).stdout
+
+
+DEMO = {
+    "demo/__init__.py": """\
+import sys
+def main():
+    print('demo', *sys.argv[1:])
+class App:
+    run = staticmethod(main)
+""",
+    "demo/a,b.txt": "odd name",
+}
+
+
+def test_every_file_is_recorded_with_its_digest(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    wheel = make_wheel(
+        artifacts,
+        "demo",
+        files=DEMO,
+        entry_points={"demo": "demo:main", "demo-app": "demo:App.run"},
+        data_files={
+            "scripts/tool": "#!python -s\nprint('tool')\n",
+            "scripts/plain": "#!/bin/sh\necho plain\n",
+            "data/share/demo/x": "x",
+            "headers/demo.h": "h",
+            "purelib/other.py": "y",
+        },
+    )
+    install(store, draft, wheel, requested=True)
+    rows = record(draft.prefix)
+    site = draft.prefix / SITE
+    own = "demo-1.0.dist-info/RECORD"
+    assert rows.pop(own) == ("", "")
+    for path, (digest, size) in rows.items():
+        content = (site / path).read_bytes()
+        assert digest == "sha256=" + urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode(), path
+        assert size == str(len(content))
+    found = {os.path.relpath(draft.prefix / path, site) for path in contents(draft.prefix) if path != "bin/python"}
+    assert found == {*rows, own}
+    assert {"../../../bin/demo", "../../../share/demo/x", "../../../include/site/python3.11/demo/demo.h"} < set(rows)
+    assert (site / "demo-1.0.dist-info" / "INSTALLER").read_text() == "pytest-fastenv\n"
+    assert (site / "demo-1.0.dist-info" / "REQUESTED").read_bytes() == b""
+    assert run_script(draft.prefix, "demo", "1", "2") == "demo 1 2\n"
+    assert run_script(draft.prefix, "demo-app") == "demo\n"
+    assert run_script(draft.prefix, "tool") == "tool\n"
+    assert run_script(draft.prefix, "plain") == "plain\n"
+
+
+def test_scripts_name_the_final_place(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    wheel = make_wheel(
+        artifacts, "demo", entry_points={"demo": "demo:main"}, data_files={"scripts/tool": "#!pythonw\n"}
+    )
+    install(store, replace(draft, final=Path("/final/place")), wheel)
+    for name in ("demo", "tool"):
+        assert (draft.prefix / "bin" / name).read_text().startswith("#!/final/place/bin/python\n")
+
+
+@pytest.mark.parametrize("directory", ["with spaces", "l" * 130, 'quo\'te and "more"'])
+def test_scripts_start_from_any_place(directory: str, store: Store, artifacts: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / directory
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "bin" / "python").symlink_to(sys.executable)
+    wheel = make_wheel(
+        artifacts,
+        "demo",
+        files=DEMO,
+        entry_points={"demo": "demo:main"},
+        data_files={"scripts/tool": "#!python -s\nimport sys\nprint('tool', sys.flags.no_user_site)\n"},
+    )
+    install(store, SomeDraft(prefix, prefix), wheel)
+    assert run_script(prefix, "demo", "a b") == "demo a b\n"
+    assert run_script(prefix, "tool") == "tool 1\n"
+
+
+def test_entry_point_wins_over_a_script_of_its_own_wheel(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    wheel = make_wheel(
+        artifacts, "demo", files=DEMO, entry_points={"demo": "demo:main"}, data_files={"scripts/demo": "#!python\nold"}
+    )
+    install(store, draft, wheel)
+    assert run_script(draft.prefix, "demo") == "demo\n"
+
+
+def test_windows_gets_launchers() -> None:
+    script = Script("demo", "demo", "main", gui=True)
+    name, content = generate(script, r"C:\env\Scripts\python.exe", "win-amd64")
+    assert name == "demo.exe"
+    assert content.startswith(b"MZ")
+    assert rb"#!C:\env\Scripts\pythonw.exe" in content
+
+
+def test_shebang_forms() -> None:
+    assert shebang("/env/bin/python") == b"#!/env/bin/python"
+    assert shebang("/e n/bin/python").startswith(b"#!/bin/sh\n'''exec' '/e n/bin/python' \"$0\"")
+    assert rewrite(b"#!python\r\nx\n", "/p") == b"#!/p\nx\n"
+    assert rewrite(b"#!pythonw -E\nx", "/p") == b"#!/p -E\nx"
+    assert rewrite(b"#!python", "/p") == b"#!/p\n"
+
+
+def test_own_records_replace_those_of_the_wheel(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    brought = {"INSTALLER": "other", "direct_url.json": '{"url": "https://example.invalid"}', "REQUESTED": "x"}
+    install(store, draft, make_wheel(artifacts, "demo", dist_info_files=brought))
+    info = draft.prefix / SITE / "demo-1.0.dist-info"
+    assert (info / "INSTALLER").read_text() == "pytest-fastenv\n"
+    assert not (info / "direct_url.json").exists()
+    assert not (info / "REQUESTED").exists()
+    assert {"demo-1.0.dist-info/REQUESTED", "demo-1.0.dist-info/direct_url.json"}.isdisjoint(record(draft.prefix))
+
+
+@pytest.mark.parametrize(
+    ("value", "content"),
+    [
+        (
+            DirectUrl("https://example.invalid/r", "sub", Vcs("x", "main", "abc")),
+            {
+                "url": "https://example.invalid/r",
+                "subdirectory": "sub",
+                "vcs_info": {"vcs": "git", "requested_revision": "main", "commit_id": "abc"},
+            },
+        ),
+        (
+            DirectUrl("file:///p", is_directory=True, editable=True),
+            {"url": "file:///p", "dir_info": {"editable": True}},
+        ),
+        (
+            DirectUrl("https://example.invalid/x.whl", archive_hashes=(("sha512", "ab"),)),
+            {"url": "https://example.invalid/x.whl", "archive_info": {"hashes": {"sha512": "ab"}}},
+        ),
+    ],
+)
+def test_direct_url_is_written(value: DirectUrl, content: Any, store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    install(store, draft, make_wheel(artifacts, "demo"), direct_url=value)
+    found = json.loads((draft.prefix / SITE / "demo-1.0.dist-info" / "direct_url.json").read_text())
+    assert found == content
+
+
+def test_direct_url_of_a_wheel_has_its_digest(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    wheel = make_wheel(artifacts, "demo")
+    install(store, draft, wheel, direct_url=DirectUrl(wheel.as_uri()))
+    found = json.loads((draft.prefix / SITE / "demo-1.0.dist-info" / "direct_url.json").read_text())
+    assert found["archive_info"]["hashes"] == {"sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()}
+
+
+def test_two_distributions_may_share_equal_files(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    wheels = [make_wheel(artifacts, name, files={"ns/__init__.py": "", f"ns/{name}.py": ""}) for name in ("one", "two")]
+    install(store, draft, *wheels)
+    assert "ns/__init__.py" in record(draft.prefix, "one")
+    assert "ns/__init__.py" in record(draft.prefix, "two")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "path"),
+    [
+        ({"files": {"ns/x.py": "1"}}, {"files": {"ns/x.py": "2"}}, f"{SITE}/ns/x.py"),
+        ({"files": {"ns": "1"}}, {"files": {"ns/x.py": "2"}}, f"{SITE}/ns"),
+        ({"entry_points": {"tool": "one:a"}}, {"entry_points": {"tool": "two:b"}}, "bin/tool"),
+        ({"data_files": {"data/bin/tool": "x"}}, {"data_files": {"scripts/tool": "y"}}, "bin/tool"),
+    ],
+)
+def test_two_distributions_with_one_path_are_both_named(
+    one: Any, two: Any, path: str, store: Store, artifacts: Path, draft: SomeDraft
+) -> None:
+    wheels = [make_wheel(artifacts, "one", **one), make_wheel(artifacts, "two", **two)]
+    with pytest.raises(ConflictError) as caught:
+        install(store, draft, *wheels)
+    text = caught.value.diagnosis()
+    assert "one" in text
+    assert "two brings" in text or "one brings" in text
+    assert path in text
+
+
+def test_nothing_of_the_environment_itself_is_replaced(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    (draft.prefix / "pyvenv.cfg").write_text("home = here\n")
+    with pytest.raises(ConflictError, match="it belongs to the environment itself"):
+        install(store, draft, make_wheel(artifacts, "demo", data_files={"data/pyvenv.cfg": "home = elsewhere\n"}))
+    assert (draft.prefix / "pyvenv.cfg").read_text() == "home = here\n"
+    assert not (draft.prefix / SITE / "demo-1.0.dist-info" / "RECORD").exists()
+
+
+@pytest.mark.parametrize("method", ["hardlink", "copy", "symlink"])
+def test_files_are_placed_as_wanted(method: str, store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    wheel = make_wheel(artifacts, "demo", data_files={"scripts/plain": "#!/bin/sh\necho plain\n"})
+    recorder = install(store, draft, wheel, settings=Settings(link=method))  # type: ignore[arg-type]
+    path = draft.prefix / SITE / "demo" / "__init__.py"
+    kind = "symlink" if path.is_symlink() else "hardlink" if path.stat().st_nlink > 1 else "copy"
+    assert kind == method
+    assert run_script(draft.prefix, "plain") == "plain\n"
+    assert recorder.notices == []
+
+
+@pytest.mark.parametrize("wanted", ["auto", "clone", "hardlink"])
+def test_another_file_system_gets_copies(wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(placing, "_known", {})
+    (tmp_path / "source").write_bytes(b"content")
+    placer = Placer(wanted, str(tmp_path), str(tmp_path))
+    assert placer.place(str(tmp_path / "source"), str(tmp_path / "target"))
+    if placer.used != {"clone": 1}:  # a file system that has clones needs no links
+        assert placer.used == {"copy": 1}
+    assert (tmp_path / "target").read_bytes() == b"content"
+
+
+def test_exhausted_link_count_gives_this_file_an_inode_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
+
+    (tmp_path / "source").write_bytes(b"content")
+    placer = Placer("hardlink", str(tmp_path), str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", exhausted)
+        assert placer.place(str(tmp_path / "source"), str(tmp_path / "one"))
+    assert placer.place(str(tmp_path / "source"), str(tmp_path / "two"))
+    assert placer.used == {"copy": 1, "hardlink": 1}
+
+
+def test_platlib_may_be_another_directory(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+    target = replace(TARGET, schemes={**TARGET.schemes, "platlib": "lib64/python3.11/site-packages"})
+    wheel = make_wheel(artifacts, "demo", root_is_purelib=False, data_files={"purelib/pure.py": ""})
+    install(store, replace(draft, target=target), wheel)
+    root = draft.prefix / "lib64/python3.11/site-packages"
+    assert (root / "demo/__init__.py").exists()
+    assert f"../../../{SITE}/pure.py" in (root / "demo-1.0.dist-info/RECORD").read_text()
+    assert (draft.prefix / SITE / "pure.py").exists()
