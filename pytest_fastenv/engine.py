@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -96,6 +96,7 @@ class Engine:
         :param preferences: versions by normalized name, taken where the requirements leave the choice.
         :raises NoSolutionError: there is none; the text explains it.
         """
+        request = self._without_logins(request)
         key = resolution_key(request, self._target, self._config, preferences)
         known = self._resolutions.find(key)
         if known is not None:
@@ -114,6 +115,13 @@ class Engine:
         made = Resolution(plan, begun)
         self._resolutions.keep(key, made)
         return made
+
+    def _without_logins(self, request: Request) -> Request:
+        """Keep user names and passwords of direct URLs for their origin, and out of plans, records and messages."""
+        take = self._config.credentials.take
+        wanted = tuple(replace(w, url=take(w.url)) if w.url else w for w in request.wanted)
+        constraints = tuple(replace(w, url=take(w.url)) if w.url else w for w in request.constraints)
+        return replace(request, wanted=wanted, constraints=constraints)
 
     async def install(self, plan: Plan, draft: Draft) -> InstallReport:
         """Fill a draft with a plan's distributions; see `Installer.install`."""

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit, urlunsplit
@@ -32,10 +31,10 @@ from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy
 from pytest_fastenv.resolve.catalog import Catalog
 from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
+from pytest_fastenv.source_digest import source_digest
 from pytest_fastenv.store.store import Store
 
 _STATIC_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-_NOT_PROJECT = frozenset({".git", ".hg", ".svn", "__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,28 +192,13 @@ def without_credentials(url: str) -> str:
 def tree_digest(path: Path, *, editable: bool) -> str:
     """Return a digest that changes when a build of the tree could give another wheel. Blocks on the file system.
 
-    For an editable it is the content of the files that decide its metadata; its code is used where it lies. Else it
-    is path, size and modification time of every file, without version control, caches and virtual environments.
+    For an editable it is the content of the files that decide its metadata; its code is used where it lies.
     """
+    if not editable:
+        return source_digest(path)
     digest = hashlib.sha256(os.fsencode(path))
-    if editable:
-        for name in _STATIC_FILES:
-            file = path / name
-            content = file.read_bytes() if file.is_file() else b""
-            digest.update(f"{name}\0{len(content)}\0".encode() + content)
-        return digest.hexdigest()
-    for name, status in _files(os.fspath(path)):
-        relative = os.path.relpath(name, path)
-        digest.update(os.fsencode(relative) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    for name in _STATIC_FILES:
+        file = path / name
+        content = file.read_bytes() if file.is_file() else b""
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
-
-
-def _files(top: str) -> Iterator[tuple[str, os.stat_result]]:
-    for directory, folders, names in os.walk(top):
-        if directory != top and "pyvenv.cfg" in names:
-            folders.clear()
-            continue
-        folders[:] = sorted(folder for folder in folders if folder not in _NOT_PROJECT)
-        for name in sorted(names):
-            file = os.path.join(directory, name)
-            yield file, os.lstat(file)

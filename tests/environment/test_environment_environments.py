@@ -345,6 +345,22 @@ class TestChosenDirectory:
         os.close(descriptor)
         assert not provide(store, at=tmp_path / "env", recreate=True).reused
 
+    def test_one_that_comes_into_use_meanwhile_is_not_replaced(
+        self, store: Store, environments: Environments, tmp_path: Path
+    ) -> None:
+        first = provide(store, at=tmp_path / "env")
+
+        async def scenario() -> int:
+            async with environments.draft_at(tmp_path / "env", running_target(store), parts()) as draft:
+                descriptor = environments.lease(first.environment)
+                assert descriptor is not None
+                with pytest.raises(PublishError, match="in use by another run"):
+                    await environments.publish(draft, {})
+                return descriptor
+
+        os.close(asyncio.run(scenario()))
+        assert isinstance(environments.find_at(tmp_path / "env", parts()), Found)
+
     def test_a_link_to_a_directory_is_followed(self, store: Store, tmp_path: Path) -> None:
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to(tmp_path / "real")

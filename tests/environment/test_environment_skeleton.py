@@ -85,6 +85,7 @@ def test_activation(empty_store: Store, tmp_path: Path, name: str) -> None:
     assert done.stdout.strip() == str(prefix)
 
 
+@pytest.mark.slow
 def test_it_is_made_once_and_nothing_else_is_written(
     empty_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ def test_it_is_made_once_and_nothing_else_is_written(
     assert str(prefix) not in activate
 
 
+@pytest.mark.slow
 def test_a_module_named_virtualenv_in_the_working_directory_is_not_run(
     empty_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_module_named_virtualenv_in_the_working_directory_is_not_run(
     assert "virtualenv = " in (place / "the skeleton" / "fastenv" / "pyvenv.cfg").read_text()
 
 
+@pytest.mark.slow
 def test_an_interpreter_that_can_make_none(empty_store: Store, tmp_path: Path) -> None:
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho no venv here; exit 1\n")

@@ -154,6 +154,13 @@ def test_credentials_reach_git_and_nothing_else(index_server: Callable[..., Inde
     assert f"Basic {sent}" in [request.headers.get("authorization") for request in server.requests]
 
 
+def test_what_git_says_is_shown_without_secrets() -> None:
+    git = Git("https://user:s3cret@h.invalid/x", {})
+    error = git._failure("fetch", "fatal: token s3cret\nfatal: https://other:t0ken@sub.invalid/y denied\n")
+    assert "s3cret" not in str(error)
+    assert "t0ken" not in str(error)
+
+
 def test_a_machine_without_git(tmp_path: Path) -> None:
     with pytest.raises(ProvideError, match="not installed"):
         asyncio.run(Git("https://h.invalid/x", {"PATH": str(tmp_path)}).run("version"))

@@ -128,6 +128,13 @@ def test_the_first_index_that_has_it_wins(
     assert shadow.startswith(f"a is at {server.url} and at {directory}")
 
 
+def test_later_indexes_are_not_asked(index_server: Server, artifacts: Path, other: Path, project: Ask) -> None:
+    make_wheel(artifacts, "a")
+    first, second = index_server(artifacts), index_server(other)
+    assert project("a", first.url, second.url).index_url == first.url
+    assert second.requests == []
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_an_index_that_refuses_is_not_passed_over(
     index_server: Server, artifacts: Path, other: Path, project: Ask, status: int

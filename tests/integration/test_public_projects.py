@@ -31,10 +31,10 @@ class Project:
 
 PROJECTS = [
     Project("itsdangerous", "2.2.0", ("freezegun",)),
-    Project("pluggy", "1.6.0", ("pytest-benchmark",), ("-p", "no:randomly")),
-    Project("iniconfig", "2.1.0", ()),
-    Project("click", "8.1.8", ()),
-    Project("attrs", "25.3.0", ("cloudpickle", "hypothesis", "pympler"), ("-n", "2", "-p", "no:cacheprovider")),
+    Project("pluggy", "1.7.0", ("pytest-benchmark",)),
+    Project("iniconfig", "2.3.1", ()),
+    Project("click", "8.5.1", ()),
+    Project("attrs", "26.1.0", ("cloudpickle", "hypothesis", "pympler"), ("-n", "2", "-p", "no:cacheprovider")),
 ]
 
 

@@ -191,10 +191,11 @@ def test_caller_uses_what_only_the_inside_has(project: Project) -> None:
     project.write(
         pytest__ini="[pytest]\nrequired_plugins = pytest-only-inside\n",
         requirements__txt="library\npytest-only-inside\n",
-        conftest__py="import library\n",
+        conftest__py="import os\nprint('conftest in', os.getpid(), flush=True)\nimport library\n",
     )
     run = call(project, "--fastenv", "requirements.txt", "--only-inside=x", "-n", "1")
     assert "only inside: x" in run.stdout, run.stdout + run.stderr
+    assert run.stdout.count("conftest in") == 1, "the project's code is not run here as well"
     assert run.stdout.endswith("returned 0\n")
 
 
