@@ -76,7 +76,9 @@ class Engine:
         environments = StoredBuildEnvironments(self, store, index, formats)
         # As many as cores, whatever this process may do at once: all processes of the machine must agree on it.
         slots = MachineSlots(store.root / "slots", os.cpu_count() or 1, recorder, settings.lock_timeout_s)
-        self._builder = SourceBuilder(target, wheels, sdists, environments, store, self.pools, slots, recorder, settings)
+        self._builder = SourceBuilder(
+            target, wheels, sdists, environments, store, self.pools, slots, recorder, settings
+        )
         self._installer = Installer(wheels, self._builder, self.pools, self._workers, recorder, settings)
 
     async def __aenter__(self) -> Self:

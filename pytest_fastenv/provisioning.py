@@ -175,32 +175,46 @@ def reuse(
     return found
 
 
-def _look(asked: Question, recorder: Recorder) -> Ready | str | None:
-    """Return the environment that the same question led to last time, else why not (``None``: it is new)."""
-    settings = asked.settings
-    if settings.upgrade or settings.recreate:
-        return None
-    store = asked.store(recorder)
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    """What looking found instead of an environment that may be used.
+
+    :ivar reason: why the last one may not, in one line; ``None`` when the question is new.
+    :ivar previous: the environment that it led to: the reason can then say what became different.
+    """
+
+    target: Target
+    reason: str | None = None
+    previous: Path | None = None
+
+
+def _look(asked: Question, recorder: Recorder) -> Ready | _Missed:
+    """Return the environment that the same question led to last time, if it may still be used."""
+    settings, store = asked.settings, asked.store(recorder)
     target = find_target(settings.python, store)
+    if settings.upgrade or settings.recreate:
+        return _Missed(target)
     max_age_s = float("inf") if settings.offline else settings.max_age_s
-    answer = Answers(store).lookup(asked.key, max_age_s=max_age_s, now=time.time(), target=target, environ=asked.environ)
+    answer = Answers(store).lookup(
+        asked.key, max_age_s=max_age_s, now=time.time(), target=target, environ=asked.environ
+    )
     if isinstance(answer, Unknown):
-        return answer.reason
+        return _Missed(target, answer.reason, answer.prefix)
     environments = Environments(store, settings.dir, recorder)
     if asked.directory is None:
         found = environments.find(answer.fingerprint)
     else:
         found = environments.find_at(asked.directory, answer.fingerprint)
     if isinstance(found, Missing):
-        return found.reason
+        return _Missed(target, found.reason)
     lease_fd = environments.lease(found.environment)
     if lease_fd is None:
-        return "it was removed"
+        return _Missed(target, f"it was removed: {found.environment.prefix}")
     summary = _summary(asked, found.environment, found.summary, reused=True, age_s=answer.age_s)
     return Ready(found.environment, summary, lease_fd)
 
 
-async def _make(asked: Question, reason: str | None, recorder: Recorder) -> Ready:
+async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
     """Read, resolve, install, publish, remember: the cold path."""
     # What follows is not imported on the warm path.
     import asyncio
@@ -210,8 +224,7 @@ async def _make(asked: Question, reason: str | None, recorder: Recorder) -> Read
     from pytest_fastenv.environment.fingerprint import fingerprint
     from pytest_fastenv.requirements.sources import read_sources
 
-    settings, store = asked.settings, asked.store(recorder)
-    target = find_target(settings.python, store)
+    settings, store, target = asked.settings, asked.store(recorder), missed.target
     request = await asyncio.to_thread(
         read_sources,
         settings.sources,
@@ -243,7 +256,7 @@ async def _make(asked: Question, reason: str | None, recorder: Recorder) -> Read
 
         environments = Environments(store, settings.dir, recorder)
         provided = await environments.provide(
-            target, identity, fill, at=asked.directory, recreate=settings.recreate
+            target, identity, fill, at=asked.directory, recreate=settings.recreate, previous=missed.previous
         )
     age_s = time.time() - resolution.at
     Answers(store).remember(
@@ -255,7 +268,7 @@ async def _make(asked: Question, reason: str | None, recorder: Recorder) -> Read
         summary=dict(provided.summary),
     )
     summary = _summary(asked, provided.environment, provided.summary, reused=provided.reused, age_s=age_s)
-    summary["reason"] = None if provided.reused else provided.reason or reason
+    summary["reason"] = None if provided.reused else provided.reason or missed.reason
     return Ready(provided.environment, summary, provided.lease_fd)
 
 

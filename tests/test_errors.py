@@ -11,7 +11,9 @@ from pytest_fastenv.errors import BuildError, FailureGroup, FastenvError, Provid
 
 
 def test_a_diagnosis_has_its_parts_in_order() -> None:
-    error = BuildError("building spam 1.0 failed", where="/logs/spam.txt", why="first\nsecond", hint="install a compiler")
+    error = BuildError(
+        "building spam 1.0 failed", where="/logs/spam.txt", why="first\nsecond", hint="install a compiler"
+    )
     assert error.diagnosis().splitlines() == [
         "building spam 1.0 failed",
         "  where: /logs/spam.txt",

@@ -43,7 +43,9 @@ class Desk:
     def environ(self) -> dict[str, str]:
         return {**os.environ, "FASTENV_INDEX_URL": self.server.url}
 
-    def ask(self, *, environ: Mapping[str, str] | None = None, needs: SessionNeeds | None = None, **changes: Any) -> Ready:
+    def ask(
+        self, *, environ: Mapping[str, str] | None = None, needs: SessionNeeds | None = None, **changes: Any
+    ) -> Ready:
         ready = provision(
             settings=self.settings(**changes),
             base=self.directory,
@@ -84,7 +86,9 @@ def test_made_reused_and_nothing_asked_twice(desk: Desk) -> None:
 
 def test_it_runs_what_is_in_it(desk: Desk) -> None:
     environment = desk.ask().environment
-    ran = environment.run(["python", "-c", "import app, lib, built; print(app.__file__)"], capture_output=True, text=True)
+    ran = environment.run(
+        ["python", "-c", "import app, lib, built; print(app.__file__)"], capture_output=True, text=True
+    )
     assert Path(ran.stdout.strip()).is_relative_to(environment.prefix)
 
 
@@ -170,9 +174,7 @@ def test_an_editable_project_is_followed_without_being_remade(desk: Desk) -> Non
 
 def test_the_project_in_the_root_comes_along_as_editable(desk: Desk) -> None:
     root = make_project(desk.directory / "root", "mine")
-    ready = provision(
-        settings=desk.settings(project="auto"), base=desk.directory, root=root, environ=desk.environ()
-    )
+    ready = provision(settings=desk.settings(project="auto"), base=desk.directory, root=root, environ=desk.environ())
     assert ready.environment.installed() == {"app": "1.0", "built": "1.0", "lib": "1.0", "mine": "1.0"}
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from pytest_fastenv.installer.archive.member_paths import paths_below
 from pytest_fastenv.installer.entry_points import Script
 from pytest_fastenv.installer.record import quote
 
@@ -86,14 +87,18 @@ class Manifest(NamedTuple):
         An edit that reached the store through a hard link shows here, and so does what a power cut took.
         """
         changed = []
-        for path, size, mtime_ns in zip(self.paths, self.sizes, self.mtimes_ns, strict=True):
-            try:
-                found = os.stat(f"{tree}/{path}", follow_symlinks=False)
-            except OSError:
-                changed.append(path)
-                continue
-            if found.st_size != size or found.st_mtime_ns != mtime_ns:
-                changed.append(path)
+        try:
+            with paths_below(tree) as (before, options):
+                for path, size, mtime_ns in zip(self.paths, self.sizes, self.mtimes_ns, strict=True):
+                    try:
+                        found = os.stat(before + path, follow_symlinks=False, **options)
+                    except OSError:
+                        changed.append(path)
+                        continue
+                    if found.st_size != size or found.st_mtime_ns != mtime_ns:
+                        changed.append(path)
+        except FileNotFoundError:
+            return list(self.paths) or [TREE]
         return changed
 
 

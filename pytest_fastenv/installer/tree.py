@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pytest_fastenv.errors import ArchiveError
 from pytest_fastenv.installer.archive.inflate import WHOLE_BYTES, inflate, inflate_pieces
-from pytest_fastenv.installer.archive.member_paths import NEW_FILE, shown
+from pytest_fastenv.installer.archive.member_paths import NEW_FILE, paths_below, shown
 from pytest_fastenv.installer.archive.zip_directory import Member
 from pytest_fastenv.installer.entry_points import Script
 from pytest_fastenv.installer.manifest import Manifest
@@ -136,14 +136,18 @@ class _Writer:
 
     def write_all(self, members: Sequence[Member]) -> None:
         """Write files; this loop is where installing spends its time."""
-        (data, _, label), tree, dropped, scripts = self._archive, self._layout.tree, self._layout.dropped, self._scripts
+        with paths_below(self._layout.tree) as (before, options):
+            self._write_all(members, before, options)
+
+    def _write_all(self, members: Sequence[Member], before: str, options: dict[str, int]) -> None:
+        (data, _, label), dropped, scripts = self._archive, self._layout.dropped, self._scripts
         for member in members:
             path, _, _, size, _, _, executable = member
             if size > WHOLE_BYTES or path in dropped or path.startswith(scripts):
                 self._write_special(member)
                 continue
             content = inflate(data, member, label)
-            file = os.open(f"{tree}/{path}", NEW_FILE, 0o777 if executable else 0o666)
+            file = os.open(before + path, NEW_FILE, 0o777 if executable else 0o666, **options)
             try:
                 if os.write(file, content) != size:
                     os.lseek(file, 0, os.SEEK_SET)

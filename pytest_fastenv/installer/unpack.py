@@ -6,6 +6,7 @@ for the same reason it imports little. What it leaves after an error is removed 
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import mmap
 import os
@@ -51,7 +52,13 @@ def unpack(order: Order) -> dict[str, Any]:
     :raises ArchiveError: see `pytest_fastenv.installer.archive`.
     :raises WheelError: the wheel contradicts its specification.
     """
-    facts = _unpack(_mapped(order), order)
+    collecting = gc.isenabled()
+    gc.disable()  # tens of thousands of tuples that live to the end are looked through again and again
+    try:
+        facts = _unpack(_mapped(order), order)
+    finally:
+        if collecting:
+            gc.enable()
     if not order.in_memory:
         os.unlink(order.archive)
     return facts

@@ -34,7 +34,7 @@ Measured = tuple[set[str], set[str], float]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Measured]:
-    """Run pytest without asking for an environment; gives what is imported at import, and later, and how long it took."""
+    """Run pytest without an environment; gives what is imported at import, what later, and how long importing took."""
     directory = tmp_path_factory.mktemp("plain")
     (directory / "test_it.py").write_text("def test_it():\n    pass\n")
     # With bytecode, as installed packages have it; the machine's own wishes must not decide what is measured.

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 
@@ -83,3 +84,50 @@ def test_in_another_thread() -> None:
     thread.start()
     thread.join()
     assert codes == [3]
+
+
+@posix
+@pytest.mark.slow
+def test_interrupt_from_the_terminal_arrives_once() -> None:
+    """The terminal sends it to the whole process group; passed on, it would be taken for a second Ctrl-C."""
+    import fcntl
+    import pty
+    import termios
+
+    # SIGUSR1 goes to the parent and comes back, after everything that the parent had to pass on before.
+    inner = (
+        "import os, signal, sys\n"
+        "seen = []\n"
+        "def interrupt(*_):\n"
+        "    seen.append(1)\n"
+        "    os.kill(os.getppid(), signal.SIGUSR1)\n"
+        "signal.signal(signal.SIGINT, interrupt)\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: sys.exit(10 + len(seen)))\n"
+        "print('ready', flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    outer = (
+        "import os, sys\n"
+        "from pytest_fastenv.runtime.relay import run_in_place\n"
+        f"raise SystemExit(run_in_place([sys.executable, '-c', {inner!r}], os.environ))\n"
+    )
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-c", outer],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
+    )
+    os.close(theirs)
+    try:
+        seen = b""
+        while b"ready" not in seen:
+            seen += os.read(ours, 1024)
+        os.write(ours, b"\x03")
+        assert child.wait(30) == 11
+    finally:
+        child.kill()
+        child.wait()
+        os.close(ours)

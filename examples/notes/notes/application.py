@@ -1,14 +1,16 @@
-"""The web application: three addresses, JSON in and out."""
+"""The web application: JSON in and out, and signed links to single notes."""
 
 from flask import Flask, jsonify, request
+from itsdangerous import BadSignature, URLSafeSerializer
 
 from notes.storage import Storage
 
 
-def create_application(database_url="sqlite://"):
-    """Return the application; its notes live in the database."""
+def create_application(database_url="sqlite://", secret="secret"):
+    """Return the application; its notes live in the database, and the secret signs its links."""
     application = Flask("notes")
     storage = Storage(database_url)
+    links = URLSafeSerializer(secret, salt="share")
 
     @application.get("/notes")
     def list_notes():
@@ -24,5 +26,13 @@ def create_application(database_url="sqlite://"):
     @application.delete("/notes/<int:number>")
     def remove_note(number):
         return ("", 204) if storage.remove(number) else (jsonify(error="no such note"), 404)
+
+    @application.get("/shared/<token>")
+    def shared_note(token):
+        try:
+            note = storage.find(links.loads(token))
+        except BadSignature:
+            note = None
+        return jsonify(note) if note else (jsonify(error="no such note"), 404)
 
     return application

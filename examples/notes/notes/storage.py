@@ -32,7 +32,14 @@ class Storage:
 
     def search(self, words):
         """Return the notes that have the words in them, oldest first."""
-        query = select(_NOTES).where(_NOTES.c.text.contains(words)).order_by(_NOTES.c.number)
+        return self._notes(_NOTES.c.text.contains(words))
+
+    def find(self, number):
+        """Return one note, or nothing."""
+        return next(iter(self._notes(_NOTES.c.number == number)), None)
+
+    def _notes(self, condition):
+        query = select(_NOTES).where(condition).order_by(_NOTES.c.number)
         with self._engine.connect() as connection:
             return [dict(row._mapping, written=row.written.isoformat()) for row in connection.execute(query)]
 

@@ -2,10 +2,10 @@
 
 import threading
 
-import docopt
 import pytest
 import requests
 from freezegun import freeze_time
+from itsdangerous import URLSafeSerializer
 from notes import create_application
 from werkzeug.serving import make_server
 
@@ -53,5 +53,8 @@ def test_over_the_wire():
         thread.join()
 
 
-def test_what_was_built_from_source_is_here():
-    assert docopt.docopt("Usage: notes [--all]", ["--all"])["--all"] is True
+def test_a_signed_link_leads_to_its_note(client):
+    client.post("/notes", json={"text": "for your eyes only"})
+    token = URLSafeSerializer("secret", salt="share").dumps(1)
+    assert client.get(f"/shared/{token}").json["text"] == "for your eyes only"
+    assert client.get(f"/shared/{token}x").status_code == 404

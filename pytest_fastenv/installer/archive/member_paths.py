@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from pytest_fastenv.errors import ArchiveError, SdistError
 
@@ -145,6 +146,22 @@ def check_one_top(archive: str, paths: Sequence[str]) -> str:
         found = ", ".join(map(shown, tops[:5])) or "nothing"
         raise SdistError(f"{archive} does not have exactly one top directory", where=archive, why=f"found {found}")
     return tops[0]
+
+
+@contextmanager
+def paths_below(directory: str) -> Iterator[tuple[str, dict[str, int]]]:
+    """Give what to put before relative paths, and options for `os` functions, to reach files below a directory.
+
+    Where the system can, paths are taken relative to an open directory: shorter for it to walk, thousands of times.
+    """
+    if os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd:
+        place = os.open(directory, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            yield "", {"dir_fd": place}
+        finally:
+            os.close(place)
+    else:
+        yield f"{directory}/", {}
 
 
 def folds_case(directory: str) -> bool:

@@ -55,7 +55,7 @@ def serve(control: int, preload: str) -> list[int]:
         again = [sys.executable, "-I", os.path.abspath(__file__), "serve", str(control), "", "new"]
         os.execv(sys.executable, again)  # noqa: S606
     gc.collect()
-    gc.freeze()  # a collection in a child would copy every page
+    getattr(gc, "freeze", gc.collect)()  # a collection in a child would copy every page; PyPy has no freeze
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     connection = socket.socket(fileno=control)
     while True:
