@@ -268,7 +268,9 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         summary=dict(provided.summary),
     )
     summary = _summary(asked, provided.environment, provided.summary, reused=provided.reused, age_s=age_s)
-    summary["reason"] = None if provided.reused else provided.reason or missed.reason
+    if not provided.reused:
+        # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
+        summary["reason"] = ": ".join(dict.fromkeys(filter(None, (missed.reason, provided.reason)))) or None
     return Ready(provided.environment, summary, provided.lease_fd)
 
 

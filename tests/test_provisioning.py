@@ -97,7 +97,7 @@ def test_other_requirements_mean_another_environment_and_back_again(desk: Desk) 
     desk.write("app\n")
     second = desk.ask()
     assert second.environment.prefix != first.environment.prefix
-    assert "requirements.txt changed" in second.summary["reason"]
+    assert second.summary["reason"] == f"{desk.directory}/requirements.txt changed: -built 1.0"
     desk.write("app\nbuilt\n")
     third = desk.ask()
     assert third.environment.prefix == first.environment.prefix
@@ -146,7 +146,7 @@ def test_a_variable_that_a_file_refers_to_counts(desk: Desk) -> None:
     assert "app" in desk.ask(environ={"WHICH": "app"}).environment.installed()
     ready = desk.ask(environ={"WHICH": "lib"})
     assert ready.environment.installed() == {"lib": "1.0"}
-    assert ready.summary["reason"] == "the variable WHICH changed"
+    assert ready.summary["reason"].startswith("the variable WHICH changed: ")
 
 
 def test_a_project_that_is_built_is_looked_at_every_time(desk: Desk) -> None:

@@ -1,0 +1,56 @@
+"""An index that has pytest itself and a store that knows it, so that runs through both doors are quick."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from front_doors import Desk
+from kit.archives import make_wheel
+from kit.installed import PYTEST, wheel_of
+from kit.server import IndexServer
+
+
+@pytest.fixture(scope="session")
+def wheels_of_pytest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Wheels of pytest and what it requires."""
+    directory = tmp_path_factory.mktemp("pytest-wheels")
+    for project in PYTEST:
+        wheel_of(project, directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def seeded_store(wheels_of_pytest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has an environment's skeleton and pytest's wheels, and nothing of any test."""
+    place = tmp_path_factory.mktemp("seeded")
+    (place / "pip.conf").touch()
+    with IndexServer(wheels_of_pytest) as server:
+        variables = {"FASTENV_INDEX_URL": server.url, "PIP_CONFIG_FILE": str(place / "pip.conf")}
+        desk = Desk(place / "desk", place / "store", variables, good="pytest")
+        desk.ask("fastenv", "pytest").is_fine()
+    for passing in ("answers-v1", "index-v1", "metadata-v1", "environments"):
+        shutil.rmtree(place / "store" / passing, ignore_errors=True)
+    return place / "store"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, artifacts: Path, wheels_of_pytest: Path, index_server: Callable[..., IndexServer]) -> Desk:
+    """A user's directory, a store where nothing is yet, and an index that has ``good``."""
+    make_wheel(artifacts, "good")
+    for wheel in wheels_of_pytest.iterdir():
+        os.link(wheel, artifacts / wheel.name)
+    server = index_server()
+    made = Desk(tmp_path / "desk", tmp_path / "cache", {"FASTENV_INDEX_URL": server.url})
+    made.server = server
+    return made
+
+
+@pytest.fixture
+def seeded(desk: Desk, seeded_store: Path) -> Desk:
+    """The same with a store that has pytest's wheels and a skeleton: quick."""
+    shutil.copytree(seeded_store, desk.store, symlinks=True, dirs_exist_ok=True)
+    return desk
