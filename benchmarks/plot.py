@@ -80,10 +80,10 @@ def _rows(
         y += _GAP
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: int) -> str:  # noqa: PLR0913
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: int) -> str:
     return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{colour}" stroke-width="{width}"/>'
 
 
-def _text(x: float, y: float, text: str, anchor: str, colour: str = "#222222", *, bold: bool = False) -> str:  # noqa: PLR0913
+def _text(x: float, y: float, text: str, anchor: str, colour: str = "#222222", *, bold: bool = False) -> str:
     place = f'x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}" font-weight="{"bold" if bold else "normal"}"'
     return f"<text {place}>{escape(text)}</text>"

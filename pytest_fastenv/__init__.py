@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_fastenv.version import __version__
+
 if TYPE_CHECKING:
     from pytest_fastenv.environment.environment import Environment
     from pytest_fastenv.errors import FastenvError
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from pytest_fastenv.provisioning import provision
     from pytest_fastenv.settings import Settings
 
-__version__ = "0.1.0"
 __all__ = ["Environment", "FastenvError", "Plan", "Settings", "__version__", "provision"]
 
 _HOMES = {

@@ -74,7 +74,7 @@ class Question:
     begun_ns: int
 
     @classmethod
-    def of(  # noqa: PLR0913 - what a question consists of
+    def of(
         cls,
         settings: Settings,
         base: Path | None,
@@ -303,7 +303,7 @@ def _with_needs(request: Request, needs: SessionNeeds) -> tuple[Request, dict[st
         name = canonicalize_name(requirement.name)
         if name not in named:
             added.append(Wanted(name=name, location=Location("this pytest session"), text=name))
-            preferences.update({name: pin.version for pin in requirement.specifier})
+            preferences.update((name, pin.version) for pin in requirement.specifier)
     return replace(request, wanted=(*request.wanted, *added)), preferences
 
 

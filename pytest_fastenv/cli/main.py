@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv import __version__
 from pytest_fastenv.errors import FastenvError, UsageError
 from pytest_fastenv.settings import Settings, load
+from pytest_fastenv.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +91,9 @@ def _create(options: argparse.Namespace) -> int:
     from pytest_fastenv.report.summary import line
 
     if options.directory.is_file():
-        raise UsageError(f"{options.directory} is a file", hint="fastenv create SOURCE... DIR: the last word is a directory")
+        raise UsageError(
+            f"{options.directory} is a file", hint="fastenv create SOURCE... DIR: the last word is a directory"
+        )
     settings = _settings(options)
     recorder = Recorder()
     with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):

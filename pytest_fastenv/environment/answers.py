@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_fastenv import __version__
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.model.target import Target
@@ -30,6 +29,7 @@ from pytest_fastenv.settings import Settings
 from pytest_fastenv.source_digest import source_digest
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.version import __version__
 
 if TYPE_CHECKING:
     from pytest_fastenv.model.request import ReadFile, ReadVariable
@@ -96,7 +96,7 @@ class Answers:
             return Unknown("the remembered answer cannot be read")
         return answer if reason is None else Unknown(reason, answer.prefix)
 
-    def remember(  # noqa: PLR0913 - what was read, and what came of it
+    def remember(
         self,
         key: str,
         files: Iterable[ReadFile],

@@ -135,7 +135,7 @@ class Environments:
         os.close(descriptor)
         return None
 
-    async def provide(  # noqa: PLR0913 - what is wanted, and how
+    async def provide(
         self,
         target: Target,
         fingerprint: str,

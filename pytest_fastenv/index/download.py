@@ -7,24 +7,36 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import httpx
 
 from pytest_fastenv.errors import HashError, NetworkError, NotFoundError, SizeMismatchError, StalledError, StoreError
-from pytest_fastenv.index.retry import Passing, retry
+from pytest_fastenv.index.config import Network
+from pytest_fastenv.index.retry import Clock, Passing, retry
 from pytest_fastenv.index.urls import shown
 from pytest_fastenv.model.artifact import Hashes
-
-if TYPE_CHECKING:
-    from pytest_fastenv.index.http import HttpClient
 
 _RESUMPTIONS = 3
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _COPY_CHUNK = 1 << 20
+
+
+class Streams(Protocol):
+    """What a transfer asks of the HTTP client."""
+
+    network: Network
+    clock: Clock
+    pace: Pace
+
+    def stream(
+        self, url: str, *, headers: Mapping[str, str], statuses: frozenset[int]
+    ) -> AbstractAsyncContextManager[httpx.Response]:
+        """Open an answer whose body is read bit by bit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +170,7 @@ class Transfer:
     """One file from one URL, over as many answers as it takes."""
 
     def __init__(
-        self, http: HttpClient, url: str, path: Path, expected: Expected, on_bytes: Callable[[int], None] | None
+        self, http: Streams, url: str, path: Path, expected: Expected, on_bytes: Callable[[int], None] | None
     ) -> None:
         self._http = http
         self._url = url

@@ -17,7 +17,6 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from pytest_fastenv import __version__
 from pytest_fastenv.errors import (
     AuthError,
     IndexAnswerError,
@@ -35,6 +34,7 @@ from pytest_fastenv.index.retry import Clock, Passing, retry, retry_after_s
 from pytest_fastenv.index.transport import make_client, transport_errors
 from pytest_fastenv.index.urls import origin, shown
 from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.version import __version__
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524})

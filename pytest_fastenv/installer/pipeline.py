@@ -56,7 +56,7 @@ class InstallReport:
 class Installer:
     """Executes plans. For one event loop; several installations may go on at once."""
 
-    def __init__(  # noqa: PLR0913 - the parts it joins, each passed once, by provision
+    def __init__(
         self,
         wheels: Wheels,
         builder: Builder,

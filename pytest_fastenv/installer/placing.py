@@ -82,7 +82,7 @@ def same_content(source: str, target: str) -> bool:
 
 def _hardlink(source: str, target: str) -> str:
     try:
-        os.link(source, target, follow_symlinks=False)
+        os.link(source, target)
     except OSError as error:
         if error.errno != errno.EMLINK:
             raise

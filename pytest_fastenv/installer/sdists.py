@@ -37,7 +37,7 @@ class FetchedSdist:
 class Sdists:
     """Gives archives of source distributions, and what is in them. For one event loop; any number of processes."""
 
-    def __init__(  # noqa: PLR0913 - the rooms it stands on, each passed once, by provision
+    def __init__(
         self,
         index: Downloads,
         store: Store,

@@ -50,7 +50,7 @@ class _Made:
 class Wheels:
     """Gives unpacked wheels by artifact or by file. For one event loop; safe with any number of processes."""
 
-    def __init__(  # noqa: PLR0913 - the rooms it stands on, each passed once, by provision
+    def __init__(
         self,
         index: Downloads,
         store: Store,

@@ -14,12 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv import __version__
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
+from pytest_fastenv.interpreter.pyenv import pyenv_versions
 from pytest_fastenv.interpreter.record import from_record, stamp, to_record
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.version import __version__
 
 _IMPLEMENTATION_AT = re.compile(r"([A-Za-z]+)@(.+)")
 
@@ -183,9 +184,3 @@ def _tool_data_directories() -> list[str]:
         return [os.path.dirname(place)]
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     return [os.path.join(data, "uv")]
-
-
-def pyenv_versions() -> list[str]:
-    """Return the directories in which pyenv keeps versions, activated or not; they may not exist."""
-    root = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
-    return [os.path.join(root, "versions")]

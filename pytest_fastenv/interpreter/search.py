@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from python_discovery import PythonInfo, PythonSpec, get_interpreter, iter_interpreters
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
-from pytest_fastenv.interpreter.discovery import pyenv_versions
 from pytest_fastenv.interpreter.probe import OLDEST, too_old
+from pytest_fastenv.interpreter.pyenv import pyenv_versions
 
 # What it cannot ask it tells to the log, which writes to standard error where nobody listens.
 logging.getLogger("python_discovery").addHandler(logging.NullHandler())

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from pytest_fastenv import __version__
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.plugin.command_line import given_words, parse_known
 from pytest_fastenv.provisioning import SessionNeeds
 from pytest_fastenv.runtime.distribution import runtime_files
 from pytest_fastenv.runtime.options import OPTIONS
 from pytest_fastenv.settings import Settings, load
+from pytest_fastenv.version import __version__
 
 _PATHS = ("dir", "report")
 _XDIST = re.compile(r"-n(\d+|auto|logical)?|-d|--(numprocesses|maxprocesses|tx|px|dist|testrunuid)(=.*)?", re.DOTALL)

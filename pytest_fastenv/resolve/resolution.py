@@ -30,7 +30,7 @@ Named = Sequence[tuple[Wanted, str]]
 """Requirements that apply to the target, each with the name of its project."""
 
 
-async def resolve(  # noqa: PLR0913 - the rooms it works with, each by its name
+async def resolve(
     request: Request,
     target: Target,
     index: Catalog,

@@ -1,5 +1,9 @@
-import pytest, time
+import time
+
+import pytest
 from front_doors import DOORS
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_a(seeded, door):
     a=time.time()
