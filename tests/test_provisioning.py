@@ -237,7 +237,7 @@ def test_a_failure_leaves_nothing_that_passes_for_whole(desk: Desk) -> None:
     with pytest.raises(UnknownProjectError, match="missing-project"):
         desk.ask()
     store = Path(os.environ["FASTENV_CACHE_DIR"])
-    assert not [path for path in (store / "environments").glob("*-*")]
+    assert not list((store / "environments").glob("*-*"))
     assert reuse(desk.settings(), base=desk.directory, environ=desk.environ()) is None
 
 

@@ -65,8 +65,7 @@ FAILING_ANYWAY = {"attrs": 3, "pluggy": 1}
 def unpacked_sdist(project: Project, directory: Path) -> Path:
     """Download the release's source distribution with pip and unpack it."""
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", directory / "sdist"]
-        + [f"{project.name}=={project.version}"],
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", directory / "sdist", f"{project.name}=={project.version}"],
         check=True,
     )
     [archive] = (directory / "sdist").iterdir()

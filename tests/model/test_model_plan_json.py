@@ -44,7 +44,9 @@ def test_every_kind_of_source_comes_back_equal() -> None:
     plan = Plan(
         TARGET,
         (
-            Distribution("a", "1.0", WheelSource(artifact("a", "-py3-none-any.whl")), requested=True, extras=("x", "y")),
+            Distribution(
+                "a", "1.0", WheelSource(artifact("a", "-py3-none-any.whl")), requested=True, extras=("x", "y")
+            ),
             Distribution("b", "1.0", SdistSource(artifact("b", ".tar.gz"), "sub", (("k", ("1", "2")), ("l", "3")))),
             Distribution(
                 "c",
@@ -56,7 +58,9 @@ def test_every_kind_of_source_comes_back_equal() -> None:
                 "d",
                 "1.0",
                 TreeSource(Path("/store/d"), "c0ffee", checkout=True),
-                direct_url=DirectUrl("https://example.invalid/d", vcs=Vcs("https://example.invalid/d", "main", "c0ffee")),
+                direct_url=DirectUrl(
+                    "https://example.invalid/d", vcs=Vcs("https://example.invalid/d", "main", "c0ffee")
+                ),
                 required_by=("a >=1",),
             ),
         ),
