@@ -12,7 +12,7 @@ import platformdirs
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import Plan, measure_all
-from benchmarks.report import write_report
+from benchmarks.report import around_marks, write_report
 from benchmarks.results import Results
 from benchmarks.sets import SETS
 from benchmarks.tools import Programs
@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0: done, 1: it could not be measured, and why is on standard error."""
     options = _parser().parse_args(arguments)
     try:
+        if options.report:
+            around_marks(options.report)
         if options.from_results:
             results = Results.read(options.from_results)
         else:
@@ -40,11 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     data = Path(platformdirs.user_cache_dir("pytest-fastenv-benchmarks", appauthor=False))
     add("--data", type=Path, default=data, metavar="DIR", help="artifacts, index and work (default: %(default)s)")
     add("--sets", type=Path, default=SETS, metavar="DIR", help="pinned artifacts (default: those of the project)")
-    add("--rounds", type=int, default=5, metavar="N", help="every tool once in each (default: %(default)s)")
-    add("--pip-rounds", type=int, default=2, metavar="N", help="pip takes part in the first N (default: %(default)s)")
+    add("--rounds", type=_positive, default=5, metavar="N", help="every tool once in each (default: %(default)s)")
+    add("--pip-rounds", type=_positive, default=2, metavar="N", help="pip takes part in the first N (default: %(default)s)")
     add("--cases", nargs="+", default=["*"], metavar="PATTERN", help="such as 'wheels-145/cold/*'")
     add("--tools", nargs="+", default=["fastenv", "uv", "pip", "fastenv-symlink"], metavar="TOOL", help="default: all")
-    add("--processes", nargs="+", type=int, default=[1, 8], metavar="N", help="at once (default: 1 8)")
+    add("--processes", nargs="+", type=_positive, default=[1, 8], metavar="N", help="at once (default: 1 8)")
     add("--quick", action="store_true", help="one round, one process, no pip, no memory, no profile")
     add("--no-memory", action="store_true", help="leave out the runs that measure memory")
     add("--no-profile", action="store_true", help="leave out the runs that are traced")
@@ -57,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--report", type=Path, metavar="PAGE", help="write tables into this Markdown page and a plot beside it")
     add("--from-results", type=Path, metavar="FILE", help="measure nothing; report these")
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def _plan(options: argparse.Namespace) -> Plan:

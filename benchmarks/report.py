@@ -19,15 +19,24 @@ def write_report(results: Results, page: Path) -> None:
 
     :raises BenchmarkError: the page does not have the marks.
     """
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise BenchmarkError(f"{page} has no lines {BEGIN} and {END} to write between")
+    before, after = around_marks(page)
     picture = page.with_suffix(".svg")
     picture.write_text(plot(results), encoding="utf-8")
     body = "\n".join(_body(results, picture.name))
     page.write_text(f"{before}{BEGIN}\n\n{body}\n{END}{after}", encoding="utf-8")
+
+
+def around_marks(page: Path) -> tuple[str, str]:
+    """Return what stands before and behind the marks of a page; ask before an hour of measuring.
+
+    :raises BenchmarkError: the page is not there or does not have the marks.
+    """
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise BenchmarkError(f"{page} is no page with {BEGIN} and {END} to write between")
+    return before, after
 
 
 def _body(results: Results, picture: str) -> Iterator[str]:

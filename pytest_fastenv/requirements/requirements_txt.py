@@ -237,7 +237,8 @@ def _check_constraint(wanted: Wanted, excerpt: Excerpt) -> None:
 def check_hashes(collection: Collection, exempt: Callable[[Wanted], bool]) -> None:
     """Make sure that every requirement is pinned and has a digest, once any has one or ``--require-hashes`` is given.
 
-    The pin and the digest may also stand in a constraint.
+    The pin and the digest may also stand in a constraint. A requirement with a marker is left to the resolver, which
+    knows whether it applies.
 
     :param exempt: tells requirements that no file asked for (the project under test).
     :raises RequirementsError: some have not; all of them are named.
@@ -247,7 +248,7 @@ def check_hashes(collection: Collection, exempt: Callable[[Wanted], bool]) -> No
     complaints = []
     for wanted in collection.wanted:
         constraints = [c for c in collection.constraints if c.name == wanted.name and wanted.name is not None]
-        if not exempt(wanted) and (reason := _lacks([wanted, *constraints])):
+        if not exempt(wanted) and wanted.marker is None and (reason := _lacks([wanted, *constraints])):
             complaints.append((wanted, reason))
     if not complaints:
         return

@@ -9,19 +9,22 @@ from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.plan import Distribution, TreeSource
 from pytest_fastenv.model.request import Wanted
 
-_PINNED = re.compile(r"===?[^*,]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def check_hashes(distributions: Sequence[Distribution], wanted: Sequence[tuple[Wanted, str]]) -> None:
     """Refuse a plan in which something is not fixed by content.
 
+    The pin and the hash of a project may stand in different lines, such as a constraint.
+
     A project's directory on this machine is let pass: it is the user's own, and has no digest. So is a repository
     at a commit that is written out, for that is one.
 
     :raises RequirementsError: names everything that lacks a hash or a pin, each with a line to paste.
     """
-    fixed = {name for want, name in wanted if want.hashes and (want.is_direct or _PINNED.fullmatch(want.specifier))}
+    hashed = {name for want, name in wanted if want.hashes}
+    pinned = {name for want, name in wanted if want.is_direct or _is_pin(want.specifier)}
+    fixed = hashed & pinned
     lacking = [d for d in distributions if d.name not in fixed and not _by_itself(d)]
     if not lacking:
         return
@@ -32,6 +35,10 @@ def check_hashes(distributions: Sequence[Distribution], wanted: Sequence[tuple[W
         why="\n".join(_line(distribution) for distribution in lacking),
         hint="add these lines to the requirements file, after looking whether you trust them",
     )
+
+
+def _is_pin(specifier: str) -> bool:
+    return any(part.strip().startswith("==") and not part.endswith(".*") for part in specifier.split(","))
 
 
 def _by_itself(distribution: Distribution) -> bool:

@@ -78,7 +78,8 @@ async def resolve(
             await facts.close()
         span.args["distributions"] = len(plan.distributions)
     if request.require_hashes:
-        check_hashes(plan.distributions, named)
+        constraints = [(c, c.name) for c in request.constraints if c.name and _applies(c, reader)]
+        check_hashes(plan.distributions, [*named, *constraints])
     for warning in plan.warnings:
         recorder.notice("warning", warning)
     return plan

@@ -19,24 +19,17 @@ BLOCK = re.compile(
 RUN_ELSEWHERE = {"tests": ".ci/run runs it", "contributing": ".ci/run does the same steps"}
 
 
-def shown_commands() -> list[tuple[str, str, str]]:
-    """Return page, mark and text of every shell block."""
-    found = []
-    for page in PAGES:
-        for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-            if block["language"] in {"sh", "console", "bash"}:
-                found.append((str(page.relative_to(ROOT)), block["mark"] or "", block["text"]))
-    return found
+def blocks(*languages: str) -> list[tuple[str, str, str]]:
+    """Return page, mark and text of every block in one of some languages."""
+    return [
+        (str(page.relative_to(ROOT)), block["mark"] or "", block["text"])
+        for page in PAGES
+        for block in BLOCK.finditer(page.read_text(encoding="utf-8"))
+        if block["language"] in languages
+    ]
 
 
-def python_examples() -> list[tuple[str, str]]:
-    """Return page and text of every Python block."""
-    found = []
-    for page in PAGES:
-        for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-            if block["language"] == "python":
-                found.append((str(page.relative_to(ROOT)), block["text"]))
-    return found
+COMMANDS = blocks("sh", "console", "bash")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +50,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_first_screen_has_its_two_commands() -> None:
-    marks = [mark for page, mark, _ in shown_commands() if page == "README.md"]
+    marks = [mark for page, mark, _ in COMMANDS if page == "README.md"]
     assert marks[:2] == ["main job", "tests"]
 
 
@@ -65,7 +58,7 @@ def test_the_first_screen_has_its_two_commands() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "mark", "text"),
-    [c for c in shown_commands() if c[1] not in RUN_ELSEWHERE],
+    [command for command in COMMANDS if command[1] not in RUN_ELSEWHERE],
     ids=lambda value: value.splitlines()[0][:40] if isinstance(value, str) and value else "plain",
 )
 def test_commands_run_as_shown(page: str, mark: str, text: str, checkout: Path) -> None:
@@ -80,7 +73,7 @@ def test_commands_run_as_shown(page: str, mark: str, text: str, checkout: Path) 
 
 @pytest.mark.network
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "text"), python_examples())
-def test_python_examples_run(page: str, text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "mark", "text"), blocks("python"))
+def test_python_examples_run(page: str, mark: str, text: str, tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, f"{page}:\n{text}\n{ran.stderr}"

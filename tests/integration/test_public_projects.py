@@ -64,10 +64,8 @@ FAILING_ANYWAY = {"attrs": 3, "pluggy": 1}
 
 def unpacked_sdist(project: Project, directory: Path) -> Path:
     """Download the release's source distribution with pip and unpack it."""
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", directory / "sdist", f"{project.name}=={project.version}"],
-        check=True,
-    )
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
+    subprocess.run([*pip, "-d", directory / "sdist", f"{project.name}=={project.version}"], check=True)
     [archive] = (directory / "sdist").iterdir()
     with tarfile.open(archive) as tar:
         tar.extractall(directory / "source", filter="data")

@@ -333,3 +333,9 @@ def test_file_urls_of_nested_files(tmp_path: Path, write) -> None:
     path = write("sub dir/s.txt", "b")
     write("r.txt", f"-r {path.as_uri()}")
     assert names(read(tmp_path)) == ["b"]
+
+
+def test_a_requirement_for_another_platform_needs_no_hash(tmp_path: Path, write) -> None:
+    digest = "0" * 64
+    write("r.txt", f"a==1 --hash=sha256:{digest}\nb==1 ; sys_platform == 'nowhere'\n")
+    assert [wanted.name for wanted in read(tmp_path).wanted] == ["a", "b"]

@@ -172,10 +172,12 @@ def want(text: str, line: int = 1, file: str = "requirements.txt", **fields: Any
     )
 
 
-def ask(*texts: str | Wanted, constraints: tuple[str, ...] = (), **fields: Any) -> Request:
+def ask(*texts: str | Wanted, constraints: tuple[str | Wanted, ...] = (), **fields: Any) -> Request:
     """Make a request with one line for each text."""
     wanted = tuple(want(text, n) if isinstance(text, str) else text for n, text in enumerate(texts, 1))
-    limits = tuple(want(text, n, "constraints.txt") for n, text in enumerate(constraints, 1))
+    limits = tuple(
+        want(text, n, "constraints.txt") if isinstance(text, str) else text for n, text in enumerate(constraints, 1)
+    )
     return Request(wanted=wanted, constraints=limits, **fields)
 
 

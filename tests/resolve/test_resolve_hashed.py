@@ -40,6 +40,15 @@ def test_a_hash_without_a_pin_is_not_enough(tmp_path: Path) -> None:
     assert str(caught.value.why).startswith("app==1 --hash=sha256:")
 
 
+def test_pin_and_hash_may_stand_in_a_constraint(tmp_path: Path) -> None:
+    world = World()
+    world.add("app", "1")
+    world.add("app", "2")
+    constraint = want("app==1", hashes=listed("app-1-py3-none-any.whl"))
+    request = ask(want("app"), constraints=(constraint,), require_hashes=True)
+    assert pins(run(world, request, tmp_path)) == {"app": "1"}
+
+
 def test_the_users_own_project_has_no_digest_and_needs_none(tmp_path: Path) -> None:
     world = World()
     tree = make_project(tmp_path, "mine")
