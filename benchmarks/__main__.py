@@ -43,7 +43,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, default=data, metavar="DIR", help="artifacts, index and work (default: %(default)s)")
     add("--sets", type=Path, default=SETS, metavar="DIR", help="pinned artifacts (default: those of the project)")
     add("--rounds", type=_positive, default=5, metavar="N", help="every tool once in each (default: %(default)s)")
-    add("--pip-rounds", type=_positive, default=2, metavar="N", help="pip takes part in the first N (default: %(default)s)")
+    add(
+        "--pip-rounds",
+        type=_positive,
+        default=2,
+        metavar="N",
+        help="pip takes part in the first N (default: %(default)s)",
+    )
     add("--cases", nargs="+", default=["*"], metavar="PATTERN", help="such as 'wheels-145/cold/*'")
     add("--tools", nargs="+", default=["fastenv", "uv", "pip", "fastenv-symlink"], metavar="TOOL", help="default: all")
     add("--processes", nargs="+", type=_positive, default=[1, 8], metavar="N", help="at once (default: 1 8)")

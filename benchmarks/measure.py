@@ -55,7 +55,7 @@ def measure_all(plan: Plan, output: Path) -> Results:
     sets, pins = read_sets(plan.sets)
     cases = select_cases(sets, plan.processes, plan.cases)
     tools = _tools(plan)
-    versions = {"benchmark": hyperfine_version()} | {tool.name: tool.version for tool in tools}
+    versions = list(dict.fromkeys([hyperfine_version(), *(tool.version for tool in tools)]))
     if plan.sets == SETS:
         _check_platform()
     root = plan.data / "index"
@@ -66,6 +66,7 @@ def measure_all(plan: Plan, output: Path) -> Results:
         commands = {tool.name: _shown(tool) for tool in tools}
         results = Results(machine, versions, _conditions(plan, tools, served.by), commands)
         output.parent.mkdir(parents=True, exist_ok=True)
+        _fill(workshop, cases, tools)
         for number in range(1, plan.rounds + 1):
             taking_part = [tool for tool in tools if number <= plan.rounds_of.get(tool.name, plan.rounds)]
             _round(workshop, cases, taking_part, number, results)
@@ -104,6 +105,14 @@ def _check_platform() -> None:
         )
 
 
+def _fill(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool]) -> None:
+    """Fill all caches before anything is timed; then also every tool has run once and has its bytecode."""
+    for wanted in dict.fromkeys(case.wanted for case in cases):
+        for tool in tools:
+            workshop.fill(wanted, tool)
+            _say(f"filled:  {wanted.name:<20} {tool.name}")
+
+
 def _round(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool], number: int, results: Results) -> None:
     """Run every case with every tool once; another tool begins in each round."""
     workshop.make_room()
@@ -132,12 +141,12 @@ def _profiles(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool], 
         results.profiles += [take_profile(workshop, wanted, tool) for tool in ours]
 
 
-def _shown(tool: Tool) -> str:
-    """Return a tool's command as a reader may understand it: names in capitals for places, programs without paths."""
+def _shown(tool: Tool) -> list[str]:
+    """Return a tool's variables and command as a reader may understand them: programs without their paths."""
     variables = tool.variables("INDEX", Path("CACHE"))
-    words = [*(f"{name}={value}" for name, value in variables.items())]
-    words += tool.command(Place(Path("REQUIREMENTS"), Path("CACHE"), Path("ENVIRONMENT"))).split()
-    return " ".join(Path(word).name if word.startswith("/") else word for word in words)
+    words = tool.command(Place(Path("REQUIREMENTS"), Path("CACHE"), Path("ENVIRONMENT"))).split()
+    command = " ".join(Path(word).name if word.startswith("/") else word for word in words)
+    return [" ".join(f"{name}={value}" for name, value in variables.items()), command]
 
 
 def _say(text: str) -> None:

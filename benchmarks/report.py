@@ -57,20 +57,22 @@ def _body(results: Results, picture: str) -> Iterator[str]:
         yield f"One run of {profile.wall_s:.2f} s in all; during {profile.covered_s:.2f} s of it a stage was under way."
         yield from ["", *_table(["stage", "spans", "sum s", "under way s", "first begins s", "last ends s"], rows), ""]
     yield from ["## Commands", "", "```text"]
-    yield from (f"{tool:<16} {command}" for tool, command in results.commands.items())
+    for tool, (variables, command) in results.commands.items():
+        yield from [f"{tool}:", f"  {variables}", f"  {command}"]
     yield from ["```", ""]
 
 
 def _facts(results: Results) -> Iterator[str]:
-    for facts in (results.conditions, results.machine, results.versions):
+    for facts in (results.conditions, results.machine):
         yield from (f"- {name}: {value}" for name, value in facts.items())
+    yield f"- versions: {', '.join(results.versions)}"
     work = Spread.of([quiet.work_s for quiet in results.quiet])
     busy = Spread.of([quiet.busy for quiet in results.quiet if quiet.busy is not None])
-    if work:
-        noise = f"a fixed piece of work took {work.low * 1000:.0f} to {work.high * 1000:.0f} ms"
-        if busy:
-            noise += f", and others used {busy.low:.0%} to {busy.high:.0%} of the processor (median {busy.median:.0%})"
-        yield f"- noise: before the rounds, {noise}"
+    if work and busy:
+        yield (
+            f"- noise, before each round: others used {busy.median:.0%} of the processor (at most {busy.high:.0%}), "
+            f"and a fixed piece of work took {work.low * 1000:.0f} to {work.high * 1000:.0f} ms"
+        )
 
 
 def _targets(results: Results) -> list[str]:

@@ -38,16 +38,16 @@ class Results:
     """All figures of one run of the benchmark.
 
     :ivar machine: facts, by what they are.
-    :ivar versions: by program.
+    :ivar versions: names of programs, each with its version.
     :ivar conditions: how it was measured, by what it is; ``date`` among them.
-    :ivar commands: what was run, by tool, with places in capital letters.
+    :ivar commands: by tool, its environment variables and what was run, with names in capitals for places.
     :ivar quiet: one look around before each round.
     """
 
     machine: dict[str, str]
-    versions: dict[str, str]
+    versions: list[str]
     conditions: dict[str, str]
-    commands: dict[str, str]
+    commands: dict[str, list[str]]
     quiet: list[Quiet] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
     peaks: list[Peak] = field(default_factory=list)

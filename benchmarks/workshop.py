@@ -72,11 +72,11 @@ class Workshop:
         self._filled: dict[tuple[str, str], Path] = {}
 
     def job(self, case: Case, tool: Tool) -> Job:
-        """Prepare a run: an empty cache, or one that is filled now if it was not before; no environment."""
+        """Prepare a run: an empty cache or a filled one, and no environment."""
         if case.state == "cold":
             place = self._place(case.wanted.name, tool.name)
             return self._write(case, tool, place / "cache", place)
-        cache = self._filled_cache(case.wanted, tool)
+        cache = self.fill(case.wanted, tool)
         return self._write(case, tool, cache, self._place(case.wanted.name, tool.name))
 
     def requirements(self, wanted: ArtifactSet) -> Path:
@@ -98,7 +98,11 @@ class Workshop:
         path.mkdir()
         return path
 
-    def _filled_cache(self, wanted: ArtifactSet, tool: Tool) -> Path:
+    def fill(self, wanted: ArtifactSet, tool: Tool) -> Path:
+        """Return a cache that the tool has filled by making an environment with the set; done once.
+
+        :raises BenchmarkError: it failed.
+        """
         key = (wanted.name, tool.name)
         if key not in self._filled:
             place = self._root / f"filled-{wanted.name}-{tool.name}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,11 +143,12 @@ def provision(
         settings = replace(settings, sources=tuple(sources))
     asked = Question.of(settings, base, root, needs, directory, environ)
     recorder = recorder or Recorder()
-    found = _look(asked, recorder)
-    if not isinstance(found, Ready):
-        from pytest_fastenv.interruptible import run_to_end  # asyncio is not on the warm path
+    with _diagnosed(asked):
+        found = _look(asked, recorder)
+        if not isinstance(found, Ready):
+            from pytest_fastenv.interruptible import run_to_end  # asyncio is not on the warm path
 
-        found = run_to_end(_make(asked, found, recorder))
+            found = run_to_end(_make(asked, found, recorder))
     _write_reports(asked, recorder, found)
     return found
 
@@ -168,7 +170,8 @@ def reuse(
     """
     asked = Question.of(settings, base, root, needs, directory, os.environ if environ is None else environ)
     recorder = Recorder()
-    found = _look(asked, recorder)
+    with _diagnosed(asked):
+        found = _look(asked, recorder)
     if not isinstance(found, Ready):
         return None
     _write_reports(asked, recorder, found)
@@ -186,6 +189,17 @@ class _Missed:
     target: Target
     reason: str | None = None
     previous: Path | None = None
+
+
+@contextmanager
+def _diagnosed(asked: Question) -> Iterator[None]:
+    """Let no error of the operating system pass without a diagnosis."""
+    try:
+        yield
+    except OSError as error:
+        from pytest_fastenv.store.diagnosis import unexpected  # only for the message
+
+        raise unexpected(error, store_root(asked.settings)) from error
 
 
 def _look(asked: Question, recorder: Recorder) -> Ready | _Missed:

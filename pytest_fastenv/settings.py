@@ -196,7 +196,7 @@ OPTIONS: tuple[Option, ...] = (
 _ALL_POOLS = "FASTENV_CONCURRENT"
 _OURS = re.compile(r"FASTENV_[A-Z_]+")
 #: Set by us for the inner run, so not to be taken for a misspelled setting.
-INTERNAL_VARIABLES = frozenset({"FASTENV_INSIDE", "FASTENV_LEASE"})
+INTERNAL_VARIABLES = frozenset({"FASTENV_INSIDE"})
 
 
 def ini_name(option: Option) -> str:
@@ -280,13 +280,13 @@ def _check_reports(reports: Sequence[Path]) -> None:
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
     known = {option.variable for option in OPTIONS} | {_ALL_POOLS} | INTERNAL_VARIABLES
-    for name, value in environ.items():
+    for name in environ:
         if _OURS.fullmatch(name) and name not in known:
             import difflib  # only for the message
 
             close = difflib.get_close_matches(name, [k for k in known if k], 1)
             raise UsageError(
-                f"{name}={value} is not a variable of this version",
+                f"{name} is not a variable of this version",
                 hint=f"did you mean {close[0]}?" if close else "unset it, or see docs/reference/settings.md",
             )
 

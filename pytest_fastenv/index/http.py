@@ -275,8 +275,10 @@ class HttpClient:
             source = f"{network.cert_source} ({network.cert})" if network.cert else "no further ones are configured"
             trust = f"certificates are checked against the system's authorities and those of pip's cert: {source}"
             return NetworkError(what, where=shown(url), why=causes, hint=trust)
-        proxy = f"it may have gone through the proxy of {network.proxies.source}" if network.proxies.source else None
-        return Passing(NetworkError(what, where=shown(url), why=causes, hint=proxy))
+        hint = "check the address and the network; what the store has can be used without it (offline)"
+        if network.proxies.source:
+            hint = f"it may have gone through the proxy of {network.proxies.source}"
+        return Passing(NetworkError(what, where=shown(url), why=causes, hint=hint))
 
 
 def _causes(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_fastenv.installer.archive.member_paths import NEW_FILE
+from pytest_fastenv.installer.collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
 from pytest_fastenv.installer.placing import Placer
 from pytest_fastenv.installer.record import encode, line, quote
@@ -76,7 +77,8 @@ class Linked(NamedTuple):
 
 def link_all(orders: Sequence[LinkOrder], destination: Destination) -> list[Linked]:
     """Link several distributions, one after the other; return what became of each."""
-    return [link(order, destination) for order in orders]
+    with paused_collection():
+        return [link(order, destination) for order in orders]
 
 
 def link(order: LinkOrder, destination: Destination) -> Linked:

@@ -126,7 +126,7 @@ class _Writer:
         libraries = ("", *(f"{layout.data}/{library}" for library in ("purelib", "platlib") if layout.data))
         self._library_roots = frozenset(libraries)
         self._scripts = f"{layout.data}/scripts/" if layout.data else "\0"
-        self._digests: dict[str, tuple[bytes, int]] = {}
+        self._lines: dict[str, str] = {}
         self.paths: list[str] = []
         self._sizes: list[int] = []
         self._mtimes_ns: list[int] = []
@@ -141,6 +141,7 @@ class _Writer:
 
     def _write_all(self, members: Sequence[Member], before: str, options: dict[str, int]) -> None:
         (data, _, label), dropped, scripts = self._archive, self._layout.dropped, self._scripts
+        paths, sizes, mtimes_ns, lines = self.paths, self._sizes, self._mtimes_ns, self._lines
         for member in members:
             path, _, _, size, _, _, executable = member
             if size > WHOLE_BYTES or path in dropped or path.startswith(scripts):
@@ -155,7 +156,12 @@ class _Writer:
                 mtime_ns = os.fstat(file).st_mtime_ns
             finally:
                 os.close(file)
-            self._note(path, size, mtime_ns, sha256(content).digest(), executable=executable)
+            if executable:
+                self._executable.append(len(paths))
+            paths.append(path)
+            sizes.append(size)
+            mtimes_ns.append(mtime_ns)
+            lines[path] = line(path, encode(sha256(content).digest()), size)
             if path.endswith(".pth") and path.rpartition("/")[0] in self._library_roots and _runs_code(content):
                 self._pth_code.append(path)
 
@@ -164,7 +170,7 @@ class _Writer:
         path = member.path
         pieces = inflate_pieces(self._archive.data, member, self._archive.label)
         if path in self._layout.dropped:
-            self._digests[path] = content_digest(pieces, "sha256"), member.size
+            self._lines[path] = line(path, encode(content_digest(pieces, "sha256")), member.size)
             return
         is_script = path.startswith(self._scripts)
         executable = member.executable or is_script
@@ -180,23 +186,19 @@ class _Writer:
             os.close(file)
         if is_script and head == b"#!python":
             self._rewritten.append(len(self.paths))
-        self._note(path, member.size, mtime_ns, hasher.digest(), executable=executable)
-
-    def _note(self, path: str, size: int, mtime_ns: int, digest: bytes, *, executable: bool) -> None:
         if executable:
             self._executable.append(len(self.paths))
         self.paths.append(path)
-        self._sizes.append(size)
+        self._sizes.append(member.size)
         self._mtimes_ns.append(mtime_ns)
-        self._digests[path] = digest, size
+        self._lines[path] = line(path, encode(hasher.digest()), member.size)
 
     def written(self, data_from: int) -> Written:
-        lines = {path: line(path, encode(digest), size) for path, (digest, size) in self._digests.items()}
         return Written(
             self.paths,
             self._sizes,
             self._mtimes_ns,
-            lines,
+            self._lines,
             data_from,
             self._executable,
             self._rewritten,

@@ -6,7 +6,6 @@ for the same reason it imports little. What it leaves after an error is removed 
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import mmap
 import os
@@ -16,6 +15,7 @@ from pytest_fastenv.errors import ArchiveError, MetadataError, RecordError
 from pytest_fastenv.installer.archive.limits import Limits
 from pytest_fastenv.installer.archive.member_paths import check_paths
 from pytest_fastenv.installer.archive.zip_directory import read_directory
+from pytest_fastenv.installer.collection import paused_collection
 from pytest_fastenv.installer.entry_points import parse_scripts
 from pytest_fastenv.installer.manifest import MANIFEST, SUMMARY, TREE, facts_text
 from pytest_fastenv.installer.record import check_record, unlisted
@@ -52,13 +52,8 @@ def unpack(order: Order) -> dict[str, Any]:
     :raises ArchiveError: see `pytest_fastenv.installer.archive`.
     :raises WheelError: the wheel contradicts its specification.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # tens of thousands of tuples that live to the end are looked through again and again
-    try:
+    with paused_collection():
         facts = _unpack(_mapped(order), order)
-    finally:
-        if collecting:
-            gc.enable()
     if not order.in_memory:
         os.unlink(order.archive)
     return facts

@@ -81,7 +81,7 @@ def _provide(asked: Asked) -> Ready:
     from pytest_fastenv.provisioning import provision, reuse
 
     settings = asked.settings
-    ready = reuse(settings, base=asked.base, needs=asked.needs, environ=os.environ)
+    ready = reuse(settings, base=asked.base, root=asked.root, needs=asked.needs, environ=os.environ)
     if ready is not None:
         return ready
     from pytest_fastenv.model.events import Recorder
@@ -94,6 +94,7 @@ def _provide(asked: Asked) -> Ready:
             settings.sources,
             settings=settings,
             base=asked.base,
+            root=asked.root,
             needs=asked.needs,
             recorder=recorder,
             environ=os.environ,

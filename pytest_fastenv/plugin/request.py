@@ -30,11 +30,13 @@ class Asked:
     """A session's request.
 
     :ivar base: what relative paths in the sources are relative to.
+    :ivar root: pytest's root directory: where the project lies.
     :ivar verbosity: pytest's, negative with ``-q``.
     """
 
     settings: Settings
     base: Path
+    root: Path
     needs: SessionNeeds
     verbosity: int
 
@@ -66,7 +68,7 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
             "--fastenv-scope worker: this version makes one environment for the whole session",
             hint="leave the option out: all xdist workers then share the session's environment",
         )
-    return Asked(settings, base, _needs(words), getattr(parsed, "verbose", 0))
+    return Asked(settings, base, config.rootpath, _needs(words), getattr(parsed, "verbose", 0))
 
 
 def _ini_values(config: pytest.Config) -> tuple[dict[str, Any], Path]:

@@ -74,8 +74,10 @@ class Progress:
             self._lines.extend(self._plain(what, event))
 
     def _plain(self, what: str, span: Span) -> Iterator[str]:
-        if span.kind == "build" and what == "end":
-            how = "failed after" if "error" in span.args else "built in"
+        failed = "error" in span.args
+        # What a backend is asked beforehand (requirements, metadata) is told of only where that fails.
+        if span.kind == "build" and what == "end" and (failed or str(span.args.get("hook", "build_")).startswith("build_")):
+            how = "failed after" if failed else "built in"
             yield f"{_subject(span)}: {how} {seconds_text(span.duration_s)}"
         if span.kind in {"lock-wait", "slot-wait"} and what == "progress" and id(span) not in self._told:
             self._told.add(id(span))

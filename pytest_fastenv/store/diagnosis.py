@@ -40,6 +40,20 @@ def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> Sto
     return None
 
 
+def unexpected(error: OSError, root: str | os.PathLike[str]) -> StoreError:
+    """Return the diagnosis of an operating-system error that nobody nearer to it could explain."""
+    known = store_error(error, "the environment cannot be provided", root)
+    if known is not None:
+        return known
+    named = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+    return StoreError(
+        "the environment cannot be provided: the operating system refused something",
+        where=" -> ".join(named) or os.fspath(root),
+        why=error.strerror or str(error) or type(error).__name__,
+        hint="set FASTENV_CACHE_DIR to another directory; if that helps, the store is damaged and may be deleted",
+    )
+
+
 @contextmanager
 def diagnosed(doing: str, root: str | os.PathLike[str]) -> Iterator[None]:
     """Turn errors that speak of the store into `StoreError`; all others pass as they are."""

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.archives import make_project
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,6 +171,21 @@ def test_rootdir(project: Project, tmp_path: Path) -> None:
     elsewhere.mkdir()
     output = fine(project.run("--fastenv", "requirements.txt", f"--rootdir={elsewhere}"))
     assert f"rootdir: {elsewhere}" in output
+
+
+def test_the_project_in_the_rootdir_is_installed_editable(project: Project) -> None:
+    make_project(project.directory, "mine", requires=["library"], files={"mine/__init__.py": "VALUE = 41\n"})
+    below = project.directory / "tests"
+    below.mkdir()
+    (below / "test_mine.py").write_text("import mine, library\n\ndef test_mine():\n    assert mine.VALUE == 42\n")
+    (below / "more.txt").write_text("library\n")
+    command = ("--fastenv", "more.txt", "test_mine.py")
+    assert project.run(*command, cwd=below).returncode == 1
+    (project.directory / "mine" / "__init__.py").write_text("VALUE = 42\n")
+    ran = project.run(*command, cwd=below)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "reused" in ran.stdout
+    assert project.run("--fastenv-project", "none", *command, cwd=below).returncode == 2
 
 
 def test_sources_do_not_move_the_rootdir(project: Project) -> None:

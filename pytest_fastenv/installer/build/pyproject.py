@@ -47,11 +47,12 @@ class Pyproject:
     project: Mapping[str, Any] | None = None
 
 
-def read_pyproject(tree: Path, subject: str) -> Pyproject:
+def read_pyproject(tree: Path, subject: str, shown_at: Path | None = None) -> Pyproject:
     """Read a tree's ``pyproject.toml``; where it is missing, or names no backend, setuptools' old way is meant.
 
     :param tree: the project's directory.
     :param subject: the distribution, for messages.
+    :param shown_at: what messages call the directory, where that is a copy its user does not know.
     :raises BuildError: it cannot be read, or breaks the specification; names file and line.
     """
     path = tree / "pyproject.toml"
@@ -61,14 +62,14 @@ def read_pyproject(tree: Path, subject: str) -> Pyproject:
         if not (tree / "setup.py").is_file():
             raise BuildError(
                 f"{subject} cannot be built: it has neither a pyproject.toml nor a setup.py",
-                where=str(tree),
+                where=str(shown_at or tree),
                 why=_what_is_there(tree),
                 hint="check the path, or the subdirectory the project lies in",
             ) from None
         return Pyproject(BuildSystem())
     except OSError as error:
         raise BuildError(f"{subject}: its pyproject.toml cannot be read", where=str(path), why=str(error)) from None
-    source = _Source(path, subject)
+    source = _Source(path, subject, (shown_at or tree) / path.name)
     table = source.parse(content)
     project = table.get("project")
     system = table.get("build-system")
@@ -84,6 +85,7 @@ class _Source:
 
     path: Path
     subject: str
+    shown: Path
     text: str = field(default="", init=False)
 
     def parse(self, content: bytes) -> dict[str, Any]:
@@ -164,7 +166,7 @@ class _Source:
         return table + 1
 
     def fault(self, what: str, line: int, column: int = 0, *, hint: str | None = None) -> BuildError:
-        where = f"{self.path}:{line}:{column}" if column else f"{self.path}:{line}"
+        where = f"{self.shown}:{line}:{column}" if column else f"{self.shown}:{line}"
         lines = self.text.splitlines()
         shown = lines[line - 1] if 0 < line <= len(lines) else ""
         if shown and column:

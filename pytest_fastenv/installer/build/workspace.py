@@ -116,7 +116,7 @@ async def _open(job: Job, sdists: Sdists, store: Store) -> Workspace:
         root = await stack.enter_async_context(store.temporary("build"))
         tree = await _tree(job, root, sdists, store)
         log = _start_log(job, store)
-        pyproject = read_pyproject(tree, job.subject)
+        pyproject = read_pyproject(tree, job.subject, _shown_at(job, tree, root))
         guessed_s = await asyncio.to_thread(_guess, tree)
         return Workspace(job, tree, pyproject, root, log, guessed_s, _stack=stack.pop_all())
 
@@ -144,6 +144,13 @@ async def _tree(job: Job, root: Path, sdists: Sdists, store: Store) -> Path:
             f"{job.subject}: its source tree cannot be copied", where=str(error.filename or whole), why=error.strerror
         ) from None
     return copied.joinpath(*inside)
+
+
+def _shown_at(job: Job, tree: Path, root: Path) -> Path:
+    """Return what a tree is called in messages: where it came from, or its place in the source distribution."""
+    if not isinstance(job.source, SdistSource):
+        return job.source.path
+    return Path(os.path.relpath(tree, os.path.realpath(root / "source")))
 
 
 def _subdirectory(top: Path, inside: str | None, job: Job) -> Path:
