@@ -57,8 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-memory", action="store_true", help="leave out the runs that measure memory")
     add("--no-profile", action="store_true", help="leave out the runs that are traced")
     add("--latency-ms", type=float, default=0.0, metavar="MS", help="each answer of the index waits that long")
-    add("--python", type=Path, metavar="PATH", help="the interpreter of all environments (default: the running one)")
-    add("--fastenv", type=Path, metavar="PATH", help="the program (default: beside the running interpreter)")
+    add("--fastenv", type=Path, metavar="PATH", help="the program, of the same interpreter (default: beside it)")
     add("--uv", type=Path, metavar="PATH", help="the program (default: beside the running interpreter)")
     add("--pip", type=Path, metavar="PATH", help="an interpreter that has pip (default: the running one)")
     add("--results", type=Path, metavar="FILE", help="where all figures go, as JSON (default: results.json in --data)")
@@ -75,7 +74,7 @@ def _positive(text: str) -> int:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    given = {name: getattr(options, name) for name in ("python", "fastenv", "uv", "pip") if getattr(options, name)}
+    given = {name: getattr(options, name) for name in ("fastenv", "uv", "pip") if getattr(options, name)}
     programs = replace(Programs.installed(), **{name: path.absolute() for name, path in given.items()})
     plan = Plan(
         data=options.data.absolute(),

@@ -20,7 +20,7 @@ class Peak:
     """The most memory that a tool's processes used together.
 
     :ivar pss_bytes: largest sum of proportional set sizes.
-    :ivar rss_bytes: largest sum of resident set sizes; counts shared pages once for each process.
+    :ivar programs: that sum by names of programs, largest first.
     :ivar processes: most processes seen at once, the shell among them.
     :ivar samples: how often was looked.
     """
@@ -28,7 +28,7 @@ class Peak:
     case: str
     tool: str
     pss_bytes: int
-    rss_bytes: int
+    programs: dict[str, int]
     processes: int
     samples: int
 

@@ -107,7 +107,17 @@ def _memory(results: Results) -> list[str]:
     for case in results.cases:
         peaks = [results.peak(case, tool) for tool in results.tools]
         rows.append([case, *(f"{p.pss_bytes / 1e6:.0f} ({p.processes})" if p else "" for p in peaks)])
-    return _table(["case", *(f"{tool} MB (processes)" for tool in results.tools)], rows)
+    table = _table(["case", *(f"{tool} MB (processes)" for tool in results.tools)], rows)
+    return [*table, "", *_programs_at_peak(results)]
+
+
+def _programs_at_peak(results: Results) -> Iterator[str]:
+    """Say what the largest peak of one process of this project consists of."""
+    peaks = [peak for case in results.cases if case.endswith("/1") and (peak := results.peak(case, OURS))]
+    if peaks:
+        peak = max(peaks, key=lambda one: one.pss_bytes)
+        parts = [f"{program} {size / 1e6:.0f} MB" for program, size in peak.programs.items() if size >= 1e6]
+        yield f"{OURS} in {peak.case}, by program: {', '.join(parts)}."
 
 
 def _shown(spread: Spread | None) -> str:

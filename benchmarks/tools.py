@@ -48,7 +48,7 @@ class Tool:
 class Programs:
     """Which programs to run.
 
-    :ivar python: the interpreter that environments are made for.
+    :ivar python: the running interpreter without a virtual environment; environments are made for it.
     :ivar pip: an interpreter whose pip is run for the environment.
     """
 

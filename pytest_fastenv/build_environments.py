@@ -12,7 +12,8 @@ from typing import Protocol
 from pytest_fastenv.environment.drafts import store_draft
 from pytest_fastenv.environment.fingerprint import distribution_identity
 from pytest_fastenv.errors import NoSolutionError
-from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.installer.build.circle import Waits
+from pytest_fastenv.model.plan import Plan, WheelSource
 from pytest_fastenv.model.protocols import Draft
 from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
 from pytest_fastenv.model.target import Target
@@ -20,6 +21,7 @@ from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
 from pytest_fastenv.resolutions import Resolution
+from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -30,6 +32,9 @@ class PlansAndInstalls(Protocol):
 
     async def resolve(self, request: Request) -> Resolution:
         """Return the plan of a request."""
+
+    async def obtain(self, plan: Plan) -> None:
+        """Fetch and build what a plan needs, and link nothing."""
 
     async def install(self, plan: Plan, draft: Draft) -> object:
         """Fill a draft with a plan's distributions."""
@@ -51,9 +56,19 @@ class StoredBuildEnvironments:
     build requirements.
     """
 
-    def __init__(self, engine: PlansAndInstalls, store: Store, index: IndexOptions, formats: FormatControl) -> None:
+    def __init__(
+        self,
+        engine: PlansAndInstalls,
+        store: Store,
+        pools: Pools,
+        waits: Waits,
+        index: IndexOptions,
+        formats: FormatControl,
+    ) -> None:
         self._engine = engine
         self._store = store
+        self._pools = pools
+        self._waits = waits
         self._index = index
         self._formats = formats
         self._made: SingleFlight[tuple[str, ...], StoredBuildEnvironment] = SingleFlight()
@@ -64,20 +79,30 @@ class StoredBuildEnvironments:
         wanted = tuple(sorted(set(requires)))
         known = self._known.get(wanted)
         if known is None:
-            known = await self._made.do(wanted, lambda: self._make(wanted, target, chain))
+            with self._waits.waiting(self._waits.environment(wanted)):
+                known = await self._made.do(wanted, lambda: self._make(wanted, target, chain))
             self._known[wanted] = known
         return known
 
     async def _make(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
-        plan = await self._plan(requires, chain)
+        with self._waits.building(self._waits.environment(requires)):
+            return await self._publish(await self._plan(requires, chain), target, chain)
+
+    async def _publish(self, plan: Plan, target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
         identities = [target.identity, *(distribution_identity(distribution) for distribution in plan.distributions)]
         key = hashlib.sha256(json.dumps(identities).encode()).hexdigest()
 
         async def make(place: Path) -> None:
             final = self._store.path(Bucket.BUILD_ENVIRONMENTS, key)
-            await self._engine.install(plan, await store_draft(target, self._store, place, final))
+            draft = await store_draft(target, self._store, place, final, self._pools.install)
+            await self._engine.install(plan, draft)
 
-        prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make)
+        if self._store.lookup(Bucket.BUILD_ENVIRONMENTS, key) is None and _is_built(plan):
+            # Not under the environment's lock: two processes that came upon a circle of build requirements from
+            # different ends would wait for each other's.
+            await self._engine.obtain(plan)
+        subject = f"the build environment of {chain[-1]}" if chain else "a build environment"
+        prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make, subject=subject)
         scripts = prefix / target.schemes["scripts"]
         python = scripts / ("python.exe" if target.markers.get("os_name") == "nt" else "python")
         return StoredBuildEnvironment(python, scripts, key)
@@ -93,3 +118,8 @@ class StoredBuildEnvironments:
             raise NoSolutionError(
                 f"the {place} cannot be satisfied: {error.what}", where=error.where, why=error.why, hint=error.hint
             ) from error
+
+
+def _is_built(plan: Plan) -> bool:
+    """Tell whether something of a plan has to be built first."""
+    return any(not isinstance(distribution.source, WheelSource) for distribution in plan.distributions)

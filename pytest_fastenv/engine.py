@@ -18,9 +18,12 @@ from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.pip_config import configuration_files
+from pytest_fastenv.installer.ahead import FetchAhead
 from pytest_fastenv.installer.build.builder import SourceBuilder
+from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.pipeline import Installer, InstallReport
 from pytest_fastenv.installer.sdists import Sdists
+from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Plan
@@ -73,24 +76,33 @@ class Engine:
         self._workers = FileWorkers(settings.concurrent_installs)
         wheels = Wheels(self._index, store, self.pools, self._workers, recorder, settings)
         sdists = Sdists(self._index, store, self.pools, self._workers, recorder, settings)
-        environments = StoredBuildEnvironments(self, store, index, formats)
+        waits = Waits()
+        environments = StoredBuildEnvironments(self, store, self.pools, waits, index, formats)
         # As many as cores, whatever this process may do at once: all processes of the machine must agree on it.
         slots = MachineSlots(store.root / "slots", os.cpu_count() or 1, recorder, settings.lock_timeout_s)
         self._builder = SourceBuilder(
-            target, wheels, sdists, environments, store, self.pools, slots, recorder, settings
+            target, wheels, sdists, environments, store, self.pools, slots, recorder, settings, waits=waits
         )
-        self._installer = Installer(wheels, self._builder, self.pools, self._workers, recorder, settings)
+        self._timings = Timings(store)
+        # Strictly serial work begins nothing before it is its turn.
+        self._ahead = None if settings.serial or settings.offline else FetchAhead(wheels)
+        self._installer = Installer(
+            wheels, self._builder, self.pools, self._workers, recorder, settings, self._timings, self._ahead
+        )
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._http)
         self._stack.push_async_callback(self._index.aclose)
         await self._stack.enter_async_context(self._workers)
         await self._stack.enter_async_context(self._builder)
+        if self._ahead is not None:
+            self._stack.push_async_callback(self._ahead.aclose)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._timings.learn(self._around.recorder.spans)
         await self._stack.aclose()
 
     async def resolve(self, request: Request, preferences: Mapping[str, str] | None = None) -> Resolution:
@@ -113,7 +125,9 @@ class Engine:
             store=self._around.store,
             recorder=self._around.recorder,
             offline=self._around.settings.offline,
+            observer=self._ahead,
             preferences=preferences,
+            pools=self.pools,
         )
         made = Resolution(plan, begun)
         self._resolutions.keep(key, made)
@@ -125,6 +139,15 @@ class Engine:
         wanted = tuple(replace(w, url=take(w.url)) if w.url else w for w in request.wanted)
         constraints = tuple(replace(w, url=take(w.url)) if w.url else w for w in request.constraints)
         return replace(request, wanted=wanted, constraints=constraints)
+
+    @property
+    def wasted_bytes(self) -> int:
+        """How much was fetched ahead for what the resolver took back."""
+        return self._ahead.wasted_bytes if self._ahead is not None else 0
+
+    async def obtain(self, plan: Plan) -> None:
+        """Fetch and build what a plan needs, and link nothing; see `Installer.obtain`."""
+        await self._installer.obtain(plan)
 
     async def install(self, plan: Plan, draft: Draft) -> InstallReport:
         """Fill a draft with a plan's distributions; see `Installer.install`."""

@@ -49,7 +49,8 @@ class Ready:
     """An environment that may be used now.
 
     :ivar summary: for the header and for people: ``distributions``, ``cached``, ``fetched``, ``built``,
-        ``fetched_bytes``, ``seconds``, ``python``, ``path``, ``reused``, ``age_s``, ``reason`` (why it was made anew).
+        ``fetched_bytes``, ``wasted_bytes`` (fetched ahead for what the resolver took back), ``seconds``, ``python``,
+        ``path``, ``reused``, ``age_s``, ``reason`` (why it was made anew).
     :ivar lease_fd: as long as this descriptor is open the environment is not pruned; it survives exec.
     """
 
@@ -266,6 +267,7 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
                 "fetched": report.fetched,
                 "built": report.built,
                 "fetched_bytes": report.fetched_bytes,
+                "wasted_bytes": engine.wasted_bytes,
             }
 
         environments = Environments(store, settings.dir, recorder)

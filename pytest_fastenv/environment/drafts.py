@@ -17,14 +17,14 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.environment import Environment
-from pytest_fastenv.environment.skeleton import lay_out
+from pytest_fastenv.environment.skeleton import Permit, lay_out
 from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.diagnosis import diagnosed
@@ -57,13 +57,16 @@ class EnvironmentDraft(StoreDraft):
     fingerprint: str
 
 
-async def store_draft(target: Target, store: Store, prefix: Path, final: Path) -> StoreDraft:
+async def store_draft(
+    target: Target, store: Store, prefix: Path, final: Path, permit: Permit = nullcontext
+) -> StoreDraft:
     """Return a draft in a directory that the caller looks after, such as one of `Store.publish`.
 
     :param prefix: missing or empty.
+    :param permit: see `lay_out`.
     :raises InterpreterError: no virtual environment can be made for the target.
     """
-    await lay_out(target, store, prefix, final)
+    await lay_out(target, store, prefix, final, permit)
     return StoreDraft(prefix, final, target)
 
 

@@ -17,6 +17,8 @@ import re
 import shutil
 import stat
 import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +43,24 @@ runpy.run_module("virtualenv", run_name="__main__")
 """
 
 
-async def lay_out(target: Target, store: Store, prefix: Path, final: Path) -> None:
+#: Gives what is held around work on files.
+Permit = Callable[[], AbstractAsyncContextManager[None]]
+
+
+async def lay_out(target: Target, store: Store, prefix: Path, final: Path, permit: Permit = nullcontext) -> None:
     """Make an empty virtual environment: without pip, without access to the base's packages.
 
     :param prefix: where it is written; made, or empty.
     :param final: where it will lie: the path that its scripts hold.
+    :param permit: taken where other work of this process may go on meanwhile.
     :raises InterpreterError: neither virtualenv nor the interpreter's own venv can make one.
     """
-    _copy(await skeleton(target, store), prefix, final)
+    place = await skeleton(target, store, permit)
+    async with permit():
+        _copy(place, prefix, final)
 
 
-async def skeleton(target: Target, store: Store) -> Path:
+async def skeleton(target: Target, store: Store, permit: Permit = nullcontext) -> Path:
     """Return the skeleton's place in the store; made once for an interpreter and a release of virtualenv."""
     from importlib.metadata import version  # needed only when an environment is made
 
@@ -59,10 +68,12 @@ async def skeleton(target: Target, store: Store) -> Path:
     key = hashlib.sha256(named).hexdigest()
 
     async def make(place: Path) -> None:
-        await _create(target, place)
-        _take_down(place)
+        async with permit():
+            with store.recorder.span("interpreter", target.short, source="built", key=key, python=target.python):
+                await _create(target, place)
+                _take_down(place)
 
-    return await store.publish(Bucket.SKELETONS, key, make)
+    return await store.publish(Bucket.SKELETONS, key, make, subject=f"an empty environment of {target.short}")
 
 
 async def _create(target: Target, place: Path) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pytest_fastenv.errors import OfflineMissError, ProvideError, RequestError
 from pytest_fastenv.index.git_command import Git
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Vcs
+from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
@@ -35,7 +37,13 @@ class Checkout:
 
 
 async def checkout(
-    vcs: Vcs, store: Store, recorder: Recorder, *, offline: bool, environ: Mapping[str, str] = os.environ
+    vcs: Vcs,
+    store: Store,
+    recorder: Recorder,
+    *,
+    offline: bool,
+    environ: Mapping[str, str] = os.environ,
+    pools: Pools | None = None,
 ) -> Checkout:
     """Return the tree of a revision: branch, tag, commit (abbreviated too), ``refs/...`` or the default branch.
 
@@ -43,6 +51,8 @@ async def checkout(
     it means what it meant the last time. Branches count before tags.
 
     :param environ: what git gets, besides what keeps it from asking questions.
+    :param pools: whose permits are held: one to download while the mirror is brought up to date, one to install while
+        the tree is laid out (and its submodules are fetched).
     :raises RequestError: the repository has no such revision.
     :raises OfflineMissError: the commit is not in the store.
     :raises ProvideError: git failed.
@@ -56,16 +66,22 @@ async def checkout(
         if found is not None:
             return Checkout(found / "tree", revision)
     mirror = store.path(Bucket.CHECKOUTS, f"{_digest(git.url)}-mirror")
-    with recorder.span("fetch", git.url, source="network", revision=revision or "HEAD") as span:
-        async with store.lock(Bucket.CHECKOUTS, mirror.name, subject=git.url):
+    async with (
+        store.lock(Bucket.CHECKOUTS, mirror.name, subject=git.url),
+        pools.download() if pools else nullcontext(),
+    ):
+        with recorder.span("fetch", git.url, source="network", revision=revision or "HEAD") as span:
             commit = await _update(git, mirror, revision, offline=offline)
-        span.args["commit"] = commit
+            span.args["commit"] = commit
+    key = _key(git.url, commit)
 
-        # Outside the mirror's lock: a mirror only gains objects, and each is written whole.
-        async def make(directory: Path) -> None:
-            await _make_tree(git, mirror, commit, directory / "tree", offline=offline)
+    # Outside the mirror's lock: a mirror only gains objects, and each is written whole.
+    async def make(directory: Path) -> None:
+        async with pools.install() if pools else nullcontext():
+            with recorder.span("unpack", git.url, source="network", key=key, commit=commit):
+                await _make_tree(git, mirror, commit, directory / "tree", offline=offline)
 
-        path = await store.publish(Bucket.CHECKOUTS, _key(git.url, commit), make)
+    path = await store.publish(Bucket.CHECKOUTS, key, make, subject=git.url)
     return Checkout(path / "tree", commit)
 
 

@@ -22,6 +22,7 @@ from pytest_fastenv.index.ranges import Range, fetch_range
 from pytest_fastenv.index.urls import Origin, local_path, origin, shown
 from pytest_fastenv.index.wheel_metadata import MissingBytes, Pieces, read_metadata
 from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
@@ -40,7 +41,8 @@ class MetadataReader:
     wheels only, and a failed guess costs as much as the range request that always works.
     """
 
-    def __init__(self, http: HttpClient, store: Store, pools: Pools) -> None:
+    def __init__(self, http: HttpClient, store: Store, pools: Pools, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._http = http
         self._store = store
         self._pools = pools
@@ -77,7 +79,8 @@ class MetadataReader:
 
     async def _beside(self, artifact: Artifact, hashes: Hashes) -> CoreMetadata:
         url = _metadata_url(artifact.url)
-        answer = await self._http.get(url)
+        async with self._pools.alone():
+            answer = await self._http.get(url)
         check(_digested(answer.content, hashes), Expected(hashes), url)
         return checked(parse_core_metadata(answer.content, source=shown(url)), artifact)
 
@@ -85,7 +88,8 @@ class MetadataReader:
         place = origin(artifact.url)
         if place in self._rangeless:
             return None
-        tail = await fetch_range(self._http, artifact.url, -_TAIL, None)
+        async with self._pools.download():
+            tail = await fetch_range(self._http, artifact.url, -_TAIL, None)
         if tail is None:
             self._rangeless.add(place)
         elif artifact.size_bytes in {None, tail.size_bytes}:
@@ -100,7 +104,8 @@ class MetadataReader:
                 content = read_metadata(pieces, name=artifact.name, source=shown(artifact.url))
                 return checked(parse_core_metadata(content, source=shown(artifact.url)), artifact)
             except MissingBytes as missing:
-                part = await fetch_range(self._http, artifact.url, missing.begin, missing.end)
+                async with self._pools.download():
+                    part = await fetch_range(self._http, artifact.url, missing.begin, missing.end)
                 if part is None or part.size_bytes != tail.size_bytes:
                     return None
                 pieces.put(part.begin, part.content)
@@ -112,7 +117,11 @@ class MetadataReader:
         async with self._store.temporary("metadata") as directory:
             path = directory / "wheel.whl"
             async with self._pools.download():
-                await self._http.download(artifact.url, path, hashes=artifact.hashes, size_bytes=artifact.size_bytes)
+                with self._recorder.span("fetch", artifact.name, version=artifact.version, source="network") as span:
+                    got = await self._http.download(
+                        artifact.url, path, hashes=artifact.hashes, size_bytes=artifact.size_bytes
+                    )
+                    span.args.update(bytes=got.size_bytes, key=got.digests["sha256"], purpose="metadata")
             return await asyncio.to_thread(_of_file, path, artifact)
 
 

@@ -48,7 +48,7 @@ class PackageIndex:
         offline = config.network.offline
         cache = PageCache(store, upgrade=config.upgrade, offline=offline, now=http.clock.now)
         self._pages = Pages(http, cache)
-        self._metadata = MetadataReader(http, store, pools)
+        self._metadata = MetadataReader(http, store, pools, recorder)
         self._projects: SingleFlight[str, Project] = SingleFlight()
         self._links: SingleFlight[str, LinksPage | None] = SingleFlight()
         self._hints: dict[str, asyncio.Task[None]] = {}
@@ -88,11 +88,14 @@ class PackageIndex:
         """Write an artifact to a file and check its hashes and size; a permit to download is held meanwhile.
 
         :param into: is created or replaced; removed when this fails.
-        :param on_bytes: called with the number of further bytes; negative when a transfer begins again.
+        :param on_bytes: called with 0 once there is a permit, before anything is asked for; then with the number of
+            further bytes, which is negative when a transfer begins again. What it raises ends the download.
         :raises IntegrityError: it is not the artifact that was announced.
         :raises NetworkError: it could not be had; `OfflineMissError` when the network is not to be used.
         """
         async with self._pools.download():
+            if on_bytes is not None:
+                on_bytes(0)
             if artifact.url.startswith("file:"):
                 expected = Expected(artifact.hashes, artifact.size_bytes)
                 downloaded = await asyncio.to_thread(copy, local_path(artifact.url), into, expected, artifact.url)
@@ -114,7 +117,8 @@ class PackageIndex:
         pages = [page for page in [await self._linked(link, name) for link in self._config.find_links] if page]
         index_page: Page | None = None
         for position, location in enumerate(self._config.index_urls):
-            page = await self._pages.project(location, name)
+            async with self._pools.alone():
+                page = await self._pages.project(location, name)
             if page is None:
                 continue
             if index_page is None or not index_page.rows:
@@ -155,7 +159,8 @@ class PackageIndex:
         return links.project(name, location) if links is not None else None
 
     async def _read_links(self, location: str) -> LinksPage | None:
-        links = await self._pages.links(location)
+        async with self._pools.alone():
+            links = await self._pages.links(location)
         if links is None:
             self._recorder.notice("warning", f"find-links location {shown(location)} is not there: skipped")
         return links

@@ -54,7 +54,7 @@ class Fetching:
     async def fetch(self, artifact: Artifact, into: Path, admission: Admission | None = None) -> Transferred:
         """Write an artifact into a file, as a ``fetch`` span from its first byte to its last.
 
-        :param admission: asked again when the first bytes come, after what may have been a long wait for a permit.
+        :param admission: asked again once there is a permit, which may have been waited for for long.
         :raises IntegrityError: the bytes are not those that were announced.
         :raises NetworkError: they could not be had.
         """
@@ -65,9 +65,11 @@ class Fetching:
             def on_bytes(count: int) -> None:
                 nonlocal received
                 received += count
-                if not spans:
+                if not count:
                     if admission is not None:
                         admission.check()
+                    return
+                if not spans:
                     subject, args = artifact.name or artifact.filename, {"version": artifact.version}
                     spans.append(stack.enter_context(self._recorder.span("fetch", subject, **args, source="network")))
                 self._recorder.progress(spans[0], bytes=received)

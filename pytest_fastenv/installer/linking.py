@@ -11,6 +11,7 @@ from pytest_fastenv.installer.link import Destination, Linked, LinkOrder, locati
 from pytest_fastenv.installer.manifest import MANIFEST, Manifest
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.store.diagnosis import diagnosed
 
 #: One call links at least one distribution, and more as long as they have fewer files than this together.
 _BATCH_FILES = 400
@@ -36,6 +37,7 @@ class Links:
         """Link a distribution under a permit to install, perhaps together with others that wait for one.
 
         :param files: how many files it has.
+        :raises StoreError: the environment's file system is full, or cannot be written.
         """
         mine = _Waiting(order, files)
         self._waiting.append(mine)
@@ -60,9 +62,10 @@ class Links:
 
     async def _link(self, batch: list[_Waiting]) -> None:
         try:
-            answers: list[Linked] = await self._workers.call(
-                f"{Linked.__module__}:link_all", [waiting.order for waiting in batch], self._destination
-            )
+            with diagnosed("the environment cannot be written", self._destination.prefix):
+                answers: list[Linked] = await self._workers.call(
+                    f"{Linked.__module__}:link_all", [waiting.order for waiting in batch], self._destination
+                )
         except BaseException as error:
             for waiting in batch:
                 if not waiting.linked.done():

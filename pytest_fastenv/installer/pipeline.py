@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_fastenv.errors import ConflictError, StoreError
+from pytest_fastenv.installer.ahead import FetchAhead
 from pytest_fastenv.installer.direct_url import direct_url_text
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
 from pytest_fastenv.installer.linking import Links
+from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.unpacked import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.events import Recorder, Span
@@ -64,7 +66,11 @@ class Installer:
         workers: FileWorkers,
         recorder: Recorder,
         settings: Settings,
+        timings: Timings | None = None,
+        ahead: FetchAhead | None = None,
     ) -> None:
+        self._timings = timings
+        self._ahead = ahead
         self._wheels = wheels
         self._builder = builder
         self._pools = pools
@@ -82,8 +88,8 @@ class Installer:
         :raises FailureGroup: all failures that are independent of each other.
         """
         links = Links(self._destination(draft), self._pools, self._workers)
-        installation = _Installation(self._wheels, self._builder, links, self._recorder)
-        wheels = await installation.run(plan.distributions)
+        installation = _Installation(_Obtaining(self._wheels, self._builder, self._ahead), links, self._recorder)
+        wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
         self._report_method(installation.methods)
         return InstallReport(
             distributions=len(wheels),
@@ -92,6 +98,12 @@ class Installer:
             built=sum(wheel.origin == "built" for wheel in wheels),
             fetched_bytes=sum(wheel.fetched_bytes for wheel in wheels),
         )
+
+    async def obtain(self, plan: Plan) -> None:
+        """Bring what a plan needs into the store, and link nothing; fails as `install` does."""
+        order = in_order_of_beginning(plan.distributions, self._timings)
+        obtaining = _Obtaining(self._wheels, self._builder, self._ahead)
+        await run_all([obtaining.obtain(distribution) for distribution in order], obtaining.admission)
 
     def _destination(self, draft: Draft) -> Destination:
         target = draft.target
@@ -113,23 +125,47 @@ class Installer:
             self._recorder.notice("info", f"link method {wanted} is not possible here for all files: used {found}")
 
 
+class _Obtaining:
+    """Brings distributions into the store for as long as nothing has failed."""
+
+    def __init__(self, wheels: Wheels, builder: Builder, ahead: FetchAhead | None) -> None:
+        self._wheels = wheels
+        self._builder = builder
+        self._ahead = ahead
+        self.admission = Admission()
+
+    async def obtain(self, distribution: Distribution) -> UnpackedWheel:
+        self.admission.check()
+        source = distribution.source
+        if isinstance(source, WheelSource):
+            begun = await self._ahead.claim(source.artifact) if self._ahead else None
+            if begun is not None:
+                return begun
+            expect = (distribution.name, distribution.version)
+            return await self._wheels.from_artifact(source.artifact, expect, admission=self.admission)
+        return await self._builder.build(source, distribution.name, distribution.version)
+
+    async def again(self, distribution: Distribution, wheel: UnpackedWheel) -> UnpackedWheel:
+        """Replace an entry whose files are not what they were."""
+        await self._wheels.discard(wheel)
+        return await self.obtain(distribution)
+
+
 class _Installation:
     """One installation on its way."""
 
-    def __init__(self, wheels: Wheels, builder: Builder, links: Links, recorder: Recorder) -> None:
-        self._wheels = wheels
-        self._builder = builder
+    def __init__(self, obtaining: _Obtaining, links: Links, recorder: Recorder) -> None:
+        self._obtaining = obtaining
         self._links = links
         self._recorder = recorder
-        self._admission = Admission()
         self._orders: list[LinkOrder] = []
         self.methods: set[str] = set()
 
     async def run(self, distributions: Sequence[Distribution]) -> list[UnpackedWheel]:
-        return await run_all([self._install(d) for d in in_order_of_beginning(distributions)], self._admission)
+        return await run_all([self._install(d) for d in distributions], self._obtaining.admission)
 
     async def _install(self, distribution: Distribution) -> UnpackedWheel:
-        wheel = await self._obtain(distribution)
+        wheel = await self._obtaining.obtain(distribution)
         linked = await self._link(distribution, wheel)
         if linked.changed:
             wheel = await self._repair(distribution, wheel, linked.changed)
@@ -143,25 +179,16 @@ class _Installation:
                 )
         return wheel
 
-    async def _obtain(self, distribution: Distribution) -> UnpackedWheel:
-        self._admission.check()
-        source = distribution.source
-        if isinstance(source, WheelSource):
-            expect = (distribution.name, distribution.version)
-            return await self._wheels.from_artifact(source.artifact, expect, admission=self._admission)
-        return await self._builder.build(source, distribution.name, distribution.version)
-
     async def _repair(self, distribution: Distribution, wheel: UnpackedWheel, changed: Sequence[str]) -> UnpackedWheel:
         """Replace an entry whose files are not what they were: edited through a link, or lost with the power."""
         more = f" and {len(changed) - 1} more files" if len(changed) > 1 else ""
         self._recorder.notice(
             "warning", f"the store's copy of {distribution} was changed ({changed[0]}{more}): made anew"
         )
-        await self._wheels.discard(wheel)
-        return await self._obtain(distribution)
+        return await self._obtaining.again(distribution, wheel)
 
     async def _link(self, distribution: Distribution, wheel: UnpackedWheel) -> Linked:
-        self._admission.check()
+        self._obtaining.admission.check()
         order = _order(distribution, wheel)
         self._orders.append(order)
         linked = await self._links.link(order, wheel.facts.files)
@@ -180,18 +207,29 @@ class _Installation:
         return await asyncio.to_thread(self._links.conflict, order, linked, tuple(self._orders))
 
 
-def in_order_of_beginning(distributions: Sequence[Distribution]) -> list[Distribution]:
+def in_order_of_beginning(distributions: Sequence[Distribution], timings: Timings | None = None) -> list[Distribution]:
     """Return distributions in the order in which work on them should begin.
 
-    Sources first, because builds take longest. Then wheels, alternating between the largest, whose way is the longest,
-    and the smallest, which give the workers something to unpack while the large ones are on their way.
+    Sources first, because builds take longest; those with the longest way first. Then wheels, alternating between
+    those with the longest way and those with the shortest, which give the workers something to unpack while the
+    others are on their way.
+
+    :param timings: what is known from earlier runs; where nothing is, sizes decide.
     """
-    sources = [d for d in distributions if not isinstance(d.source, WheelSource)]
-    sources.sort(key=_size, reverse=True)
-    wheels = sorted((d for d in distributions if isinstance(d.source, WheelSource)), key=_size, reverse=True)
+    sources = _longest_first([d for d in distributions if not isinstance(d.source, WheelSource)], timings)
+    wheels = _longest_first([d for d in distributions if isinstance(d.source, WheelSource)], timings)
     half = (len(wheels) + 1) // 2
     alternating = [d for pair in zip(wheels[:half], reversed(wheels), strict=False) for d in pair]
     return [*sources, *dict.fromkeys(alternating)]
+
+
+def _longest_first(distributions: list[Distribution], timings: Timings | None) -> list[Distribution]:
+    """Sort by the seconds that work took the last time; what was never done is taken to be as fast as the rest."""
+    known = {d.name: timings.seconds(d.name) for d in distributions} if timings is not None else {}
+    timed = [d for d in distributions if known.get(d.name)]
+    seconds, size_bytes = sum(known[d.name] for d in timed), sum(map(_size, timed))
+    pace = seconds / size_bytes if size_bytes else 1.0  # seconds per byte; without timings any number does
+    return sorted(distributions, key=lambda d: known.get(d.name) or _size(d) * pace, reverse=True)
 
 
 def _size(distribution: Distribution) -> int:

@@ -19,6 +19,7 @@ from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.store import Store
 
 
@@ -28,10 +29,16 @@ class FetchedSdist:
 
     :ivar path: ``<entry>/<file name>`` in bucket ``sdists-v1``; never to be changed.
     :ivar sha256: of the archive: its identity.
+    :ivar name: the project's, as far as the artifact tells.
+    :ivar version: likewise.
+    :ivar source: where it was had from: ``network`` or ``cache``.
     """
 
     path: Path
     sha256: str
+    name: str = ""
+    version: str = ""
+    source: str = "cache"
 
 
 class Sdists:
@@ -65,7 +72,9 @@ class Sdists:
         sha256 = await self._fetching.digest(artifact)
         if sha256 is None:
             return await self._fetch_by_url(artifact)
-        return await self._kept(sha256) or await self._publish(sha256, self._bringer(artifact, sha256))
+        return await self._kept(artifact, sha256) or await self._publish(
+            artifact, sha256, self._bringer(artifact, sha256)
+        )
 
     async def unpack(self, sdist: FetchedSdist, into: Path) -> Path:
         """Unpack an archive and return its one top directory.
@@ -77,7 +86,10 @@ class Sdists:
         os.makedirs(into, exist_ok=True)
         order = SdistOrder(str(sdist.path), str(into), sdist.path.name, self._limits)
         async with self._pools.install():
-            with self._recorder.span("unpack", sdist.path.name, source="sdist", key=sdist.sha256):
+            subject, size_bytes = sdist.name or sdist.path.name, os.stat(sdist.path).st_size
+            args = {"version": sdist.version, "source": sdist.source, "key": sdist.sha256}
+            span = self._recorder.span("unpack", subject, **args, bytes=size_bytes)
+            with span, diagnosed(f"{subject} cannot be unpacked", into):
                 top = await self._workers.call(f"{SdistOrder.__module__}:unpack_sdist", order)
         return Path(top)
 
@@ -94,7 +106,7 @@ class Sdists:
             async def bring(draft: Path) -> None:
                 os.rename(archive, draft / archive.name)
 
-            return await self._publish(transferred.digests["sha256"], bring)
+            return await self._publish(artifact, transferred.digests["sha256"], bring)
 
     def _bringer(self, artifact: Artifact, sha256: str) -> Callable[[Path], Awaitable[None]]:
         async def bring(draft: Path) -> None:
@@ -105,18 +117,25 @@ class Sdists:
 
         return bring
 
-    async def _publish(self, sha256: str, bring: Callable[[Path], Awaitable[None]]) -> FetchedSdist:
-        entry = await self._store.publish(Bucket.SDISTS, sha256, bring)
-        return FetchedSdist(_archive_in(entry) or entry, sha256)
+    async def _publish(self, artifact: Artifact, sha256: str, bring: Callable[[Path], Awaitable[None]]) -> FetchedSdist:
+        source = "cache"
 
-    async def _kept(self, sha256: str) -> FetchedSdist | None:
+        async def make(draft: Path) -> None:
+            nonlocal source
+            await bring(draft)
+            source = "network"
+
+        entry = await self._store.publish(Bucket.SDISTS, sha256, make, subject=artifact.filename)
+        return FetchedSdist(_archive_in(entry) or entry, sha256, artifact.name, artifact.version, source)
+
+    async def _kept(self, artifact: Artifact, sha256: str) -> FetchedSdist | None:
         """Return the store's archive if its bytes are still the ones it is named for; else it is taken out."""
         entry = self._store.lookup(Bucket.SDISTS, sha256)
         if entry is None:
             return None
         path = _archive_in(entry)
         if path is not None and await asyncio.to_thread(file_sha256, path) == sha256:
-            return FetchedSdist(path, sha256)
+            return FetchedSdist(path, sha256, artifact.name, artifact.version)
         self._recorder.notice("warning", f"the store's copy of {path.name if path else sha256} was damaged: made anew")
         await self._store.withdraw(Bucket.SDISTS, sha256)
         return None

@@ -74,7 +74,7 @@ class Wheels:
         """Return a wheel of an index, at a URL or in a local file; fetched and unpacked if it is not in the store.
 
         :param expect: name and version it must have.
-        :param admission: a transfer that has brought no byte when it closes is given up.
+        :param admission: a transfer that has no permit yet when it closes is not begun.
         :raises NetworkError: it could not be fetched.
         :raises IntegrityError: it is not what its hashes or its size announce.
         :raises ArchiveError: its archive is damaged, ambiguous or out of bounds.
@@ -169,7 +169,7 @@ class Wheels:
             made.append(_Made(facts, fetched_bytes))
 
         while True:
-            entry = await self._store.publish(Bucket.WHEELS, sha256, make)
+            entry = await self._store.publish(Bucket.WHEELS, sha256, make, subject=label)
             if made:
                 return UnpackedWheel(sha256, entry, made[0].facts, origin, made[0].fetched_bytes)
             wheel = self._open(sha256, "built" if origin == "built" else "cache")

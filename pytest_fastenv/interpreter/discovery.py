@@ -87,7 +87,9 @@ def _at_path(executable: str, store: Store) -> Target:
             f"there is no Python interpreter at {executable}",
             hint="give the path of an executable, or of a virtual environment's directory",
         )
-    probed = examine(Path(executable))
+    with store.recorder.span("interpreter", executable, key=key) as span:
+        probed = examine(Path(executable))
+        span.args["version"] = probed.target.version
     # A version manager's shim answers for another file, and may answer for a third one tomorrow.
     if os.path.realpath(probed.executable) == os.path.realpath(executable):
         base = stamp(probed.target.python)

@@ -58,7 +58,7 @@ class PinObserver(Protocol):
     """Hears from the resolver while it still searches, so that fetching can start early."""
 
     def pinned(self, distribution: Distribution) -> None:
-        """A candidate was chosen; later search may undo it."""
+        """A candidate was chosen, or is likely to be; another one for the same project takes its place."""
 
     def unpinned(self, name: str) -> None:
         """The search took a choice back."""

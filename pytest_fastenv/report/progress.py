@@ -16,7 +16,7 @@ from typing import Self, TextIO
 
 from pytest_fastenv.model.events import Notice, Recorder, Span
 from pytest_fastenv.report.quantities import bytes_text, printable, seconds_text
-from pytest_fastenv.report.tally import Tally
+from pytest_fastenv.report.tally import Tally, makes_a_wheel
 
 SHOW_AFTER_S = 0.3
 """How long a run lasts before anything is shown of its progress."""
@@ -76,7 +76,7 @@ class Progress:
     def _plain(self, what: str, span: Span) -> Iterator[str]:
         failed = "error" in span.args
         # What a backend is asked beforehand (requirements, metadata) is told of only where that fails.
-        if span.kind == "build" and what == "end" and (failed or str(span.args.get("hook", "build_")).startswith("build_")):
+        if span.kind == "build" and what == "end" and (failed or makes_a_wheel(span)):
             how = "failed after" if failed else "built in"
             yield f"{_subject(span)}: {how} {seconds_text(span.duration_s)}"
         if span.kind in {"lock-wait", "slot-wait"} and what == "progress" and id(span) not in self._told:

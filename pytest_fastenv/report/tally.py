@@ -55,7 +55,7 @@ class Tally:
                 self.fetching += running
                 self.fetched_bytes += size if isinstance(size, int) else 0
             case "build":
-                self.built += done
+                self.built += done and makes_a_wheel(span)
                 if running:
                     self.building.append(span)
             case "unpack":
@@ -66,3 +66,8 @@ class Tally:
                 self.waiting.append(span)
             case _:
                 pass
+
+
+def makes_a_wheel(span: Span) -> bool:
+    """Tell whether a ``build`` span is of a hook that makes a wheel, rather than of one that answers a question."""
+    return str(span.args.get("hook", "build_")).startswith("build_")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_fastenv.errors import FastenvError
-from pytest_fastenv.model.plan import WheelSource
+from pytest_fastenv.model.plan import Distribution, WheelSource
+from pytest_fastenv.model.protocols import PinObserver
 from pytest_fastenv.resolve.candidates import Candidate, Refusal
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.releases import Releases
@@ -18,9 +19,19 @@ class Ahead:
     It decides nothing: the search reads the same facts in its own order, so that timing never changes an answer. Where
     it guesses right, and that is nearly always, the search finds everything there; where not, a page or a metadata
     file was read in vain. Source distributions are only guessed at when asked for by name, for a build may be behind.
+
+    :param observer: told of the likely choice for what the user asked for by name: the search seldom makes another
+        one, and may have to wait for many pages before it makes any.
     """
 
-    def __init__(self, facts: Facts, reader: DependencyReader, specifiers: Specifiers) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        reader: DependencyReader,
+        specifiers: Specifiers,
+        observer: PinObserver | None = None,
+    ) -> None:
+        self._observer = observer
         self._facts = facts
         self._reader = reader
         self._specifiers = specifiers
@@ -61,6 +72,8 @@ class Ahead:
             metadata = await self._facts.metadata(candidate)
             if isinstance(metadata, Refusal):
                 return
+            if self._observer is not None and name in self._asked_for:
+                self._observer.pinned(Distribution(candidate.name, candidate.text, candidate.source, requested=True))
             for extra in sorted(self._extras[name]):
                 step = name, candidate.text, extra
                 if step not in self._followed:

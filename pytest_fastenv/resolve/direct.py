@@ -31,6 +31,7 @@ from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy
 from pytest_fastenv.resolve.catalog import Catalog
 from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
+from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.source_digest import source_digest
 from pytest_fastenv.store.store import Store
 
@@ -51,6 +52,7 @@ class Directs:
     store: Store
     recorder: Recorder
     offline: bool = False
+    pools: Pools | None = None
 
     async def examine(self, wanted: Wanted) -> Candidate:
         """Return the one candidate that a direct reference stands for, with its metadata.
@@ -96,7 +98,7 @@ class Directs:
             # Only those who install from a repository pay for the import.
             from pytest_fastenv.index.git import checkout
 
-            found = await checkout(wanted.vcs, self.store, self.recorder, offline=self.offline)
+            found = await checkout(wanted.vcs, self.store, self.recorder, offline=self.offline, pools=self.pools)
             if wanted.editable:
                 self.recorder.notice(
                     "info", f"{wanted.text} is installed as a wheel: a checkout in the store is not there to be edited"

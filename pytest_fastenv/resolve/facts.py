@@ -18,6 +18,7 @@ from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy,
 from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.releases import Releases
 from pytest_fastenv.resolve.requirements_of import Specifiers
+from pytest_fastenv.schedule.thinking import Thinking
 
 T = TypeVar("T")
 
@@ -38,9 +39,11 @@ class Facts:
     otherwise block that thread while the loop finds out.
 
     :param specifiers: shared with whoever else reads specifiers.
+    :param thinking: the search that asks; it steps aside while its thread is blocked.
     """
 
-    def __init__(self, directs: Directs, specifiers: Specifiers) -> None:
+    def __init__(self, directs: Directs, specifiers: Specifiers, thinking: Thinking) -> None:
+        self._thinking = thinking
         self.policy: Policy = directs.policy
         self.directs = directs
         self.specifiers = specifiers
@@ -238,7 +241,8 @@ class Facts:
 
         async def answer() -> T:
             self.check()
-            return await question()
+            async with self._thinking.aside():
+                return await question()
 
         try:
             return asyncio.run_coroutine_threadsafe(answer(), self._loop).result()

@@ -24,13 +24,15 @@ from pytest_fastenv.resolve.pins import PinReport
 from pytest_fastenv.resolve.provider import Key, Provider
 from pytest_fastenv.resolve.requirements_of import DependencyReader, Specifiers
 from pytest_fastenv.resolve.search import Search, in_thread
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.thinking import Thinking
 from pytest_fastenv.store.store import Store
 
 Named = Sequence[tuple[Wanted, str]]
 """Requirements that apply to the target, each with the name of its project."""
 
 
-async def resolve(
+async def resolve(  # noqa: PLR0913 - the world it works in, each part once
     request: Request,
     target: Target,
     index: Catalog,
@@ -41,6 +43,7 @@ async def resolve(
     offline: bool = False,
     observer: PinObserver | None = None,
     preferences: Mapping[str, str] | None = None,
+    pools: Pools | None = None,
 ) -> Plan:
     """Find out exactly which artifacts satisfy a request.
 
@@ -51,8 +54,9 @@ async def resolve(
     :param index: where projects are found (`pytest_fastenv.index`).
     :param sources: gives metadata of what has to be built.
     :param offline: repositories are not fetched anew; the index has its own such switch.
-    :param observer: hears of pins while the search goes on, on the event loop.
+    :param observer: hears of pins while the search goes on, and of likely ones before it, on the event loop.
     :param preferences: versions by normalized name, to be kept where nothing speaks against them.
+    :param pools: limit what goes on at once; in a serial run the search stops while something is fetched or built.
     :raises NoSolutionError: with who wants what, and what to loosen.
     :raises RequirementsError: hashes are required and missing.
     :raises FastenvError: what reading the index, building or cloning came to.
@@ -60,23 +64,25 @@ async def resolve(
     reader, specifiers = DependencyReader(target), Specifiers()
     applying = [wanted for wanted in request.wanted if _applies(wanted, reader)]
     policy = _policy(request, target, reader, preferences or {})
-    directs = Directs(index, sources, policy, ArtifactChoice(policy, specifiers), store, recorder, offline)
-    with recorder.span("resolve", f"{len(applying)} requirements", target=target.short) as span:
-        facts = Facts(directs, specifiers)
+    directs = Directs(index, sources, policy, ArtifactChoice(policy, specifiers), store, recorder, offline, pools)
+    subject = f"{len(applying)} requirements"
+    async with Thinking("resolve", subject, recorder, pools, target=target.short) as thinking:
+        facts = Facts(directs, specifiers, thinking)
         try:
-            ahead = Ahead(facts, reader, specifiers)
+            ahead = Ahead(facts, reader, specifiers, observer)
             facts.reserve(wanted.name for wanted in applying if wanted.name is not None and wanted.is_direct)
             for wanted in applying:
                 if wanted.name is not None and not wanted.is_direct:
                     ahead.want(wanted.name, wanted.extras, wanted.specifier, asked_for=True)
-            named = await _named(applying, facts, ahead, reader)
+            async with thinking.aside():
+                named = await _named(applying, facts, ahead, reader)
             report = PinReport(observer, facts, frozenset(name for _, name in named)) if observer else None
             search = Search(facts, reader, recorder, named)
             solution, provider = await in_thread(lambda: search.run(report), facts.stop)
             plan = _plan(target, solution, provider, facts, named)
         finally:
             await facts.close()
-        span.args["distributions"] = len(plan.distributions)
+        thinking.span.args["distributions"] = len(plan.distributions)
     if request.require_hashes:
         constraints = [(c, c.name) for c in request.constraints if c.name and _applies(c, reader)]
         check_hashes(plan.distributions, [*named, *constraints])

@@ -10,7 +10,8 @@ def header_line(summary: Mapping[str, Any]) -> str:
 
     ``fastenv: 145 distributions (120 cached, 24 fetched, 1 built) in 1.4 s, CPython 3.12.1, /…/environments/ab12``
 
-    :param summary: ``distributions``, ``cached``, ``fetched``, ``built``, ``seconds``, ``python``, ``path``,
+    :param summary: ``distributions``, ``cached``, ``fetched``, ``built``, ``wasted_bytes``, ``seconds``, ``python``,
+        ``path``,
         ``reused``, ``age_s`` (of the resolution), ``reason`` (why it was made anew); what is missing is left out.
     """
     parts = [_contents(summary)]
@@ -24,6 +25,8 @@ def _contents(summary: Mapping[str, Any]) -> str:
     count = summary.get("distributions")
     text = "environment" if count is None else "{} distribution{}".format(count, "" if count == 1 else "s")
     origins = ["{} {}".format(summary[name], name) for name in ("cached", "fetched", "built") if summary.get(name)]
+    if summary.get("wasted_bytes"):
+        origins.append("{:.1f} MB fetched in vain".format(float(summary["wasted_bytes"]) / 1e6))
     if summary.get("reused"):
         origins = ["reused"]
         if summary.get("age_s") is not None:

@@ -17,6 +17,7 @@ class Pools:
 
     :param serial: one permit for all three together: no two pieces of work overlap.
     :ivar peak: most permits ever held at once, by pool: ``download``, ``build``, ``install``.
+    :ivar given: how many permits were given so far, of all pools together.
     """
 
     def __init__(self, *, downloads: int, builds: int, installs: int, serial: bool = False) -> None:
@@ -27,8 +28,10 @@ class Pools:
             raise ValueError(msg)
         shared = Permits(1)
         self._permits = {name: shared if serial else Permits(limit) for name, limit in limits.items()}
+        self._one = shared if serial else None
         self._held = dict.fromkeys(limits, 0)
         self.peak: dict[str, int] = dict.fromkeys(limits, 0)
+        self.given = 0
 
     def download(self, *, priority: float = 0.0) -> AbstractAsyncContextManager[None]:
         """Hold a permit to transfer around a block; a higher priority goes first, equal ones in order of asking."""
@@ -42,6 +45,21 @@ class Pools:
         """Hold a permit to unpack or link; see `download`."""
         return self._hold("install", priority)
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Hold the one permit of a serial run around work that no pool is for; else hold nothing.
+
+        For what is small (a page of an index), and for what is the reason for everything else (searching versions).
+        """
+        if self._one is None:
+            yield
+            return
+        await self._one.take()
+        try:
+            yield
+        finally:
+            self._one.give_back()
+
     def held(self, pool: str) -> int:
         """Return how many permits of a pool are held now."""
         return self._held[pool]
@@ -51,6 +69,7 @@ class Pools:
         permits = self._permits[pool]
         await permits.take(priority)
         self._held[pool] += 1
+        self.given += 1
         self.peak[pool] = max(self.peak[pool], self._held[pool])
         try:
             yield

@@ -63,7 +63,7 @@ class MachineSlots:
         return None
 
     async def _wait(self, subject: str) -> Slot:
-        with self._recorder.span("slot-wait", subject) as span:
+        with self._recorder.span("slot-wait", subject, source="waited", key=os.path.dirname(self._paths[0])) as span:
             try:
                 async with asyncio.timeout(self._timeout_s), self._turn:
                     return await self._poll(span)

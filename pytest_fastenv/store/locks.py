@@ -72,7 +72,7 @@ async def _acquire(wanted: Wanted, recorder: Recorder) -> tuple[OsLock, _Turn]:
             raise
         if lock is not None:
             return lock, turn
-    with recorder.span("lock-wait", wanted.subject, key=wanted.key) as span:
+    with recorder.span("lock-wait", wanted.subject, source="waited", key=wanted.key) as span:
         try:
             async with asyncio.timeout(wanted.timeout_s):
                 if ticket is not None:

@@ -35,11 +35,12 @@ class Store:
 
     :param root: need not exist; nothing is touched before something is written.
     :param lock_timeout_s: how long a lock is waited for.
+    :ivar recorder: hears of waits, and of what is made for the store itself.
     """
 
     def __init__(self, root: Path, *, recorder: Recorder, lock_timeout_s: float = 900.0) -> None:
         self.root = Path(os.path.abspath(root))
-        self._recorder = recorder
+        self.recorder = recorder
         self._lock_timeout_s = lock_timeout_s
         self._home: Home | None = None
         self._mutex = threading.Lock()
@@ -57,7 +58,13 @@ class Store:
         return Path(stem) if os.path.exists(f"{stem}/{_READY}") else None
 
     async def publish(
-        self, bucket: Bucket, key: str, make: Callable[[Path], Awaitable[None]], *, lock: Lock | None = None
+        self,
+        bucket: Bucket,
+        key: str,
+        make: Callable[[Path], Awaitable[None]],
+        *,
+        lock: Lock | None = None,
+        subject: str = "",
     ) -> Path:
         """Return the entry; make it if it is not there, once on the machine however many ask at the same moment.
 
@@ -67,6 +74,7 @@ class Store:
 
         :param make: must have ended all its writing when it returns or raises.
         :param lock: the key's own lock where the caller already holds it (to hand its descriptor to children).
+        :param subject: see `lock`.
         :raises LockTimeoutError: another process did not finish in time.
         :raises StoreError: the store cannot be written.
         """
@@ -75,7 +83,7 @@ class Store:
             return found
         if lock is not None:
             return await self._make(bucket, key, make)
-        async with self.lock(bucket, key):
+        async with self.lock(bucket, key, subject=subject):
             return await self._make(bucket, key, make)
 
     async def withdraw(self, bucket: Bucket, key: str, *, damaged: Callable[[Path], bool] | None = None) -> bool:
@@ -106,7 +114,7 @@ class Store:
         self._check(key)
         self._prepare_root()
         path = os.path.join(self.root, "locks", bucket.value, f"{key}.lock")
-        return hold(Wanted(path, subject or f"{bucket.value}/{key}", key, self._lock_timeout_s), self._recorder)
+        return hold(Wanted(path, subject or f"{bucket.value}/{key}", key, self._lock_timeout_s), self.recorder)
 
     @asynccontextmanager
     async def temporary(self, prefix: str) -> AsyncIterator[Path]:

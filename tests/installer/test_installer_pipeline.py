@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,14 @@ from installing import SITE, SomeDraft, artifact, engine, run
 from kit import faults
 from kit.archives import make_wheel
 
-from pytest_fastenv.errors import FailureGroup, NotFoundError, RecordError
+from pytest_fastenv.errors import FailureGroup, NotFoundError, RecordError, StoreError
 from pytest_fastenv.installer.pipeline import InstallReport, in_order_of_beginning
 from pytest_fastenv.installer.unpacked import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
+from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -121,10 +124,12 @@ def test_all_independent_failures_are_reported_and_whole_entries_kept(
 
     good, missing = remote("good", "missing")
     (bad,) = remote("bad", record=wrong)
-    begun = threading.Event()
+    begun, waited_for = threading.Event(), {"good", "bad"}
 
     def listen(_: str, event: object) -> None:
-        if isinstance(event, Span) and event.subject == "bad":
+        if isinstance(event, Span):
+            waited_for.discard(event.subject)
+        if not waited_for:
             begun.set()
 
     recorder.subscribe(listen)
@@ -242,3 +247,23 @@ def test_cancelled_installation_leaves_no_half_made_entry(
             assert parts.pools.held("download") == 0
 
     run(work())
+
+
+def test_full_disk_is_a_diagnosis(store: Store, draft: SomeDraft, remote: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheels = remote("one", "two")
+    call = FileWorkers.call
+    full: set[str] = set()
+
+    async def limited(self: FileWorkers, function: str, *args: Any) -> Any:
+        if function.rpartition(":")[2] in full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(draft.prefix / "file"))
+        return await call(self, function, *args)
+
+    monkeypatch.setattr(FileWorkers, "call", limited)
+    for stage in ("unpack", "link_all"):
+        full = {stage}
+        with pytest.raises(StoreError) as caught:
+            installed(store, Recorder(), draft, wheels)
+        assert "no space left" in caught.value.diagnosis()
+    full = set()
+    assert installed(store, Recorder(), draft, wheels).distributions == 2

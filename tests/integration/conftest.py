@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from front_doors import Desk
 from kit.archives import make_wheel
 from kit.installed import PYTEST, wheel_of
 from kit.server import IndexServer
+from pipeline_bench import Bench
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +56,23 @@ def seeded(desk: Desk, seeded_store: Path) -> Desk:
     """The same with a store that has pytest's wheels and a skeleton: quick."""
     shutil.copytree(seeded_store, desk.store, symlinks=True, dirs_exist_ok=True)
     return desk
+
+
+@pytest.fixture(scope="session")
+def skeleton_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has an empty environment and nothing else."""
+    from pytest_fastenv.environment.skeleton import skeleton
+    from pytest_fastenv.interpreter.discovery import find_target
+    from pytest_fastenv.model.events import Recorder
+    from pytest_fastenv.store.store import Store
+
+    made = Store(tmp_path_factory.mktemp("skeleton") / "store", recorder=Recorder())
+    asyncio.run(skeleton(find_target(None, made), made))
+    return made.root
+
+
+@pytest.fixture
+def bench(tmp_path: Path, skeleton_store: Path) -> Bench:
+    """A user's directory and a store with an empty environment; the test starts the index."""
+    shutil.copytree(skeleton_store, tmp_path / "cache", symlinks=True, dirs_exist_ok=True)
+    return Bench(tmp_path / "desk", tmp_path / "cache", timeout_s=60)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from front_doors import DOORS, SECRET, Desk
+from front_doors import DOORS, SECRET, Desk, content, whole
 from kit import faults
 from kit.archives import make_project, make_sdist, make_wheel
 
@@ -203,10 +201,10 @@ WRONG_REQUESTS = [
     Case("unreadable url", lines(f"good @ ftp://u:{SECRET}@127.0.0.1/x.whl"), 4, (r"requirements\.txt:1:\d+",)),
     Case("no such python", sources("good"), 4, (r"3\.99",), {"python": "3.99"}),
     Case("no such interpreter", sources("good"), 4, ("/no/such/python",), {"python": "/no/such/python"}),
-    Case("not a python", sources("good"), 3, ("true",), {"python": "/bin/true"}),
     Case("unknown group", unknown_group, 4, ("nope", r"pyproject\.toml", "tests")),
     Case("no project", project_without_build_system, 4, ("bare",)),
     Case("foreign directory", foreign_directory, 4, ("made", "did not make", "next:"), doors=("fastenv",)),
+    Case("login page", index_answers(200, b"<html>Please log in", "text/html"), 4, ("odd",)),
     Case("directory is a file", directory_is_a_file, 4, ("made", "file"), doors=("fastenv",)),
 ]
 
@@ -218,36 +216,102 @@ FAILURES = [
     Case("403", refused_credentials(403), 3, ("403", r"127\.0\.0\.1")),
     Case("500", index_answers(500), 3, ("500", "/simple/odd/")),
     Case("text", index_answers(200, b"Welcome to our hotel"), 3, ("text/plain", "Welcome to our hotel")),
-    Case("login page", index_answers(200, b"<html>Please log in", "text/html"), 4, ("odd",)),
     Case("broken json", index_answers(200, b'{"files": [', "application/vnd.pypi.simple.v1+json"), 3, ("odd", "JSON")),
     Case("offline", sources("good"), 3, ("good", "offline|store"), {"offline": ""}),
     Case("build fails", build_fails, 3, ("broken", "build_wheel", "the last words", "status 3", r"logs/\S+")),
     Case("build hangs", build_hangs, 3, ("broken", r"0\.5 s", "FASTENV_BUILD_TIMEOUT", r"logs/\S+")),
     Case("build needs more", build_raises, 3, ("broken", "no_such_module", "build-system.requires", r"logs/\S+")),
-    Case("broken toml", broken_toml, 3, (r"desk/mine/pyproject\.toml:1:9", "TOML")),
+    Case("broken toml", broken_toml, 3, (r"desk/mine/pyproject\.toml:1:9", "TOML"), doors=("fastenv",)),
+    Case("not a python", sources("good"), 3, ("/bin/true",), {"python": "/bin/true"}),
     Case("store in a file", store_in_a_file, 3, ("file/store|file", "FASTENV_CACHE_DIR")),
 ]
 
 
-def cases() -> list[object]:
-    found = []
-    for case in WRONG_REQUESTS + FAILURES:
-        for door in case.doors:
-            found.append(pytest.param(case, door, id=f"{case.name}-{door}".replace(" ", "-")))
-    return found
+def through_doors(cases: Sequence[Case]) -> list[object]:
+    ids = [(case, door, f"{case.name}-{door}".replace(" ", "-")) for case in cases for door in case.doors]
+    return [pytest.param(case, door, id=name) for case, door, name in ids]
 
 
-@pytest.mark.parametrize(("case", "door"), cases())
-def test_one_diagnosis_and_the_next_run_is_fine(case: Case, door: str, seeded: Desk) -> None:
-    desk = seeded
-    before = dict(desk.variables)
+@pytest.mark.parametrize(("case", "door"), through_doors(WRONG_REQUESTS))
+def test_a_wrong_request_gets_one_diagnosis_and_exit_code_4(case: Case, door: str, desk: Desk) -> None:
     wanted = case.prepare(desk)
-    mine = sorted(desk.made.rglob("*")) if desk.made.is_dir() else desk.made.exists()
+    theirs = desk.made.is_file() or sorted(desk.made.rglob("*"))
     desk.ask(door, *wanted, **case.options).is_diagnosis(case.code, *case.says)
+    assert theirs == (desk.made.is_file() or sorted(desk.made.rglob("*")))
+    if not theirs:
+        desk.nothing_is_left()
 
-    desk.variables = before
-    if mine:  # what a user put there is there still
-        assert mine == (sorted(desk.made.rglob("*")) if desk.made.is_dir() else True)
-        return
-    desk.nothing_is_left()
-    desk.recovers(door)
+
+@pytest.mark.parametrize(("case", "door"), through_doors(FAILURES))
+def test_a_failure_gets_one_diagnosis_and_the_next_run_is_fine(case: Case, door: str, seeded: Desk) -> None:
+    before = dict(seeded.variables)
+    outcome = seeded.ask(door, *case.prepare(seeded), **case.options)
+    outcome.is_diagnosis(case.code, *case.says)
+    for log in re.findall(r"where: (\S+\.log)", outcome.output):
+        assert Path(log).is_file(), "a log is named that is not there"
+    seeded.variables = before
+    seeded.nothing_is_left()
+    seeded.recovers(door)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_log_of_a_failed_build_holds_what_it_said(door: str, seeded: Desk) -> None:
+    said = seeded.ask(door, *build_fails(seeded))
+    (log,) = re.findall(r"where: (\S+\.log)", said.output)
+    assert "the last words" in Path(log).read_text()
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_failed_build_is_told_of(door: str, seeded: Desk) -> None:
+    for name in ("one", "two"):
+        code = f"def build_wheel(*_, **__):\n    raise SystemExit('{name} is sorry')"
+        make_sdist(artifacts(seeded), name, backend_code=code)
+    seeded.variables["FASTENV_CONCURRENT_BUILDS"] = "2"
+    outcome = seeded.ask(door, "one", "two")
+    outcome.is_diagnosis(3)
+    assert "one is sorry" in outcome.output or "two is sorry" in outcome.output
+    seeded.nothing_is_left()
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_build_that_hangs_is_over_soon_and_leaves_no_process(door: str, seeded: Desk) -> None:
+    code = "def build_wheel(*_, **__):\n    import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)"
+    make_sdist(artifacts(seeded), "broken", backend_code=code)
+    seeded.variables["FASTENV_BUILD_TIMEOUT"] = "1"
+    outcome = seeded.ask(door, "broken")
+    outcome.is_diagnosis(3, "FASTENV_BUILD_TIMEOUT")
+    (pid,) = re.findall(r"pid (\d+)", outcome.output)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_an_environment_that_stands_survives_a_wrong_request_for_its_place(seeded: Desk) -> None:
+    seeded.ask("fastenv", "good").is_fine()
+    before = content(seeded.made)
+    for wrong in ("no-such-project", "absent.txt"):
+        seeded.ask("fastenv", wrong).is_diagnosis(4)
+    seeded.ask("fastenv", *build_fails(seeded)).is_diagnosis(3)
+    assert content(seeded.made) == before
+    assert "good" in whole(seeded.made)
+    assert "reused" in seeded.ask("fastenv", "good").is_fine()
+
+
+def test_wrong_words_for_the_command(desk: Desk) -> None:
+    command = desk.words("fastenv", "good")[0]
+    for words in ([], ["create"], ["create", "good"], ["create", "good", "made", "--no-such-option"], ["destroy"]):
+        outcome = desk.run([command, *words])
+        assert outcome.code == 4, outcome.output
+        outcome.is_civil()
+        assert "error: " in outcome.output
+
+
+def test_wrong_values_in_the_ini_file(desk: Desk) -> None:
+    for text, named in (
+        ("[tool.fastenv]\nlink = 'glue'\n", "glue"),
+        ("[tool.fastenv]\nlinks = 'copy'\n", "links"),
+        ("[tool.fastenv\n", "pyproject.toml"),
+    ):
+        desk.write("pyproject.toml", text)
+        outcome = desk.ask("pytest", "good")
+        assert outcome.code == 4
+        assert named in outcome.output
+        outcome.is_civil()

@@ -36,3 +36,8 @@ def test_nothing_known() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_what_was_fetched_in_vain_is_told() -> None:
+    line = header_line({"distributions": 2, "fetched": 2, "wasted_bytes": 1_234_567})
+    assert line == "fastenv: 2 distributions (2 fetched, 1.2 MB fetched in vain)"

@@ -81,6 +81,7 @@ class SourceBuilder:
         recorder: Recorder,
         settings: Settings,
         environ: Mapping[str, str] | None = None,
+        waits: Waits | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
         self._target = target
@@ -96,8 +97,8 @@ class SourceBuilder:
             recorder, settings.build_timeout_s, environ, settings.build_isolation, keep=settings.concurrent_builds + 1
         )
         self._records = BuildRecords(store)
-        self._spaces = Workspaces(sdists, store)
-        self._waits = Waits()
+        self._spaces = Workspaces(sdists, store, pools)
+        self._waits = waits or Waits()
         self._built: SingleFlight[str, UnpackedWheel] = SingleFlight()
         self._told: SingleFlight[str, CoreMetadata] = SingleFlight()
 
@@ -294,8 +295,11 @@ class SourceBuilder:
                 locks=(bench.lock.fileno(), slot.fileno()),
             )
             args = {"version": job.version or "", "source": "built", "key": job.key, "hook": hook}
-            with self._recorder.span("build", job.name or job.subject, **args):
-                return await self._servers.call(bench.environment, space.pyproject.build_system, call)
+            with self._recorder.span("build", job.name or job.subject, **args) as span:
+                answer = await self._servers.call(bench.environment, space.pyproject.build_system, call)
+                if "wheel_directory" in arguments:
+                    span.args["bytes"] = _size_bytes(arguments["wheel_directory"], answer.value)
+                return answer
 
 
 def _check(job: Job, metadata: CoreMetadata) -> None:
@@ -319,3 +323,9 @@ def _without_hook(bench: _Bench) -> BuildError:
         where=str(bench.space.tree / "pyproject.toml"),
         hint=hint,
     )
+
+
+def _size_bytes(directory: str, name: object) -> int:
+    """Return the size of what a hook says it made; whether it did is judged elsewhere."""
+    path = os.path.join(directory, os.path.basename(name)) if isinstance(name, str) else directory
+    return os.path.getsize(path) if os.path.isfile(path) else 0

@@ -3,46 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from pytest_fastenv.errors import CycleError
 
-_CHAIN: ContextVar[tuple[str, ...]] = ContextVar("sources being built, outermost first", default=())
+_CHAIN: ContextVar[tuple[str, ...]] = ContextVar("what is being made, outermost first", default=())
+_ENVIRONMENT = "the environment of "
 
 
 class Waits:
     """Which source's build waits for which other one in this process.
 
     A circle shows either in the chain of sources whose building led to a build, or, where two of its members were
-    begun side by side, in who waits for whom.
+    begun side by side, in who waits for whom. A build environment that several builds wait for is a member as well:
+    whoever waits for it waits for all that it waits for.
     """
 
     def __init__(self) -> None:
         self._edges: Counter[tuple[str, str]] = Counter()
 
+    @staticmethod
+    def environment(requires: Sequence[str]) -> str:
+        """Return the subject that stands for the build environment with some build requirements."""
+        return f"{_ENVIRONMENT}{', '.join(requires)}"
+
     @property
     def chain(self) -> tuple[str, ...]:
         """The sources whose building led here, outermost first."""
-        return _CHAIN.get()
+        return tuple(_sources(_CHAIN.get()))
 
     @contextmanager
     def building(self, subject: str) -> Iterator[tuple[str, ...]]:
-        """Make a source part of the chain for a block; gives the chain with it."""
+        """Make something part of the chain for a block; gives the chain's sources with it."""
         chain = _CHAIN.get()
         chain = chain if subject in chain else (*chain, subject)
         token = _CHAIN.set(chain)
         try:
-            yield chain
+            yield tuple(_sources(chain))
         finally:
             _CHAIN.reset(token)
 
     @contextmanager
     def waiting(self, subject: str) -> Iterator[None]:
-        """Note for a block that the innermost source of the chain waits for another one's build.
+        """Note for a block that the innermost member of the chain waits for something.
 
-        :raises CycleError: that one waits, through others or itself, for the source that asks.
+        :raises CycleError: that one waits, through others or itself, for the member that asks.
         """
         chain = _CHAIN.get()
         if subject in chain:
@@ -63,7 +70,7 @@ class Waits:
                 del self._edges[edge]
 
     def _path(self, start: str, end: str) -> list[str]:
-        """Find a way from one source to another along who waits for whom; empty when there is none."""
+        """Find a way from one member to another along who waits for whom; empty when there is none."""
         ways = [[start]]
         seen = {start}
         while ways:
@@ -77,7 +84,14 @@ class Waits:
         return []
 
 
-def _circle(members: list[str]) -> CycleError:
+def _sources(members: Iterable[str]) -> list[str]:
+    return [member for member in members if not member.startswith(_ENVIRONMENT)]
+
+
+def _circle(circle: list[str]) -> CycleError:
+    """Return the error for a way that ends where it begins, told from one of its sources on."""
+    members = _sources(circle[:-1])
+    members.append(members[0])
     return CycleError(
         f"{members[0]} cannot be built: its build requirements need itself",
         why=" -> ".join(members),

@@ -43,11 +43,6 @@ class Job:
         return "editable" if self.editable else "wheel"
 
     @property
-    def timing_key(self) -> str | None:
-        """Under which name the store remembers how long the build takes."""
-        return f"build-{self.name}-{self.version}" if self.name and self.version and not self.editable else None
-
-    @property
     def config_settings(self) -> dict[str, str | list[str]] | None:
         """Config settings as hooks want them (PEP 517)."""
         settings = {key: v if isinstance(v, str) else list(v) for key, v in self.source.config_settings}

@@ -1,10 +1,9 @@
-"""What the store remembers of builds: records by a job's key, and how long builds took.
+"""What the store remembers of builds: records by a job's key.
 
 ::
 
     built-v1/<key>.json       wheel (SHA-256), environment, log, seconds
     metadata-v1/<key>.json    metadata (of the wheel to come), requires, further (per kind of build)
-    timings-v1/build-<name>-<version>.json    seconds
 
 A record only saves work: one that is lost or cannot be read is made again.
 """
@@ -16,6 +15,7 @@ from typing import Any
 
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.build.metadata import from_record, to_record
+from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -26,6 +26,7 @@ class BuildRecords:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._timings = Timings(store)
 
     def wheel(self, job: Job) -> str | None:
         """Return the SHA-256 of the wheel that was built, or ``None``."""
@@ -37,14 +38,10 @@ class BuildRecords:
         """Remember a successful build, and how long it took."""
         record = {"wheel": digest, "environment": environment, "subject": job.subject, "seconds": round(seconds, 3)}
         self._store.write_record(Bucket.BUILT, job.key, record)
-        if job.timing_key:
-            self._store.write_record(Bucket.TIMINGS, job.timing_key, {"seconds": round(seconds, 3)})
 
     def seconds(self, job: Job) -> float:
-        """Return how long the build took the last time; 0 when that is not known."""
-        record = (self._store.read_record(Bucket.TIMINGS, job.timing_key) if job.timing_key else None) or {}
-        seconds = record.get("seconds")
-        return float(seconds) if isinstance(seconds, (int, float)) else 0.0
+        """Return how long a build of the project took the last time; 0 when that is not known."""
+        return self._timings.build(job.name) if job.name and not job.editable else 0.0
 
     def metadata(self, job: Job) -> CoreMetadata | None:
         """Return the metadata that was announced for the wheel, or ``None``."""

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_fastenv.errors import BuildError
+from pytest_fastenv.errors import BuildError, FastenvError
 from pytest_fastenv.installer.build.guardian import whatever_happens
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.build.metadata import from_pkg_info, from_project_table
@@ -18,6 +18,7 @@ from pytest_fastenv.installer.build.source_tree import copy_tree
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import SdistSource
+from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.store.diagnosis import store_error
 from pytest_fastenv.store.store import Store
 
@@ -65,6 +66,13 @@ class Workspace:
             return from_pkg_info(self.tree)
         return from_project_table(self.pyproject.project)
 
+    def note(self, error: BaseException) -> None:
+        """Give the log that an error sends its reader to something to say, where the backend printed nothing."""
+        if isinstance(error, FastenvError) and error.where == str(self.log):
+            with suppress(OSError):
+                if not self.log.stat().st_size:
+                    self.log.write_text(f"{error.what}\n(the build backend printed nothing)\n", encoding="utf-8")
+
     async def aclose(self) -> None:
         """Remove all that is private, and a log that nothing was written to. Idempotent."""
         await self._stack.aclose()
@@ -79,7 +87,8 @@ class Workspaces:
     :param most: how many are kept; the oldest are removed.
     """
 
-    def __init__(self, sdists: Sdists, store: Store, most: int = 32) -> None:
+    def __init__(self, sdists: Sdists, store: Store, pools: Pools, most: int = 32) -> None:
+        self._pools = pools
         self._sdists = sdists
         self._store = store
         self._most = most
@@ -91,10 +100,11 @@ class Workspaces:
 
         :raises BuildError: the tree does not say how it is to be built, or has no such subdirectory.
         """
-        space = self._idle.pop(job.key, None) or await _open(job, self._sdists, self._store)
+        space = self._idle.pop(job.key, None) or await _open(job, self._sdists, self._store, self._pools)
         try:
             yield space
-        except BaseException:
+        except BaseException as error:
+            space.note(error)
             await whatever_happens(space.aclose())
             raise
         if space.finished:
@@ -110,18 +120,19 @@ class Workspaces:
             await self._idle.popitem()[1].aclose()
 
 
-async def _open(job: Job, sdists: Sdists, store: Store) -> Workspace:
+async def _open(job: Job, sdists: Sdists, store: Store, pools: Pools) -> Workspace:
     """Fetch and unpack a source distribution, or copy a tree, and read what it says about its build."""
     async with AsyncExitStack() as stack:
         root = await stack.enter_async_context(store.temporary("build"))
-        tree = await _tree(job, root, sdists, store)
+        tree = await _tree(job, root, sdists, store, pools)
         log = _start_log(job, store)
         pyproject = read_pyproject(tree, job.subject, _shown_at(job, tree, root))
-        guessed_s = await asyncio.to_thread(_guess, tree)
+        async with pools.alone():
+            guessed_s = await asyncio.to_thread(_guess, tree)
         return Workspace(job, tree, pyproject, root, log, guessed_s, _stack=stack.pop_all())
 
 
-async def _tree(job: Job, root: Path, sdists: Sdists, store: Store) -> Path:
+async def _tree(job: Job, root: Path, sdists: Sdists, store: Store, pools: Pools) -> Path:
     source = job.source
     if isinstance(source, SdistSource):
         into = root / "source"
@@ -136,7 +147,8 @@ async def _tree(job: Job, root: Path, sdists: Sdists, store: Store) -> Path:
     inside = Path(source.subdirectory or "").parts
     whole = source.path.parents[len(inside) - 1] if inside else source.path
     try:
-        copied = await asyncio.to_thread(copy_tree, whole, root / "source")
+        async with pools.install():
+            copied = await asyncio.to_thread(copy_tree, whole, root / "source")
     except OSError as error:
         if store_error(error, "", store.root) is not None:
             raise  # the store's trouble, not the tree's

@@ -27,8 +27,9 @@ from build_bench import (
 from kit.archives import make_project, make_sdist
 
 from pytest_fastenv.errors import BuildError, CycleError, FastenvError, MetadataError, MismatchError
+from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.unpacked import UnpackedWheel
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.model.events import Span
 
 T = TypeVar("T")
 
@@ -111,9 +112,8 @@ def test_a_build_is_recorded_as_spans_and_its_duration_is_kept(root: Path, artif
         asked, built = around.spans()
         assert (asked.args["hook"], built.args["hook"]) == ("get_requires_for_build_wheel", "build_wheel")
         assert (built.subject, built.args["version"], built.args["source"]) == ("demo", "1.0", "built")
-        record = around.store.read_record(Bucket.TIMINGS, "build-demo-1.0")
-        assert record is not None
-        assert record["seconds"] > 0
+        Timings(around.store).learn(around.recorder.spans)
+        assert Timings(around.store).build("demo") == round(built.duration_s, 4)
 
     within(root, work)
 
@@ -124,7 +124,8 @@ def test_the_longest_build_goes_first_as_far_as_that_is_known(root: Path, artifa
     sources = {name: sdist(make_sdist(artifacts, name, build_log=log, files=files[name])) for name in files}
 
     async def work(around: Surroundings) -> None:
-        around.store.write_record(Bucket.TIMINGS, "build-known-1.0", {"seconds": 60.0})
+        span = Span("build", "known", 0, 60 * 10**9, {"hook": "build_wheel"})
+        Timings(around.store).learn([span])
         async with around.pools.build():  # until all of them wait
             jobs = [asyncio.create_task(around.builder.build(sources[name], name, "1.0")) for name in files]
             while len(around.spans("unpack")) < 3 or len(around.pools._permits["build"]._waiting) < 3:

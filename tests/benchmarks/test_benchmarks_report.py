@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.machine import Quiet
+from benchmarks.memory import Peak
+from benchmarks.report import BEGIN, END, write_report
+from benchmarks.results import Results
+from benchmarks.stages import read_profile
+from benchmarks.targets import verdicts
+from benchmarks.timing import Timing
+
+
+def timing(case: str, tool: str, number: int, wall_s: float) -> Timing:
+    return Timing(case, tool, number, wall_s, wall_s / 2, wall_s / 4)
+
+
+@pytest.fixture
+def results() -> Results:
+    """Two rounds, the second twice as slow for everybody; uv takes part in both, pip in the first."""
+    made = Results(
+        machine={"processor": "two cores"},
+        versions=["hyperfine 1", "fastenv 1", "uv 1", "pip 1"],
+        conditions={"date": "2026-01-01"},
+        commands={name: ["A=1", f"{name} install"] for name in ("fastenv", "uv", "pip")},
+        quiet=[Quiet(0.01, 0.1), Quiet(None, 0.2)],
+    )
+    case = "wheels-145/cold/1"
+    made.timings += [timing(case, "fastenv", 1, 1.0), timing(case, "uv", 1, 2.0), timing(case, "pip", 1, 20.0)]
+    made.timings += [timing(case, "uv", 2, 4.0), timing(case, "fastenv", 2, 2.4)]
+    made.timings += [timing("sdists-20/cold/1", "fastenv", 1, 2.0), timing("sdists-20/cold/8", "fastenv", 1, 3.0)]
+    made.peaks += [Peak(case, "fastenv", 300_000_000, {}, 4, 50)]
+    made.peaks += [Peak(case, "fastenv", 350_000_000, {"cc1": 250_000_000, "python": 99_900_000, "sh": 1000}, 4, 50)]
+    return made
+
+
+def test_ratios_are_taken_within_rounds(results: Results) -> None:
+    case = "wheels-145/cold/1"
+    assert results.ratio(case, "fastenv", case, "uv") == pytest.approx((0.55, 0.5, 0.6))
+    assert results.ratio(case, "fastenv", case, "pip") == pytest.approx((0.05, 0.05, 0.05))
+    assert results.ratio(case, "uv", "sdists-20/cold/1", "uv") is None
+
+
+def test_targets(results: Results) -> None:
+    assert [(one.measured, one.reached) for one in verdicts(results)] == [
+        ("0.55 (0.50 to 0.60)", True),
+        ("0.05", True),
+        ("not measured", None),
+        ("1.50", False),
+        ("350 MB", True),
+    ]
+
+
+def test_results_survive_their_file(results: Results, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json"
+    spans = [("fetch", 0, 2_000_000), ("fetch", 1_000_000, 2_000_000), ("link", 5_000_000, 1_000_000)]
+    events = [{"ph": "X", "name": kind, "ts": start, "dur": length} for kind, start, length in spans]
+    trace.write_text(json.dumps({"traceEvents": [{"ph": "M", "name": "process_name"}, *events]}))
+    profile = read_profile(trace, "wheels-145", 7.0)
+    fetch, link = profile.stages
+    assert (fetch.count, fetch.sum_s, fetch.wall_s, fetch.begin_s, fetch.end_s) == (2, 4.0, 3.0, 0.0, 3.0)
+    assert (link.kind, link.wall_s, profile.covered_s) == ("link", 1.0, 4.0)
+    results.profiles.append(profile)
+    results.write(tmp_path / "results.json")
+    assert Results.read(tmp_path / "results.json") == results
+
+
+def test_the_report_stands_between_its_marks(results: Results, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{BEGIN}\nstale text\n{END}\nfooter\n")
+    write_report(results, page)
+    write_report(results, page)  # the same again
+    text = page.read_text()
+    assert text.startswith(f"# Title\n\n{BEGIN}\n")
+    assert text.endswith(f"{END}\nfooter\n")
+    assert "stale text" not in text
+    assert "| wheels-145/cold/1 | 1.70 (1.00 to 2.40) | 3.00 (2.00 to 4.00) | 20.00 |" in text
+    assert "fastenv in wheels-145/cold/1, by program: cc1 250 MB, python 100 MB.\n" in text
+    assert "![Wall times by case and tool](page.svg)" in text
+    picture = ET.fromstring((tmp_path / "page.svg").read_text())
+    circles = [float(circle.attrib["cx"]) for circle in picture.iter("{http://www.w3.org/2000/svg}circle")]
+    assert len(circles) == 5
+    assert circles[0] < circles[1] < circles[2]  # fastenv, uv, pip
+
+
+def test_a_page_without_marks_is_left_alone(results: Results, tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "page.md"
+    page.parent.mkdir()
+    page.write_text("# Title\n")
+    with pytest.raises(BenchmarkError, match="is no page with"):
+        write_report(results, page)
+    assert list(page.parent.iterdir()) == [page]

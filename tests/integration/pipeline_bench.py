@@ -1,0 +1,233 @@
+"""Runs of the whole pipeline, seen as what they recorded: pieces of work with a beginning and an end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from front_doors import Desk
+from kit.server import Fault, Handler
+
+from pytest_fastenv.engine import Engine, Surroundings
+from pytest_fastenv.environment.environments import Environments
+from pytest_fastenv.environment.fingerprint import fingerprint
+from pytest_fastenv.installer.pipeline import InstallReport
+from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.model.events import Notice, Recorder, Span
+from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.requirements.sources import read_sources
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.settings import load
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+#: Spans of work; the others are of waiting.
+WORK = ("resolve", "fetch", "build", "unpack", "link", "interpreter")
+#: How long anything is waited for that should have happened long ago.
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A span of a recorder, or an event of a trace."""
+
+    kind: str
+    name: str
+    start: float
+    end: float
+    args: Mapping[str, Any]
+
+    def lies_in(self, other: Piece) -> bool:
+        return other.start <= self.start and self.end <= other.end
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.name} {self.args.get('hook', '')} [{self.start:.0f}, {self.end:.0f}]"
+
+
+class Pieces(list[Piece]):
+    """What a run recorded."""
+
+    @classmethod
+    def of(cls, recorder: Recorder) -> Pieces:
+        return cls(Piece(s.kind, s.subject, s.start_ns, s.end_ns, s.args) for s in recorder.spans if s.end_ns)
+
+    @classmethod
+    def of_trace(cls, path: Path) -> Pieces:
+        events = [event for event in json.loads(path.read_text())["traceEvents"] if event["ph"] == "X"]
+        # Whole nanoseconds again: sums of fractions of microseconds make neighbours overlap.
+        times = [(round(event["ts"] * 1000), round((event["ts"] + event["dur"]) * 1000)) for event in events]
+        return cls(
+            Piece(event["name"], event["args"]["distribution"], start, end, event["args"])
+            for event, (start, end) in zip(events, times, strict=True)
+        )
+
+    def some(self, kind: str, name: str | None = None, **args: str) -> Pieces:
+        """Return the pieces of a kind, in the order in which they began."""
+        found = [piece for piece in self if piece.kind == kind and name in {None, piece.name}]
+        found = [piece for piece in found if all(piece.args.get(key) == value for key, value in args.items())]
+        return Pieces(sorted(found, key=lambda piece: piece.start))
+
+    def one(self, kind: str, name: str, **args: str) -> Piece:
+        (found,) = self.some(kind, name, **args)
+        return found
+
+    def wheels_built(self) -> list[str]:
+        """Return the names of what was built, in the order in which the builds began."""
+        return [piece.name for piece in self.some("build", hook="build_wheel")]
+
+    def work(self) -> Pieces:
+        return Pieces(piece for piece in self if piece.kind in WORK)
+
+    def most_at_once(self, *kinds: str) -> int:
+        """Return how many pieces of some kinds overlapped at most; what ends as another begins does not."""
+        chosen = [piece for piece in self if piece.kind in kinds]
+        steps = sorted([(piece.end, -1) for piece in chosen] + [(piece.start, 1) for piece in chosen])
+        most = now = 0
+        for _, step in steps:
+            now += step
+            most = max(most, now)
+        return most
+
+    def overlaps(self) -> list[tuple[Piece, Piece]]:
+        """Return all pairs that overlap."""
+        ordered = sorted(self, key=lambda piece: piece.start)
+        return [(a, b) for i, a in enumerate(ordered) for b in ordered[i + 1 :] if b.start < a.end]
+
+
+class Gate:
+    """Opens when something has been recorded; transfers can be made to wait for it."""
+
+    def __init__(self, recorder: Recorder, *conditions: Callable[[str, Span], bool]) -> None:
+        self._open = threading.Event()
+        self._missing = list(conditions)
+        recorder.subscribe(self._listen)
+
+    def _listen(self, what: str, event: Span | Notice) -> None:
+        if isinstance(event, Span):
+            self._missing = [condition for condition in self._missing if not condition(what, event)]
+            if not self._missing:
+                self._open.set()
+
+    def wait(self) -> bool:
+        return self._open.wait(PATIENCE_S)
+
+    @property
+    def fault(self) -> Fault:
+        """Send half of a file, and the rest when the gate is open; never when it does not open."""
+
+        def misbehave(handler: Handler) -> bool:
+            path = handler.index.directory / handler.path.rpartition("/")[2]
+            half = path.stat().st_size // 2
+            handler.answer(200, b"", {"Content-Length": str(path.stat().st_size)})
+            with path.open("rb") as stream:
+                handler.index.transfer(+1)
+                handler.send_part(stream, 0, half)
+                opened = self.wait()
+                if opened:
+                    handler.send_part(stream, half, path.stat().st_size)
+                handler.close_connection = not opened
+                handler.index.transfer(-1)
+            return True
+
+        return misbehave
+
+
+def begun(kind: str, name: str, **args: str) -> Callable[[str, Span], bool]:
+    return lambda what, span: (span.kind, span.subject) == (kind, name) and _has(span, args)
+
+
+def ended(kind: str, name: str, **args: str) -> Callable[[str, Span], bool]:
+    return lambda what, span: what == "end" and (span.kind, span.subject) == (kind, name) and _has(span, args)
+
+
+def _has(span: Span, args: Mapping[str, str]) -> bool:
+    return all(span.args.get(key) == value for key, value in args.items())
+
+
+def noise(size_bytes: int) -> dict[str, bytes | str]:
+    """Return files that do not get smaller when packed."""
+    return {"noise.bin": random.Random(size_bytes).randbytes(size_bytes)}
+
+
+@dataclass
+class Run:
+    """What came of a run of the engine."""
+
+    recorder: Recorder
+    pools: Pools
+    plan: Plan
+    report: InstallReport
+
+    @property
+    def pieces(self) -> Pieces:
+        return Pieces.of(self.recorder)
+
+
+@dataclass
+class Bench(Desk):
+    """A desk with a store that has nothing but an empty environment, and an engine beside the command."""
+
+    during: Callable[[Engine], Any] | None = None
+    made_environments: int = field(default=0)
+
+    def run_engine(
+        self, *sources: str, recorder: Recorder | None = None, environ: Mapping[str, str] | None = None
+    ) -> Run:
+        """Do what provisioning does, with the engine's parts in view, in this process."""
+        return asyncio.run(self._run_engine(sources, recorder or Recorder(), self.environ | dict(environ or {})))
+
+    async def _run_engine(self, sources: Iterable[str], recorder: Recorder, environ: Mapping[str, str]) -> Run:
+        settings = load({}, environ, {})
+        store = Store(self.store, recorder=recorder, lock_timeout_s=PATIENCE_S)
+        target = find_target(None, store)
+        request = await asyncio.to_thread(read_sources, list(sources), base=self.directory, environ=environ)
+        reports = []
+        async with asyncio.timeout(2 * PATIENCE_S):
+            around = Surroundings(settings, store, recorder, environ)
+            async with Engine(around, target, request.index, request.formats) as engine:
+                plan = (await engine.resolve(request)).plan
+
+                async def fill(draft: Any) -> dict[str, Any]:
+                    if self.during is not None:
+                        work = asyncio.create_task(engine.install(plan, draft))
+                        await self.during(engine)
+                        reports.append(await work)
+                    else:
+                        reports.append(await engine.install(plan, draft))
+                    return {}
+
+                self.made_environments += 1
+                provided = await Environments(store, None, recorder).provide(
+                    target, fingerprint(plan, settings), fill, at=self.directory / f"by-engine-{self.made_environments}"
+                )
+                os.close(provided.lease_fd)
+        return Run(recorder, engine.pools, plan, reports[0])
+
+    def command(self, *words: str, into: str = "made") -> list[str]:
+        return [str(Path(sys.executable).with_name("fastenv")), "create", *words, str(self.directory / into)]
+
+    def traced(self, *words: str, into: str = "made") -> Pieces:
+        """Run the command and return what its trace says."""
+        report = self.directory / f"{into}.json"
+        self.run(self.command("--report", str(report), *words, into=into)).is_fine()
+        return Pieces.of_trace(report)
+
+    def entries(self, bucket: Bucket) -> list[str]:
+        """Return the names of the whole entries of a bucket."""
+        return sorted(mark.parent.name for mark in (self.store / bucket.value).glob("*/*/.ready"))
+
+    def forget(self, *kept: Bucket) -> None:
+        """Empty the store, but for some buckets and the empty environment that all others are copied from."""
+        keep = {bucket.value for bucket in (*kept, Bucket.SKELETONS, Bucket.INTERPRETERS)}
+        for place in self.store.iterdir():
+            if place.name not in keep:
+                shutil.rmtree(place) if place.is_dir() else place.unlink()
