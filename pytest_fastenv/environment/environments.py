@@ -126,6 +126,9 @@ class Environments:
         :return: ``None`` when the environment is gone, or is being removed at this moment.
         """
         prefix = environment.prefix
+        if prefix.parent == self.directory:
+            with suppress(OSError):  # mostly it is there, and elsewhere nothing can be written
+                os.mkdir(self.directory / ".leases")
         try:
             descriptor = lease.hold(self._lease_path(prefix))
         except StoreError:

@@ -177,7 +177,8 @@ class PackageIndex:
                 page = await self._pages.project(location, name)
             else:
                 page = self._pages.kept(location, name)
-            if page is not None and page.rows:
+            # Another project may have told it while this page was read.
+            if page is not None and page.rows and (winner, location) not in self._shadowed:
                 self._shadowed.add((winner, location))
                 self._recorder.notice(
                     "info",

@@ -113,7 +113,7 @@ def _unpack(data: mmap.mmap, order: Order) -> dict[str, Any]:
         "pth_code": written.pth_code,
         "record_fault": fault,
     }
-    with open(os.path.join(order.entry, SUMMARY), "x", encoding="ascii") as file:
+    with open(os.path.join(order.entry, SUMMARY), "xb") as file:
         file.write(facts_text(facts))
     return facts
 

@@ -45,7 +45,7 @@ class WheelFacts:
     def load(cls, path: Path) -> WheelFacts | None:
         """Read the facts of a store entry; ``None`` when they are not there or not whole."""
         try:
-            return cls.from_json(json.loads(path.read_bytes()))
+            return cls.from_json(json.loads(unseal(path.read_bytes())))
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
