@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from benchmarks.tools import Programs
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0: done, 1: it could not be measured, and why is on standard error."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is ended and files are removed
     try:
         if options.report:
             around_marks(options.report)

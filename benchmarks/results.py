@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from benchmarks.errors import BenchmarkError
 from benchmarks.machine import Quiet
 from benchmarks.memory import Peak
 from benchmarks.stages import Profile, Stage
@@ -92,8 +93,14 @@ class Results:
 
     @classmethod
     def read(cls, path: Path) -> Results:
-        """Read what `write` wrote."""
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        """Read what `write` wrote.
+
+        :raises BenchmarkError: it cannot be read.
+        """
+        try:
+            raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BenchmarkError(f"{path} cannot be read: {error}") from None
         return cls(
             machine=raw["machine"],
             versions=raw["versions"],

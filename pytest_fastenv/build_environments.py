@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pytest_fastenv.environment import tree
 from pytest_fastenv.environment.drafts import store_draft
 from pytest_fastenv.environment.fingerprint import distribution_identity
 from pytest_fastenv.errors import NoSolutionError
@@ -96,6 +98,10 @@ class StoredBuildEnvironments:
             final = self._store.path(Bucket.BUILD_ENVIRONMENTS, key)
             draft = await store_draft(target, self._store, place, final, self._pools.install)
             await self._engine.install(plan, draft)
+            await asyncio.to_thread(_take_down, place, target)
+
+        def is_damaged(entry: Path) -> bool:
+            return _is_damaged(entry, target)
 
         if self._store.lookup(Bucket.BUILD_ENVIRONMENTS, key) is None and _is_built(plan):
             # Not under the environment's lock: two processes that came upon a circle of build requirements from
@@ -103,6 +109,9 @@ class StoredBuildEnvironments:
             await self._engine.obtain(plan)
         subject = f"the build environment of {chain[-1]}" if chain else "a build environment"
         prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make, subject=subject)
+        if await asyncio.to_thread(is_damaged, prefix):
+            await self._store.withdraw(Bucket.BUILD_ENVIRONMENTS, key, damaged=is_damaged)
+            prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make, subject=subject)
         scripts = prefix / target.schemes["scripts"]
         python = scripts / ("python.exe" if target.markers.get("os_name") == "nt" else "python")
         return StoredBuildEnvironment(python, scripts, key)
@@ -118,6 +127,30 @@ class StoredBuildEnvironments:
             raise NoSolutionError(
                 f"the {place} cannot be satisfied: {error.what}", where=error.where, why=error.why, hint=error.hint
             ) from error
+
+
+def _take_down(prefix: Path, target: Target) -> None:
+    """Write what a finished build environment holds: it is looked at again before each use by another process."""
+    own = prefix / tree.OWN_DIRECTORY
+    own.mkdir(exist_ok=True)
+    for number, directory in enumerate(_directories(target)):
+        (own / f"tree-{number}").write_bytes(tree.take(prefix / directory).encode())
+
+
+def _is_damaged(prefix: Path, target: Target) -> bool:
+    """Tell whether a build environment is not as it was made."""
+    try:
+        for number, directory in enumerate(_directories(target)):
+            known = tree.Tree.decode((prefix / tree.OWN_DIRECTORY / f"tree-{number}").read_bytes())
+            if tree.first_change(prefix / directory, known) is not None:
+                return True
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def _directories(target: Target) -> list[str]:
+    return sorted({target.schemes[name] for name in ("purelib", "platlib", "scripts")})
 
 
 def _is_built(plan: Plan) -> bool:

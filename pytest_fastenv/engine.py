@@ -14,10 +14,12 @@ from types import TracebackType
 from typing import Self
 
 from pytest_fastenv.build_environments import StoredBuildEnvironments
+from pytest_fastenv.environment.skeleton import skeleton
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.pip_config import configuration_files
+from pytest_fastenv.installer import link, unpack
 from pytest_fastenv.installer.ahead import FetchAhead
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.circle import Waits
@@ -85,7 +87,7 @@ class Engine:
         )
         self._timings = Timings(store)
         # Strictly serial work begins nothing before it is its turn.
-        self._ahead = None if settings.serial or settings.offline else FetchAhead(wheels)
+        self._ahead = None if settings.serial or settings.offline else FetchAhead(wheels, self._builder)
         self._installer = Installer(
             wheels, self._builder, self.pools, self._workers, recorder, settings, self._timings, self._ahead
         )
@@ -97,7 +99,22 @@ class Engine:
         await self._stack.enter_async_context(self._builder)
         if self._ahead is not None:
             self._stack.push_async_callback(self._ahead.aclose)
+            self._begin_early()
         return self
+
+    def _begin_early(self) -> None:
+        """Begin what nearly every run needs before it is asked for; whoever needs it meets its failure."""
+        tasks = [
+            asyncio.create_task(self._workers.warm_up(unpack.__name__, link.__name__)),
+            asyncio.create_task(skeleton(self._target, self._around.store, self.pools.install)),
+        ]
+
+        async def end() -> None:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        self._stack.push_async_callback(end)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

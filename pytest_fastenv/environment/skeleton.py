@@ -4,7 +4,7 @@ Making one costs a process and a quarter of a second; a copy costs one to two mi
 that hold its own path are found once, when it is made, and listed beside it::
 
     skeletons-v1/ab/<key>/the skeleton/fastenv/   the virtual environment
-    skeletons-v1/ab/<key>/skeleton.json           its directories, links and files, and where they hold its path
+    skeletons-v1/ab/<key>/skeleton.json           what it holds: names, checksums, and where its path stands
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ import re
 import shutil
 import stat
 import sys
+import zlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_fastenv.environment.quoting import Occurrence, occurrences, replaced
-from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.errors import InterpreterError, StoreError
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.sealed import seal, unseal
 from pytest_fastenv.store.store import Store
 
 PROMPT = "fastenv"
 CREATION_TIMEOUT_S = 120.0
-_FORMAT = 1
+_TOO_LATE = -1000
+_FORMAT = 2
 #: The blank makes every generator of scripts put quotes around the path: what is replaced is then a whole word. The
 #: last part is what some take for the prompt.
 _TREE = f"the skeleton/{PROMPT}"
@@ -47,6 +50,18 @@ runpy.run_module("virtualenv", run_name="__main__")
 Permit = Callable[[], AbstractAsyncContextManager[None]]
 
 
+class _Contents(NamedTuple):
+    """A skeleton in memory: a few dozen small files.
+
+    :ivar links: name and what it leads to.
+    :ivar files: what is listed of each, and its bytes.
+    """
+
+    directories: list[str]
+    links: list[tuple[str, str]]
+    files: list[tuple[dict[str, Any], bytes]]
+
+
 async def lay_out(target: Target, store: Store, prefix: Path, final: Path, permit: Permit = nullcontext) -> None:
     """Make an empty virtual environment: without pip, without access to the base's packages.
 
@@ -56,8 +71,17 @@ async def lay_out(target: Target, store: Store, prefix: Path, final: Path, permi
     :raises InterpreterError: neither virtualenv nor the interpreter's own venv can make one.
     """
     place = await skeleton(target, store, permit)
+    contents = _load(place)
+    if contents is None:
+        # Somebody or a power cut took something of it, or changed it.
+        await store.withdraw(Bucket.SKELETONS, place.name, damaged=lambda entry: _load(entry) is None)
+        place = await skeleton(target, store, permit)
+        contents = _load(place)
+        if contents is None:
+            hint = "see what else writes there, or set FASTENV_CACHE_DIR to another directory"
+            raise StoreError("an empty environment in the store changes while it is used", where=str(place), hint=hint)
     async with permit():
-        _copy(place, prefix, final)
+        _write(contents, prefix, final)
 
 
 async def skeleton(target: Target, store: Store, permit: Permit = nullcontext) -> Path:
@@ -90,6 +114,13 @@ async def _create(target: Target, place: Path) -> None:
     await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
     if code == 0:
         return
+    if code < 0:  # that says nothing about virtualenv and this interpreter, and what is made here is kept
+        raise InterpreterError(
+            f"virtualenv was ended while it made an environment for {target.short}",
+            where=target.python,
+            why=f"signal {-code}" if code != _TOO_LATE else first,
+            hint="run again; the system may be short of memory",
+        )
     await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
     own = [target.python, "-I", "-m", "venv", "--without-pip", "--prompt", PROMPT, str(tree)]
     code, second = await _finish(own, environ)
@@ -115,7 +146,7 @@ async def _finish(command: list[str], environ: dict[str, str]) -> tuple[int, str
         async with asyncio.timeout(CREATION_TIMEOUT_S):
             output, _ = await process.communicate()
     except TimeoutError:
-        return -1, f"not finished within {CREATION_TIMEOUT_S:.0f} seconds"
+        return _TOO_LATE, f"not finished within {CREATION_TIMEOUT_S:.0f} seconds"
     finally:
         if process.returncode is None:
             process.kill()
@@ -144,19 +175,20 @@ def _take_down(place: Path) -> None:
                 links.append((relative, os.readlink(path)))
             else:
                 mode = stat.S_IMODE(os.lstat(path).st_mode)
-                files.append({"path": relative, "mode": mode, "holds": _holds(path, str(tree))})
+                holds, checksum = _holds(path, str(tree))
+                files.append({"path": relative, "mode": mode, "holds": holds, "crc": checksum})
     content = {"directories": directories, "links": links, "files": files}
-    (place / _LIST).write_text(json.dumps(content), encoding="utf-8")
+    (place / _LIST).write_bytes(seal(json.dumps(content)))
 
 
-def _holds(path: str, tree: str) -> list[Occurrence]:
+def _holds(path: str, tree: str) -> tuple[list[Occurrence], int]:
     with open(path, "rb") as file:
         content = file.read()
     try:
         text = content.decode()
     except UnicodeDecodeError:
-        return []  # a launcher: those hold no path
-    return list(occurrences(os.path.basename(path), text, tree))
+        return [], zlib.crc32(content)  # a launcher: those hold no path
+    return list(occurrences(os.path.basename(path), text, tree)), zlib.crc32(content)
 
 
 def _without_command(configuration: Path) -> None:
@@ -166,22 +198,31 @@ def _without_command(configuration: Path) -> None:
     configuration.write_text("".join(kept), encoding="utf-8")
 
 
-def _copy(place: Path, prefix: Path, final: Path) -> None:
-    """Copy a skeleton, with the path that the copy will have."""
-    content = json.loads((place / _LIST).read_bytes())
-    source, into, path = f"{place}/{_TREE}", os.fspath(prefix), os.fspath(final)
+def _load(place: Path) -> _Contents | None:
+    """Read a skeleton; ``None`` when it is not as it was made."""
+    try:
+        listed = json.loads(unseal((place / _LIST).read_bytes()))
+        contents = [(place / _TREE / file["path"]).read_bytes() for file in listed["files"]]
+    except (OSError, ValueError):
+        return None
+    if any(file["crc"] != zlib.crc32(content) for file, content in zip(listed["files"], contents, strict=True)):
+        return None
+    return _Contents(listed["directories"], listed["links"], list(zip(listed["files"], contents, strict=True)))
+
+
+def _write(contents: _Contents, prefix: Path, final: Path) -> None:
+    """Write a copy of a skeleton, with the path that the copy will have."""
+    into, path = os.fspath(prefix), os.fspath(final)
     os.makedirs(into, exist_ok=True)
-    for name in content["directories"]:
+    for name in contents.directories:
         os.mkdir(f"{into}/{name}")
-    for name, leads_to in content["links"]:
+    for name, leads_to in contents.links:
         os.symlink(leads_to, f"{into}/{name}")
-    for file in content["files"]:
-        _copy_file(f"{source}/{file['path']}", f"{into}/{file['path']}", file, path)
+    for file, content in contents.files:
+        _write_file(f"{into}/{file['path']}", file, content, path)
 
 
-def _copy_file(source: str, into: str, file: dict[str, Any], path: str) -> None:
-    with open(source, "rb") as reading:
-        content = reading.read()
+def _write_file(into: str, file: dict[str, Any], content: bytes, path: str) -> None:
     if file["holds"]:
         found = [Occurrence(*occurrence) for occurrence in file["holds"]]
         content = replaced(content.decode(), found, path).encode("utf-8", "surrogateescape")

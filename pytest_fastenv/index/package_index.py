@@ -87,13 +87,15 @@ class PackageIndex:
     ) -> Downloaded:
         """Write an artifact to a file and check its hashes and size; a permit to download is held meanwhile.
 
+        Where permits are waited for, source distributions get them first: they still have to be built.
+
         :param into: is created or replaced; removed when this fails.
         :param on_bytes: called with 0 once there is a permit, before anything is asked for; then with the number of
             further bytes, which is negative when a transfer begins again. What it raises ends the download.
         :raises IntegrityError: it is not the artifact that was announced.
         :raises NetworkError: it could not be had; `OfflineMissError` when the network is not to be used.
         """
-        async with self._pools.download():
+        async with self._pools.download(priority=1.0 if artifact.kind == "sdist" else 0.0):
             if on_bytes is not None:
                 on_bytes(0)
             if artifact.url.startswith("file:"):

@@ -211,8 +211,10 @@ class _Linking:
         try:
             file = os.open(full, NEW_FILE, 0o777 if executable else 0o666)
         except (FileExistsError, NotADirectoryError):
-            if not _holds(full, content):
-                self.taken.append(path)
+            while not _holds(full, content):
+                if not self.placer.awaits(full, len(content)):
+                    self.taken.append(path)
+                    break
         else:
             with open(file, "wb") as stream:
                 stream.write(content)

@@ -12,7 +12,6 @@ import os
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from pytest_fastenv.errors import ConflictError, StoreError
 from pytest_fastenv.installer.ahead import FetchAhead
@@ -20,22 +19,15 @@ from pytest_fastenv.installer.direct_url import direct_url_text
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
 from pytest_fastenv.installer.linking import Links
 from pytest_fastenv.installer.timings import Timings
-from pytest_fastenv.installer.unpacked import UnpackedWheel
+from pytest_fastenv.installer.unpacked import Builder, UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.events import Recorder, Span
-from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
+from pytest_fastenv.model.plan import Distribution, Plan, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Draft
 from pytest_fastenv.schedule.outcome import Admission, run_all
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
-
-
-class Builder(Protocol):
-    """Builds wheels from source (the build part of this room does)."""
-
-    async def build(self, source: SdistSource | TreeSource, name: str, version: str) -> UnpackedWheel:
-        """Return the wheel of a source: from the store, or built now; records its own spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +130,7 @@ class _Obtaining:
         self.admission.check()
         source = distribution.source
         if isinstance(source, WheelSource):
-            begun = await self._ahead.claim(source.artifact) if self._ahead else None
+            begun = await self._ahead.claim(source.artifact, self.admission) if self._ahead else None
             if begun is not None:
                 return begun
             expect = (distribution.name, distribution.version)

@@ -11,6 +11,7 @@ import errno
 import filecmp
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, cast
@@ -27,6 +28,8 @@ _IMPOSSIBLE = frozenset(
     if hasattr(errno, name)
 )
 _PIECE_BYTES = 1024 * 1024
+_PAUSE_S = 0.005
+_PATIENCE_S = 1.0
 
 #: Per source and destination device: the best method that works between them, found by trying once per process.
 _known: dict[tuple[int, int, str], Method] = {}
@@ -44,6 +47,7 @@ class Placer:
         self._devices = (os.stat(source).st_dev, os.stat(destination).st_dev, wanted)
         first: Method = "clone" if wanted == "auto" else cast("Method", wanted)
         self._method: Method = _known.get(self._devices, first)
+        self._patience_s = _PATIENCE_S
         self.used: dict[str, int] = {}
 
     def place(self, source: str, target: str) -> bool:
@@ -55,13 +59,32 @@ class Placer:
             try:
                 method = _METHODS[self._method](source, target)
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
-                return same_content(source, target)
+                if same_content(source, target):
+                    return True
+                if not self.awaits(target, os.stat(source).st_size):
+                    return False
+                continue
             except OSError as error:
                 if not self._fall_back(error):
                     raise
                 continue
             self.used[method] = self.used.get(method, 0) + 1
             return True
+
+    def awaits(self, target: str, size_bytes: int) -> bool:
+        """Tell, after a pause, whether it is worth looking again: another worker may be writing the file just now.
+
+        :param size_bytes: what it has when it is whole.
+        """
+        try:
+            growing = os.stat(target).st_size < size_bytes
+        except OSError:
+            growing = not os.path.lexists(target)  # it was there a moment ago: a clone that could not be made
+        if not growing or self._patience_s <= 0:
+            return False
+        self._patience_s -= _PAUSE_S
+        time.sleep(_PAUSE_S)
+        return True
 
     def _fall_back(self, error: OSError) -> bool:
         """Tell whether another method was chosen, to try again with."""

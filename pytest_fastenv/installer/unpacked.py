@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pytest_fastenv.installer.manifest import TREE
+from pytest_fastenv.model.plan import SdistSource, TreeSource
+from pytest_fastenv.store.sealed import unseal
 
 Origin = Literal["cache", "network", "built"]
 
@@ -96,3 +98,10 @@ class UnpackedWheel:
     def root_is_purelib(self) -> bool:
         """Whether the wheel's root goes to purelib rather than platlib."""
         return self.facts.root_is_purelib
+
+
+class Builder(Protocol):
+    """Builds wheels from source (the build part of this room does)."""
+
+    async def build(self, source: SdistSource | TreeSource, name: str, version: str) -> UnpackedWheel:
+        """Return the wheel of a source: from the store, or built now; records its own spans."""

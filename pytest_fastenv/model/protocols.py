@@ -57,8 +57,11 @@ class BuildEnvironments(Protocol):
 class PinObserver(Protocol):
     """Hears from the resolver while it still searches, so that fetching can start early."""
 
-    def pinned(self, distribution: Distribution) -> None:
-        """A candidate was chosen, or is likely to be; another one for the same project takes its place."""
+    def pinned(self, distribution: Distribution, *, certain: bool = False) -> None:
+        """A candidate was chosen, or is likely to be; another one for the same project takes its place.
+
+        :param certain: whatever else is found out, there is no other choice: the user's own words leave only this one.
+        """
 
     def unpinned(self, name: str) -> None:
         """The search took a choice back."""

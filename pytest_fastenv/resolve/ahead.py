@@ -66,14 +66,16 @@ class Ahead:
 
     async def _follow(self, name: str) -> None:
         try:
-            candidate = self._likely(await self._facts.releases(name))
+            candidate, certain = self._likely(await self._facts.releases(name))
             if candidate is None:
                 return
+            if certain:
+                self._tell(candidate, certain=True)
             metadata = await self._facts.metadata(candidate)
             if isinstance(metadata, Refusal):
                 return
-            if self._observer is not None and name in self._asked_for:
-                self._observer.pinned(Distribution(candidate.name, candidate.text, candidate.source, requested=True))
+            if name in self._asked_for:
+                self._tell(candidate, certain=certain)
             for extra in sorted(self._extras[name]):
                 step = name, candidate.text, extra
                 if step not in self._followed:
@@ -83,12 +85,20 @@ class Ahead:
             # Nobody asked for this yet. If the search does, it meets the same error as the answer to its question.
             return
 
-    def _likely(self, releases: Releases) -> Candidate | None:
+    def _tell(self, candidate: Candidate, *, certain: bool) -> None:
+        if self._observer is not None:
+            distribution = Distribution(candidate.name, candidate.text, candidate.source, requested=True)
+            self._observer.pinned(distribution, certain=certain)
+
+    def _likely(self, releases: Releases) -> tuple[Candidate | None, bool]:
+        """Return the likely choice among releases, and whether the user's own requirements leave no other."""
         bits = releases.permitted
         for specifier in self._specs[releases.name]:
             bits &= releases.matching(specifier)
         usual = bits & ~releases.pre_releases or bits
         _, candidate = next(releases.newest(usual), (0, None))
-        if candidate is None or isinstance(candidate.source, WheelSource):
-            return candidate
-        return candidate if releases.name in self._asked_for else None
+        asked_for = releases.name in self._asked_for
+        certain = asked_for and bits.bit_count() == 1
+        if candidate is None or isinstance(candidate.source, WheelSource) or asked_for:
+            return candidate, certain
+        return None, False

@@ -24,10 +24,19 @@ class Admission:
 
     def __init__(self) -> None:
         self.open = True
+        self._followers: list[Admission] = []
 
     def close(self) -> None:
         """Admit nothing more."""
         self.open = False
+        for follower in self._followers:
+            follower.close()
+
+    def lead(self, follower: Admission) -> None:
+        """Close another one together with this one."""
+        self._followers.append(follower)
+        if not self.open:
+            follower.close()
 
     def check(self) -> None:
         """Ask before beginning a piece of work.

@@ -17,7 +17,7 @@ class Pools:
 
     :param serial: one permit for all three together: no two pieces of work overlap.
     :ivar peak: most permits ever held at once, by pool: ``download``, ``build``, ``install``.
-    :ivar given: how many permits were given so far, of all pools together.
+    :ivar given: how many permits for work were given so far, of all pools together.
     """
 
     def __init__(self, *, downloads: int, builds: int, installs: int, serial: bool = False) -> None:

@@ -39,6 +39,11 @@ class SingleFlight(Generic[K, T]):
         flight = self._flights.get(key)
         return flight.task.result() if flight is not None and flight.succeeded() else None
 
+    def is_under_way(self, key: K) -> bool:
+        """Tell whether it is being made at this moment, and will be for as long as somebody waits."""
+        flight = self._flights.get(key)
+        return flight is not None and not flight.task.done() and not flight.abandoned
+
     def _begin(self, key: K, make: Callable[[], Awaitable[T]]) -> _Flight[T]:
         flight = self._flights[key] = _Flight(asyncio.create_task(_await(make)))
 

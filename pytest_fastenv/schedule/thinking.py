@@ -32,6 +32,7 @@ class Thinking:
         self._recorder = recorder
         self._pools = pools if pools is not None and pools.serial else None
         self._permit = AsyncExitStack()
+        self._given = 0
         self._open = ExitStack()
 
     async def __aenter__(self) -> Self:
@@ -51,20 +52,24 @@ class Thinking:
         if self._pools is None:
             yield
             return
-        since_ns, given = time.monotonic_ns(), self._pools.given
+        since_ns = time.monotonic_ns()
         await self._permit.aclose()
         try:
             yield
         finally:
-            await self._take()
-            if self._pools.given != given:
+            if await self._take():
                 self._open.close()
                 self.span.end_ns = since_ns  # what was done since then was done by others
                 self._begin()
 
-    async def _take(self) -> None:
-        if self._pools is not None:
-            await self._permit.enter_async_context(self._pools.alone())
+    async def _take(self) -> bool:
+        """Take the permit; tell whether others worked since it was given back."""
+        if self._pools is None:
+            return False
+        await self._permit.enter_async_context(self._pools.alone())
+        others = self._pools.given != self._given
+        self._pools.given = self._given = self._pools.given + 1
+        return others
 
     def _begin(self) -> None:
         self.span = self._open.enter_context(self._recorder.span(self._kind, self._subject, **self._args))

@@ -8,15 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from installing import artifact, engine, run
+from installing import NoBuilder, artifact, engine, run
 from kit import faults
 from kit.archives import make_wheel
 from kit.server import Handler, IndexServer
 
 from pytest_fastenv import provision
+from pytest_fastenv.errors import NotFoundError
 from pytest_fastenv.installer.ahead import FetchAhead
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, SdistSource, WheelSource
+from pytest_fastenv.schedule.outcome import Admission, NotAdmittedError
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
 
@@ -37,7 +39,7 @@ def test_what_was_pinned_is_claimed_once(
 
     async def work() -> None:
         async with engine(store, recorder) as parts:
-            ahead = FetchAhead(parts.wheels)
+            ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(wanted)
             ahead.pinned(wanted)
             first = await ahead.claim(source.artifact)
@@ -59,7 +61,7 @@ def test_what_was_taken_back_is_counted_and_kept(
 
     async def work() -> None:
         async with engine(store, recorder) as parts:
-            ahead = FetchAhead(parts.wheels)
+            ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(wanted)
             async with asyncio.timeout(20):
                 while ahead.wasted_bytes == 0:  # so far nobody claimed it
@@ -83,7 +85,7 @@ def test_another_choice_takes_the_place_of_the_first(
 
     async def work() -> None:
         async with engine(store, recorder) as parts:
-            ahead = FetchAhead(parts.wheels)
+            ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(first)
             ahead.pinned(second)
             found = [await ahead.claim(source.artifact) for source in sources]
@@ -111,7 +113,7 @@ def test_what_is_taken_back_before_its_bytes_came_is_given_up(
 
     async def work() -> None:
         async with engine(store, recorder) as parts:
-            ahead = FetchAhead(parts.wheels)
+            ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(wanted)
             assert await asyncio.to_thread(asked.wait, 10)
             ahead.unpinned("demo")
@@ -137,12 +139,58 @@ def test_a_failure_is_left_to_whoever_needs_the_wheel(
 
     async def work() -> None:
         async with engine(store, recorder) as parts:
-            ahead = FetchAhead(parts.wheels)
+            ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(wanted)
+            await asyncio.wait(ahead._tasks.values())
             assert await ahead.claim(source.artifact) is None
             await ahead.aclose()
 
     run(work())
+
+
+def test_a_failure_after_the_claim_is_the_claimers(
+    store: Store, recorder: Recorder, artifacts: Path, index_server: Serve
+) -> None:
+    server = index_server()
+    wanted = pin(make_wheel(artifacts, "demo"), server)
+    assert isinstance(wanted.source, WheelSource)
+    source = wanted.source
+    server.fault(source.artifact.filename, faults.answer(404))
+
+    async def work() -> None:
+        async with engine(store, recorder) as parts:
+            ahead = FetchAhead(parts.wheels, NoBuilder())
+            ahead.pinned(wanted)
+            with pytest.raises(NotFoundError):
+                await ahead.claim(source.artifact)
+            await ahead.aclose()
+
+    run(work())
+
+
+def test_what_has_no_permit_when_something_fails_is_not_begun(
+    store: Store, recorder: Recorder, artifacts: Path, index_server: Serve
+) -> None:
+    server = index_server()
+    wanted = pin(make_wheel(artifacts, "demo"), server)
+    assert isinstance(wanted.source, WheelSource)
+    source = wanted.source
+
+    async def work() -> None:
+        async with engine(store, recorder, downloads=1) as parts:
+            ahead, admission = FetchAhead(parts.wheels, NoBuilder()), Admission()
+            async with parts.pools.download():
+                ahead.pinned(wanted)
+                claim = asyncio.create_task(ahead.claim(source.artifact, admission))
+                while not parts.pools._permits["download"]._waiting:
+                    await asyncio.sleep(0)
+                admission.close()
+            with pytest.raises(NotAdmittedError):
+                await claim
+            await ahead.aclose()
+
+    run(work())
+    assert not [path for path in server.paths() if path.startswith("/files/")]
 
 
 def test_sources_are_not_built_on_suspicion(store: Store, recorder: Recorder, artifacts: Path) -> None:
@@ -150,7 +198,7 @@ def test_sources_are_not_built_on_suspicion(store: Store, recorder: Recorder, ar
 
     async def work() -> None:
         async with engine(store, recorder) as parts:
-            ahead = FetchAhead(parts.wheels)
+            ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(Distribution("demo", "1.0", SdistSource(found)))
             ahead.unpinned("demo")
             assert await ahead.claim(found) is None

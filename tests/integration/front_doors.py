@@ -130,13 +130,17 @@ class Desk:
             stderr=subprocess.STDOUT,
         )
 
-    def nothing_is_left(self) -> None:
-        """Check that no environment is there that a later run could take for whole, and nothing half made."""
+    def nothing_whole_is_left(self) -> None:
+        """Check that no environment is there that a later run could take for whole."""
         assert self.environments() == []
         assert not self.made.exists() or not any(self.made.iterdir()), list(self.made.rglob("*"))[:10]
+
+    def nothing_is_left(self) -> None:
+        """Check the same, and that nothing half made lies about."""
+        self.nothing_whole_is_left()
         assert not (self.directory / ".made.fastenv-drafts").exists()
         for drafts in (self.store / "environments" / ".drafts", self.store / "tmp"):
-            left = [path for path in drafts.glob("*/*")] if drafts.exists() else []
+            left = list(drafts.glob("*/*")) if drafts.exists() else []
             assert left == []
 
     def environments(self) -> list[Path]:

@@ -9,7 +9,8 @@ import random
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,32 +118,41 @@ class Gate:
             if not self._missing:
                 self._open.set()
 
+    @property
+    def is_open(self) -> bool:
+        return self._open.is_set()
+
     def wait(self) -> bool:
         return self._open.wait(PATIENCE_S)
 
     @property
     def fault(self) -> Fault:
         """Send half of a file, and the rest when the gate is open; never when it does not open."""
+        return self._holding(lambda rest: rest)
 
+    @property
+    def corrupting_fault(self) -> Fault:
+        """The same, with another last byte."""
+        return self._holding(lambda rest: rest[:-1] + bytes([rest[-1] ^ 1]))
+
+    def _holding(self, changed: Callable[[bytes], bytes]) -> Fault:
         def misbehave(handler: Handler) -> bool:
-            path = handler.index.directory / handler.path.rpartition("/")[2]
-            half = path.stat().st_size // 2
-            handler.answer(200, b"", {"Content-Length": str(path.stat().st_size)})
-            with path.open("rb") as stream:
-                handler.index.transfer(+1)
-                handler.send_part(stream, 0, half)
+            content = (handler.index.directory / handler.path.rpartition("/")[2]).read_bytes()
+            half = len(content) // 2
+            with handler.index.transferring():
+                handler.answer(200, content[:half], {"Content-Length": str(len(content))})
+                handler.wfile.flush()
                 opened = self.wait()
-                if opened:
-                    handler.send_part(stream, half, path.stat().st_size)
-                handler.close_connection = not opened
-                handler.index.transfer(-1)
+            if opened:
+                handler.wfile.write(changed(content[half:]))
+            handler.close_connection = not opened
             return True
 
         return misbehave
 
 
 def begun(kind: str, name: str, **args: str) -> Callable[[str, Span], bool]:
-    return lambda what, span: (span.kind, span.subject) == (kind, name) and _has(span, args)
+    return lambda _what, span: (span.kind, span.subject) == (kind, name) and _has(span, args)
 
 
 def ended(kind: str, name: str, **args: str) -> Callable[[str, Span], bool]:
@@ -153,9 +163,9 @@ def _has(span: Span, args: Mapping[str, str]) -> bool:
     return all(span.args.get(key) == value for key, value in args.items())
 
 
-def noise(size_bytes: int) -> dict[str, bytes | str]:
-    """Return files that do not get smaller when packed."""
-    return {"noise.bin": random.Random(size_bytes).randbytes(size_bytes)}
+def noise(name: str, size_bytes: int) -> dict[str, bytes | str]:
+    """Return files of a project that do not get smaller when packed."""
+    return {f"{name.replace('-', '_')}/noise.bin": random.Random(name).randbytes(size_bytes)}
 
 
 @dataclass
@@ -174,9 +184,12 @@ class Run:
 
 @dataclass
 class Bench(Desk):
-    """A desk with a store that has nothing but an empty environment, and an engine beside the command."""
+    """A desk with a store that has nothing but an empty environment, and an engine beside the command.
 
-    during: Callable[[Engine], Any] | None = None
+    :ivar during: what goes on beside the engine's work.
+    """
+
+    during: Callable[[Engine], AbstractAsyncContextManager[None]] | None = None
     made_environments: int = field(default=0)
 
     def run_engine(
@@ -193,16 +206,14 @@ class Bench(Desk):
         reports = []
         async with asyncio.timeout(2 * PATIENCE_S):
             around = Surroundings(settings, store, recorder, environ)
-            async with Engine(around, target, request.index, request.formats) as engine:
+            async with (
+                Engine(around, target, request.index, request.formats) as engine,
+                self.during(engine) if self.during else nullcontext(),
+            ):
                 plan = (await engine.resolve(request)).plan
 
                 async def fill(draft: Any) -> dict[str, Any]:
-                    if self.during is not None:
-                        work = asyncio.create_task(engine.install(plan, draft))
-                        await self.during(engine)
-                        reports.append(await work)
-                    else:
-                        reports.append(await engine.install(plan, draft))
+                    reports.append(await engine.install(plan, draft))
                     return {}
 
                 self.made_environments += 1
@@ -231,3 +242,28 @@ class Bench(Desk):
         for place in self.store.iterdir():
             if place.name not in keep:
                 shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+
+def held_back(pool: str, count: int, until: Callable[[Engine], bool]) -> Callable[[Engine], Any]:
+    """Hold permits of a pool beside the engine's work, from its beginning until something is so."""
+
+    @asynccontextmanager
+    async def hold(engine: Engine) -> AsyncIterator[None]:
+        held = AsyncExitStack()
+        for _ in range(count):
+            await held.enter_async_context(getattr(engine.pools, pool)())
+
+        async def let_go() -> None:
+            async with held, asyncio.timeout(PATIENCE_S):
+                while not until(engine):
+                    await asyncio.sleep(0.001)
+
+        waiting = asyncio.create_task(let_go())
+        yield
+        await waiting
+
+    return hold
+
+
+def so_many_wait(pool: str, count: int) -> Callable[[Engine], bool]:
+    return lambda engine: len(engine.pools._permits[pool]._waiting) >= count

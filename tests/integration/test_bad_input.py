@@ -1,4 +1,4 @@
-"""What bad input gets, by both doors: one diagnosis, the right exit code, and nothing that a later run could trip over."""
+"""What bad input gets, by both doors: one diagnosis, the right exit code, nothing that a later run could trip over."""
 
 from __future__ import annotations
 
@@ -162,6 +162,11 @@ def project_without_build_system(desk: Desk) -> Sequence[str]:
     return ["./bare"]
 
 
+def not_text(desk: Desk) -> Sequence[str]:
+    (desk.directory / "x.txt").write_bytes(b"\xff\xfe\x00\xd8")
+    return ["x.txt"]
+
+
 def unknown_group(desk: Desk) -> Sequence[str]:
     desk.write("pyproject.toml", "[dependency-groups]\ntests = ['good']\n")
     return ["group:nope"]
@@ -176,7 +181,7 @@ WRONG_REQUESTS = [
     Case("missing file", sources("absent.txt"), 4, ("absent.txt",)),
     Case("missing nested file", lines("good", "-r absent.txt"), 4, (r"requirements\.txt:2", "absent.txt")),
     Case("unreadable line", lines("good", "good = 1"), 4, (r"requirements\.txt:2:\d+", r"good = 1\n\s+\^", r"next: ")),
-    Case("not text", lambda d: [str((d.directory / "x.txt").write_bytes(b"\xff\xfe\x00\xd8") and "x.txt")], 4, ("x.txt",)),
+    Case("not text", not_text, 4, (r"x\.txt",)),
     Case("unsupported option", lines("--use-feature fast-deps", "good"), 4, (r"requirements\.txt:1", "--use-feature")),
     Case("unknown option", lines("--no-such-option", "good"), 4, (r"requirements\.txt:1", "--no-such-option")),
     Case("unset variable", lines("${NOT_SET_ANYWHERE}"), 4, (r"requirements\.txt:1", "NOT_SET_ANYWHERE")),

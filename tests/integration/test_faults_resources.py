@@ -27,7 +27,8 @@ echo "== $left whole environments"
 mount -o "remount,$room" "$place"
 "$@" && code=0 || code=$?
 echo "== exit code $code"
-if [ -x "$place/made/bin/python" ]; then "$place/made/bin/python" -c 'import big; print("== imported", len(big.__file__) > 0)'; fi
+made=$place/made/bin/python
+if [ -x "$made" ]; then "$made" -c 'import big; print("== imported", len(big.__file__) > 0)'; fi
 """
 _ROOM = "size=400m,nr_inodes=100000"
 
@@ -46,8 +47,7 @@ def big(desk: Desk) -> Desk:
     """An index with a wheel that needs room wherever it goes."""
     files = {"big/__init__.py": "", "big/random.bin": incompressible(3 << 20), "big/zeros.bin": bytes(12 << 20)}
     make_wheel(artifacts(desk), "big", files=files)
-    desk.variables["FASTENV_EXPANSION_MIB"] = "64"
-    return desk
+    return Desk(desk.directory, desk.store, desk.variables, good="big", server=desk.server)
 
 
 def on_small_disk(desk: Desk, place: Path, options: str, command: list[str]) -> tuple[Outcome, Outcome, str]:
@@ -68,8 +68,8 @@ STAGES = {
     "skeleton": "size=300k",
     "fetching": "size=2m",
     "unpacking": "size=10m",
-    "inodes": "size=100m,nr_inodes=60",
-    "few-inodes": "size=100m,nr_inodes=110",
+    "inodes": "size=100m,nr_inodes=20",
+    "more-inodes": "size=100m,nr_inodes=36",
 }
 
 
@@ -83,7 +83,9 @@ def test_the_stores_disk_is_full(big: Desk, door: str, stage: str) -> None:
 
 
 @mounting
-@pytest.mark.parametrize("options", ["size=200k", "size=10m", "size=100m,nr_inodes=30"], ids=["begin", "linking", "inodes"])
+@pytest.mark.parametrize(
+    "options", ["size=20k", "size=10m", "size=100m,nr_inodes=30"], ids=["begin", "linking", "inodes"]
+)
 def test_the_environments_disk_is_full(big: Desk, options: str) -> None:
     place = big.directory / "small"
     command = [*big.words("fastenv", "big")[:-1], str(place / "made")]
@@ -107,21 +109,23 @@ def test_the_disk_is_full_while_building(seeded: Desk) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="ulimit")
-@pytest.mark.parametrize("limit", [12, 20, 32, 64])
+@pytest.mark.parametrize("limit", [20, 63, 64, 80])
 @pytest.mark.parametrize("door", DOORS)
 def test_few_file_descriptors(seeded: Desk, door: str, limit: int) -> None:
     """Either it gets by or it says what is missing; then, with more of them, it works."""
     names = [f"lib-{number}" for number in range(20)]
     for name in names:
         make_wheel(artifacts(seeded), name)
+    what = "[Tt]oo many open files"
     limited = ["sh", "-uc", 'ulimit -n "$1"; shift; exec "$@"', "sh", str(limit)]
     outcome = seeded.run([*limited, *seeded.words(door, *names, "good")])
     outcome.is_civil()
     if outcome.code:
-        outcome.is_diagnosis(3, "[Tt]oo many open files", "next:")
-        seeded.nothing_is_left()
+        outcome.is_diagnosis(3, what, "next:")
+        seeded.nothing_whole_is_left()  # removing directories takes descriptors, too: the next run does it
         seeded.recovers(door)
-    assert limit < 64 or outcome.code in {0, 3}
+        assert not (seeded.directory / ".made.fastenv-drafts").exists()
+    assert limit >= 64 or f"this process may have {limit}" in outcome.output
 
 
 #: With the store (or what is named) read-only.
@@ -196,7 +200,8 @@ def test_a_store_of_somebody_else(seeded: Desk, door: str) -> None:
 def test_store_and_environment_on_different_file_systems(seeded: Desk, link: str) -> None:
     place = seeded.directory / "other-disk"
     place.mkdir()
-    script = 'mount -t tmpfs tmpfs "$1"; shift; place=$1; shift; "$@" && "$place/bin/python" -c "import good; print(good.__version__)"'
+    script = 'place=$1; mount -t tmpfs tmpfs "$place"; shift; "$@" && "$place/made/bin/python" -c "$PROBE"'
+    seeded.variables["PROBE"] = "import good; print(good.__version__)"
     command = [*seeded.words("fastenv", "good", link=link)[:-1], str(place / "made")]
-    said = seeded.run(["unshare", "-rm", "sh", "-uc", script, "sh", str(place), str(place / "made"), *command]).is_fine()
+    said = seeded.run(["unshare", "-rm", "sh", "-uc", script, "sh", str(place), *command]).is_fine()
     assert said.endswith("1.0\n")

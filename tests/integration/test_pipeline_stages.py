@@ -6,7 +6,6 @@ happened: a barrier between stages would hold everything up for good.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,10 +15,9 @@ from typing import Any
 import pytest
 from kit.archives import make_sdist, make_wheel
 from kit.server import IndexServer
-from pipeline_bench import Bench, Gate, begun, ended, noise
+from pipeline_bench import Bench, Gate, begun, ended, held_back, noise, so_many_wait
 
 from pytest_fastenv import oslock
-from pytest_fastenv.engine import Engine
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.buckets import Bucket
@@ -40,11 +38,10 @@ def server(bench: Bench, index_server: Callable[..., IndexServer]) -> IndexServe
 def test_what_is_here_is_unpacked_and_linked_while_others_download(
     bench: Bench, server: IndexServer, artifacts: Path, recorder: Recorder
 ) -> None:
-    big = make_wheel(artifacts, "big", files=noise(300_000))
+    big = make_wheel(artifacts, "big", files=noise("big", 300_000))
     for name in SMALL:
-        make_wheel(artifacts, name)
-    gate = Gate(recorder, *(ended("link", name) for name in SMALL))
-    server.fault(big.name, gate.fault)
+        server.fault(make_wheel(artifacts, name).name, Gate(recorder, begun("fetch", "big")).fault)
+    server.fault(big.name, Gate(recorder, *(ended("link", name) for name in SMALL)).fault)
     pieces = bench.run_engine("big", *SMALL, recorder=recorder).pieces
     last = pieces.one("fetch", "big")
     for name in SMALL:
@@ -54,13 +51,14 @@ def test_what_is_here_is_unpacked_and_linked_while_others_download(
 
 
 def test_the_same_from_the_command_line(bench: Bench, server: IndexServer, artifacts: Path) -> None:
-    make_wheel(artifacts, "big", files=noise(600_000))
+    make_wheel(artifacts, "big", files=noise("big", 600_000))
     for name in SMALL:
         make_wheel(artifacts, name)
     server.throttle_bytes_per_s = 400_000  # the big one takes long, the others do not
     pieces = bench.traced("big", *SMALL)
     last = pieces.one("fetch", "big")
-    assert all(pieces.one(kind, name).lies_in(last) for kind in ("unpack", "link") for name in SMALL)
+    assert all(pieces.one("link", name).lies_in(last) for name in SMALL)
+    assert all(pieces.one("unpack", name).end < last.end for name in SMALL)
 
 
 def test_builds_run_while_two_downloads_are_open(
@@ -68,7 +66,7 @@ def test_builds_run_while_two_downloads_are_open(
 ) -> None:
     gate = Gate(recorder, ended("build", "source", hook="build_wheel"))
     for name in ("big-1", "big-2"):
-        server.fault(make_wheel(artifacts, name, files=noise(200_000)).name, gate.fault)
+        server.fault(make_wheel(artifacts, name, files=noise(name, 200_000)).name, gate.fault)
     make_sdist(artifacts, "source")
     pieces = bench.run_engine("big-1", "big-2", "source", recorder=recorder).pieces
     build = pieces.one("build", "source", hook="build_wheel")
@@ -83,18 +81,11 @@ def test_a_download_permit_ends_with_the_last_byte(bench: Bench, server: IndexSe
         make_wheel(artifacts, name)
     recorder = Recorder()
     bench.variables |= {"FASTENV_CONCURRENT_DOWNLOADS": "1", "FASTENV_CONCURRENT_INSTALLS": "1"}
-    bench.during = unpack_nothing_until(Gate(recorder, ended("fetch", "one"), ended("fetch", "two")))
+    both = Gate(recorder, ended("fetch", "one"), ended("fetch", "two"))
+    bench.during = held_back("install", 1, lambda _: both.is_open)
     run = bench.run_engine("one", "two", recorder=recorder)
     assert run.pools.peak["download"] == 1
     assert min(piece.start for piece in run.pieces.some("unpack")) >= max(p.end for p in run.pieces.some("fetch"))
-
-
-def unpack_nothing_until(gate: Gate) -> Callable[[Engine], Any]:
-    async def hold(engine: Engine) -> None:
-        async with engine.pools.install():
-            assert await asyncio.to_thread(gate.wait), "the second download waits for the first one's unpacking"
-
-    return hold
 
 
 @pytest.fixture
@@ -126,8 +117,8 @@ def test_a_permit_is_free_while_a_build_waits_for_its_environment(
     bench: Bench, server: IndexServer, artifacts: Path, recorder: Recorder
 ) -> None:
     gate = Gate(recorder, ended("build", "quick", hook="build_wheel"))
-    server.fault(make_wheel(artifacts, "tool", files=noise(50_000)).name, gate.fault)
-    make_sdist(artifacts, "waits", build_requires=["tool"], files=noise(50_000))  # the larger one: it begins first
+    server.fault(make_wheel(artifacts, "tool", files=noise("tool", 50_000)).name, gate.fault)
+    make_sdist(artifacts, "waits", build_requires=["tool"], files=noise("waits", 50_000))  # larger: begins first
     make_sdist(artifacts, "quick")
     bench.variables["FASTENV_CONCURRENT_BUILDS"] = "1"
     run = bench.run_engine("waits", "quick", recorder=recorder)
@@ -136,13 +127,15 @@ def test_a_permit_is_free_while_a_build_waits_for_its_environment(
 
 
 def test_what_took_longest_begins_first_the_next_time(bench: Bench, server: IndexServer, artifacts: Path) -> None:
-    """The first run goes by size. The second one, whose store knows nothing but times, by what builds took."""
+    """A run whose store knows nothing but what to install goes by size; one that knows times, too, goes by them."""
     for name, size_bytes, hold_s in (("small", 10, 0.4), ("middle", 5_000, 0.2), ("large", 10_000, 0.0)):
-        make_sdist(artifacts, name, files=noise(size_bytes), hold_s=hold_s)
+        make_sdist(artifacts, name, files=noise(name, size_bytes), hold_s=hold_s)
     one = {f"FASTENV_CONCURRENT_{pool}": "1" for pool in ("DOWNLOADS", "BUILDS", "INSTALLS")}
     names = ("large", "middle", "small")
+    bench.run_engine(*names)
+    bench.forget(Bucket.ANSWERS)
     assert bench.run_engine(*names, environ=one).pieces.wheels_built() == ["large", "middle", "small"]
-    bench.forget(Bucket.TIMINGS)
+    bench.forget(Bucket.ANSWERS, Bucket.TIMINGS)
     assert bench.run_engine(*names, environ=one).pieces.wheels_built() == ["small", "middle", "large"]
 
 
@@ -166,13 +159,21 @@ def test_times_are_kept_in_one_record_and_only_when_something_was_done(
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_sources_begin_before_wheels(bench: Bench, server: IndexServer, artifacts: Path, recorder: Recorder) -> None:
-    """With one download at a time a wheel is fetched after the source distribution, however large it is."""
-    make_wheel(artifacts, "a-wheel", files=noise(100_000))
-    make_sdist(artifacts, "source", static=True)
+def test_a_source_distribution_is_fetched_before_wheels_that_wait_as_well(
+    bench: Bench, server: IndexServer, artifacts: Path
+) -> None:
+    """In a run that knows what an earlier one resolved: while versions are searched for, other things decide."""
+    wheels = [f"wheel-{number}" for number in range(3)]
+    for name in wheels:
+        make_wheel(artifacts, name, files=noise(name, 20_000))
+    make_sdist(artifacts, "source")
     bench.variables["FASTENV_CONCURRENT_DOWNLOADS"] = "1"
-    pieces = bench.run_engine("a-wheel", "source", recorder=recorder).pieces
-    assert pieces.one("fetch", "source").end <= pieces.one("fetch", "a-wheel").start
+    bench.run_engine("source", *wheels)
+    bench.forget(Bucket.ANSWERS)
+    bench.during = held_back("download", 1, so_many_wait("download", 4))
+    pieces = bench.run_engine("source", *wheels).pieces
+    assert pieces.some("resolve", "4 requirements") == []
+    assert pieces.some("fetch")[0].name == "source"
 
 
 def test_begun_is_told_while_it_goes_on(recorder: Recorder) -> None:

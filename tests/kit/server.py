@@ -9,7 +9,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -128,11 +129,21 @@ class IndexServer:
         with self._lock:
             return [misbehave for suffix, misbehave in self._faults if path.endswith(suffix)]
 
-    def transfer(self, step: int) -> None:
-        """Count the transfers of artifacts that go on."""
+    @contextmanager
+    def transferring(self) -> Iterator[None]:
+        """Count a transfer of an artifact.
+
+        Its last byte is to be sent after that: when a client has it all and asks for the next one, this one counts no
+        more.
+        """
         with self._lock:
-            self._transfers += step
+            self._transfers += 1
             self.peak_transfers = max(self.peak_transfers, self._transfers)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._transfers -= 1
 
 
 class _Server(TCPServer):
@@ -311,11 +322,9 @@ class Handler(BaseHTTPRequestHandler):
                 headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         self._head(code, {**headers, "Content-Length": str(end - start)})
         if self.command != "HEAD":
-            self.index.transfer(+1)
-            try:
-                self.send_part(stream, start, end)
-            finally:
-                self.index.transfer(-1)
+            with self.index.transferring():
+                self.send_part(stream, start, end - 1)
+            self.send_part(stream, end - 1, end)
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         self.send_response(status)
@@ -337,6 +346,8 @@ class Handler(BaseHTTPRequestHandler):
     def send_part(self, stream: BinaryIO, start: int, end: int) -> None:
         """Send bytes of a file, from the kernel's cache to the socket; slowly if the server is throttled."""
         self.wfile.flush()
+        if start >= end:
+            return
         rate = self.index.throttle_bytes_per_s
         step = end - start if rate is None else max(rate // 50, 1)
         while start < end:

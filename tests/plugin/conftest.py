@@ -10,41 +10,17 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from kit.archives import make_wheel, record_rows, write_zip
+from kit.archives import make_wheel
+from kit.installed import wheel_of
 from kit.server import IndexServer
 
 import pytest_fastenv
 
 #: What the suites inside need; the wheels are made of what is installed here.
 _SUITE = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest-xdist", "execnet", "pytest-cov", "coverage")
-_NOT_IN_WHEELS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
-
-
-def _wheel_of(project: str, directory: Path) -> Path:
-    """Make a wheel out of an installed distribution."""
-    installed = distribution(project)
-    members: dict[str, bytes] = {}
-    tags: list[str] = []
-    for file in installed.files or ():
-        name = file.as_posix()
-        if name.startswith("..") or name.endswith(".pyc"):
-            continue
-        dist_info, _, inner = name.partition("/")
-        if dist_info.endswith(".dist-info") and inner in _NOT_IN_WHEELS:
-            continue
-        members[name] = file.read_binary()
-        if inner == "WHEEL":
-            tags = [line.split()[1] for line in members[name].decode().splitlines() if line.startswith("Tag:")]
-            record = f"{dist_info}/RECORD"
-    rows = [",".join(row) for row in record_rows(members)] + [f"{record},,"]
-    members[record] = ("\n".join(rows) + "\n").encode()
-    stem = record.partition(".dist-info")[0]
-    pythons, abis, platforms = (".".join(sorted(set(part))) for part in zip(*(t.split("-") for t in tags), strict=True))
-    return write_zip(directory / f"{stem}-{pythons}-{abis}-{platforms}.whl", members)
 
 
 def _add_plugins(directory: Path) -> None:
@@ -142,7 +118,7 @@ def suite_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexServe
     """An index that has pytest, its usual companions, and a few projects of the tests' own."""
     directory = tmp_path_factory.mktemp("suite-artifacts")
     for project in _SUITE:
-        _wheel_of(project, directory)
+        wheel_of(project, directory)
     _add_plugins(directory)
     with IndexServer(directory) as server:
         yield server

@@ -145,6 +145,10 @@ class SourceBuilder:
         version = source.artifact.version if isinstance(source, SdistSource) else None
         job = await self._job(source, name, version)
         known = self._told.done(job.key) or self._records.metadata(job)
+        if known is None and self._built.is_under_way(job.key):
+            # Somebody is sure that the wheel is needed. It tells its metadata itself, and another hook would only wait.
+            wheel = await self.build(source, name, version)
+            known = core.read_dist_info(wheel.tree / wheel.dist_info)
         if known is None:
             with self._waits.waiting(job.subject), diagnosed(f"{job.subject} cannot be read", self._store.root):
                 known = await self._told.do(job.key, partial(self._tell, job))
