@@ -15,11 +15,11 @@ from typing import Self
 
 from pytest_fastenv.build_environments import StoredBuildEnvironments
 from pytest_fastenv.environment.skeleton import skeleton
+from pytest_fastenv.errors import ProvideError
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.pip_config import configuration_files
-from pytest_fastenv.installer import link, unpack
 from pytest_fastenv.installer.ahead import FetchAhead
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.circle import Waits
@@ -34,6 +34,7 @@ from pytest_fastenv.model.request import FormatControl, IndexOptions, ReadFile, 
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolutions import Resolution, Resolutions, resolution_key
 from pytest_fastenv.resolve.resolution import resolve
+from pytest_fastenv.schedule.outcome import together
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.slots import MachineSlots
 from pytest_fastenv.schedule.workers import FileWorkers
@@ -78,12 +79,12 @@ class Engine:
         self._workers = FileWorkers(settings.concurrent_installs)
         wheels = Wheels(self._index, store, self.pools, self._workers, recorder, settings)
         sdists = Sdists(self._index, store, self.pools, self._workers, recorder, settings)
-        waits = Waits()
-        environments = StoredBuildEnvironments(self, store, self.pools, waits, index, formats)
+        self._waits = Waits()
+        environments = StoredBuildEnvironments(self, store, self.pools, self._waits, index, formats)
         # As many as cores, whatever this process may do at once: all processes of the machine must agree on it.
         slots = MachineSlots(store.root / "slots", os.cpu_count() or 1, recorder, settings.lock_timeout_s)
         self._builder = SourceBuilder(
-            target, wheels, sdists, environments, store, self.pools, slots, recorder, settings, waits=waits
+            target, wheels, sdists, environments, store, self.pools, slots, recorder, settings, waits=self._waits
         )
         self._timings = Timings(store)
         # Strictly serial work begins nothing before it is its turn.
@@ -103,16 +104,12 @@ class Engine:
         return self
 
     def _begin_early(self) -> None:
-        """Begin what nearly every run needs before it is asked for; whoever needs it meets its failure."""
-        tasks = [
-            asyncio.create_task(self._workers.warm_up(unpack.__name__, link.__name__)),
-            asyncio.create_task(skeleton(self._target, self._around.store, self.pools.install)),
-        ]
+        """Begin with the skeleton, which every environment needs, before one is asked for; that one meets its failure."""
+        making = asyncio.create_task(skeleton(self._target, self._around.store, self.pools.install))
 
         async def end() -> None:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
 
         self._stack.push_async_callback(end)
 
@@ -134,7 +131,20 @@ class Engine:
         if known is not None:
             return known
         begun = time.time()
-        plan = await resolve(
+        try:
+            plan = await self._search(request, preferences)
+        except ProvideError as error:
+            if self._ahead is None or self._waits.chain:
+                raise
+            # Something could not be fetched or built. What is being built beside it is finished, and told of as well.
+            self._builder.admission.close()
+            raise together([error, *await self._ahead.settled()]) from error.__cause__
+        made = Resolution(plan, begun)
+        self._resolutions.keep(key, made)
+        return made
+
+    async def _search(self, request: Request, preferences: Mapping[str, str] | None) -> Plan:
+        return await resolve(
             request,
             self._target,
             self._index,
@@ -146,9 +156,6 @@ class Engine:
             preferences=preferences,
             pools=self.pools,
         )
-        made = Resolution(plan, begun)
-        self._resolutions.keep(key, made)
-        return made
 
     def _without_logins(self, request: Request) -> Request:
         """Keep user names and passwords of direct URLs for their origin, and out of plans, records and messages."""
@@ -168,7 +175,9 @@ class Engine:
 
     async def install(self, plan: Plan, draft: Draft) -> InstallReport:
         """Fill a draft with a plan's distributions; see `Installer.install`."""
-        return await self._installer.install(plan, draft)
+        # What a build environment lacks is not the end of everything: another release may do without it.
+        leads = None if self._waits.chain else self._builder.admission
+        return await self._installer.install(plan, draft, leads=leads)
 
     @property
     def configuration_files(self) -> tuple[ReadFile, ...]:

@@ -85,6 +85,13 @@ class FetchAhead:
                 raise
             return None
 
+    async def settled(self) -> list[FastenvError]:
+        """Wait until the builds that were begun have ended, and return the failures among them."""
+        if self._builds:
+            await asyncio.wait(self._builds.values())
+        errors = [task.exception() for task in self._builds.values() if not task.cancelled()]
+        return [error for error in errors if isinstance(error, FastenvError)]
+
     async def aclose(self) -> None:
         """Give up what nobody claimed and wait for all of it to end. Idempotent."""
         tasks = [*self._tasks.values(), *self._builds.values()]

@@ -70,17 +70,21 @@ class Installer:
         self._recorder = recorder
         self._settings = settings
 
-    async def install(self, plan: Plan, draft: Draft) -> InstallReport:
+    async def install(self, plan: Plan, draft: Draft, *, leads: Admission | None = None) -> InstallReport:
         """Fill a draft with the distributions of a plan.
 
         After the first failure nothing new is begun; what is under way is finished, and what was fetched, built and
         unpacked stays in the store for the next run. The draft is then of no use.
 
+        :param leads: what closes as well with the first failure.
         :raises FastenvError: the failure, where there is just one.
         :raises FailureGroup: all failures that are independent of each other.
         """
         links = Links(self._destination(draft), self._pools, self._workers)
-        installation = _Installation(_Obtaining(self._wheels, self._builder, self._ahead), links, self._recorder)
+        obtaining = _Obtaining(self._wheels, self._builder, self._ahead)
+        if leads is not None:
+            obtaining.admission.lead(leads)
+        installation = _Installation(obtaining, links, self._recorder)
         wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
         self._report_method(installation.methods)
         return InstallReport(

@@ -104,12 +104,14 @@ def _results(tasks: list[asyncio.Task[T]]) -> list[T]:
     for leaf in leaves:
         if not isinstance(leaf, (FastenvError, NotAdmittedError)):
             raise leaf
-    failures = list(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, FastenvError)))
-    if not failures:
-        raise leaves[0]
-    if len(failures) == 1:
-        raise failures[0]
-    raise FailureGroup(failures)
+    failures = [leaf for leaf in leaves if isinstance(leaf, FastenvError)]
+    raise together(failures) if failures else leaves[0]
+
+
+def together(failures: Iterable[FastenvError]) -> FastenvError:
+    """Return one error for several: the one there is, or a group; groups are taken apart, and each counts once."""
+    leaves = dict.fromkeys(leaf for failure in failures for leaf in _leaves(failure) if isinstance(leaf, FastenvError))
+    return FailureGroup(list(leaves)) if len(leaves) > 1 else next(iter(leaves))
 
 
 def _error(task: asyncio.Task[T]) -> BaseException | None:

@@ -73,6 +73,7 @@ def test_failures_partway(
     assert pieces.one("fetch", "slow").end > failed_at  # it was under way, and is finished
     assert "error" not in pieces.one("fetch", "slow").args
     assert [piece.name for piece in pieces.work() if piece.start > failed_at] == ["slow"]  # unpacked, so that it stays
+    print(sorted(pieces, key=lambda p: p.start), failed_at, server.paths())
     assert pieces.some("fetch", "late") == []
     assert fetched(server) == {"slow", "corrupt", "kept", "broken"}
     assert [piece.name for piece in pieces.some("link")] == ["kept"]

@@ -41,6 +41,7 @@ from pytest_fastenv.model.plan import SdistSource, TreeSource
 from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.oslock import OsLock
+from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.schedule.slots import MachineSlots
@@ -67,6 +68,8 @@ class SourceBuilder:
 
     For one event loop. Use as an async context manager, or call `aclose` at the end: servers of build backends are
     kept until then.
+
+    :ivar admission: when it is closed no hook is begun any more; those that run are finished.
     """
 
     def __init__(  # noqa: PLR0913 - the rooms it stands on, each passed once, by provision
@@ -99,6 +102,7 @@ class SourceBuilder:
         self._records = BuildRecords(store)
         self._spaces = Workspaces(sdists, store, pools)
         self._waits = waits or Waits()
+        self.admission = Admission()
         self._built: SingleFlight[str, UnpackedWheel] = SingleFlight()
         self._told: SingleFlight[str, CoreMetadata] = SingleFlight()
 
@@ -289,6 +293,7 @@ class SourceBuilder:
         job, space = bench.job, bench.space
         priority = self._records.seconds(job) or space.guessed_s  # the longest first: they are the critical path
         async with self._pools.build(priority=priority), self._slots.take(job.subject) as slot:
+            self.admission.check()
             call = HookCall(
                 hook=hook,
                 arguments=arguments,
