@@ -19,6 +19,8 @@ Scope = Literal["session", "worker"]
 Project = Literal["auto", "editable", "wheel", "sdist", "none"]
 Link = Literal["auto", "clone", "hardlink", "copy", "symlink"]
 
+MOST_SECONDS = 3650 * 86400.0
+"""Ten years: what the operating system's and libraries' clocks can take everywhere."""
 _DURATION_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -107,7 +109,11 @@ def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not match or not float(match[1]):
         msg = "expected a duration above zero such as 90, 90s, 15m or 2h"
         raise ValueError(msg)
-    return float(match[1]) * _DURATION_UNITS_S[match[2]]
+    seconds = float(match[1]) * _DURATION_UNITS_S[match[2]]
+    if seconds > MOST_SECONDS:
+        msg = "expected a duration of at most 3650d"
+        raise ValueError(msg)
+    return seconds
 
 
 def _age(value: Any) -> float:

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit, urlunsplit
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.index.credentials import Credentials
 from pytest_fastenv.index.pip_config import PipValue, read_pip_config
-from pytest_fastenv.index.urls import file_url, is_url, local_path, shown
+from pytest_fastenv.index.urls import file_url, is_url, local_path, origin, shown
 from pytest_fastenv.model.request import IndexOptions
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings import MOST_SECONDS, Settings
 
 _DEFAULT_TIMEOUT_S = Settings().http_timeout_s
 _DEFAULT_RETRIES = 3
@@ -129,7 +129,7 @@ def _network(
         client_cert_source=client_cert.source if client_cert else "",
         proxies=_proxies(pip, environ),
         trusted_hosts=tuple(dict.fromkeys((*_words(pip, "trusted-host"), *options.trusted_hosts))),
-        timeout_s=timeout_s,
+        timeout_s=min(timeout_s, MOST_SECONDS),
         retries=int(pip["retries"].number()) if "retries" in pip else _DEFAULT_RETRIES,
         offline=settings.offline,
     )
@@ -175,15 +175,27 @@ def _words(pip: Mapping[str, PipValue], name: str) -> tuple[str, ...]:
 
 
 def _index(text: str) -> str:
-    url = text if is_url(text) else _from_path(text, "index")
+    url = _sound(text, "index") if is_url(text) else _from_path(text, "index")
     return url if url.endswith("/") else f"{url}/"
 
 
 def _link(text: str) -> str:
-    url = text if is_url(text) else _from_path(text, "find-links location")
+    url = _sound(text, "find-links location") if is_url(text) else _from_path(text, "find-links location")
     if url.startswith("file:") and not url.endswith("/") and local_path(url).is_dir():
         return f"{url}/"
     return url
+
+
+def _sound(url: str, what: str) -> str:
+    """Return a URL that can be taken apart."""
+    try:
+        place = origin(url)
+        reason = None if place.host or place.scheme == "file" else "it names no host"
+    except ValueError as error:
+        reason = str(error)
+    if reason is None:
+        return url
+    raise UsageError(f"{url.rpartition('@')[2]} cannot be used as {what}", why=reason)  # a login is not to be shown
 
 
 def _from_path(text: str, what: str) -> str:

@@ -105,18 +105,20 @@ class Pieces(list[Piece]):
 
 
 class Gate:
-    """Opens when something has been recorded; transfers can be made to wait for it."""
+    """Opens when some things have been recorded, or when it is opened; transfers can be made to wait for it."""
 
     def __init__(self, recorder: Recorder, *conditions: Callable[[str, Span], bool]) -> None:
         self._open = threading.Event()
+        self.open = self._open.set
         self._missing = list(conditions)
+        self._conditional = bool(conditions)
         recorder.subscribe(self._listen)
 
     def _listen(self, what: str, event: Span | Notice) -> None:
         if isinstance(event, Span):
             self._missing = [condition for condition in self._missing if not condition(what, event)]
-            if not self._missing:
-                self._open.set()
+            if self._conditional and not self._missing:
+                self.open()
 
     @property
     def is_open(self) -> bool:
@@ -267,3 +269,27 @@ def held_back(pool: str, count: int, until: Callable[[Engine], bool]) -> Callabl
 
 def so_many_wait(pool: str, count: int) -> Callable[[Engine], bool]:
     return lambda engine: len(engine.pools._permits[pool]._waiting) >= count
+
+
+def all_of(*things: Callable[[Engine], Any]) -> Callable[[Engine], Any]:
+    """Let several things go on beside the engine's work."""
+
+    @asynccontextmanager
+    async def together(engine: Engine) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for thing in things:
+                await stack.enter_async_context(thing(engine))
+            yield
+
+    return together
+
+
+def after_the_first_failure(gate: Gate) -> Callable[[Engine], Any]:
+    """Open a gate when nothing new is admitted any more."""
+
+    def open_it(engine: Engine) -> bool:
+        if not engine._builder.admission.open:
+            gate.open()
+        return gate.is_open
+
+    return held_back("download", 0, open_it)

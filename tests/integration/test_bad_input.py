@@ -162,6 +162,11 @@ def project_without_build_system(desk: Desk) -> Sequence[str]:
     return ["./bare"]
 
 
+def broken_index_option(desk: Desk) -> Sequence[str]:
+    del desk.variables["FASTENV_INDEX_URL"]  # it would be used in place of what the file says
+    return [desk.write("requirements.txt", "--index-url http://[::1\ngood\n")]
+
+
 def not_text(desk: Desk) -> Sequence[str]:
     (desk.directory / "x.txt").write_bytes(b"\xff\xfe\x00\xd8")
     return ["x.txt"]
@@ -203,6 +208,9 @@ WRONG_REQUESTS = [
     Case("duration value", variable(FASTENV_BUILD_TIMEOUT="-1"), 4, ("FASTENV_BUILD_TIMEOUT", "-1")),
     Case("unknown variable", variable(FASTENV_CONCURENT="2"), 4, ("FASTENV_CONCURENT", "FASTENV_CONCURRENT")),
     Case("misspelled secret", variable(FASTENV_INDEXURL=f"https://u:{SECRET}@h"), 4, ("FASTENV_INDEXURL",)),
+    Case("endless duration", variable(FASTENV_HTTP_TIMEOUT="9" * 30), 4, ("FASTENV_HTTP_TIMEOUT", "3650d")),
+    Case("broken address", variable(FASTENV_INDEX_URL=f"http://u:{SECRET}@h:x/"), 4, ("h:x/", "index", "port|Port")),
+    Case("broken option", broken_index_option, 4, (r"http://\[::1", "index")),
     Case("unreadable url", lines(f"good @ ftp://u:{SECRET}@127.0.0.1/x.whl"), 4, (r"requirements\.txt:1:\d+",)),
     Case("no such python", sources("good"), 4, (r"3\.99",), {"python": "3.99"}),
     Case("no such interpreter", sources("good"), 4, ("/no/such/python",), {"python": "/no/such/python"}),

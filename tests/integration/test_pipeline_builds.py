@@ -66,8 +66,11 @@ def test_processes_share_build_environments_and_what_is_built_for_them(
     assert len(bench.entries(Bucket.BUILD_ENVIRONMENTS)) == 2  # the empty one, and the one with the tool
 
 
-def test_nothing_is_built_while_a_build_environment_is_locked(bench: Bench, artifacts: Path) -> None:
-    """A task holds one key's lock at a time; else two processes that build in another order wait for each other."""
+@pytest.mark.parametrize("serial", [False, True], ids=["side-by-side", "serial"])
+def test_nothing_is_built_while_a_build_environment_is_locked(serial: bool, bench: Bench, artifacts: Path) -> None:
+    """Else two processes that build in another order wait for each other. (A serial run builds nothing ahead.)"""
+    if serial:
+        bench.variables["FASTENV_CONCURRENT"] = "1"
     make_sdist(artifacts, "low")
     make_sdist(artifacts, "mid", build_requires=["low"])
     make_sdist(artifacts, "top", build_requires=["mid"])

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 from kit.archives import make_sdist, make_wheel
 from kit.server import IndexServer
-from pipeline_bench import Bench, Gate, Pieces, begun, ended, held_back, noise, so_many_wait
+from pipeline_bench import (
+    Bench,
+    Gate,
+    Pieces,
+    after_the_first_failure,
+    all_of,
+    begun,
+    ended,
+    held_back,
+    noise,
+    so_many_wait,
+)
 
 from pytest_fastenv.errors import BuildError, FailureGroup, HashError
 from pytest_fastenv.model.events import Recorder
@@ -43,27 +54,31 @@ def fetched(server: IndexServer) -> set[str]:
 def test_failures_partway(
     bench: Bench, server: IndexServer, artifacts: Path, tmp_path: Path, recorder: Recorder
 ) -> None:
-    """Three transfers may be open: of what is slow, of what turns out corrupt, and of what breaks, until that one does.
+    """Two transfers are open when a build breaks: of what is slow, and of what turns out corrupt.
 
-    What comes late has no permit when the build breaks. Nothing is resolved here, so nothing is fetched ahead.
+    What comes late has no permit then. Nothing is resolved here, so nothing is fetched ahead.
     """
     flag = tmp_path / "flag"
     wheels = {
         name: make_wheel(artifacts, name, files=noise(name, size_bytes))
         for name, size_bytes in (("slow", 60_000), ("corrupt", 50_000), ("late", 40_000), ("kept", 1_000))
     }
-    sdist = make_sdist(artifacts, "broken", backend_code=_BREAKS.format(flag=str(flag)))
-    bench.variables["FASTENV_CONCURRENT_DOWNLOADS"] = "3"
+    make_sdist(artifacts, "broken", backend_code=_BREAKS.format(flag=str(flag)))
+    bench.variables |= {"FASTENV_CONCURRENT_DOWNLOADS": "2", "FASTENV_CONCURRENT_BUILDS": "1"}
     bench.run_engine(*NAMES)
     bench.forget(Bucket.ANSWERS)
     server.requests.clear()
 
     flag.touch()
-    bench.during = held_back("download", 3, so_many_wait("download", 5))  # until all of them ask
-    broken = ended("build", "broken", hook="build_wheel")
-    server.fault(sdist.name, Gate(recorder, begun("fetch", "corrupt"), ended("link", "kept")).fault)
-    server.fault(wheels["slow"].name, Gate(recorder, broken).fault)
-    server.fault(wheels["corrupt"].name, Gate(recorder, broken).corrupting_fault)
+    others = Gate(recorder, begun("fetch", "slow"), begun("fetch", "corrupt"), ended("link", "kept"))
+    failed = Gate(recorder)
+    bench.during = all_of(
+        after_the_first_failure(failed),
+        held_back("download", 2, so_many_wait("download", 5)),  # until all of them ask
+        held_back("build", 1, lambda _: others.is_open),
+    )
+    server.fault(wheels["slow"].name, failed.fault)
+    server.fault(wheels["corrupt"].name, failed.corrupting_fault)
     with pytest.raises(FailureGroup) as caught:
         bench.run_engine(*NAMES, recorder=recorder)
     assert {type(failure) for failure in caught.value.failures} == {BuildError, HashError}
@@ -73,7 +88,6 @@ def test_failures_partway(
     assert pieces.one("fetch", "slow").end > failed_at  # it was under way, and is finished
     assert "error" not in pieces.one("fetch", "slow").args
     assert [piece.name for piece in pieces.work() if piece.start > failed_at] == ["slow"]  # unpacked, so that it stays
-    print(sorted(pieces, key=lambda p: p.start), failed_at, server.paths())
     assert pieces.some("fetch", "late") == []
     assert fetched(server) == {"slow", "corrupt", "kept", "broken"}
     assert [piece.name for piece in pieces.some("link")] == ["kept"]
