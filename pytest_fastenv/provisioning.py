@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Any
 from pytest_fastenv.environment.answers import Answers, Unknown, request_key
 from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.environment.environments import Environments, Missing
-from pytest_fastenv.errors import InterpreterNotFoundError, StoreError
+from pytest_fastenv.errors import InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.settings import Settings, load, store_root
 from pytest_fastenv.store.store import Store
-
-_DESCRIPTORS = 64
 
 if TYPE_CHECKING:
     from pytest_fastenv.environment.drafts import EnvironmentDraft
@@ -233,11 +231,13 @@ def _look(asked: Question, recorder: Recorder) -> Ready | _Missed:
 
 async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
     """Read, resolve, install, publish, remember: the cold path."""
-    _check_descriptors()
     # What follows is not imported on the warm path.
     import asyncio
     from functools import partial
 
+    from pytest_fastenv.store.diagnosis import check_descriptors
+
+    check_descriptors()  # before the imports: the HTTP library is one of them
     from pytest_fastenv.engine import Engine, Surroundings, fetch_text
     from pytest_fastenv.environment.fingerprint import fingerprint
     from pytest_fastenv.requirements.sources import read_sources
@@ -291,24 +291,6 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
         summary["reason"] = ": ".join(dict.fromkeys(filter(None, (missed.reason, provided.reason)))) or None
     return Ready(provided.environment, summary, provided.lease_fd)
-
-
-def _check_descriptors() -> None:
-    """Refuse to begin with too few file descriptors: the HTTP library ends the whole process when it runs out of them.
-
-    :raises StoreError: there are too few.
-    """
-    try:
-        import resource  # not there on Windows, which has no such limit
-    except ImportError:
-        return
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed != resource.RLIM_INFINITY and allowed < _DESCRIPTORS:
-        raise StoreError(
-            f"too many open files: this process may have {allowed}, and {_DESCRIPTORS} are needed to begin",
-            where="the limit of open files (ulimit -n)",
-            hint=f"raise it; 256 are plenty, {_DESCRIPTORS} enough for small environments",
-        )
 
 
 def _check_python(request: Request, target: Target) -> None:

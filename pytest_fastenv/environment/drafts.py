@@ -81,7 +81,7 @@ async def private_directory(drafts: Path) -> AsyncIterator[Path]:
         with diagnosed("an environment cannot be written", drafts.parent):
             home = Home(str(drafts))
     except StoreError as error:  # it speaks of the store, but this need not lie there
-        hint = "name a directory that can be written (where none is named: FASTENV_CACHE_DIR), or make room there"
+        hint = "choose a directory that can be written, or make room there"
         raise StoreError(error.what, where=str(drafts.parent), why=error.why, hint=hint) from error
     try:
         yield Path(home.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -235,7 +236,7 @@ FAILURES = [
     Case("build hangs", build_hangs, 3, ("broken", r"0\.5 s", "FASTENV_BUILD_TIMEOUT", r"logs/\S+")),
     Case("build needs more", build_raises, 3, ("broken", "no_such_module", "build-system.requires", r"logs/\S+")),
     Case("broken toml", broken_toml, 3, (r"desk/mine/pyproject\.toml:1:9", "TOML"), doors=("fastenv",)),
-    Case("not a python", sources("good"), 3, ("/bin/true",), {"python": "/bin/true"}),
+    Case("not a python", sources("good"), 3, ("bin/true",), {"python": shutil.which("true") or "/bin/true"}),
     Case("store in a file", store_in_a_file, 3, ("file/store|file", "FASTENV_CACHE_DIR")),
 ]
 

@@ -131,11 +131,7 @@ class IndexServer:
 
     @contextmanager
     def transferring(self) -> Iterator[None]:
-        """Count a transfer of an artifact.
-
-        Its last byte is to be sent after that: when a client has it all and asks for the next one, this one counts no
-        more.
-        """
+        """Count a transfer; its last byte is sent after that, so that a client's next one never counts beside it."""
         with self._lock:
             self._transfers += 1
             self.peak_transfers = max(self.peak_transfers, self._transfers)
@@ -346,8 +342,6 @@ class Handler(BaseHTTPRequestHandler):
     def send_part(self, stream: BinaryIO, start: int, end: int) -> None:
         """Send bytes of a file, from the kernel's cache to the socket; slowly if the server is throttled."""
         self.wfile.flush()
-        if start >= end:
-            return
         rate = self.index.throttle_bytes_per_s
         step = end - start if rate is None else max(rate // 50, 1)
         while start < end:
