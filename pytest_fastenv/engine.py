@@ -104,7 +104,7 @@ class Engine:
         return self
 
     def _begin_early(self) -> None:
-        """Begin with the skeleton, which every environment needs, before one is asked for; that one meets its failure."""
+        """Begin with the skeleton, which every environment needs, before one asks for it and meets its failure."""
         making = asyncio.create_task(skeleton(self._target, self._around.store, self.pools.install))
 
         async def end() -> None:

@@ -10,38 +10,24 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_fastenv.environment.answers import Answers, Unknown, request_key
+from pytest_fastenv.environment.answers import Answers, Unknown
 from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.environment.environments import Environments, Missing
 from pytest_fastenv.errors import InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.question import Question, SessionNeeds
 from pytest_fastenv.settings import Settings, load, store_root
-from pytest_fastenv.store.store import Store
 
 if TYPE_CHECKING:
     from pytest_fastenv.environment.drafts import EnvironmentDraft
     from pytest_fastenv.model.plan import Plan
     from pytest_fastenv.model.request import Request
     from pytest_fastenv.model.target import Target
-
-
-@dataclass(frozen=True, slots=True)
-class SessionNeeds:
-    """What a pytest session needs inside, on top of what its user asked for.
-
-    :ivar requirements: requirements such as ``pytest==9.2.0``. Each is asked for by name only; its version is taken
-        where what the user asked for leaves the choice.
-    :ivar runtime: files of the plugin's runtime, by path below site-packages; left out where the plan brings
-        pytest-fastenv itself.
-    """
-
-    requirements: tuple[str, ...] = ()
-    runtime: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,58 +43,6 @@ class Ready:
     environment: Environment
     summary: Mapping[str, Any]
     lease_fd: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request with everything that decides about its answer.
-
-    :ivar root: where the project lies that `Settings.project` is about.
-    :ivar begun_ns: `time.monotonic_ns` when it was put.
-    """
-
-    settings: Settings
-    base: Path
-    root: Path
-    needs: SessionNeeds
-    directory: Path | None
-    environ: Mapping[str, str]
-    begun_ns: int
-
-    @classmethod
-    def of(
-        cls,
-        settings: Settings,
-        base: Path | None,
-        root: Path | None,
-        needs: SessionNeeds | None,
-        directory: Path | None,
-        environ: Mapping[str, str],
-    ) -> Question:
-        """Make paths absolute and note the time."""
-        place = Path(os.path.abspath(base or Path.cwd()))
-        if directory is not None:
-            directory = Path(os.path.abspath(place / directory))
-        project = place if root is None else Path(os.path.abspath(root))
-        return cls(settings, place, project, needs or SessionNeeds(), directory, environ, time.monotonic_ns())
-
-    @property
-    def key(self) -> str:
-        """The digest under which the answer is kept."""
-        return request_key(
-            self.settings.sources,
-            self.base,
-            self.settings,
-            root=str(self.root),
-            directory=str(self.directory or ""),
-            needs=self.needs.requirements,
-            runtime=_runtime_digest(self.needs),
-            pip=sorted((name, value) for name, value in self.environ.items() if name.startswith("PIP_")),
-        )
-
-    def store(self, recorder: Recorder) -> Store:
-        """Return the store; nothing is touched."""
-        return Store(store_root(self.settings), recorder=recorder, lock_timeout_s=self.settings.lock_timeout_s)
 
 
 def provision(
@@ -259,7 +193,7 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         resolution = await engine.resolve(request, preferences)
         plan = resolution.plan
         runtime = {} if _brings(plan, "pytest-fastenv") else asked.needs.runtime
-        identity = fingerprint(plan, settings, runtime=_runtime_digest(asked.needs) if runtime else None)
+        identity = fingerprint(plan, settings, runtime=asked.needs.runtime_digest if runtime else None)
 
         async def fill(draft: EnvironmentDraft) -> Mapping[str, Any]:
             report = await engine.install(plan, draft)
@@ -335,15 +269,6 @@ def _write_runtime(site_packages: Path, files: Mapping[str, bytes]) -> None:
         path = site_packages / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-
-
-def _runtime_digest(needs: SessionNeeds) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    for name, content in sorted(needs.runtime.items()):
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()
 
 
 def _summary(

@@ -18,7 +18,8 @@ from kit.server import IndexServer
 
 from pytest_fastenv import provision
 from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError
-from pytest_fastenv.provisioning import Ready, SessionNeeds, reuse
+from pytest_fastenv.provisioning import Ready, reuse
+from pytest_fastenv.question import SessionNeeds
 from pytest_fastenv.settings import Settings, load
 
 pytestmark = pytest.mark.slow

@@ -109,9 +109,13 @@ def _results(tasks: list[asyncio.Task[T]]) -> list[T]:
 
 
 def together(failures: Iterable[FastenvError]) -> FastenvError:
-    """Return one error for several: the one there is, or a group; groups are taken apart, and each counts once."""
-    leaves = dict.fromkeys(leaf for failure in failures for leaf in _leaves(failure) if isinstance(leaf, FastenvError))
-    return FailureGroup(list(leaves)) if len(leaves) > 1 else next(iter(leaves))
+    """Return one error for several: the one there is, or a group. Groups are taken apart; what reads alike counts once.
+
+    A full disk, for one, is met by all that write.
+    """
+    leaves = [leaf for failure in failures for leaf in _leaves(failure) if isinstance(leaf, FastenvError)]
+    different = list({leaf.diagnosis(): leaf for leaf in reversed(leaves)}.values())[::-1]
+    return FailureGroup(different) if len(different) > 1 else different[0]
 
 
 def _error(task: asyncio.Task[T]) -> BaseException | None:

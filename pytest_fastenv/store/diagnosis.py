@@ -29,7 +29,7 @@ def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> Sto
     where = os.fspath(root) if error.filename is None else place
     reason = error.strerror or str(error)
     if error.errno in _NO_ROOM:
-        hint = "make room (fastenv cache prune), or set FASTENV_CACHE_DIR to a directory on another disk"
+        hint = "make room, or set FASTENV_CACHE_DIR to a directory on another disk"
         return StoreError(f"{doing}: no space left", where=where, why=reason, hint=hint)
     if error.errno in _NO_DESCRIPTORS:
         hint = "raise the limit of open files (ulimit -n), or lower FASTENV_CONCURRENT_DOWNLOADS"

@@ -48,7 +48,7 @@ def hint_from(output: str) -> str | None:
     if header:
         return f"a header is missing ({header[1]}): install the system package that has it, or use a wheel"
     if "No space left on device" in output:
-        return "make room on the disk (fastenv cache prune), or set FASTENV_CACHE_DIR to a directory on another one"
+        return "make room on the disk, or set FASTENV_CACHE_DIR to a directory on another one"
     program = _MISSING_PROGRAM.search(output)
     if program:
         return f"{program[1]} is not installed: install a compiler, or use a wheel"
