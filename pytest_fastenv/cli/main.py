@@ -21,7 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     standard error, results to standard output.
     """
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    # argparse takes words in one piece only; what stands behind an option is left over.
+    unknown = [word for word in rest if word.startswith("-")]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options.words += rest
     try:
         code: int = options.run(options)
     except FastenvError as error:
@@ -55,8 +60,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Make a virtual environment in DIR that holds what the sources ask for.",
         allow_abbrev=False,
     )
-    create.add_argument("sources", nargs="+", metavar="SOURCE", help="requirements.txt, a project, a requirement, ...")
-    create.add_argument("directory", type=Path, metavar="DIR", help="where; replaced if it was made by this command")
+    create.add_argument(
+        "words",
+        nargs="+",
+        metavar="SOURCE... DIR",
+        help="requirements.txt, a project, ...; and where to: replaced if this command made it",
+    )
     _add_settings(create)
     create.set_defaults(run=_create)
     return parser
@@ -90,14 +99,15 @@ def _create(options: argparse.Namespace) -> int:
     from pytest_fastenv.report.progress import Progress
     from pytest_fastenv.report.summary import line
 
-    if options.directory.is_file():
-        raise UsageError(
-            f"{options.directory} is a file", hint="fastenv create SOURCE... DIR: the last word is a directory"
-        )
+    *sources, directory = options.words
+    if not sources:
+        raise UsageError("a source and a directory are needed", hint="fastenv create requirements.txt .venv")
+    if Path(directory).is_file():
+        raise UsageError(f"{directory} is a file", hint="the last word of fastenv create is a directory")
     settings = _settings(options)
     recorder = Recorder()
     with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
-        ready = provision(options.sources, settings=settings, directory=options.directory, recorder=recorder)
+        ready = provision(sources, settings=settings, directory=Path(directory), recorder=recorder)
     if not options.quiet:
         print(line(ready.summary))
     return 0

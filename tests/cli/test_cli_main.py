@@ -1,0 +1,86 @@
+"""The ``fastenv`` command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kit.archives import make_wheel
+from kit.server import IndexServer
+
+from pytest_fastenv.cli.main import main
+from pytest_fastenv.version import __version__
+
+
+@pytest.fixture
+def index(artifacts: Path, index_server: Callable[..., IndexServer], monkeypatch: pytest.MonkeyPatch) -> IndexServer:
+    make_wheel(artifacts, "app", requires=["lib"])
+    make_wheel(artifacts, "lib")
+    server = index_server()
+    monkeypatch.setenv("FASTENV_INDEX_URL", server.url)
+    return server
+
+
+@pytest.mark.slow
+def test_create_makes_an_environment_and_says_so(
+    index: IndexServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "made"
+    assert main(["create", "app", str(place)]) == 0
+    assert capsys.readouterr().out.startswith("fastenv: 2 distributions (2 fetched) in ")
+    assert sorted(path.name for path in place.glob("lib/python*/site-packages/*.dist-info")) == [
+        "app-1.0.dist-info",
+        "lib-1.0.dist-info",
+    ]
+    assert main(["create", "-q", "app", str(place)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_options_may_stand_anywhere(index: IndexServer, tmp_path: Path) -> None:
+    place, report = tmp_path / "made", tmp_path / "trace.json"
+    assert main(["create", "-q", "app", "--report", str(report), "lib", "--link", "copy", str(place)]) == 0
+    assert (place / ".fastenv" / "ready").exists()
+    assert report.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["create"], "SOURCE... DIR"),
+        (["create", "app", "--surprise", "made"], "unrecognized arguments: --surprise"),
+        (["destroy"], "invalid choice: 'destroy'"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_4(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 4
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["made"], "a source and a directory are needed"),
+        (["app", "file.txt"], "file.txt is a file"),
+        (["app", "made", "--link", "glue"], "--link: 'glue' is not accepted"),
+        (["missing.txt", "made"], "no such file: missing.txt"),
+    ],
+)
+def test_a_wrong_request_is_diagnosed(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.txt").touch()
+    assert main(["create", *words]) == 4
+    assert capsys.readouterr().err.startswith(f"fastenv: error: {said}")
+    assert not (tmp_path / "made").exists()
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"pytest-fastenv {__version__}\n"
