@@ -28,8 +28,9 @@ _DURATION_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 class Settings:
     """What may be set, with its default.
 
-    Durations are seconds. ``max_age_s`` is infinite for ``forever``. ``serial`` is true when one number was given for
-    all pools and it is 1: then no two pieces of work overlap, file-system work included.
+    Durations are seconds. ``max_age_s`` is infinite for ``forever``. ``concurrent`` is the number that was given for all
+    pools, if any; where it is 1 and no pool has another one, ``serial`` is true: then no two pieces of work overlap,
+    file-system work included.
     """
 
     sources: tuple[str, ...] = ()
@@ -46,6 +47,7 @@ class Settings:
     concurrent_downloads: int = 50
     concurrent_builds: int = field(default_factory=lambda: os.cpu_count() or 1)
     concurrent_installs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    concurrent: int | None = None
     serial: bool = False
     cache_dir: Path | None = None
     lock_timeout_s: float = 900.0
@@ -180,9 +182,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("upgrade", "upgrade", None, _flag),
     Option("recreate", "recreate", None, _flag),
     Option("reports", "report", None, _paths),
-    Option("concurrent_downloads", None, "FASTENV_CONCURRENT_DOWNLOADS", _positive),
-    Option("concurrent_builds", None, "FASTENV_CONCURRENT_BUILDS", _positive),
-    Option("concurrent_installs", None, "FASTENV_CONCURRENT_INSTALLS", _positive),
+    Option("concurrent", "concurrent", "FASTENV_CONCURRENT", _positive),
+    Option("concurrent_downloads", "concurrent-downloads", "FASTENV_CONCURRENT_DOWNLOADS", _positive),
+    Option("concurrent_builds", "concurrent-builds", "FASTENV_CONCURRENT_BUILDS", _positive),
+    Option("concurrent_installs", "concurrent-installs", "FASTENV_CONCURRENT_INSTALLS", _positive),
     Option("cache_dir", None, "FASTENV_CACHE_DIR", _path),
     Option("lock_timeout_s", None, "FASTENV_LOCK_TIMEOUT", _seconds),
     Option("build_timeout_s", None, "FASTENV_BUILD_TIMEOUT", _seconds),
@@ -199,7 +202,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("expansion_ratio", None, "FASTENV_EXPANSION_RATIO", _positive),
 )
 
-_ALL_POOLS = "FASTENV_CONCURRENT"
+_POOLS = ("concurrent_downloads", "concurrent_builds", "concurrent_installs")
 _OURS = re.compile(r"FASTENV_[A-Z_]+")
 #: Set by us for the inner run, so not to be taken for a misspelled setting.
 INTERNAL_VARIABLES = frozenset({"FASTENV_INSIDE"})
@@ -234,14 +237,14 @@ def load(
     """
     _refuse_unknown_variables(environ)
     values: dict[str, Any] = {}
-    if environ.get(_ALL_POOLS):
-        width = _parse(_positive, environ[_ALL_POOLS], _ALL_POOLS)
-        values.update(concurrent_downloads=width, concurrent_builds=width, concurrent_installs=width)
-        values["serial"] = width == 1
     for option in OPTIONS:
         given, origin = _given(option, command_line, environ, ini, ini_file, flag_prefix)
         if origin:
             values[option.field] = _parse(option.parse, given, origin)
+    if "concurrent" in values:
+        # A number for one pool is meant for it, wherever it was given.
+        values = {**dict.fromkeys(_POOLS, values["concurrent"]), **values}
+        values["serial"] = all(values[pool] == 1 for pool in _POOLS)
     if "reports" in values:
         _check_reports(values["reports"])
     return Settings(**values)
@@ -285,7 +288,7 @@ def _check_reports(reports: Sequence[Path]) -> None:
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
-    known = {option.variable for option in OPTIONS} | {_ALL_POOLS} | INTERNAL_VARIABLES
+    known = {option.variable for option in OPTIONS} | INTERNAL_VARIABLES
     for name in environ:
         if _OURS.fullmatch(name) and name not in known:
             import difflib  # only for the message

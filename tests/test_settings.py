@@ -42,6 +42,15 @@ def test_one_variable_sets_all_pools_and_a_specific_one_wins() -> None:
     assert (settings.concurrent_downloads, settings.concurrent_builds, settings.concurrent_installs) == (3, 7, 3)
     assert not settings.serial
     assert load({}, {"FASTENV_CONCURRENT": "1"}, {}).serial
+    assert not load({}, {"FASTENV_CONCURRENT": "1", "FASTENV_CONCURRENT_DOWNLOADS": "2"}, {}).serial
+
+
+def test_pools_may_be_set_in_all_places() -> None:
+    assert load({"concurrent": "1"}, {"FASTENV_CONCURRENT": "3"}, {}).serial
+    settings = load({"concurrent_builds": "4"}, {"FASTENV_CONCURRENT": "3"}, {"concurrent-installs": "2"})
+    assert (settings.concurrent_downloads, settings.concurrent_builds, settings.concurrent_installs) == (3, 4, 2)
+    with pytest.raises(UsageError, match="--fastenv-concurrent-builds: 'x'"):
+        load({"concurrent_builds": "x"}, {}, {})
 
 
 @pytest.mark.parametrize(

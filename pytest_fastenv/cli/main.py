@@ -81,10 +81,15 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--upgrade", action="store_true", help="ask the index now")
     add("--recreate", action="store_true", help="make the environment anew")
     add("--report", dest="reports", action="append", metavar="PATH", help="write a timeline (.html) or a trace (.json)")
+    for pool in ("", "-downloads", "-builds", "-installs"):
+        add(f"--concurrent{pool}", metavar="N", help=f"how many {pool[1:] or 'of everything'} at once")
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
 
 
-_SETTINGS = ("python", "project", "link", "max_age_s", "offline", "upgrade", "recreate", "reports")
+_SETTINGS = (
+    "python", "project", "link", "max_age_s", "offline", "upgrade", "recreate", "reports",
+    "concurrent", "concurrent_downloads", "concurrent_builds", "concurrent_installs",
+)  # fmt: skip
 
 
 def _settings(options: argparse.Namespace) -> Settings:
