@@ -47,6 +47,7 @@ class LinkOrder(NamedTuple):
 
     :ivar entry: its store entry.
     :ivar direct_url: the text of ``direct_url.json`` (PEP 610); empty when it was not asked for by URL.
+    :ivar fresh: the entry was made by this run a moment ago: nobody had time to change it.
     """
 
     entry: str
@@ -56,6 +57,7 @@ class LinkOrder(NamedTuple):
     root_is_purelib: bool
     requested: bool
     direct_url: str
+    fresh: bool = False
 
 
 class Linked(NamedTuple):
@@ -88,8 +90,10 @@ def link(order: LinkOrder, destination: Destination) -> Linked:
     """
     start_ns = time.monotonic_ns()
     manifest = Manifest.load(f"{order.entry}/{MANIFEST}")
-    changed = [MANIFEST] if manifest is None else manifest.changed(f"{order.entry}/{TREE}")
-    if manifest is None or changed:
+    if manifest is None:
+        return Linked(start_ns, time.monotonic_ns(), changed=[MANIFEST])
+    changed = [] if order.fresh else manifest.changed(f"{order.entry}/{TREE}")
+    if changed:
         return Linked(start_ns, time.monotonic_ns(), changed=changed)
     linking = _Linking(order, destination, manifest)
     linking.run()

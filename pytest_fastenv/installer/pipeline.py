@@ -247,4 +247,5 @@ def _order(distribution: Distribution, wheel: UnpackedWheel) -> LinkOrder:
         facts.root_is_purelib,
         distribution.requested,
         direct_url,
+        fresh=wheel.fresh,
     )

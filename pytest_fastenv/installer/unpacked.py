@@ -66,6 +66,7 @@ class UnpackedWheel:
     :ivar entry: its directory in the store (bucket ``wheels-v1``): ``tree/``, ``manifest.json``, ``wheel.json``.
     :ivar origin: where it came from in this run: ``cache`` when it was there already.
     :ivar fetched_bytes: what was transferred for it in this run.
+    :ivar fresh: this run wrote the entry itself, so its files need not be compared with what was written.
     """
 
     sha256: str
@@ -73,6 +74,7 @@ class UnpackedWheel:
     facts: WheelFacts
     origin: Origin
     fetched_bytes: int = 0
+    fresh: bool = False
 
     @property
     def tree(self) -> Path:

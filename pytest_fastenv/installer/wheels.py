@@ -143,7 +143,7 @@ class Wheels:
                 return await self._obtain(artifact, admission)
             sha256 = transferred.digests["sha256"]
             wheel = await self._publish(sha256, artifact.filename, "network", _mover(archive))
-        return UnpackedWheel(sha256, wheel.entry, wheel.facts, "network", transferred.size_bytes)
+        return UnpackedWheel(sha256, wheel.entry, wheel.facts, "network", transferred.size_bytes, wheel.fresh)
 
     async def _publish(
         self,
@@ -171,7 +171,7 @@ class Wheels:
         while True:
             entry = await self._store.publish(Bucket.WHEELS, sha256, make, subject=label)
             if made:
-                return UnpackedWheel(sha256, entry, made[0].facts, origin, made[0].fetched_bytes)
+                return UnpackedWheel(sha256, entry, made[0].facts, origin, made[0].fetched_bytes, fresh=True)
             wheel = self._open(sha256, "built" if origin == "built" else "cache")
             if wheel is not None:
                 return wheel

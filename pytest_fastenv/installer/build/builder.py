@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -133,7 +133,7 @@ class SourceBuilder:
         job = await self._job(source, name, version)
         known = self._built.done(job.key) or self._find(job)
         if known is not None:
-            return known
+            return replace(known, fresh=False)  # by now an environment may hold links to its files
         with self._waits.waiting(job.subject), diagnosed(f"{job.subject} cannot be built", self._store.root):
             return await self._built.do(job.key, partial(self._at_bench, job, partial(self._find, job), self._make))
 
