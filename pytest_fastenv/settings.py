@@ -28,9 +28,9 @@ _DURATION_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 class Settings:
     """What may be set, with its default.
 
-    Durations are seconds. ``max_age_s`` is infinite for ``forever``. ``concurrent`` is the number that was given for all
-    pools, if any; where it is 1 and no pool has another one, ``serial`` is true: then no two pieces of work overlap,
-    file-system work included.
+    Durations are seconds. ``max_age_s`` is infinite for ``forever``. ``concurrent`` is the number that was given for
+    all pools, if any; where it is 1 and no pool has another one, ``serial`` is true: then no two pieces of work
+    overlap, file-system work included.
     """
 
     sources: tuple[str, ...] = ()

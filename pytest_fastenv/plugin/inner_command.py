@@ -74,7 +74,7 @@ def inner_command(
 ) -> Command:
     """Return how to start the same pytest session with an environment's interpreter."""
     variables = environment.variables(os.environ, inherit_pythonpath=inherit_pythonpath)
-    for name in ("PYTEST_VERSION", session.VARIABLE):
+    for name in ("PYTEST_VERSION", "PYTEST_CURRENT_TEST", session.VARIABLE):
         variables.pop(name, None)  # set by the pytest that runs here
     variables[session.VARIABLE] = session.encode(handed)
     if "fastenv" in variables.get("PYTEST_ADDOPTS", ""):

@@ -12,6 +12,7 @@ from kit.interpreters import Found
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
@@ -186,8 +187,8 @@ def test_too_old_is_said(store: Store, tmp_path: Path) -> None:
         find_target(f"=={minor}.*,!={minor}.*", store)
 
 
-def test_a_read_only_store_is_enough(store: Store, tmp_path: Path) -> None:
-    unwritable = Store(tmp_path / "file" / "store", recorder=store._recorder)
+def test_a_read_only_store_is_enough(recorder: Recorder, tmp_path: Path) -> None:
+    unwritable = Store(tmp_path / "file" / "store", recorder=recorder)
     (tmp_path / "file").write_text("")
     assert find_target(None, unwritable).python == BASE
 

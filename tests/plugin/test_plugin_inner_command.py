@@ -100,6 +100,7 @@ def test_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     made = inner_command(environment(), Invocation(Launch(arguments=words), words), HANDED).variables
     assert "PYTHONPATH" not in made
     assert "PYTEST_VERSION" not in made
+    assert "PYTEST_CURRENT_TEST" not in made, "workers of a session that a test starts would take themselves for tests"
     assert json.loads(made["FASTENV_INSIDE"]) == {"prefix": "/env"}
     kept = inner_command(environment(), Invocation(Launch(), words), HANDED, inherit_pythonpath=True).variables
     assert kept["PYTHONPATH"] == "/outside"
