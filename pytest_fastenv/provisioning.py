@@ -7,9 +7,10 @@ whatever is missing.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,8 @@ def provision(
     asked = Question.of(settings, base, root, needs, directory, environ)
     recorder = recorder or Recorder()
     with _diagnosed(asked):
+        if asked.is_new(asked.store(recorder)):
+            _import_the_engine()
         found = _look(asked, recorder)
         if not isinstance(found, Ready):
             from pytest_fastenv.interruptible import run_to_end  # asyncio is not on the warm path
@@ -111,6 +114,16 @@ def reuse(
         return None
     _write_reports(asked, recorder, found)
     return found
+
+
+def _import_the_engine() -> None:
+    """Begin to import what making needs while this thread waits for an interpreter to be probed."""
+
+    def import_it() -> None:
+        with suppress(ImportError):  # whoever needs it meets that, too
+            import pytest_fastenv.engine  # noqa: F401 - for those who import it later
+
+    threading.Thread(target=import_it, name="pytest-fastenv-imports", daemon=True).start()
 
 
 @dataclass(frozen=True, slots=True)

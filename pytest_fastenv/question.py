@@ -15,6 +15,7 @@ from pathlib import Path
 from pytest_fastenv.environment.answers import request_key
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.settings import Settings, store_root
+from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 
@@ -90,3 +91,7 @@ class Question:
     def store(self, recorder: Recorder) -> Store:
         """Return the store; nothing is touched."""
         return Store(store_root(self.settings), recorder=recorder, lock_timeout_s=self.settings.lock_timeout_s)
+
+    def is_new(self, store: Store) -> bool:
+        """Tell whether nothing was ever remembered for it, so that an environment has to be made."""
+        return self.settings.recreate or not os.path.exists(f"{store.path(Bucket.ANSWERS, self.key)}.json")

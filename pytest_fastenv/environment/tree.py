@@ -18,7 +18,7 @@ import sys
 import threading
 import warnings
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -94,12 +94,11 @@ def take(root: str | os.PathLike[str]) -> Tree:
     while waiting:
         path = waiting.pop()
         place = os.path.join(root, path) if path else os.fspath(root)
-        numbers.append(os.stat(place).st_mtime_ns)  # before reading: what comes between makes the comparison look again
+        before = os.stat(place).st_mtime_ns  # before reading: what comes between makes the comparison look again
         files, below = _listing(place, path)
         names = sorted(files)
-        for name in names:
-            status = os.lstat(f"{place}/{name}")
-            numbers.extend((status.st_size, status.st_mtime_ns))
+        numbers.append(before)
+        numbers.extend(_look(place, names)[1:])
         directories.append("\0".join((path, *names)))
         waiting.extend(sorted(below, reverse=True))
     return Tree(tuple(directories), numbers)
@@ -132,6 +131,30 @@ def _listing(place: str, path: str) -> tuple[set[str], set[str]]:
     return files, below
 
 
+def _look_below(place: str, files: Sequence[str]) -> array[int]:
+    """Return a directory's mtime and its files' sizes and mtimes, asking below an open directory: shorter ways."""
+    directory = os.open(place, _OPEN_DIRECTORY)
+    try:
+        values = [os.fstat(directory).st_mtime_ns]
+        for name in files:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            values += (status.st_size, status.st_mtime_ns)
+    finally:
+        os.close(directory)
+    return array("q", values)
+
+
+def _look_at_paths(place: str, files: Sequence[str]) -> array[int]:
+    values = [os.lstat(place).st_mtime_ns]
+    for name in files:
+        status = os.lstat(f"{place}/{name}")
+        values += (status.st_size, status.st_mtime_ns)
+    return array("q", values)
+
+
+_look = _look_below if os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd else _look_at_paths
+
+
 class _Comparison:
     """One tree against one directory; each half may run in a process of its own."""
 
@@ -145,13 +168,11 @@ class _Comparison:
         :param position: where the first of them begins in the tree's numbers.
         """
         numbers = self._tree.numbers
-        relative = os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd
-        look = self._relative if relative else self._absolute
         for index in indexes:
             path, *files = self._tree.directories[index].split("\0")
             end = position + 1 + 2 * len(files)
             try:
-                found = look(f"{self._root}/{path}", files)
+                found = _look(f"{self._root}/{path}", files)
             except FileNotFoundError as error:
                 name = os.path.basename(error.filename)  # with directory descriptors it is no more than that
                 return f"{_join(path, name if name in files else None)} is missing"
@@ -165,27 +186,6 @@ class _Comparison:
                     return change
             position = end
         return None
-
-    @staticmethod
-    def _relative(place: str, files: list[str]) -> array[int]:
-        """Return a directory's mtime and its files' sizes and mtimes, asking below an open directory: shorter ways."""
-        directory = os.open(place, _OPEN_DIRECTORY)
-        try:
-            values = [os.fstat(directory).st_mtime_ns]
-            for name in files:
-                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                values += (status.st_size, status.st_mtime_ns)
-        finally:
-            os.close(directory)
-        return array("q", values)
-
-    @staticmethod
-    def _absolute(place: str, files: list[str]) -> array[int]:
-        values = [os.lstat(place).st_mtime_ns]
-        for name in files:
-            status = os.lstat(f"{place}/{name}")
-            values += (status.st_size, status.st_mtime_ns)
-        return array("q", values)
 
     def _change(self, path: str, files: list[str], found: array[int], expected: array[int]) -> str | None:
         """Say what differs in one directory; ``None`` when only its own time does, as after writing bytecode."""
