@@ -7,7 +7,7 @@ next run), and all failures that are independent of each other are raised togeth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from pytest_fastenv.errors import FailureGroup, FastenvError
@@ -129,3 +129,17 @@ def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]
+
+
+async def whatever_happens(*steps: Awaitable[Any]) -> None:
+    """Go through with some steps even when cancelled meanwhile; the cancellation passes when they are done."""
+    together = asyncio.gather(*steps)
+    cancelled = False
+    while not together.done():
+        try:
+            await asyncio.wait([together])
+        except asyncio.CancelledError:
+            cancelled = True
+    together.result()
+    if cancelled:
+        raise asyncio.CancelledError

@@ -12,13 +12,13 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
 from pytest_fastenv.errors import FastenvError, ProvideError
+from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.schedule.permits import Permits
 
 _PROGRAM = str(Path(__file__).with_name("worker_process.py"))
@@ -93,7 +93,7 @@ class FileWorkers:
         self._closed = True
         workers, self._all = self._all, set()
         self._idle.clear()
-        await _whatever_happens(*(worker.ended() for worker in workers))
+        await whatever_happens(*(worker.ended() for worker in workers))
 
     async def _converse(self, worker: _Worker, message: bytes, function: str) -> Any:
         """Send a job, return the answer, and put the worker back; one that did not answer in full is ended."""
@@ -101,11 +101,11 @@ class FileWorkers:
             answer = await worker.exchange(message)
         except (EOFError, ConnectionError):
             self._all.discard(worker)
-            await _whatever_happens(worker.ended(within_s=_DYING_S))
+            await whatever_happens(worker.ended(within_s=_DYING_S))
             raise worker.death(function) from None
         except BaseException:
             self._all.discard(worker)
-            await _whatever_happens(worker.ended())
+            await whatever_happens(worker.ended())
             raise
         self._idle.append(worker)
         return pickle.loads(answer)  # noqa: S301 - from our own process
@@ -234,17 +234,3 @@ def _unwrap(answer: tuple[Any, ...]) -> Any:
     if not isinstance(error, FastenvError):
         error.add_note(f"in a worker process:\n{text}")
     raise error
-
-
-async def _whatever_happens(*steps: Coroutine[Any, Any, None]) -> None:
-    """Go through with some steps even when cancelled meanwhile; the cancellation passes when they are done."""
-    together = asyncio.gather(*steps)
-    cancelled = False
-    while not together.done():
-        try:
-            await asyncio.wait([together])
-        except asyncio.CancelledError:
-            cancelled = True
-    together.result()
-    if cancelled:
-        raise asyncio.CancelledError

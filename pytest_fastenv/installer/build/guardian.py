@@ -281,17 +281,3 @@ async def _supervisor(origin: Origin) -> AsyncIterator[Channel]:
     finally:
         await channel.close()
         await whatever_happens(process.wait())
-
-
-async def whatever_happens(step: Any) -> None:
-    """Go through with a step even when cancelled meanwhile; the cancellation passes when it is done."""
-    task = asyncio.ensure_future(step)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            cancelled = True
-    task.result()
-    if cancelled:
-        raise asyncio.CancelledError

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_fastenv.errors import BuildError, FastenvError
-from pytest_fastenv.installer.build.guardian import whatever_happens
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.build.metadata import from_pkg_info, from_project_table
 from pytest_fastenv.installer.build.pyproject import Pyproject, read_pyproject
@@ -18,6 +17,7 @@ from pytest_fastenv.installer.build.source_tree import copy_tree
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import SdistSource
+from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.store.diagnosis import store_error
 from pytest_fastenv.store.store import Store
