@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from pytest_fastenv.schedule.outcome import whatever_happens
+
 _PROGRAM = str(Path(__file__).with_name("backend_server.py"))
 _LINE_LIMIT_BYTES = 4 * 1024 * 1024
 _END_WAIT_S = 10.0
