@@ -57,7 +57,6 @@ async def _download(pins: Sequence[Pin], directory: Path) -> None:
         async with HttpClient(config.network, config.credentials) as http:
             index = PackageIndex(config, http, Store(Path(scratch), recorder=recorder), pools, recorder)
             await run_all([_download_one(index, pin, directory) for pin in pins])
-            await index.aclose()
 
 
 async def _download_one(index: PackageIndex, pin: Pin, directory: Path) -> None:

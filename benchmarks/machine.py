@@ -60,7 +60,7 @@ class Quiet:
 def look_around() -> Quiet:
     """Watch for half a second, then do the fixed piece of work."""
     before = _ticks()
-    time.sleep(0.5)
+    time.sleep(0.5)  # what others use of the processor is counted over a time
     after = _ticks()
     busy = None
     if before and after and after[1] > before[1]:

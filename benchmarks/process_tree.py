@@ -36,7 +36,7 @@ def main() -> int:
                 sizes[program] += _pss_bytes(pid)
             peak = max(peak, sizes, key=Counter.total)
             processes, samples = max(processes, len(running)), samples + 1
-            time.sleep(_INTERVAL_S)
+            time.sleep(_INTERVAL_S)  # memory is sampled
     seen = {"pss_bytes": peak.total(), "programs": dict(peak.most_common()), "processes": processes, "samples": samples}
     with open(output, "w", encoding="ascii") as file:
         json.dump(seen, file)

@@ -95,7 +95,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        time.sleep(0.02)
+        time.sleep(0.02)  # nginx tells nobody when it listens
     process.kill()
     raise BenchmarkError(f"nginx does not start: {process.communicate()[1].decode()}")
 
@@ -115,7 +115,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", _PAGES if self.path.startswith("/simple/") else _FILES)
-        time.sleep(self._latency_s)
+        time.sleep(self._latency_s)  # the latency that was asked for
         super().end_headers()
 
     def copyfile(self, source: Any, _outputfile: Any) -> None:

@@ -95,7 +95,6 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._http)
-        self._stack.push_async_callback(self._index.aclose)
         await self._stack.enter_async_context(self._workers)
         await self._stack.enter_async_context(self._builder)
         if self._ahead is not None:

@@ -91,7 +91,7 @@ def wait_lock(path: str | os.PathLike[str]) -> OsLock:
         lock = _lock(os.fspath(path), wait=True, create=True)
         if lock is not None:
             return lock
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # only where the system cannot wait for a lock
 
 
 def read_holder(path: str | os.PathLike[str]) -> Holder | None:

@@ -117,7 +117,13 @@ def reuse(
 
 
 def _import_the_engine() -> None:
-    """Begin to import what making needs while this thread waits for an interpreter to be probed."""
+    """Begin to import what making needs while this thread waits for an interpreter to be probed.
+
+    :raises StoreError: with so few file descriptors the HTTP library, which is part of it, would end the process.
+    """
+    from pytest_fastenv.store.diagnosis import check_descriptors  # not on the warm path
+
+    check_descriptors()
 
     def import_it() -> None:
         with suppress(ImportError):  # whoever needs it meets that, too

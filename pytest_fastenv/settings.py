@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -310,6 +310,3 @@ def store_root(settings: Settings) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("pytest-fastenv", appauthor=False))
-
-
-FIELDS = frozenset(f.name for f in fields(Settings))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.settings import FIELDS, OPTIONS, Settings, flag_name, ini_name, load, store_root
+from pytest_fastenv.settings import OPTIONS, Settings, flag_name, ini_name, load, store_root
 
 
 def test_nothing_given_means_defaults() -> None:
@@ -22,7 +23,7 @@ def test_nothing_given_means_defaults() -> None:
 
 
 def test_every_option_has_a_field_and_names_of_its_own() -> None:
-    assert {option.field for option in OPTIONS} <= FIELDS
+    assert {option.field for option in OPTIONS} <= {field.name for field in fields(Settings)}
     flags = [flag_name(option) for option in OPTIONS if option.key is not None]
     assert len(flags) == len(set(flags))
     assert "--fastenv" in flags

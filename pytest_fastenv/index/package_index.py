@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from pytest_fastenv.errors import FastenvError, NoSolutionError, UnknownProjectError
+from pytest_fastenv.errors import NoSolutionError, UnknownProjectError
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.download import Downloaded, Expected, copy
 from pytest_fastenv.index.filenames import normalized
@@ -51,7 +50,6 @@ class PackageIndex:
         self._metadata = MetadataReader(http, store, pools, recorder)
         self._projects: SingleFlight[str, Project] = SingleFlight()
         self._links: SingleFlight[str, LinksPage | None] = SingleFlight()
-        self._hints: dict[str, asyncio.Task[None]] = {}
         self._shadowed: set[tuple[str, str]] = set()
 
     async def project(self, name: str) -> Project:
@@ -65,18 +63,6 @@ class PackageIndex:
         """
         key = normalized(name)
         return await self._projects.do(key, lambda: self._find(key))
-
-    def expect(self, name: str) -> None:
-        """Begin to read a project's page in the background; what goes wrong is told to who asks for the project."""
-        key = normalized(name)
-        if key in self._hints:
-            return
-
-        async def look() -> None:
-            with suppress(FastenvError):
-                await self.project(key)
-
-        self._hints[key] = asyncio.get_running_loop().create_task(look())
 
     async def metadata(self, artifact: Artifact) -> CoreMetadata:
         """Return a wheel's core metadata; see `pytest_fastenv.index.metadata`."""
@@ -107,13 +93,6 @@ class PackageIndex:
             return await self._http.download(
                 artifact.url, into, hashes=artifact.hashes, size_bytes=artifact.size_bytes, on_bytes=on_bytes
             )
-
-    async def aclose(self) -> None:
-        """End what `expect` began and nobody waits for."""
-        hints = list(self._hints.values())
-        for task in hints:
-            task.cancel()
-        await asyncio.gather(*hints, return_exceptions=True)
 
     async def _find(self, name: str) -> Project:
         pages = [page for page in [await self._linked(link, name) for link in self._config.find_links] if page]

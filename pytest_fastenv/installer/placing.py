@@ -83,7 +83,7 @@ class Placer:
         if not growing or self._patience_s <= 0:
             return False
         self._patience_s -= _PAUSE_S
-        time.sleep(_PAUSE_S)
+        time.sleep(_PAUSE_S)  # the other worker does not know that we wait
         return True
 
     def _fall_back(self, error: OSError) -> bool:

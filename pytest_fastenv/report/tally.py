@@ -23,7 +23,6 @@ class Tally:
     fetching: int = 0
     fetched_bytes: int = 0
     built: int = 0
-    unpacked: int = 0
     linked: int = 0
     building: list[Span] = field(default_factory=list)
     waiting: list[Span] = field(default_factory=list)
@@ -35,11 +34,6 @@ class Tally:
         for span in spans:
             tally._add(span)
         return tally
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing has happened that is worth a line."""
-        return self == Tally()
 
     def _add(self, span: Span) -> None:
         running = not span.end_ns
@@ -58,8 +52,6 @@ class Tally:
                 self.built += done and makes_a_wheel(span)
                 if running:
                     self.building.append(span)
-            case "unpack":
-                self.unpacked += done
             case "link":
                 self.linked += done
             case "lock-wait" | "slot-wait" if running and "holder" in span.args:

@@ -84,14 +84,6 @@ def _answer(message: bytes) -> bytes:
         return _describe(error)
 
 
-def preload(modules: tuple[str, ...]) -> None:
-    """Import modules ahead of the first job that needs them."""
-    from importlib import import_module
-
-    for module in modules:
-        import_module(module)
-
-
 _found: dict[str, Any] = {}
 
 

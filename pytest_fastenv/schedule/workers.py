@@ -84,10 +84,6 @@ class FileWorkers:
             self._permits.give_back()
         return _unwrap(answer)
 
-    async def warm_up(self, *modules: str) -> None:
-        """Start all workers now and let each import modules, so that first jobs find them ready."""
-        await asyncio.gather(*(self.call(f"{_NAME}:preload", modules) for _ in range(self.count)))
-
     async def aclose(self) -> None:
         """End all workers; jobs that still run are killed. Idempotent."""
         self._closed = True

@@ -64,11 +64,7 @@ async def package_index(
     )
     pools = Pools(downloads=8, builds=1, installs=1)
     async with HttpClient(config.network, credentials, clock=(pauses or Pauses()).clock) as http:
-        index = PackageIndex(config, http, store, pools, recorder)
-        try:
-            yield index
-        finally:
-            await index.aclose()
+        yield PackageIndex(config, http, store, pools, recorder)
 
 
 QUICK = Pace(window_s=0.1, least_bytes_per_s=1000)

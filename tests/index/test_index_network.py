@@ -30,9 +30,7 @@ async def configured(store: Store, recorder: Recorder, settings: Settings) -> As
     config = IndexConfig.load(settings, IndexOptions(), os.environ)
     pools = Pools(downloads=8, builds=1, installs=1)
     async with HttpClient(config.network, config.credentials) as http:
-        index = PackageIndex(config, http, store, pools, recorder)
-        yield index
-        await index.aclose()
+        yield PackageIndex(config, http, store, pools, recorder)
 
 
 @pytest.mark.parametrize("name", ["django", "numpy", "boto3"])

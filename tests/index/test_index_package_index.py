@@ -277,10 +277,7 @@ def test_everything_is_asked_for_once(index_server: Server, artifacts: Path, sto
 
     async def run() -> None:
         async with package_index(store, recorder, server.url) as index:
-            index.expect("a")
-            index.expect("A")
-            index.expect("missing")
-            await asyncio.gather(*(index.project("a") for _ in range(5)))
+            await asyncio.gather(*(index.project(name) for name in "aAaAa"))
             with pytest.raises(UnknownProjectError):
                 await index.project("missing")
 

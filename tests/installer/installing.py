@@ -85,7 +85,6 @@ async def engine(
         wheels = Wheels(*shared)
         installer = Installer(wheels, builder or NoBuilder(), limits, processes, recorder, settings)
         yield Engine(wheels, Sdists(*shared), installer, store, recorder, limits)
-        await index.aclose()
 
 
 def artifact(path: Path, url: str | None = None, *, name: str = "", version: str = "", hashed: bool = True) -> Artifact:

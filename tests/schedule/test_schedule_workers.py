@@ -184,16 +184,6 @@ def test_closing_kills_what_still_runs(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_warming_up_starts_all_and_imports(tmp_path: Path) -> None:
-    async def scenario(workers: FileWorkers) -> None:
-        await workers.warm_up("worker_jobs", "zipfile")
-        assert workers.started == 3
-        assert len(set(await asyncio.gather(*(workers.call("worker_jobs:meet", str(tmp_path), 3) for _ in "abc")))) == 3
-        assert workers.started == 3
-
-    run(scenario, 3)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts go another way there")
 def test_an_interrupt_is_the_parents_to_decide() -> None:
     async def scenario(workers: FileWorkers) -> None:
