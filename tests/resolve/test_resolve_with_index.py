@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -48,8 +47,7 @@ def plan_of(request: Request, store: Store, settings: Settings, target: Target |
         config = IndexConfig.load(settings, IndexOptions(), os.environ)
         async with HttpClient(config.network, config.credentials) as http:
             index = PackageIndex(config, http, store, Pools(downloads=50, builds=1, installs=1), recorder)
-            async with contextlib.aclosing(index):
-                return await resolve(request, target or make_target(), index, Sources(), store=store, recorder=recorder)
+            return await resolve(request, target or make_target(), index, Sources(), store=store, recorder=recorder)
 
     return asyncio.run(main())
 
