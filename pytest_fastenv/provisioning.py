@@ -192,7 +192,9 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
 
     check_descriptors()  # before the imports: the HTTP library is one of them
     from pytest_fastenv.engine import Engine, Surroundings, fetch_text
+    from pytest_fastenv.environment import manifest
     from pytest_fastenv.environment.fingerprint import fingerprint
+    from pytest_fastenv.model.plan_json import plan_to_json
     from pytest_fastenv.requirements.sources import read_sources
 
     settings, store, target = asked.settings, asked.store(recorder), missed.target
@@ -217,6 +219,7 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         async def fill(draft: EnvironmentDraft) -> Mapping[str, Any]:
             report = await engine.install(plan, draft)
             _write_runtime(draft.prefix / target.schemes["purelib"], runtime)
+            manifest.write_plan(draft.prefix, plan_to_json(plan))
             return {
                 "distributions": report.distributions,
                 "cached": report.cached,

@@ -55,6 +55,7 @@ class Settings:
     http_timeout_s: float = 30.0
     build_isolation: Literal["auto", "process"] = "auto"
     python_mirror: str | None = None
+    python_downloads: Literal["auto", "never"] = "auto"
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
@@ -192,6 +193,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("http_timeout_s", None, "FASTENV_HTTP_TIMEOUT", _seconds),
     Option("build_isolation", None, "FASTENV_BUILD_ISOLATION", _choice("auto", "process")),
     Option("python_mirror", None, "FASTENV_PYTHON_MIRROR", _text),
+    Option("python_downloads", None, "FASTENV_PYTHON_DOWNLOADS", _choice("auto", "never")),
     Option("index_url", None, "FASTENV_INDEX_URL", _text),
     Option("extra_index_urls", None, "FASTENV_EXTRA_INDEX_URL", _words),
     Option("find_links", None, "FASTENV_FIND_LINKS", _words),
@@ -310,3 +312,33 @@ def store_root(settings: Settings) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("pytest-fastenv", appauthor=False))
+
+
+def to_json(settings: Settings) -> dict[str, Any]:
+    """Return settings as JSON can hold them, without those at their default; `from_json` gives them back."""
+    plain = Settings()
+    return {
+        option.field: _jsonable(getattr(settings, option.field))
+        for option in (*OPTIONS, _SERIAL)
+        if getattr(settings, option.field) != getattr(plain, option.field)
+    }
+
+
+def from_json(values: Mapping[str, Any]) -> Settings:
+    """Return the settings that `to_json` was given.
+
+    :raises UsageError: a value is not one of these.
+    """
+    parse = {option.field: option.parse for option in (*OPTIONS, _SERIAL)}
+    return Settings(**{name: _parse(parse[name], value, name) for name, value in values.items()})
+
+
+_SERIAL = Option("serial", None, None, _flag)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, (tuple, frozenset)):
+        return sorted(map(str, value)) if isinstance(value, frozenset) else [str(item) for item in value]
+    if isinstance(value, float):
+        return "forever" if value == float("inf") else f"{value:.15g}"
+    return str(value) if isinstance(value, Path) else value

@@ -4,6 +4,7 @@
 
     .fastenv/tree             names, sizes and mtimes of its files (`pytest_fastenv.environment.tree`)
     .fastenv/manifest.json    what it was made of, for whom, and the digest of ``tree``
+    .fastenv/plan.json        the plan that it was made from, where it was made from one
     .fastenv/ready            the digest of ``manifest.json``; made last, so without it nothing is whole
     .fastenv/lease            held by runs that use it, where the directory was chosen by its user
 
@@ -27,6 +28,7 @@ from pytest_fastenv.environment.tree import OWN_DIRECTORY, Tree
 _FORMAT = 1
 _MANIFEST = "manifest.json"
 _TREE = "tree"
+_PLAN = "plan.json"
 _READY = "ready"
 
 
@@ -75,6 +77,13 @@ def write(prefix: Path, fingerprint: str, interpreter: Mapping[str, Any], summar
     }
     (own / _MANIFEST).write_text(json.dumps(record), encoding="utf-8", errors="surrogatepass")
     return manifest
+
+
+def write_plan(prefix: Path, plan: Mapping[str, Any]) -> None:
+    """Keep the plan, as JSON, with the draft that is filled from it."""
+    own = prefix / OWN_DIRECTORY
+    own.mkdir(exist_ok=True)
+    (own / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
 
 
 def mark_ready(prefix: Path) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import ScriptError
-from pytest_fastenv.installer.archive.member_paths import shown
 
 _GROUPS = {"console_scripts": False, "gui_scripts": True}
 _NAME = re.compile(r"[\w.-](?:[\w .-]*[\w.-])?")

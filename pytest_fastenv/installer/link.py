@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pytest_fastenv.installer.archive.member_paths import NEW_FILE
+from pytest_fastenv.archive.member_paths import NEW_FILE
 from pytest_fastenv.installer.collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
 from pytest_fastenv.installer.placing import Placer

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from pytest_fastenv.installer.archive.member_paths import paths_below
+from pytest_fastenv.archive.member_paths import paths_below
 from pytest_fastenv.installer.entry_points import Script
 from pytest_fastenv.installer.record import quote
 from pytest_fastenv.store.sealed import seal, unseal

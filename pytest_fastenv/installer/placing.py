@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, cast
 
-from pytest_fastenv.installer.archive.member_paths import NEW_FILE
+from pytest_fastenv.archive.member_paths import NEW_FILE
 
 Method = Literal["clone", "hardlink", "copy", "symlink"]
 

@@ -9,8 +9,8 @@ import hashlib
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import RecordError
-from pytest_fastenv.installer.archive.member_paths import shown
 
 #: Digests that may stand in RECORD: SHA-256 or better, as the specification wants it.
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s"})

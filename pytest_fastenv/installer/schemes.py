@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import SchemeError
-from pytest_fastenv.installer.archive.member_paths import shown
 from pytest_fastenv.installer.entry_points import check_script_name
 from pytest_fastenv.installer.wheel_names import normal_name, same_version
 

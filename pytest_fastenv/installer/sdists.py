@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_fastenv.archive.limits import Limits
+from pytest_fastenv.archive.member_paths import shown
+from pytest_fastenv.archive.tar_archive import SdistOrder
 from pytest_fastenv.errors import HashError, SdistError
-from pytest_fastenv.installer.archive.limits import Limits
-from pytest_fastenv.installer.archive.member_paths import shown
-from pytest_fastenv.installer.archive.tar_archive import SdistOrder
 from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url_key
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder

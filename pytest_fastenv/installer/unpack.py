@@ -11,10 +11,10 @@ import mmap
 import os
 from typing import Any, NamedTuple
 
+from pytest_fastenv.archive.limits import Limits
+from pytest_fastenv.archive.member_paths import check_paths
+from pytest_fastenv.archive.zip_directory import read_directory
 from pytest_fastenv.errors import ArchiveError, MetadataError, RecordError
-from pytest_fastenv.installer.archive.limits import Limits
-from pytest_fastenv.installer.archive.member_paths import check_paths
-from pytest_fastenv.installer.archive.zip_directory import read_directory
 from pytest_fastenv.installer.collection import paused_collection
 from pytest_fastenv.installer.entry_points import parse_scripts
 from pytest_fastenv.installer.manifest import MANIFEST, SUMMARY, TREE, facts_text
@@ -49,7 +49,7 @@ class Order(NamedTuple):
 def unpack(order: Order) -> dict[str, Any]:
     """Unpack a wheel, remove its file, and return its facts, as for `WheelFacts`.
 
-    :raises ArchiveError: see `pytest_fastenv.installer.archive`.
+    :raises ArchiveError: see `pytest_fastenv.archive`.
     :raises WheelError: the wheel contradicts its specification.
     """
     with paused_collection():

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import MetadataError, UnsupportedWheelError
-from pytest_fastenv.installer.archive.member_paths import shown
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _ESCAPED_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import MetadataError, UnsupportedWheelError
-from pytest_fastenv.installer.archive.member_paths import shown
 from pytest_fastenv.installer.wheel_names import is_name, normal_name, normal_version, same_version
 
 _WHEEL_VERSION = re.compile(r"([0-9]+)\.([0-9]+)")

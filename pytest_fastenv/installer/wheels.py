@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError
-from pytest_fastenv.installer.archive.limits import Limits
 from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url_key
 from pytest_fastenv.installer.landing import Landing, Landings
 from pytest_fastenv.installer.manifest import SUMMARY

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource
 from pytest_fastenv.model.target import Target
@@ -81,3 +82,42 @@ class Draft(Protocol):
     @property
     def target(self) -> Target:
         """The interpreter it is made for; ``target.schemes`` tells the directories below `prefix`."""
+
+
+class Transferred(Protocol):
+    """What a transfer brought."""
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Hexadecimal, by algorithm; SHA-256 always."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How much it was."""
+
+
+class Transfer(Protocol):
+    """Fetches one file (installing an interpreter asks; the index room answers)."""
+
+    async def download(
+        self, artifact: Artifact, into: Path, on_bytes: Callable[[int], None] | None = None
+    ) -> Transferred:
+        """Write an artifact to a file and check its hashes and size; a permit to download is held meanwhile.
+
+        :raises IntegrityError: it is not what was announced.
+        :raises NetworkError: it could not be had.
+        """
+
+
+class Interpreter(Protocol):
+    """The interpreter that everything is made for: known from the beginning, there a little later perhaps."""
+
+    @property
+    def target(self) -> Target:
+        """What is known of it, before and after it is there."""
+
+    async def ready(self) -> None:
+        """Wait until it can be started. Whatever runs it (builds, making an environment) waits here first.
+
+        :raises ProvideError: it could not be had, or is not what `target` says.
+        """

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pytest_fastenv.plugin.request import Asked
     from pytest_fastenv.provisioning import Ready
 
+#: Without the working directory on its path (-P): the project's modules may be named like ours or the library's.
+PROVIDER = (sys.executable, "-P", "-m", "pytest_fastenv.provider")
 _INTERRUPTED = 130
 _TERMINATED = 143
 
@@ -106,6 +108,7 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
     from pytest_fastenv.plugin.inner_command import inner_command, outside_words
     from pytest_fastenv.runtime.relay import CAN_REPLACE
     from pytest_fastenv.runtime.session import Handed
+    from pytest_fastenv.settings import to_json
 
     replace = replace and CAN_REPLACE
     handed = Handed(
@@ -114,6 +117,9 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
         lease_fd=ready.lease_fd if replace else None,
         outside=outside_words(invocation),
         plugin_paths=invocation.plugin_paths,
+        provider=PROVIDER,
+        settings=to_json(asked.settings),
+        base=str(asked.base),
     )
     command = inner_command(ready.environment, invocation, handed, inherit_pythonpath=asked.settings.inherit_pythonpath)
     try:

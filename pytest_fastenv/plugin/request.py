@@ -63,11 +63,6 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
     else:
         base = ini_file.parent
     settings = load(given, os.environ, ini, ini_file=ini_file.name)
-    if settings.scope == "worker":
-        raise UsageError(
-            "--fastenv-scope worker: this version makes one environment for the whole session",
-            hint="leave the option out: all xdist workers then share the session's environment",
-        )
     return Asked(settings, base, config.rootpath, _needs(words), getattr(parsed, "verbose", 0))
 
 

@@ -22,6 +22,10 @@ class Handed(NamedTuple):
     :ivar lease_fd: descriptor that keeps the environment from being pruned.
     :ivar outside: the words that start the pytest with the whole plugin: interpreter and script, or ``-m pytest``.
     :ivar plugin_paths: directories for ``sys.path``: where plugins named by the runner that started pytest lie.
+    :ivar provider: the words that start the process which provides further environments while the session runs.
+    :ivar settings: those of the session, as `pytest_fastenv.settings.to_json` writes them: for the provider.
+    :ivar base: what relative paths in sources are relative to.
+    :ivar worker: the xdist worker that the environment belongs to; empty where it is the session's.
     """
 
     prefix: str
@@ -29,13 +33,17 @@ class Handed(NamedTuple):
     lease_fd: int | None = None
     outside: tuple[str, ...] = ()
     plugin_paths: tuple[str, ...] = ()
+    provider: tuple[str, ...] = ()
+    settings: dict[str, Any] | None = None
+    base: str = ""
+    worker: str = ""
 
 
 def encode(handed: Handed) -> str:
     """Return the variable's value."""
     import json  # only where an environment is in use
 
-    return json.dumps({name: value for name, value in handed._asdict().items() if value not in (None, ())})
+    return json.dumps({name: value for name, value in handed._asdict().items() if value not in (None, (), "")})
 
 
 def current(environ: MutableMapping[str, str]) -> Handed | None:
@@ -53,6 +61,10 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
             values.get("lease_fd"),
             tuple(values.get("outside", ())),
             tuple(values.get("plugin_paths", ())),
+            tuple(values.get("provider", ())),
+            values.get("settings"),
+            str(values.get("base", "")),
+            str(values.get("worker", "")),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

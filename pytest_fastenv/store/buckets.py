@@ -40,6 +40,10 @@ class Bucket(Enum):
     INTERPRETERS = "interpreters-v1"
     """Records of interpreters' facts, by path, size and modification time."""
 
+    PYTHONS = "pythons-v1"
+    """Interpreters that were downloaded: ``pythons-v1/ab/<sha256 of the archive>/``, with the installation in
+    ``python/`` and what is known of it in ``interpreter.json``. An installation is never moved: it holds its path."""
+
     SKELETONS = "skeletons-v1"
     """Empty virtual environments, one per interpreter: copied and re-pathed for each environment."""
 

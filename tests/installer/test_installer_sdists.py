@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from installing import artifact, contents, engine, run
 from kit.archives import make_sdist
-from raw_zip import Entry, write
+from kit.raw_zip import Entry, write
 
+from pytest_fastenv.archive.tar_archive import SdistOrder, unpack_sdist
 from pytest_fastenv.errors import BombError, SdistError
-from pytest_fastenv.installer.archive.tar_archive import SdistOrder, unpack_sdist
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store

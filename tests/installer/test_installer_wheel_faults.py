@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from installing import SomeDraft, artifact, contents, engine, run
 from kit.archives import core_metadata, wheel_metadata
-from raw_zip import SYMLINK, Entry, entries, wheel_files, write
+from kit.raw_zip import SYMLINK, Entry, entries, wheel_files, write
 
 from pytest_fastenv.errors import (
     ArchiveError,

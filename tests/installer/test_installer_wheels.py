@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from installing import artifact, contents, engine, run
 from kit.archives import core_metadata, make_wheel, wheel_metadata
-from raw_zip import Entry, entries, wheel_files, write
+from kit.raw_zip import Entry, entries, wheel_files, write
 
+from pytest_fastenv.archive.member_paths import check_paths
 from pytest_fastenv.errors import (
     ArchiveError,
     FastenvError,
@@ -24,7 +25,6 @@ from pytest_fastenv.errors import (
     UnsupportedWheelError,
     WheelError,
 )
-from pytest_fastenv.installer.archive.member_paths import check_paths
 from pytest_fastenv.installer.unpacked import UnpackedWheel
 from pytest_fastenv.installer.wheel_names import parse_wheel_name
 from pytest_fastenv.model.artifact import Hashes

@@ -132,10 +132,6 @@ def test_addopts_of_the_ini_file_come_first_and_from_its_directory(
     assert asked.base == below
 
 
-def test_worker_scope_is_not_there_yet(directory: Path) -> None:
-    with pytest.raises(UsageError, match="--fastenv-scope worker"):
-        ask("--fastenv=a.txt", "--fastenv-scope=worker")
-
 
 @pytest.mark.parametrize(
     ("arguments", "wanted"),

@@ -436,7 +436,6 @@ def test_requirements_that_bring_the_whole_plugin(project: Project) -> None:
         (("--fastenv", "no-such-file.txt"), 4, "no-such-file.txt"),
         (("--fastenv", "no-such-project-anywhere"), 4, "no-such-project-anywhere"),
         (("--fastenv", "library", "--fastenv-link", "sometimes"), 4, "--fastenv-link: 'sometimes' is not accepted"),
-        (("--fastenv", "library", "--fastenv-scope", "worker"), 4, "--fastenv-scope worker"),
         (("--fastenv", "library", "--fastenv-max-age", "soon"), 4, "--fastenv-max-age: 'soon' is not accepted"),
     ],
 )

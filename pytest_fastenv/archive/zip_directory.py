@@ -14,10 +14,10 @@ import stat
 import struct
 from typing import NamedTuple
 
+from pytest_fastenv.archive.limits import Limits
+from pytest_fastenv.archive.member_paths import shown
+from pytest_fastenv.archive.zip64 import resolve_central, resolve_local
 from pytest_fastenv.errors import ArchiveError
-from pytest_fastenv.installer.archive.limits import Limits
-from pytest_fastenv.installer.archive.member_paths import shown
-from pytest_fastenv.installer.archive.zip64 import resolve_central, resolve_local
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
+from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import SdistError
-from pytest_fastenv.installer.archive.limits import Limits
 
 _PIECE_BYTES = 1024 * 1024
 _XZ_MEMORY_BYTES = 256 * 1024 * 1024

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_zip import Entry, entries, wheel_files, write
+from kit.raw_zip import Entry, entries, wheel_files, write
 
+from pytest_fastenv.archive import inflate as engines
+from pytest_fastenv.archive.inflate import inflate, inflate_pieces
+from pytest_fastenv.archive.limits import Limits
+from pytest_fastenv.archive.member_paths import check_paths, shown
+from pytest_fastenv.archive.zip_directory import Member, read_directory
 from pytest_fastenv.errors import ArchiveError, BombError, FastenvError, LimitError
-from pytest_fastenv.installer.archive import inflate as engines
-from pytest_fastenv.installer.archive.inflate import inflate, inflate_pieces
-from pytest_fastenv.installer.archive.limits import Limits
-from pytest_fastenv.installer.archive.member_paths import check_paths, shown
-from pytest_fastenv.installer.archive.zip_directory import Member, read_directory
 from pytest_fastenv.installer.unpack import Order, unpack
 from pytest_fastenv.settings import Settings, load
 

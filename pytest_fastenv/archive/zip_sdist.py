@@ -6,11 +6,11 @@ import mmap
 import os
 from typing import IO
 
+from pytest_fastenv.archive.inflate import inflate_pieces
+from pytest_fastenv.archive.limits import Limits
+from pytest_fastenv.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case
+from pytest_fastenv.archive.zip_directory import read_directory
 from pytest_fastenv.errors import SdistError
-from pytest_fastenv.installer.archive.inflate import inflate_pieces
-from pytest_fastenv.installer.archive.limits import Limits
-from pytest_fastenv.installer.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case
-from pytest_fastenv.installer.archive.zip_directory import read_directory
 
 
 def unpack_zip(file: IO[bytes], into: str, archive: str, limits: Limits) -> str:

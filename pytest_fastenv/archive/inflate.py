@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
+from pytest_fastenv.archive.member_paths import shown
+from pytest_fastenv.archive.zip_directory import STORED, Member
 from pytest_fastenv.errors import ArchiveError
-from pytest_fastenv.installer.archive.member_paths import shown
-from pytest_fastenv.installer.archive.zip_directory import STORED, Member
 
 #: Members above this size are handled in pieces, so that memory stays bounded.
 WHOLE_BYTES = 16 * 1024 * 1024

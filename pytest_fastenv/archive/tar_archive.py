@@ -15,11 +15,11 @@ import tempfile
 from collections.abc import Sequence
 from typing import IO, NamedTuple
 
+from pytest_fastenv.archive.decompress import decompress
+from pytest_fastenv.archive.limits import Limits
+from pytest_fastenv.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case, shown
+from pytest_fastenv.archive.zip_sdist import unpack_zip
 from pytest_fastenv.errors import ArchiveError, BombError, LimitError, SdistError
-from pytest_fastenv.installer.archive.decompress import decompress
-from pytest_fastenv.installer.archive.limits import Limits
-from pytest_fastenv.installer.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case, shown
-from pytest_fastenv.installer.archive.zip_sdist import unpack_zip
 
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
