@@ -32,6 +32,13 @@ from pytest_fastenv.store.store import Store
 class PlansAndInstalls(Protocol):
     """What a build environment is made with: the engine itself."""
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the interpreter is still on its way."""
+
+    async def ready(self) -> None:
+        """Wait until the interpreter can be started."""
+
     async def resolve(self, request: Request) -> Resolution:
         """Return the plan of a request."""
 
@@ -103,10 +110,12 @@ class StoredBuildEnvironments:
         def is_damaged(entry: Path) -> bool:
             return _is_damaged(entry, target)
 
-        if self._store.lookup(Bucket.BUILD_ENVIRONMENTS, key) is None and _is_built(plan):
-            # Not under the environment's lock: two processes that came upon a circle of build requirements from
-            # different ends would wait for each other's.
+        if self._store.lookup(Bucket.BUILD_ENVIRONMENTS, key) is None and (self._engine.is_waiting or _is_built(plan)):
+            # While the interpreter is on its way this goes on already. And nothing is built under the environment's
+            # lock: two processes that came upon a circle of build requirements from different ends would wait for
+            # each other's.
             await self._engine.obtain(plan)
+        await self._engine.ready()
         subject = f"the build environment of {chain[-1]}" if chain else "a build environment"
         prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make, subject=subject)
         if await asyncio.to_thread(is_damaged, prefix):

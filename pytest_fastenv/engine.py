@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.build_environments import StoredBuildEnvironments
 from pytest_fastenv.environment.skeleton import skeleton
-from pytest_fastenv.errors import ProvideError
+from pytest_fastenv.errors import FastenvError, ProvideError
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
@@ -23,10 +24,12 @@ from pytest_fastenv.index.pip_config import configuration_files
 from pytest_fastenv.installer.ahead import FetchAhead
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.circle import Waits
-from pytest_fastenv.installer.pipeline import Installer, InstallReport
+from pytest_fastenv.installer.pipeline import Installer, InstallReport, in_order_of_beginning
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.wheels import Wheels
+from pytest_fastenv.interpreter.arrival import Arrival, Present
+from pytest_fastenv.interpreter.offer import Offer
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Draft
@@ -39,6 +42,7 @@ from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.slots import MachineSlots
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
+from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 
@@ -55,16 +59,38 @@ class Surroundings:
     environ: Mapping[str, str]
 
 
-class Engine:
-    """Resolves requests and installs plans for one target; an asynchronous context manager.
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """An interpreter that is to be downloaded.
 
-    Leaving it closes connections and ends worker processes and build backends.
+    :ivar target: what it will be (`assumed_target`).
     """
 
-    def __init__(self, around: Surroundings, target: Target, index: IndexOptions, formats: FormatControl) -> None:
+    offer: Offer
+    target: Target
+
+    @classmethod
+    def of(cls, offer: Offer, host: Target, store: Store) -> Awaited:
+        """Tell what an offer will be on this machine, once it lies in the store."""
+        from pytest_fastenv.interpreter.assumed import assumed_target  # only where an interpreter is missing
+
+        home = store.path(Bucket.PYTHONS, offer.sha256) / "python"
+        return cls(offer, assumed_target(offer, host, home))
+
+
+class Engine:
+    """Resolves requests and installs plans for one interpreter; an asynchronous context manager.
+
+    Where the interpreter has to be downloaded, that begins first and goes on beside everything that does not run it.
+    Leaving the engine closes connections and ends worker processes and build backends.
+    """
+
+    def __init__(
+        self, around: Surroundings, interpreter: Target | Awaited, index: IndexOptions, formats: FormatControl
+    ) -> None:
         settings, store, recorder = around.settings, around.store, around.recorder
         self._around = around
-        self._target = target
+        self.target = target = interpreter if isinstance(interpreter, Target) else interpreter.target
         self._stack = AsyncExitStack()
         self.pools = Pools(
             downloads=settings.concurrent_downloads,
@@ -79,6 +105,7 @@ class Engine:
         self._workers = FileWorkers(settings.concurrent_installs)
         wheels = Wheels(self._index, store, self.pools, self._workers, recorder, settings)
         sdists = Sdists(self._index, store, self.pools, self._workers, recorder, settings)
+        self._interpreter = Present(target) if isinstance(interpreter, Target) else self._arrival(interpreter)
         self._waits = Waits()
         environments = StoredBuildEnvironments(self, store, self.pools, self._waits, index, formats)
         # As many as cores, whatever this process may do at once: all processes of the machine must agree on it.
@@ -93,10 +120,22 @@ class Engine:
             wheels, self._builder, self.pools, self._workers, recorder, settings, self._timings, self._ahead
         )
 
+    def _arrival(self, awaited: Awaited) -> Arrival:
+        from pytest_fastenv.interpreter.installation import InstallTools, install  # as above
+
+        settings, store, recorder = self._around.settings, self._around.store, self._around.recorder
+        tools = InstallTools(self._index, self.pools, self._workers, Limits.of(settings))
+        return Arrival(awaited.target, lambda: install(awaited.offer, store, tools, recorder))
+
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._http)
         await self._stack.enter_async_context(self._workers)
         await self._stack.enter_async_context(self._builder)
+        if isinstance(self._interpreter, Arrival):
+            self._stack.push_async_callback(self._interpreter.aclose)
+            self._interpreter.begin()
+            if self._around.settings.serial:
+                await self.ready()
         if self._ahead is not None:
             self._stack.push_async_callback(self._ahead.aclose)
             self._begin_early()
@@ -104,7 +143,12 @@ class Engine:
 
     def _begin_early(self) -> None:
         """Begin with the skeleton, which every environment needs, before one asks for it and meets its failure."""
-        making = asyncio.create_task(skeleton(self._target, self._around.store, self.pools.install))
+
+        async def make() -> None:
+            await self.ready()
+            await skeleton(self.target, self._around.store, self.pools.install)
+
+        making = asyncio.create_task(make())
 
         async def end() -> None:
             making.cancel()
@@ -118,6 +162,33 @@ class Engine:
         self._timings.learn(self._around.recorder.spans)
         await self._stack.aclose()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the interpreter is still on its way."""
+        return isinstance(self._interpreter, Arrival) and not self._interpreter.is_there
+
+    async def ready(self) -> None:
+        """Wait until the interpreter can be started.
+
+        :raises ProvideError: it could not be had, or is not what it was taken for.
+        """
+        await self._interpreter.ready()
+
+    async def begin(self, plan: Plan) -> None:
+        """Begin with what a plan needs and wait for the interpreter; fetching and unpacking do not wait for it.
+
+        :raises ProvideError: the interpreter could not be had; with it all that failed beside it.
+        """
+        if isinstance(self._interpreter, Present):
+            return
+        if self._ahead is not None:
+            for distribution in in_order_of_beginning(plan.distributions, self._timings):
+                self._ahead.pinned(distribution, certain=True)
+        try:
+            await self.ready()
+        except ProvideError as error:
+            raise await self._with_what_failed_beside(error) from error.__cause__
+
     async def resolve(self, request: Request, preferences: Mapping[str, str] | None = None) -> Resolution:
         """Return the plan of a request: one that still stands, or a new one.
 
@@ -125,7 +196,7 @@ class Engine:
         :raises NoSolutionError: there is none; the text explains it.
         """
         request = self._without_logins(request)
-        key = resolution_key(request, self._target, self._config, preferences)
+        key = resolution_key(request, self.target, self._config, preferences)
         known = self._resolutions.find(key)
         if known is not None:
             return known
@@ -135,17 +206,20 @@ class Engine:
         except ProvideError as error:
             if self._ahead is None or self._waits.chain:
                 raise
-            # Something could not be fetched or built. What is being built beside it is finished, and told of as well.
-            self._builder.admission.close()
-            raise together([error, *await self._ahead.settled()]) from error.__cause__
+            raise await self._with_what_failed_beside(error) from error.__cause__
         made = Resolution(plan, begun)
         self._resolutions.keep(key, made)
         return made
 
+    async def _with_what_failed_beside(self, error: FastenvError) -> FastenvError:
+        """Finish what is being fetched and built beside what failed, and tell of that as well."""
+        self._builder.admission.close()
+        return together([error, *(await self._ahead.settled() if self._ahead is not None else ())])
+
     async def _search(self, request: Request, preferences: Mapping[str, str] | None) -> Plan:
         return await resolve(
             request,
-            self._target,
+            self.target,
             self._index,
             self._builder,
             store=self._around.store,

@@ -16,19 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment.answers import Answers, Unknown
-from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.environment.environments import Environments, Missing
 from pytest_fastenv.errors import InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.question import Question, SessionNeeds
+from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings import Settings, load, store_root
 
 if TYPE_CHECKING:
+    from pytest_fastenv.engine import Awaited
     from pytest_fastenv.environment.drafts import EnvironmentDraft
     from pytest_fastenv.model.plan import Plan
     from pytest_fastenv.model.request import Request
     from pytest_fastenv.model.target import Target
+    from pytest_fastenv.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,12 @@ def _import_the_engine() -> None:
 class _Missed:
     """What looking found instead of an environment that may be used.
 
+    :ivar target: the interpreter that is meant; or the error that tells that it is not on this machine.
     :ivar reason: why the last one may not, in one line; ``None`` when the question is new.
     :ivar previous: the environment that it led to: the reason can then say what became different.
     """
 
-    target: Target
+    target: Target | InterpreterNotFoundError
     reason: str | None = None
     previous: Path | None = None
 
@@ -159,7 +162,10 @@ def _diagnosed(asked: Question) -> Iterator[None]:
 def _look(asked: Question, recorder: Recorder) -> Ready | _Missed:
     """Return the environment that the same question led to last time, if it may still be used."""
     settings, store = asked.settings, asked.store(recorder)
-    target = find_target(settings.python, store)
+    try:
+        target = find_target(settings.python, store)
+    except InterpreterNotFoundError as missing:
+        return _Missed(missing)
     if settings.upgrade or settings.recreate:
         return _Missed(target)
     max_age_s = float("inf") if settings.offline else settings.max_age_s
@@ -195,9 +201,13 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
     from pytest_fastenv.environment import manifest
     from pytest_fastenv.environment.fingerprint import fingerprint
     from pytest_fastenv.model.plan_json import plan_to_json
+    from pytest_fastenv.model.target import Target
     from pytest_fastenv.requirements.sources import read_sources
 
-    settings, store, target = asked.settings, asked.store(recorder), missed.target
+    settings, store = asked.settings, asked.store(recorder)
+    interpreter = missed.target
+    if isinstance(interpreter, InterpreterNotFoundError):
+        interpreter = await _awaited(asked, store, interpreter)
     request = await asyncio.to_thread(
         read_sources,
         settings.sources,
@@ -207,12 +217,14 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         project=settings.project,
         fetch=partial(fetch_text, settings, asked.environ),
     )
-    _check_python(request, target)
     request, preferences = _with_needs(request, asked.needs)
     around = Surroundings(settings, store, recorder, asked.environ)
-    async with Engine(around, target, request.index, request.formats) as engine:
+    target = interpreter if isinstance(interpreter, Target) else interpreter.target
+    _check_python(request, target)
+    async with Engine(around, interpreter, request.index, request.formats) as engine:
         resolution = await engine.resolve(request, preferences)
         plan = resolution.plan
+        await engine.begin(plan)
         runtime = {} if _brings(plan, "pytest-fastenv") else asked.needs.runtime
         identity = fingerprint(plan, settings, runtime=asked.needs.runtime_digest if runtime else None)
 
@@ -247,6 +259,25 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
         summary["reason"] = ": ".join(dict.fromkeys(filter(None, (missed.reason, provided.reason)))) or None
     return Ready(provided.environment, summary, provided.lease_fd)
+
+
+async def _awaited(asked: Question, store: Store, missing: InterpreterNotFoundError) -> Awaited:
+    """Choose what is to be downloaded in place of an interpreter that is not on this machine.
+
+    :raises InterpreterNotFoundError: nothing that can be downloaded fits, or downloading is not permitted.
+    """
+    # What follows is not imported unless an interpreter is missing.
+    import asyncio
+    from functools import partial
+
+    from pytest_fastenv.engine import Awaited, fetch_text
+    from pytest_fastenv.interpreter.supply import offered
+
+    settings = asked.settings
+    host = find_target(None, store)
+    fetch = partial(asyncio.to_thread, fetch_text, settings, asked.environ)
+    offer = await offered(settings.python or "", host, store, settings, fetch, missing=missing)
+    return Awaited.of(offer, host, store)
 
 
 def _check_python(request: Request, target: Target) -> None:

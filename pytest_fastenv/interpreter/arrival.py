@@ -1,0 +1,80 @@
+"""An interpreter that is there, and one that is on its way: both fulfil `pytest_fastenv.model.protocols.Interpreter`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pytest_fastenv.errors import FastenvError, InterpreterError
+from pytest_fastenv.model.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An interpreter that is there."""
+
+    target: Target
+
+    async def ready(self) -> None:
+        """Return at once."""
+
+
+class Arrival:
+    """An interpreter on its way. For one event loop.
+
+    :param target: what it will be.
+    :param install: brings it, and returns what it is then.
+    """
+
+    def __init__(self, target: Target, install: Callable[[], Awaitable[Target]]) -> None:
+        self.target = target
+        self._install = install
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it has arrived."""
+        return self._task is not None and self._task.done() and not self._has_failed(self._task)
+
+    def begin(self) -> None:
+        """Begin to bring it. Idempotent."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._bring())
+
+    async def ready(self) -> None:
+        """Wait for it; many may. A waiter that is cancelled leaves it on its way.
+
+        :raises FastenvError: it could not be had: the same for all who wait.
+        :raises InterpreterError: it is not what it was taken for.
+        """
+        self.begin()
+        assert self._task is not None
+        await asyncio.shield(self._task)
+
+    async def aclose(self) -> None:
+        """Give it up if it is not there, and wait for that. Idempotent."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        with suppress(FastenvError, asyncio.CancelledError):
+            self._task.result()
+
+    async def _bring(self) -> None:
+        from pytest_fastenv.interpreter.assumed import differences  # needed where an interpreter is downloaded only
+
+        found = await self._install()
+        unlike = differences(self.target, found)
+        if unlike:
+            raise InterpreterError(
+                f"the interpreter that was downloaded is not the {self.target.short} it was taken for",
+                where=found.python,
+                why="\n".join(unlike),
+                hint="packages were chosen for another one; name an interpreter of this machine, or another version",
+            )
+
+    @staticmethod
+    def _has_failed(task: asyncio.Task[None]) -> bool:
+        return task.cancelled() or task.exception() is not None
