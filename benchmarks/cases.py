@@ -1,4 +1,4 @@
-"""What is measured: a set, from an empty or a filled cache, by one process or several at once."""
+"""What is measured: a set, from an empty or a filled cache, by one process or several at once, or for workers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import Literal
 from benchmarks.errors import BenchmarkError
 from benchmarks.sets import ArtifactSet
 
+State = Literal["cold", "warm", "workers"]
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One row of the tables.
 
     :ivar state: ``cold``: neither cache nor environment is there; ``warm``: the cache has been filled by a run for
-        another environment.
-    :ivar processes: how many commands run at once, for an environment each and with one cache.
+        another environment; ``workers``: so, and a suite is run with an environment for each of its workers.
+    :ivar processes: how many commands run at once, for an environment each and with one cache; or how many workers.
     """
 
     wanted: ArtifactSet
-    state: Literal["cold", "warm"]
+    state: State
     processes: int
 
     @property
@@ -33,10 +35,14 @@ class Case:
 def select_cases(sets: Sequence[ArtifactSet], processes: Sequence[int], patterns: Sequence[str]) -> list[Case]:
     """Return the cases whose name fits one of the patterns.
 
+    Workers are a matter of several processes and of sets that can run a suite: those with pytest-xdist in them.
+
     :raises BenchmarkError: a pattern fits none.
     """
-    states: tuple[Literal["cold", "warm"], ...] = ("cold", "warm")
+    states: tuple[State, ...] = ("cold", "warm")
     cases = [Case(one, state, count) for one in sets for state in states for count in processes]
+    with_workers = [one for one in sets if "pytest-xdist" in one.distributions]
+    cases += [Case(one, "workers", count) for one in with_workers for count in processes if count > 1]
     for pattern in patterns:
         if not any(fnmatch(case.key, pattern) for case in cases):
             raise BenchmarkError(f"no case fits {pattern}; there are {', '.join(case.key for case in cases)}")

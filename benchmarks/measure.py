@@ -21,6 +21,7 @@ from benchmarks.sets import SETS, read_sets
 from benchmarks.stages import take_profile
 from benchmarks.timing import hyperfine_version, measure
 from benchmarks.tools import OURS, Place, Programs, Tool, known_tools
+from benchmarks.worker_runs import WorkerCase
 from benchmarks.workshop import Workshop, open_workshop
 
 
@@ -53,7 +54,9 @@ def measure_all(plan: Plan, output: Path) -> Results:
     :raises BenchmarkError: something is missing, or a tool did not do what it was asked for.
     """
     sets, pins = read_sets(plan.sets)
-    cases = select_cases(sets, plan.processes, plan.cases)
+    selected = select_cases(sets, plan.processes, plan.cases)
+    cases = [case for case in selected if case.state != "workers"]
+    with_workers = [case for case in selected if case.state == "workers"]
     tools = _tools(plan)
     versions = list(dict.fromkeys([hyperfine_version(), *(tool.version for tool in tools)]))
     if plan.sets == SETS:
@@ -67,10 +70,19 @@ def measure_all(plan: Plan, output: Path) -> Results:
         results = Results(machine, versions, _conditions(plan, tools, served.by), commands)
         output.parent.mkdir(parents=True, exist_ok=True)
         _fill(workshop, cases, tools)
+        worker_tools = _worker_tools(plan) if with_workers else []
+        commands.update((tool.name, _shown(tool)) for tool in worker_tools)
+        worker_cases = [WorkerCase(workshop, case, worker_tools) for case in with_workers]
+        for worker_case in worker_cases:
+            worker_case.prepare()
         for number in range(1, plan.rounds + 1):
             taking_part = [tool for tool in tools if number <= plan.rounds_of.get(tool.name, plan.rounds)]
             _round(workshop, cases, taking_part, number, results)
+            for worker_case in worker_cases:
+                _worker_round(worker_case, number, results)
             results.write(output)
+        for worker_case in worker_cases:
+            _disks(workshop, worker_case, results)
         if plan.memory:
             _memory(workshop, cases, tools, results)
         if plan.profile:
@@ -85,6 +97,15 @@ def _tools(plan: Plan) -> list[Tool]:
         if name not in known:
             raise BenchmarkError(f"there is no tool {name}; there are {', '.join(known)}")
     return [known[name]() for name in plan.tools]
+
+
+def _worker_tools(plan: Plan) -> list[Tool]:
+    """Return the tools for cases with workers: without pip, and uv with both kinds of links."""
+    known = known_tools(plan.programs)
+    names = [name for name in plan.tools if name != "pip"]
+    if "uv" in names and f"{OURS}-symlink" in names:
+        names.append("uv-symlink")
+    return [known[name]() for name in names]
 
 
 def _conditions(plan: Plan, tools: Sequence[Tool], server: str) -> dict[str, str]:
@@ -125,6 +146,25 @@ def _round(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool], num
             _say(f"round {number}: {case.key:<20} {tool.name:<16} {timing.wall_s:8.2f} s")
 
 
+def _worker_round(worker_case: WorkerCase, number: int, results: Results) -> None:
+    """Run in every way once; another one begins in each round."""
+    turn = number % len(worker_case.ways)
+    for tool, mode in [*worker_case.ways[turn:], *worker_case.ways[:turn]]:
+        run = worker_case.measure(tool, mode, number)
+        results.worker_runs.append(run)
+        first = f"{run.marks.first_test:8.2f} s until the first test," if run.marks else ""
+        _say(f"round {number}: {run.case:<20} {run.tool:<16} {run.mode:<8} {first} {run.wall_s:.2f} s in all")
+
+
+def _disks(workshop: Workshop, worker_case: WorkerCase, results: Results) -> None:
+    for tool in dict.fromkeys(tool for tool, _ in worker_case.ways):
+        workshop.make_room()
+        disk = worker_case.measure_disk(tool)
+        results.disks.append(disk)
+        sizes = f"{disk.all_bytes / 1e6:8.0f} MB, one {disk.one_bytes / 1e6:.0f} MB"
+        _say(f"disk:    {disk.case:<20} {disk.tool:<16} {sizes}")
+
+
 def _memory(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool], results: Results) -> None:
     for case in cases:
         for tool in tools:
@@ -144,9 +184,13 @@ def _profiles(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool], 
 def _shown(tool: Tool) -> list[str]:
     """Return a tool's variables and command as a reader may understand them: programs without their paths."""
     variables = tool.variables("INDEX", Path("CACHE"))
-    words = tool.command(Place(Path("REQUIREMENTS"), Path("CACHE"), Path("ENVIRONMENT"))).split()
-    command = " ".join(Path(word).name if word.startswith("/") else word for word in words)
-    return [" ".join(f"{name}={value}" for name, value in variables.items()), command]
+    place = Place(Path("REQUIREMENTS"), Path("CACHE"), Path("ENVIRONMENT"))
+    commands = [tool.command(place)] + ([tool.suite(place, 8, "worker")] if tool.suite else [])
+    return [" ".join(f"{name}={value}" for name, value in variables.items()), *map(_plain, commands)]
+
+
+def _plain(command: str) -> str:
+    return " ".join(Path(word).name if word.startswith("/") else word for word in command.split())
 
 
 def _say(text: str) -> None:

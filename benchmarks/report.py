@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.plot import plot
 from benchmarks.results import Results, Spread
+from benchmarks.tables import table
 from benchmarks.targets import verdicts
 from benchmarks.tools import OURS
+from benchmarks.worker_report import workers_section
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -46,6 +48,7 @@ def _body(results: Results, picture: str) -> Iterator[str]:
     yield from ["## Wall time", "", *_wall(results), ""]
     yield from ["## Ratios", "", "Below 1: this project is faster.", "", *_ratios(results), ""]
     yield from ["## Processor time", "", *_processor(results), ""]
+    yield from workers_section(results)
     if results.peaks:
         yield from ["## Peak memory", "", *_memory(results), ""]
     for profile in results.profiles:
@@ -55,10 +58,10 @@ def _body(results: Results, picture: str) -> Iterator[str]:
         ]
         yield from [f"## Where the time goes: {profile.wanted}, cold", ""]
         yield f"One run of {profile.wall_s:.2f} s in all; during {profile.covered_s:.2f} s of it a stage was under way."
-        yield from ["", *_table(["stage", "spans", "sum s", "under way s", "first begins s", "last ends s"], rows), ""]
+        yield from ["", *table(["stage", "spans", "sum s", "under way s", "first begins s", "last ends s"], rows), ""]
     yield from ["## Commands", "", "```text"]
-    for tool, (variables, command) in results.commands.items():
-        yield from [f"{tool}:", f"  {variables}", f"  {command}"]
+    for tool, lines in results.commands.items():
+        yield from [f"{tool}:", *(f"  {line}" for line in lines)]
     yield from ["```", ""]
 
 
@@ -78,24 +81,24 @@ def _facts(results: Results) -> Iterator[str]:
 def _targets(results: Results) -> list[str]:
     words = {True: "reached", False: "**not reached**", None: "not measured"}
     rows = [[one.target, one.limit, one.measured, words[one.reached]] for one in verdicts(results)]
-    return _table(["target", "limit", "measured", "verdict"], rows)
+    return table(["target", "limit", "measured", "verdict"], rows)
 
 
 def _wall(results: Results) -> list[str]:
-    rows = [[case, *(_shown(results.wall(case, tool)) for tool in results.tools)] for case in results.cases]
-    return _table(["case", *(f"{tool} s" for tool in results.tools)], rows)
+    rows = [[case, *(results.wall(case, tool) for tool in results.tools)] for case in results.cases]
+    return table(["case", *(f"{tool} s" for tool in results.tools)], rows)
 
 
 def _processor(results: Results) -> list[str]:
-    rows = [[case, *(_shown(results.processor(case, tool)) for tool in results.tools)] for case in results.cases]
-    return _table(["case", *(f"{tool} s" for tool in results.tools)], rows)
+    rows = [[case, *(results.processor(case, tool) for tool in results.tools)] for case in results.cases]
+    return table(["case", *(f"{tool} s" for tool in results.tools)], rows)
 
 
 def _ratios(results: Results) -> list[str]:
     own = [tool for tool in results.tools if tool.startswith(OURS)]
     pairs = [(tool, peer) for tool in own for peer in results.tools if not peer.startswith(OURS)]
-    rows = [[case, *(_shown(results.ratio(case, *_pair(pair, case))) for pair in pairs)] for case in results.cases]
-    return _table(["case", *(f"{tool} / {peer}" for tool, peer in pairs)], rows)
+    rows = [[case, *(results.ratio(case, *_pair(pair, case)) for pair in pairs)] for case in results.cases]
+    return table(["case", *(f"{tool} / {peer}" for tool, peer in pairs)], rows)
 
 
 def _pair(pair: tuple[str, str], case: str) -> tuple[str, str, str]:
@@ -107,8 +110,8 @@ def _memory(results: Results) -> list[str]:
     for case in results.cases:
         peaks = [results.peak(case, tool) for tool in results.tools]
         rows.append([case, *(f"{p.pss_bytes / 1e6:.0f} ({p.processes})" if p else "" for p in peaks)])
-    table = _table(["case", *(f"{tool} MB (processes)" for tool in results.tools)], rows)
-    return [*table, "", *_programs_at_peak(results)]
+    head = ["case", *(f"{tool} MB (processes)" for tool in results.tools)]
+    return [*table(head, rows), "", *_programs_at_peak(results)]
 
 
 def _programs_at_peak(results: Results) -> Iterator[str]:
@@ -118,12 +121,3 @@ def _programs_at_peak(results: Results) -> Iterator[str]:
         peak = max(peaks, key=lambda one: one.pss_bytes)
         parts = [f"{program} {size / 1e6:.0f} MB" for program, size in peak.programs.items() if size >= 1e6]
         yield f"{OURS} in {peak.case}, by program: {', '.join(parts)}."
-
-
-def _shown(spread: Spread | None) -> str:
-    return str(spread or "")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    marks = ["---", *("---:" for _ in head[1:])]
-    return [f"| {' | '.join(row)} |" for row in [head, marks, *rows]]

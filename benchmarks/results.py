@@ -13,7 +13,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.machine import Quiet
 from benchmarks.memory import Peak
 from benchmarks.stages import Profile, Stage
+from benchmarks.suite import Marks
 from benchmarks.timing import Timing
+from benchmarks.worker_runs import Disk, WorkerRun
 
 
 class Spread(NamedTuple):
@@ -42,6 +44,7 @@ class Results:
     :ivar versions: names of programs, each with its version.
     :ivar conditions: how it was measured, by what it is; ``date`` among them.
     :ivar commands: by tool, its environment variables and what was run, with names in capitals for places.
+    :ivar worker_runs: those of cases with workers, which are not among `timings`.
     :ivar quiet: one look around before each round.
     """
 
@@ -53,6 +56,8 @@ class Results:
     timings: list[Timing] = field(default_factory=list)
     peaks: list[Peak] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
+    worker_runs: list[WorkerRun] = field(default_factory=list)
+    disks: list[Disk] = field(default_factory=list)
 
     @property
     def cases(self) -> list[str]:
@@ -113,4 +118,9 @@ class Results:
                 Profile(**{**one, "stages": tuple(Stage(**stage) for stage in one["stages"])})
                 for one in raw["profiles"]
             ],
+            worker_runs=[
+                WorkerRun(**{**one, "marks": Marks(**one["marks"]) if one["marks"] else None})
+                for one in raw["worker_runs"]
+            ],
+            disks=[Disk(**one) for one in raw["disks"]],
         )

@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 from benchmarks.results import Results
 from benchmarks.tools import OURS
+from benchmarks.worker_figures import WorkerFigures, ratio
 
+_WORKERS = "wheels-145/workers/8"
 _PEAK_LIMIT_MB = 400
+_DISK_LIMIT = 1.2
 
 
 class Verdict(NamedTuple):
@@ -38,8 +41,32 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         ratio = results.ratio(case, OURS, other_case, other_tool)
         reached = ratio.median <= limit if ratio else None
         yield Verdict(text, f"≤ {limit}", str(ratio or "not measured"), reached)
+    yield from _with_workers(results)
     singles = [case for case in results.cases if case.endswith("/1")]
     peaks = [peak.pss_bytes for case in singles if (peak := results.peak(case, OURS))]
     measured = f"{max(peaks) / 1e6:.0f} MB" if peaks else "not measured"
     reached = max(peaks) <= _PEAK_LIMIT_MB * 1e6 if peaks else None
     yield Verdict("peak memory of the process tree, one process", f"≤ {_PEAK_LIMIT_MB} MB", measured, reached)
+
+
+def _with_workers(results: Results) -> Iterator[Verdict]:
+    """Compare what an environment for each worker costs: the same kind of links on both sides."""
+    figures = WorkerFigures(results, _WORKERS)
+    for tool, peer, limit in ((OURS, "uv", 0.5), (f"{OURS}-symlink", "uv-symlink", 0.1)):
+        by_peer = figures.by_peer(peer)
+        for text, seconds in (
+            ("until the first test", figures.first_test(tool)),
+            ("the same beyond one environment for all", figures.beyond(tool)),
+        ):
+            spread = ratio(seconds, by_peer)
+            reached = spread.median <= limit if spread else None
+            target = f"8 workers, {tool}: {text} / {peer}'s 8 environments"
+            yield Verdict(target, f"≤ {limit}", str(spread or "not measured"), reached)
+    for disk in results.disks:
+        if (disk.case, disk.tool) == (_WORKERS, OURS):
+            share = disk.all_bytes / disk.one_bytes
+            yield Verdict(
+                "8 workers: disk space / one environment's", f"≤ {_DISK_LIMIT}", f"{share:.2f}", share <= _DISK_LIMIT
+            )
+            return
+    yield Verdict("8 workers: disk space / one environment's", f"≤ {_DISK_LIMIT}", "not measured", None)

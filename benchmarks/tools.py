@@ -36,12 +36,15 @@ class Tool:
     :ivar version: as the tool says it.
     :ivar variables: environment variables for an index URL and a cache directory.
     :ivar command: shell text that makes one environment.
+    :ivar suite: shell text that runs pytest in the current directory, with so many workers and a scope for
+        environments; ``None`` where the tool only makes environments.
     """
 
     name: str
     version: str
     variables: Callable[[str, Path], Mapping[str, str]]
     command: Callable[[Place], str]
+    suite: Callable[[Place, int, str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +76,32 @@ def known_tools(programs: Programs) -> dict[str, Callable[[], Tool]]:
     """
     return {
         OURS: lambda: _fastenv(programs, OURS),
-        "uv": lambda: _uv(programs),
+        "uv": lambda: _uv(programs, "uv"),
         "pip": lambda: _pip(programs),
-        f"{OURS}-symlink": lambda: _fastenv(programs, f"{OURS}-symlink", "--link symlink "),
+        f"{OURS}-symlink": lambda: _fastenv(programs, f"{OURS}-symlink", "symlink"),
+        "uv-symlink": lambda: _uv(programs, "uv-symlink", "symlink"),
     }
 
 
-def _fastenv(programs: Programs, name: str, options: str = "") -> Tool:
-    program = shlex.quote(str(programs.fastenv))
+def _fastenv(programs: Programs, name: str, link: str = "") -> Tool:
+    program, pytest = _quoted(programs.fastenv), _quoted(programs.fastenv.with_name("pytest"))
 
     def variables(index_url: str, cache: Path) -> Mapping[str, str]:
         return {"FASTENV_INDEX_URL": index_url, "FASTENV_CACHE_DIR": str(cache), "PIP_CONFIG_FILE": os.devnull}
 
     def command(place: Place) -> str:
+        options = f"--link {link} " if link else ""
         return f"{program} create -q {options}{_quoted(place.requirements)} {_quoted(place.environment)}"
 
-    return Tool(name, _version(str(programs.fastenv), "--version"), variables, command)
+    def suite(place: Place, workers: int, scope: str) -> str:
+        options = f" --fastenv-link {link}" if link else ""
+        asked = f"--fastenv {_quoted(place.requirements)} --fastenv-scope {scope}{options}"
+        return f"{pytest} -q -n {workers} {asked}"
+
+    return Tool(name, _version(str(programs.fastenv), "--version"), variables, command, suite)
 
 
-def _uv(programs: Programs) -> Tool:
+def _uv(programs: Programs, name: str, link: str = "") -> Tool:
     if programs.uv is None:
         raise BenchmarkError("uv is not there: install it beside this interpreter, or name it with --uv")
     uv, python = _quoted(programs.uv), _quoted(programs.python)
@@ -102,10 +112,11 @@ def _uv(programs: Programs) -> Tool:
 
     def command(place: Place) -> str:
         environment, requirements = _quoted(place.environment), _quoted(place.requirements)
-        install = f"{uv} pip install -q --python {environment}/bin/python -r {requirements}"
+        options = f"--link-mode {link} " if link else ""
+        install = f"{uv} pip install -q {options}--python {environment}/bin/python -r {requirements}"
         return f"{uv} venv -q --python {python} {environment} && {install}"
 
-    return Tool("uv", _version(str(programs.uv), "--version"), variables, command)
+    return Tool(name, _version(str(programs.uv), "--version"), variables, command)
 
 
 def _pip(programs: Programs) -> Tool:

@@ -42,13 +42,7 @@ class Job:
     @property
     def failure(self) -> str:
         """What to say when the script failed: the end of its output."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join([f"{self.tool.name} failed in {self.case.key} ({self.script}):", *lines[-_LOG_TAIL_LINES:]])
-
-    @property
-    def log(self) -> Path:
-        """Where its output goes."""
-        return self.script.with_suffix(".log")
+        return failure(self.case, self.tool, self.script)
 
     def check(self) -> None:
         """Look into the environments that the script made.
@@ -59,42 +53,62 @@ class Job:
             check_environment(environment, self.case.wanted.distributions, self.tool.name)
 
 
+def failure(case: Case, tool: Tool, script: Path) -> str:
+    """Say that a script failed, with the end of its output."""
+    log = script.with_suffix(".log")
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return "\n".join([f"{tool.name} failed in {case.key} ({script}):", *lines[-_LOG_TAIL_LINES:]])
+
+
 class Workshop:
     """Makes jobs.
 
     :param index_url: the only index that any tool is told of.
+    :ivar root: where it all lies.
     """
 
     def __init__(self, root: Path, index_url: str) -> None:
-        self._root = root
+        self.root = root
         self._index_url = index_url
         self._runs = 0
         self._filled: dict[tuple[str, str], Path] = {}
 
-    def job(self, case: Case, tool: Tool) -> Job:
-        """Prepare a run: an empty cache or a filled one, and no environment."""
-        if case.state == "cold":
-            place = self._place(case.wanted.name, tool.name)
-            return self._write(case, tool, place / "cache", place)
+    def job(self, case: Case, tool: Tool, *, in_turn: bool = False) -> Job:
+        """Prepare a run: an empty cache or a filled one, and no environment.
+
+        :param in_turn: one command after the other instead of all at once.
+        """
+        place = self.place(case.wanted.name, tool.name)
+        cache = place / "cache" if case.state == "cold" else self.fill(case.wanted, tool)
+        return self._write(case, tool, cache, place, in_turn=in_turn)
+
+    def suite(self, case: Case, tool: Tool, scope: str, suite: Path) -> Path:
+        """Prepare a run of a suite with workers, with a filled cache; return the script for ``sh``."""
+        assert tool.suite is not None
+        place = self.place(case.wanted.name, tool.name, scope)
         cache = self.fill(case.wanted, tool)
-        return self._write(case, tool, cache, self._place(case.wanted.name, tool.name))
+        command = tool.suite(Place(self.requirements(case.wanted), cache, place), case.processes, scope)
+        script = place / "run.sh"
+        _write_script(script, self._exports(tool, cache), [f"cd {shlex.quote(str(suite))}", f"exec {command}"])
+        return script
 
     def requirements(self, wanted: ArtifactSet) -> Path:
         """Return the set's requirements file."""
-        path = self._root / f"{wanted.name}.txt"
+        path = self.root / f"{wanted.name}.txt"
         path.write_text(wanted.requirements(), encoding="utf-8")
         return path
 
     def make_room(self) -> None:
         """Remove earlier runs if space is low; call between rounds."""
-        if shutil.disk_usage(self._root).free < _LOW_SPACE_BYTES:
-            for path in self._root.glob("run-*"):
+        if shutil.disk_usage(self.root).free < _LOW_SPACE_BYTES:
+            for path in self.root.glob("run-*"):
                 shutil.rmtree(path)
         os.sync()
 
-    def _place(self, *words: str) -> Path:
+    def place(self, *words: str) -> Path:
+        """Make a new directory for a run."""
         self._runs += 1
-        path = self._root / "-".join(["run", f"{self._runs:04}", *words])
+        path = self.root / "-".join(["run", f"{self._runs:04}", *words])
         path.mkdir()
         return path
 
@@ -105,7 +119,7 @@ class Workshop:
         """
         key = (wanted.name, tool.name)
         if key not in self._filled:
-            place = self._root / f"filled-{wanted.name}-{tool.name}"
+            place = self.root / f"filled-{wanted.name}-{tool.name}"
             place.mkdir()
             job = self._write(Case(wanted, "cold", 1), tool, place / "cache", place)
             if subprocess.run(["sh", job.script], check=False).returncode:
@@ -114,17 +128,26 @@ class Workshop:
             self._filled[key] = place / "cache"
         return self._filled[key]
 
-    def _write(self, case: Case, tool: Tool, cache: Path, directory: Path) -> Job:
+    def _write(self, case: Case, tool: Tool, cache: Path, directory: Path, *, in_turn: bool = False) -> Job:
         requirements = self.requirements(case.wanted)
         environments = tuple(directory / f"environment-{number}" for number in range(1, case.processes + 1))
         commands = [tool.command(Place(requirements, cache, environment)) for environment in environments]
-        exports = [
-            f"export {name}={shlex.quote(value)}" for name, value in tool.variables(self._index_url, cache).items()
-        ]
         job = Job(case, tool, directory / "run.sh", environments)
-        lines = [f"exec >{shlex.quote(str(job.log))} 2>&1", *exports, *_at_once(commands)]
-        job.script.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        _write_script(
+            job.script,
+            self._exports(tool, cache),
+            [f"{one} || exit 1" for one in commands] if in_turn else _at_once(commands),
+        )
         return job
+
+    def _exports(self, tool: Tool, cache: Path) -> list[str]:
+        variables = tool.variables(self._index_url, cache)
+        return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+
+
+def _write_script(script: Path, exports: Sequence[str], commands: Sequence[str]) -> None:
+    lines = [f"exec >{shlex.quote(str(script.with_suffix('.log')))} 2>&1", *exports, *commands, ""]
+    script.write_text("\n".join(lines), encoding="utf-8")
 
 
 def _at_once(commands: Sequence[str]) -> list[str]:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from pytest_fastenv.version import __version__
 
 if TYPE_CHECKING:
-    from pytest_fastenv.environment.environment import Environment
     from pytest_fastenv.errors import FastenvError
     from pytest_fastenv.model.plan import Plan
     from pytest_fastenv.provisioning import provision
+    from pytest_fastenv.runtime.environment import Environment
     from pytest_fastenv.settings import Settings
 
 __all__ = ["Environment", "FastenvError", "Plan", "Settings", "__version__", "provision"]
 
 _HOMES = {
-    "Environment": "pytest_fastenv.environment.environment",
+    "Environment": "pytest_fastenv.runtime.environment",
     "FastenvError": "pytest_fastenv.errors",
     "Plan": "pytest_fastenv.model.plan",
     "Settings": "pytest_fastenv.settings",

@@ -19,7 +19,7 @@
     │   │                           ConflictError
     │   ├── BuildError              BuildTimeoutError, MismatchError, CycleError
     │   ├── StoreError              LockTimeoutError
-    │   ├── InterpreterError
+    │   ├── InterpreterError        UnusableInterpreterError
     │   └── PublishError            an environment that could not be made whole
     └── FailureGroup                several independent failures of one run, shown one after the other
 """
@@ -213,6 +213,28 @@ class LockTimeoutError(StoreError):
 
 class InterpreterError(ProvideError):
     """An interpreter does not start or is not what it was taken for."""
+
+
+class UnusableInterpreterError(InterpreterError):
+    """An executable was started, and is no interpreter that can be used.
+
+    :ivar version: what it is, where it is too old; else empty.
+    :ivar is_final: whether it would give the same answer again; not where a signal ended it.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+        version: str = "",
+        is_final: bool = True,
+    ) -> None:
+        super().__init__(what, where=where, why=why, hint=hint)
+        self.version = version
+        self.is_final = is_final
 
 
 class PublishError(ProvideError):

@@ -39,7 +39,8 @@ class Ready:
 
     :ivar summary: for the header and for people: ``distributions``, ``cached``, ``fetched``, ``built``,
         ``fetched_bytes``, ``wasted_bytes`` (fetched ahead for what the resolver took back), ``seconds``, ``python``,
-        ``path``, ``reused``, ``age_s``, ``reason`` (why it was made anew).
+        ``downloaded`` (the interpreter, by this run), ``path``, ``reused``, ``age_s``, ``reason`` (why it was made
+        anew).
     :ivar lease_fd: as long as this descriptor is open the environment is not pruned; it survives exec.
     """
 
@@ -215,6 +216,8 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         root=asked.root,
         environ=asked.environ,
         project=settings.project,
+        requested=asked.needs.requested,
+        requested_by=asked.needs.requested_by,
         fetch=partial(fetch_text, settings, asked.environ),
     )
     request, preferences = _with_needs(request, asked.needs)
@@ -255,6 +258,8 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         summary=dict(provided.summary),
     )
     summary = _summary(asked, provided.environment, provided.summary, reused=provided.reused, age_s=age_s)
+    if interpreter is not target:
+        summary["downloaded"] = True
     if not provided.reused:
         # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
         summary["reason"] = ": ".join(dict.fromkeys(filter(None, (missed.reason, provided.reason)))) or None

@@ -25,12 +25,16 @@ class SessionNeeds:
 
     :ivar requirements: requirements such as ``pytest==9.2.0``. Each is asked for by name only; its version is taken
         where what the user asked for leaves the choice.
+    :ivar requested: what the session's plugins ask for, as lines of a requirements file; as binding as the sources.
+    :ivar requested_by: who they are, for messages.
     :ivar runtime: files of the plugin's runtime, by path below site-packages; left out where the plan brings
         pytest-fastenv itself.
     """
 
     requirements: tuple[str, ...] = ()
     runtime: Mapping[str, bytes] = field(default_factory=dict)
+    requested: tuple[str, ...] = ()
+    requested_by: str = ""
 
     @property
     def runtime_digest(self) -> str:
@@ -84,6 +88,7 @@ class Question:
             root=str(self.root),
             directory=str(self.directory or ""),
             needs=self.needs.requirements,
+            requested=self.needs.requested,
             runtime=self.needs.runtime_digest,
             pip=sorted((name, value) for name, value in self.environ.items() if name.startswith("PIP_")),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,14 @@ def interpreters(request: pytest.FixtureRequest) -> list[Found]:
     if os.environ.get("CI") == "true" and len(found) < 3:
         pytest.fail(f"CI needs at least three CPythons, found {[str(path) for _, path in found]}")
     return found
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port on loopback where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

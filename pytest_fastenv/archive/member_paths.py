@@ -1,4 +1,4 @@
-"""Rules for the paths of an archive's members, the same for wheels and source distributions.
+"""Rules for the paths of an archive's members, the same for all kinds of archives.
 
 Nothing is repaired: a path that would have to be changed before use makes two programs see two different archives.
 """
@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from pytest_fastenv.errors import ArchiveError, SdistError
+from pytest_fastenv.errors import ArchiveError
 
 #: Paths made of these, of which no part begins or ends with a dot or is empty, break no rule but that of length.
 _PLAIN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-/\n"
@@ -139,12 +139,12 @@ def check_one_top(archive: str, paths: Sequence[str]) -> str:
     """Return the one directory that everything lies in.
 
     :param paths: of files, and of directories with a slash at the end.
-    :raises SdistError: there are several, or there is a file beside it.
+    :raises ArchiveError: there are several, or there is a file beside it.
     """
     tops = sorted({path.partition("/")[0] for path in paths})
     if len(tops) != 1 or any("/" not in path for path in paths):
         found = ", ".join(map(shown, tops[:5])) or "nothing"
-        raise SdistError(f"{archive} does not have exactly one top directory", where=archive, why=f"found {found}")
+        raise ArchiveError(f"{archive} does not have exactly one top directory", where=archive, why=f"found {found}")
     return tops[0]
 
 

@@ -1,4 +1,4 @@
-"""Unpacks source distributions, after looking at every member.
+"""Unpacks source distributions, and other archives with one top directory, after looking at every member.
 
 The extraction filters of `tarfile` are not relied upon: patch releases of Python differ in what they let through, and
 what is refused here is refused before anything is written.
@@ -26,49 +26,63 @@ _PIECE_BYTES = 1024 * 1024
 _BLOCK_BYTES = 512
 
 
-class SdistOrder(NamedTuple):
+class ArchiveOrder(NamedTuple):
     """What to unpack.
 
     :ivar archive: path of the archive.
     :ivar into: an existing empty directory that nobody else uses.
     :ivar label: its name for messages.
+    :ivar part: a directory below the top one: of a tar archive that has it, only what lies in it is written. All else
+        is judged by the same rules.
     """
 
     archive: str
     into: str
     label: str
     limits: Limits = Limits()
+    part: str = ""
 
 
-def unpack_sdist(order: SdistOrder) -> str:
+def unpack_sdist(order: ArchiveOrder) -> str:
     """Unpack a source distribution and return its one top directory.
-
-    Files get mode 0644 or 0755 and the times of the archive, whatever its owners, modes and this process's umask are.
 
     :raises SdistError: the archive is damaged, has a member that may not be there, or not exactly one top directory.
     :raises BombError: it expands out of proportion.
     """
     try:
-        with open(order.archive, "rb") as file:
-            if file.read(4) in (b"PK\3\4", b"PK\5\6"):
-                return unpack_zip(file, order.into, order.label, order.limits)
-            file.seek(0)
-            with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=os.path.dirname(order.into)) as plain:
-                decompress(file, plain, order.label, order.limits)
-                return _Extraction(plain, order).run()
-    except (BombError, LimitError, SdistError):
+        return unpack_archive(order)
+    except (BombError, LimitError):
         raise
     except ArchiveError as error:
         raise SdistError(error.what, where=error.where, why=error.why, hint=error.hint) from None
 
 
+def unpack_archive(order: ArchiveOrder) -> str:
+    """Unpack an archive, tar or zip, packed in any way that `decompress` knows; return its one top directory.
+
+    Files get mode 0644 or 0755 and the times of the archive, whatever its owners, modes and this process's umask are.
+
+    :returns: the directory of the order's part, where the archive has it.
+    :raises ArchiveError: the archive is damaged, has a member that may not be there, or not exactly one top directory.
+    :raises BombError: it expands out of proportion.
+    """
+    with open(order.archive, "rb") as file:
+        if file.read(4) in (b"PK\3\4", b"PK\5\6"):
+            return unpack_zip(file, order.into, order.label, order.limits)
+        file.seek(0)
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=os.path.dirname(order.into)) as plain:
+            decompress(file, plain, order.label, order.limits)
+            return _Extraction(plain, order).run()
+
+
 class _Extraction:
     """One tar archive on its way into a directory."""
 
-    def __init__(self, plain: IO[bytes], order: SdistOrder) -> None:
+    def __init__(self, plain: IO[bytes], order: ArchiveOrder) -> None:
         self._plain = plain
         self._order = order
         self._label = order.label
+        self._regular: dict[str, tarfile.TarInfo] = {}
 
     def run(self) -> str:
         with self._open() as archive:
@@ -78,10 +92,14 @@ class _Extraction:
                     self._check_kind(member)
                 self._check_ending(members)
                 top, directories = self._check(members)
-                self._extract(archive, members, directories)
+                root = self._root(top, directories)
+                self._extract(
+                    [member for member in members if _is_in(member.name, root)],
+                    [path for path in directories if _is_in(path, root) or _is_in(root, path)],
+                )
             except (tarfile.TarError, EOFError) as error:
-                raise SdistError(f"{self._label} is damaged", where=self._label, why=str(error)) from None
-        return os.path.join(self._order.into, top)
+                raise ArchiveError(f"{self._label} is damaged", where=self._label, why=str(error)) from None
+        return os.path.join(self._order.into, root)
 
     def _open(self) -> tarfile.TarFile:
         try:
@@ -89,7 +107,7 @@ class _Extraction:
         except tarfile.TarError as error:
             self._plain.seek(0)
             head = self._plain.read(60)
-            raise SdistError(
+            raise ArchiveError(
                 f"{self._label} is no archive that can be read",
                 where=self._label,
                 why=f"{error}; it begins with {head!r}" if head else "it is empty",
@@ -116,29 +134,35 @@ class _Extraction:
         """Refuse data behind the last member: `tarfile` stops in silence at a header that it cannot read."""
         last = max(members, key=lambda member: member.offset_data, default=None)
         if last is None:
-            raise SdistError(f"{self._label} is empty", where=self._label)
+            raise ArchiveError(f"{self._label} is empty", where=self._label)
         size = last.size if last.isreg() else 0
         self._plain.seek(last.offset_data + -(-size // _BLOCK_BYTES) * _BLOCK_BYTES)
         while piece := self._plain.read(_PIECE_BYTES):
             if piece.strip(b"\0"):
-                raise SdistError(f"{self._label} is damaged, or has data behind its last member", where=self._label)
+                raise ArchiveError(f"{self._label} is damaged, or has data behind its last member", where=self._label)
 
     def _check(self, members: Sequence[tarfile.TarInfo]) -> tuple[str, list[str]]:
         """Check paths and links; return the top directory and all directories."""
         paths = [f"{member.name}/" if member.isdir() else member.name for member in members]
         directories, _ = check_paths(self._label, paths, folds_case=lambda: folds_case(self._order.into))
         top = check_one_top(self._label, paths)
+        self._regular = {member.name: member for member in members if member.isreg()}
+        root = self._root(top, directories)
         symlinks = {member.name for member in members if member.issym()}
         beneath = sorted(symlinks.intersection(directories))
         if beneath:
-            raise SdistError(f"{self._label}: {shown(beneath[0])} is both a link and a directory", where=self._label)
-        regular = {member.name for member in members if member.isreg()}
+            raise ArchiveError(f"{self._label}: {shown(beneath[0])} is both a link and a directory", where=self._label)
         for member in members:
             if member.issym():
-                self._check_symlink(member, top, symlinks)
-            elif member.islnk() and member.linkname.removeprefix("./") not in regular:
+                self._check_symlink(member, root if _is_in(member.name, root) else top, symlinks)
+            elif member.islnk() and member.linkname.removeprefix("./") not in self._regular:
                 raise self._refused(member, "is a link to a file that is not in the archive")
         return top, directories
+
+    def _root(self, top: str, directories: Sequence[str]) -> str:
+        """Return the directory whose contents are wanted."""
+        part = f"{top}/{self._order.part}"
+        return part if self._order.part and part in directories else top
 
     def _check_kind(self, member: tarfile.TarInfo) -> None:
         if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
@@ -153,22 +177,19 @@ class _Extraction:
             why = f"{header.size:,} bytes in one header, {member.size:,} in the other"
             raise self._refused(member, "has two different sizes", why)
 
-    def _check_symlink(self, member: tarfile.TarInfo, top: str, symlinks: set[str]) -> None:
-        """A link may go up and then down, inside the top directory and through no other link."""
+    def _check_symlink(self, member: tarfile.TarInfo, root: str, symlinks: set[str]) -> None:
+        """A link may go up and then down, inside the directory that is wanted and through no other link."""
         target = member.linkname
         parts = target.split("/")
         descends = next((n for n, part in enumerate(parts) if part != ".."), len(parts))
         path = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), target))
-        inside = path == top or path.startswith(f"{top}/")
-        if target.startswith("/") or "\\" in target or ".." in parts[descends:] or not inside:
+        if target.startswith("/") or "\\" in target or ".." in parts[descends:] or not _is_in(path, root):
             raise self._refused(member, f"is a link that leaves the archive's root: {shown(target)}")
         ancestors = {path[:n] for n, letter in enumerate(path) if letter == "/"}
         if symlinks & ancestors:
             raise self._refused(member, f"is a link that leads through another link: {shown(target)}")
 
-    def _extract(
-        self, archive: tarfile.TarFile, members: Sequence[tarfile.TarInfo], directories: Sequence[str]
-    ) -> None:
+    def _extract(self, members: Sequence[tarfile.TarInfo], directories: Sequence[str]) -> None:
         """Write directories, then files, then links, so that nothing is ever written through a link."""
         into = self._order.into
         for directory in directories:
@@ -176,26 +197,25 @@ class _Extraction:
             os.chmod(f"{into}/{directory}", 0o755)  # noqa: S103 - in a private directory
         for member in members:
             if member.isreg():
-                self._write(archive, member, member)
+                self._write(member, member)
         for member in members:
             if member.islnk():
-                source = archive.getmember(member.linkname.removeprefix("./"))
-                self._write(archive, source, member)
+                self._write(self._regular[member.linkname.removeprefix("./")], member)
         for member in members:
             if member.issym():
                 self._symlink(member)
 
-    def _write(self, archive: tarfile.TarFile, source: tarfile.TarInfo, member: tarfile.TarInfo) -> None:
-        stream = archive.extractfile(source)
-        if stream is None:
-            raise self._refused(member, "has no content")
+    def _write(self, source: tarfile.TarInfo, member: tarfile.TarInfo) -> None:
+        """Write a file; a hard link's other name becomes a file of its own."""
         path = f"{self._order.into}/{member.name}"
         mode = 0o755 if source.mode & 0o100 else 0o644
-        with stream, open(os.open(path, NEW_FILE, mode), "wb") as file:
+        self._plain.seek(source.offset_data)
+        with open(os.open(path, NEW_FILE, mode), "wb", 0) as file:
             rest = source.size
-            while rest and (piece := stream.read(min(rest, _PIECE_BYTES))):
-                file.write(piece)
+            while rest and (piece := self._plain.read(min(rest, _PIECE_BYTES))):
                 rest -= len(piece)
+                while piece:  # the system may take less than all of it
+                    piece = piece[file.write(piece) :]
             if rest:
                 raise self._refused(member, "is cut short")
         os.chmod(path, mode)
@@ -211,8 +231,13 @@ class _Extraction:
                 raise
             raise self._refused(member, "is a link, which this Windows account may not make", str(error)) from None
 
-    def _refused(self, member: tarfile.TarInfo, reason: str, why: str | None = None) -> SdistError:
-        return SdistError(f"{self._label}: {shown(member.name)} {reason}", where=self._label, why=why)
+    def _refused(self, member: tarfile.TarInfo, reason: str, why: str | None = None) -> ArchiveError:
+        return ArchiveError(f"{self._label}: {shown(member.name)} {reason}", where=self._label, why=why)
+
+
+def _is_in(path: str, directory: str) -> bool:
+    """Tell whether a path is a directory's or of something in it."""
+    return path == directory or path.startswith(f"{directory}/")
 
 
 def _same(archive: tarfile.TarFile, one: tarfile.TarInfo, other: tarfile.TarInfo) -> bool:

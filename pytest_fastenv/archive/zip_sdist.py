@@ -10,7 +10,7 @@ from pytest_fastenv.archive.inflate import inflate_pieces
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case
 from pytest_fastenv.archive.zip_directory import read_directory
-from pytest_fastenv.errors import SdistError
+from pytest_fastenv.errors import ArchiveError
 
 
 def unpack_zip(file: IO[bytes], into: str, archive: str, limits: Limits) -> str:
@@ -23,7 +23,7 @@ def unpack_zip(file: IO[bytes], into: str, archive: str, limits: Limits) -> str:
     directory = read_directory(data, archive, limits)
     members = {member.path: member for member in directory.members}
     if len(members) != len(directory.members):
-        raise SdistError(f"{archive} has two files with one name", where=archive)
+        raise ArchiveError(f"{archive} has two files with one name", where=archive)
     paths = [*members, *directory.directories]
     directories, _ = check_paths(archive, paths, folds_case=lambda: folds_case(into))
     top = check_one_top(archive, paths)

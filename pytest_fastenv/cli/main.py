@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_fastenv.cli.python import add_commands as add_python_commands
 from pytest_fastenv.errors import FastenvError, UsageError
 from pytest_fastenv.settings import Settings, load
 from pytest_fastenv.version import __version__
@@ -24,9 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, rest = parser.parse_known_args(arguments)
     # argparse takes words in one piece only; what stands behind an option is left over.
     unknown = [word for word in rest if word.startswith("-")]
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    options.words += rest
+    if unknown or (rest and not hasattr(options, "words")):
+        parser.error(f"unrecognized arguments: {' '.join(unknown or rest)}")
+    if rest:
+        options.words += rest
     try:
         code: int = options.run(options)
     except FastenvError as error:
@@ -49,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="fastenv",
-        description="Make virtual environments with the pipelined installer of pytest-fastenv.",
+        description="Make virtual environments with the pipelined installer of pytest-fastenv, and provide interpreters.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pytest-fastenv {__version__}")
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_settings(create)
     create.set_defaults(run=_create)
+    add_python_commands(commands)
     return parser
 
 

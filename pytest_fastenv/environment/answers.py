@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment import manifest
-from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.source_digest import source_digest
 from pytest_fastenv.store.buckets import Bucket

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.environment import manifest
-from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.environment.skeleton import Permit, lay_out
 from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.store.temporary import Home

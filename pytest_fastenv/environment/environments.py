@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment import manifest
-from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.environment.tree import OWN_DIRECTORY
 from pytest_fastenv.errors import PublishError, StoreError, UsageError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.store import lease
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store

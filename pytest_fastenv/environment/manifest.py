@@ -17,13 +17,14 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.environment import tree
-from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.environment.tree import OWN_DIRECTORY, Tree
+from pytest_fastenv.runtime.environment import Environment
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -61,16 +62,31 @@ def write(prefix: Path, fingerprint: str, interpreter: Mapping[str, Any], summar
 
     :param fingerprint: a `Fingerprint` brings its parts along.
     """
+    parts = dict(getattr(fingerprint, "parts", {}))
+    return _write(prefix, Manifest(str(fingerprint), parts, dict(interpreter), dict(summary), ""), tree.take(prefix))
+
+
+def write_copy(prefix: Path, original: Path, known: Manifest, taken: Tree) -> None:
+    """Take down what a copy of an environment holds, and that it is the same environment as far as people care.
+
+    :param original: the environment that was copied; its plan is kept with the copy as well.
+    :param taken: what the copy holds.
+    """
+    _write(prefix, known, taken)
+    with suppress(FileNotFoundError):  # not every environment was made from a plan
+        (prefix / OWN_DIRECTORY / _PLAN).write_bytes((original / OWN_DIRECTORY / _PLAN).read_bytes())
+
+
+def _write(prefix: Path, described: Manifest, taken: Tree) -> Manifest:
     own = prefix / OWN_DIRECTORY
     own.mkdir(exist_ok=True)
-    content = tree.take(prefix).encode()
+    content = taken.encode()
     (own / _TREE).write_bytes(content)
-    parts = dict(getattr(fingerprint, "parts", {}))
-    manifest = Manifest(str(fingerprint), parts, dict(interpreter), dict(summary), _sha256(content))
+    manifest = replace(described, tree_sha256=_sha256(content))
     record = {
         "format": _FORMAT,
         "fingerprint": manifest.fingerprint,
-        "parts": parts,
+        "parts": manifest.parts,
         "interpreter": manifest.interpreter,
         "summary": manifest.summary,
         "tree_sha256": manifest.tree_sha256,
@@ -84,6 +100,14 @@ def write_plan(prefix: Path, plan: Mapping[str, Any]) -> None:
     own = prefix / OWN_DIRECTORY
     own.mkdir(exist_ok=True)
     (own / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
+
+
+def read_plan(prefix: Path) -> Any:
+    """Return what `write_plan` was given; ``None`` when there is nothing that can be read."""
+    try:
+        return json.loads((prefix / OWN_DIRECTORY / _PLAN).read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def mark_ready(prefix: Path) -> None:
@@ -124,19 +148,24 @@ def difference(prefix: Path, manifest: Manifest) -> str | None:
 
     Also when its interpreter is gone or replaced: it does not start, or not as it did, then.
     """
-    try:
-        with open(f"{prefix}/{OWN_DIRECTORY}/{_TREE}", "rb") as file:
-            content = file.read()
-        if _sha256(content) != manifest.tree_sha256:
-            return "the list of its files is damaged"
-        known = Tree.decode(content)
-    except (OSError, ValueError):
+    known = read_tree(prefix, manifest)
+    if known is None:
         return "the list of its files is damaged"
     python = manifest.environment(prefix).python
     if not os.path.exists(python):
         return f"its interpreter is gone ({os.path.realpath(python)})"
     change = tree.first_change(prefix, known)
     return change.removeprefix(f"{manifest.interpreter['schemes']['purelib']}/") if change else None
+
+
+def read_tree(prefix: Path, manifest: Manifest) -> Tree | None:
+    """Return what an environment held when it was made; ``None`` when the list is gone or damaged."""
+    try:
+        with open(f"{prefix}/{OWN_DIRECTORY}/{_TREE}", "rb") as file:
+            content = file.read()
+        return Tree.decode(content) if _sha256(content) == manifest.tree_sha256 else None
+    except (OSError, ValueError):
+        return None
 
 
 def is_ours(prefix: Path) -> bool:

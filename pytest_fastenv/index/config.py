@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -85,13 +86,23 @@ class IndexConfig:
         pip = read_pip_config(environ)
         credentials = Credentials(environ, keyring=_text(pip, "keyring-provider") != "disabled")
         locations = _locations(settings, options, pip)
-        return cls(
+        config = cls(
             index_urls=tuple(dict.fromkeys(credentials.take(_index(text)) for text in locations[0])),
             find_links=tuple(dict.fromkeys(credentials.take(_link(text)) for text in locations[1])),
             network=_network(settings, options, pip, environ),
             upgrade=settings.upgrade,
             credentials=credentials,
         )
+        _take_login_of_mirror(settings.python_mirror or "", credentials)
+        return config
+
+
+def _take_login_of_mirror(mirror: str, credentials: Credentials) -> None:
+    """Remember the login of the mirror for interpreters: they come through the same client, by URLs without it."""
+    # A value that is no URL is refused where an interpreter is needed, and only there.
+    with suppress(ValueError):
+        if is_url(mirror):
+            credentials.take(mirror)
 
 
 def _locations(

@@ -10,24 +10,14 @@ from __future__ import annotations
 import errno
 import filecmp
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal, cast
 
-from pytest_fastenv.archive.member_paths import NEW_FILE
+from pytest_fastenv.file_copies import IMPOSSIBLE, clone, copy
 
 Method = Literal["clone", "hardlink", "copy", "symlink"]
 
-_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_FICLONE = 0x40049409  # linux/fs.h
-_IMPOSSIBLE = frozenset(
-    getattr(errno, name)
-    for name in ("EXDEV", "EPERM", "EACCES", "EOPNOTSUPP", "ENOTSUP", "EINVAL", "ENOTTY", "ENOSYS", "EBADF", "ELOOP")
-    if hasattr(errno, name)
-)
-_PIECE_BYTES = 1024 * 1024
 _PAUSE_S = 0.005
 _PATIENCE_S = 1.0
 
@@ -88,7 +78,7 @@ class Placer:
 
     def _fall_back(self, error: OSError) -> bool:
         """Tell whether another method was chosen, to try again with."""
-        if self._method == "copy" or error.errno not in _IMPOSSIBLE:
+        if self._method == "copy" or error.errno not in IMPOSSIBLE:
             return False
         self._method = "hardlink" if self._method == "clone" and self._wanted == "auto" else "copy"
         _known[self._devices] = self._method
@@ -115,15 +105,7 @@ def _hardlink(source: str, target: str) -> str:
 
 
 def _copy(source: str, target: str) -> str:
-    with _opened(source, target) as (reading, writing):
-        size = os.fstat(reading).st_size
-        if hasattr(os, "sendfile") and sys.platform == "linux":
-            offset = 0
-            while offset < size and (count := os.sendfile(writing, reading, offset, size - offset)):
-                offset += count
-        else:
-            while piece := os.read(reading, _PIECE_BYTES):
-                os.write(writing, piece)
+    copy(source, target)
     return "copy"
 
 
@@ -133,43 +115,8 @@ def _symlink(source: str, target: str) -> str:
 
 
 def _clone(source: str, target: str) -> str:
-    if sys.platform == "darwin":
-        _clonefile(source, target)
-    elif sys.platform == "linux":
-        import fcntl  # not there on Windows
-
-        with _opened(source, target) as (reading, writing):
-            fcntl.ioctl(writing, _FICLONE, reading)
-    else:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), target)
+    clone(source, target)
     return "clone"
-
-
-def _clonefile(source: str, target: str) -> None:
-    import ctypes  # macOS has clonefile(2) in its C library only
-
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.clonefile(os.fsencode(source), os.fsencode(target), 0):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), target)
-
-
-@contextmanager
-def _opened(source: str, target: str) -> Iterator[tuple[int, int]]:
-    """Open a source to read and a new target to write, with the source's execute bits; no target is left on failure."""
-    reading = os.open(source, _READ)
-    try:
-        mode = 0o777 if os.fstat(reading).st_mode & 0o111 else 0o666
-        writing = os.open(target, NEW_FILE, mode)
-        try:
-            yield reading, writing
-        except BaseException:
-            os.unlink(target)
-            raise
-        finally:
-            os.close(writing)
-    finally:
-        os.close(reading)
 
 
 _METHODS: dict[Method, Callable[[str, str], str]] = {

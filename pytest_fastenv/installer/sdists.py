@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.archive.member_paths import shown
-from pytest_fastenv.archive.tar_archive import SdistOrder
+from pytest_fastenv.archive.tar_archive import ArchiveOrder
 from pytest_fastenv.errors import HashError, SdistError
 from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url_key
 from pytest_fastenv.model.artifact import Artifact
@@ -84,13 +84,13 @@ class Sdists:
         :raises BombError: it expands out of proportion.
         """
         os.makedirs(into, exist_ok=True)
-        order = SdistOrder(str(sdist.path), str(into), sdist.path.name, self._limits)
+        order = ArchiveOrder(str(sdist.path), str(into), sdist.path.name, self._limits)
         async with self._pools.install():
             subject, size_bytes = sdist.name or sdist.path.name, os.stat(sdist.path).st_size
             args = {"version": sdist.version, "source": sdist.source, "key": sdist.sha256}
             span = self._recorder.span("unpack", subject, **args, bytes=size_bytes)
             with span, diagnosed(f"{subject} cannot be unpacked", into):
-                top = await self._workers.call(f"{SdistOrder.__module__}:unpack_sdist", order)
+                top = await self._workers.call(f"{ArchiveOrder.__module__}:unpack_sdist", order)
         return Path(top)
 
     async def _fetch_by_url(self, artifact: Artifact) -> FetchedSdist:

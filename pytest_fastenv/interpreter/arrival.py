@@ -1,14 +1,17 @@
-"""An interpreter that is there, and one that is on its way: both fulfil `pytest_fastenv.model.protocols.Interpreter`."""
+"""An interpreter that is there, and one that is on its way.
+
+Both fulfil `pytest_fastenv.model.protocols.Interpreter`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
-from pytest_fastenv.errors import FastenvError, InterpreterError
+from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.schedule.outcome import whatever_happens
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +39,33 @@ class Arrival:
     @property
     def is_there(self) -> bool:
         """Whether it has arrived."""
-        return self._task is not None and self._task.done() and not self._has_failed(self._task)
+        task = self._task
+        return task is not None and task.done() and not task.cancelled() and task.exception() is None
 
     def begin(self) -> None:
         """Begin to bring it. Idempotent."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._bring())
+        self._begun()
 
     async def ready(self) -> None:
         """Wait for it; many may. A waiter that is cancelled leaves it on its way.
 
-        :raises FastenvError: it could not be had: the same for all who wait.
+        :raises FastenvError: it could not be had: the same for all who wait, and for those who ask later.
         :raises InterpreterError: it is not what it was taken for.
         """
-        self.begin()
-        assert self._task is not None
-        await asyncio.shield(self._task)
+        await asyncio.shield(self._begun())
 
     async def aclose(self) -> None:
-        """Give it up if it is not there, and wait for that. Idempotent."""
+        """Give it up if it is not there, and wait for that; those who wait for it are cancelled. Idempotent."""
+        if self._task is not None:
+            self._task.cancel()
+            await whatever_happens(asyncio.wait([self._task]))
+            if not self._task.cancelled():
+                self._task.exception()  # whoever waited was told
+
+    def _begun(self) -> asyncio.Task[None]:
         if self._task is None:
-            return
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        with suppress(FastenvError, asyncio.CancelledError):
-            self._task.result()
+            self._task = asyncio.get_running_loop().create_task(self._bring())
+        return self._task
 
     async def _bring(self) -> None:
         from pytest_fastenv.interpreter.assumed import differences  # needed where an interpreter is downloaded only
@@ -74,7 +79,3 @@ class Arrival:
                 why="\n".join(unlike),
                 hint="packages were chosen for another one; name an interpreter of this machine, or another version",
             )
-
-    @staticmethod
-    def _has_failed(task: asyncio.Task[None]) -> bool:
-        return task.cancelled() or task.exception() is not None

@@ -13,11 +13,12 @@ class Offer:
     :ivar version: version of the language, such as ``3.12.7`` or ``3.14.0rc2``.
     :ivar free_threaded: whether this is a ``t`` build (PEP 703).
     :ivar os: ``linux``, ``macos`` or ``windows``.
-    :ivar arch: ``x86_64``, ``aarch64``, ``x86``, ``armv7``, ``i686``, ``ppc64le``, ``riscv64`` or ``s390x``.
+    :ivar arch: ``x86_64``, ``aarch64``, ``x86``, ``armv7``, ``ppc64le``, ``riscv64`` or ``s390x``.
     :ivar libc: what the interpreter is linked to on Linux, ``gnu`` or ``musl``; empty elsewhere.
     :ivar filename: last segment of the URL's path, unquoted; its ending tells how it is packed.
-    :ivar url: absolute; ``https:``, ``http:`` or ``file:``. It may carry a login, so it is never shown as it is.
-    :ivar sha256: what the archive's bytes must be. Always known: what has none is not offered.
+    :ivar url: absolute; ``https:``, ``http:`` or ``file:``; never with a login in it.
+    :ivar sha256: what the archive's bytes must be. Always known of an offer that was chosen. Empty only in a list of
+        what lies in a directory, where nobody has written it down: it is computed when the offer is chosen.
     """
 
     implementation: str

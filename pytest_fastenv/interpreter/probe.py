@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.errors import InterpreterError, UnusableInterpreterError
 from pytest_fastenv.interpreter.record import stamp
 from pytest_fastenv.model.target import Target
 
@@ -86,7 +86,11 @@ def _ask(executable: str) -> dict[str, Any]:
         raise InterpreterError(f"{executable} does not start", why=str(error)) from None
     facts = _answer(done.stdout)
     if facts is None:
-        raise InterpreterError(f"{executable} does not answer as a Python interpreter does", why=_reason(done))
+        raise UnusableInterpreterError(
+            f"{executable} does not answer as a Python interpreter does",
+            why=_reason(done),
+            is_final=done.returncode >= 0,
+        )
     _refuse_too_old(executable, facts)
     return facts
 
@@ -115,13 +119,14 @@ def _refuse_too_old(executable: str, facts: Mapping[str, Any]) -> None:
         raise too_old(executable, facts["version"])
 
 
-def too_old(executable: str, version: str) -> InterpreterError:
+def too_old(executable: str, version: str) -> UnusableInterpreterError:
     """Return the error for an interpreter that current releases of pytest have left behind."""
-    return InterpreterError(
+    return UnusableInterpreterError(
         f"Python {version} is too old: pytest cannot run there",
         where=executable,
         why=f"the oldest Python that is supported is {'.'.join(map(str, OLDEST))}",
         hint="name a newer one, such as --fastenv-python '>=3.9'",
+        version=version,
     )
 
 

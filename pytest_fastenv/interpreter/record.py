@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,16 @@ def stamp(path: str) -> list[Any] | None:
     except OSError:
         return None
     return [os.path.realpath(path), status.st_size, status.st_mtime_ns]
+
+
+def host_facts() -> list[str | None]:
+    """Return what decides about wheel tags apart from the interpreter: a store may be carried to another machine."""
+    if not hasattr(os, "uname"):
+        return [sys.platform]
+    names = os.uname()
+    release = names.release if sys.platform == "darwin" else None
+    libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else None
+    return [sys.platform, names.machine, release, libc]
 
 
 def to_record(target: Target) -> dict[str, Any]:

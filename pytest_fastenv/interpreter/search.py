@@ -1,98 +1,192 @@
-"""Search the machine for an interpreter: python-discovery's search, and our own diagnosis when nothing fits.
+"""Search the machine for interpreters, and tell what was looked at when none fits.
 
-Imports python-discovery and starts a process for each candidate: not on the warm path.
+python-discovery reads requests, knows what interpreters' files are called, compares, and reads the registry of Windows.
+Where is looked, and that every interpreter is asked once and no more, is done here: several at a time, and none that
+is known.
+
+Imports python-discovery and starts processes: not on the warm path.
 """
 
 from __future__ import annotations
 
-import glob
-import logging
 import os
-import re
+import shutil
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
-from python_discovery import PythonInfo, PythonSpec, get_interpreter, iter_interpreters
+from python_discovery import PythonSpec, iter_interpreters
 
-from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
-from pytest_fastenv.interpreter.probe import OLDEST, too_old
-from pytest_fastenv.interpreter.pyenv import pyenv_versions
+from pytest_fastenv.errors import InterpreterNotFoundError
+from pytest_fastenv.interpreter.installed import installed
+from pytest_fastenv.interpreter.known import Refused, ask, known
+from pytest_fastenv.interpreter.places import Place, manager_places, managers, path_places
+from pytest_fastenv.interpreter.spec import ANY, fits, is_called_python, is_version, may_fit, read
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
 
-# What it cannot ask it tells to the log, which writes to standard error where nobody listens.
-logging.getLogger("python_discovery").addHandler(logging.NullHandler())
+_WINDOWS = os.name == "nt"
+#: Asked at the same time: more than cores, because a part of starting is waiting; few, because the first may do.
+_AT_ONCE = min(8, (os.cpu_count() or 1) + 1)
 
 
-def search(spec: str) -> str:
-    """Return the path of the base interpreter that fits best.
+class Candidate(NamedTuple):
+    """An executable that may be an interpreter.
 
-    :param spec: a version, an implementation with a version, or version specifiers, as python-discovery reads them.
+    :ivar where: what it was found by: ``running``, ``PATH``, or the name of the tool that installed it.
+    """
+
+    where: str
+    executable: str
+
+
+class Found(NamedTuple):
+    """An interpreter on this machine.
+
+    :ivar where: as of a candidate; ``downloaded`` for one in the store, ``path`` for one that was named by its path.
+    :ivar executable: what was started to find out; a link to the interpreter perhaps, or a virtual environment's.
+    """
+
+    where: str
+    executable: str
+    target: Target
+
+
+def search(text: str, store: Store) -> Found:
+    """Return the interpreter that fits first: running, ``PATH``, managers, downloaded.
+
     :raises InterpreterNotFoundError: nothing fits, or the text cannot be read.
     :raises InterpreterError: all that fit are older than 3.8.
     """
+    spec = read(text)
+    too_old: Refused | None = None
+    for candidate, answer in _answers(spec, store):
+        if isinstance(answer, Target):
+            if fits(spec, answer):
+                return Found(*candidate, answer)
+        elif too_old is None and answer.version and is_version(spec, answer.version):
+            too_old = answer
+    if too_old is not None:
+        raise too_old.error
+    raise _not_found(text, store)
+
+
+def listing(text: str | None, store: Store) -> list[Found]:
+    """Return all interpreters of this machine that a request may mean, as `search` prefers them.
+
+    Each once, however many names it has.
+
+    :param text: ``None`` for all, free-threaded and other implementations' included.
+    :raises InterpreterNotFoundError: the text cannot be read.
+    """
+    spec = read(text) if text else None
+    found: dict[str, Found] = {}
+    for candidate, answer in _answers(spec or ANY, store):
+        if isinstance(answer, Target) and (spec is None or fits(spec, answer)):
+            found.setdefault(answer.python, Found(*candidate, answer))
+    return list(found.values())
+
+
+def _answers(spec: PythonSpec, store: Store) -> Iterator[tuple[Candidate, Target | Refused]]:
+    """Yield what candidates say they are, in order of preference; ask no more of them than the caller looks at.
+
+    Those that are not known are asked a few at a time. What was downloaded is known without being asked.
+    """
+    waiting: list[Candidate] = []
+    with ThreadPoolExecutor(_AT_ONCE, "pytest-fastenv-probe") as pool:
+
+        def answers() -> Iterator[tuple[Candidate, Target | Refused]]:
+            already = [known(candidate.executable, store) for candidate in waiting]
+            asked = [
+                pool.submit(ask, candidate.executable, store) if answer is None else None
+                for candidate, answer in zip(waiting, already, strict=True)
+            ]
+            for candidate, answer, future in zip(waiting, already, asked, strict=True):
+                if future is not None:
+                    yield candidate, future.result()
+                elif answer is not None:
+                    yield candidate, answer
+            waiting.clear()
+
+        for candidate in _candidates(spec):
+            waiting.append(candidate)
+            if len(waiting) == _AT_ONCE or candidate.where == "running":
+                yield from answers()
+        yield from answers()
+    for target in installed(store):
+        yield Candidate("downloaded", target.python), target
+
+
+def _candidates(spec: PythonSpec) -> Iterator[Candidate]:
+    """Yield executables that may fit, each file once: by another name it is no other interpreter.
+
+    It is the file itself that is asked, so that its answer is known by whatever name it is met the next time; also
+    where a virtual environment links to it, because the base is meant. But a link to a file of another kind is no name
+    of an interpreter: it may be a shim, which goes by the name it is called.
+    """
+    seen: set[str] = set()
+    for where, executable in _all_candidates(spec):
+        real = os.path.realpath(executable)
+        file = real if is_called_python(os.path.basename(real)) else os.path.abspath(executable)
+        if file not in seen and may_fit(spec, os.path.basename(file)):
+            seen.add(file)
+            yield Candidate(where, executable if where == "running" else file)
+
+
+def _all_candidates(spec: PythonSpec) -> Iterator[Candidate]:
+    if spec.path is not None:  # a program's name
+        if found := shutil.which(spec.path):
+            yield Candidate("PATH", found)
+        return
+    if sys.executable:
+        yield Candidate("running", sys.executable)
+    for place in path_places():
+        yield from _executables(place)
+    if _WINDOWS:
+        yield from (Candidate("registry", info.executable) for info in iter_interpreters(env={"PATH": ""}))
+    for place in manager_places():
+        yield from _executables(place)
+
+
+def _executables(place: Place) -> Iterator[Candidate]:
+    """Yield the programs of a directory that are called as interpreters are; the shortest name, its default, first."""
     try:
-        wanted = PythonSpec.from_string_spec(spec)
-    except ValueError as error:
-        raise InterpreterNotFoundError(
-            f"{spec!r} does not say which Python is meant",
-            why=str(error),
-            hint="write a version (3.12), specifiers (>=3.11,<3.14), an implementation (pypy3.10) or a path",
-        ) from None
-    refused: list[PythonInfo] = []
-
-    def acceptable(info: PythonInfo) -> bool:
-        if tuple(info.version_info[:2]) < OLDEST:
-            refused.append(info)
-            return False
-        # Specifiers say nothing about the build. A free-threaded one has few wheels: only for those who ask for it.
-        return wanted.free_threaded is not None or not info.free_threaded
-
-    found = get_interpreter(spec, predicate=acceptable)
-    if found is None:
-        # pyenv puts only activated versions on PATH, and a version that was named here is as good as activated.
-        found = next((info for path in _pyenv_executables() if (info := _fitting(path, wanted, acceptable))), None)
-    if found is not None:
-        return os.path.abspath(found.system_executable or found.executable)
-    if refused:
-        info = refused[0]
-        raise too_old(info.system_executable or info.executable, ".".join(map(str, info.version_info[:3])))
-    raise _not_found(spec)
+        called = [name for name in os.listdir(place.directory) if is_called_python(name)]
+    except OSError:
+        return
+    for name in sorted(called, key=lambda name: (len(name), name)):
+        path = os.path.join(place.directory, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            yield Candidate(place.where, path)
 
 
-def _fitting(path: str, wanted: PythonSpec, acceptable: object) -> PythonInfo | None:
-    info = PythonInfo.from_exe(path, raise_on_error=False)
-    if info is None or not info.satisfies(wanted, impl_must_match=True):
-        return None
-    return info if callable(acceptable) and acceptable(info) else None
-
-
-def _pyenv_executables() -> Iterator[str]:
-    """Yield the interpreters of pyenv, newest version first."""
-    ending = "python.exe" if os.name == "nt" else os.path.join("bin", "python")
-    for place in pyenv_versions():
-        yield from sorted(glob.glob(os.path.join(glob.escape(place), "*", ending)), key=_version_order, reverse=True)
-
-
-def _version_order(path: str) -> list[tuple[int, int, str]]:
-    words = re.findall(r"\d+|[a-z]+", path.rpartition(f"{os.sep}versions{os.sep}")[2])
-    return [(1, int(word), "") if word.isdigit() else (0, 0, word) for word in words]
-
-
-def _not_found(spec: str) -> InterpreterNotFoundError:
+def _not_found(text: str, store: Store) -> InterpreterNotFoundError:
     """Say what there is instead, and where was looked."""
-    known: dict[str, str] = {}
-    try:
-        pyenv = (PythonInfo.from_exe(path, raise_on_error=False) for path in _pyenv_executables())
-        candidates = [*iter_interpreters(None), *filter(None, pyenv)]
-    except (OSError, RuntimeError) as error:
-        raise InterpreterError("the machine's interpreters cannot be listed", why=str(error)) from None
-    for info in candidates:
-        python = info.system_executable or info.executable
-        version = ".".join(map(str, info.version_info[:3])) + ("t" if info.free_threaded else "")
-        known.setdefault(os.path.realpath(python), f"{info.implementation} {version}  {python}")
-    looked = ["PATH: " + (os.environ.get("PATH") or "(empty)"), *(f"pyenv: {place}" for place in pyenv_versions())]
-    there = ["interpreters that are there:", *(f"  {text}" for text in known.values())] if known else ["none was found"]
+    there: dict[str, str] = {}
+    refused: list[str] = []
+    for candidate, answer in _answers(ANY, store):
+        if isinstance(answer, Target):
+            there.setdefault(answer.python, f"  {answer.short}  {answer.python} ({candidate.where})")
+        elif answer.version:
+            refused.append(f"  Python {answer.version}, which is too old  {answer.executable} ({candidate.where})")
+        else:
+            refused.append(f"  {answer.error.what}")
+    why = ["interpreters that are there:", *there.values()] if there else ["none was found"]
+    if refused:
+        why += ["what cannot be used:", *refused]
     return InterpreterNotFoundError(
-        f"no Python interpreter fits {spec!r}",
-        where="\n".join(looked),
-        why="\n".join(there),
+        f"no Python interpreter fits {text!r}",
+        where="\n".join(looked_at(store)),
+        why="\n".join(why),
         hint="install one, put it on PATH, or give its path",
     )
+
+
+def looked_at(store: Store) -> list[str]:
+    """Return the places of a search, a line for each."""
+    lines = ["PATH: " + (os.environ.get("PATH") or "(empty)")]
+    there = ((manager, "" if os.path.isdir(manager.root) else " (not there)") for manager in managers())
+    lines += [f"{manager.name}: {manager.root}{note}" for manager, note in there]
+    return [*lines, f"downloaded: {store.root / Bucket.PYTHONS.value}"]

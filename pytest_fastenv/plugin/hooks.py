@@ -22,6 +22,11 @@ _LATER = pytest.StashKey[Callable[[], int]]()
 _EXIT_CODE = pytest.StashKey[int]()
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make our hooks known, also where no environment is asked for: plugins may implement them all the same."""
+    inside.pytest_addhooks(pluginmanager)
+
+
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options; then, where one is asked for, leave for the environment."""
     options.register(parser)
@@ -53,7 +58,15 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return config.stash.get(_EXIT_CODE, None)
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Offer the fixtures; tell plugins when they are inside (where requirements bring this plugin along)."""
+    handed = session.current(os.environ)
+    inside.offer_fixtures(config, lambda: handed or _stands_for_handed(config))
+    inside.announce(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str | list[str] | None:
     """Tell what the environment is (where requirements bring this plugin along, it is the one inside)."""
     return inside.pytest_report_header(config)
 
@@ -76,7 +89,13 @@ def _asks(config: pytest.Config) -> bool:
         import shlex
 
         words += shlex.split(os.environ["PYTEST_ADDOPTS"])
-    return any(options.asks_for_environment([word]) for word in words) or bool(config.getini("fastenv"))
+    return any(options.asks_for_environment([word]) for word in words) or bool(options.ini_value(config, options.OPTIONS[0]))
+
+
+def _stands_for_handed(config: pytest.Config) -> session.Handed:
+    from pytest_fastenv.plugin.provisioning import handed_to_itself  # where a test asks for an environment
+
+    return handed_to_itself(config)
 
 
 def _has_read_its_files(config: pytest.Config) -> bool:

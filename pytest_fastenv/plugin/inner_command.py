@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.runtime import options, session
+from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.launch import Launch
 
 _OWN_MODULE = "pytest_fastenv.plugin.hooks"

@@ -20,6 +20,7 @@ from pytest_fastenv.runtime.launch import Launch, read_launch
 if TYPE_CHECKING:
     from pytest_fastenv.plugin.request import Asked
     from pytest_fastenv.provisioning import Ready
+    from pytest_fastenv.runtime.session import Handed
 
 #: Without the working directory on its path (-P): the project's modules may be named like ours or the library's.
 PROVIDER = (sys.executable, "-P", "-m", "pytest_fastenv.provider")
@@ -56,12 +57,13 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                 from pytest_fastenv.plugin.handover import hand_over
                 from pytest_fastenv.plugin.inner_command import read_invocation
                 from pytest_fastenv.plugin.request import read_request
+                from pytest_fastenv.plugin.requirement_hooks import asked_with_plugins
                 from pytest_fastenv.plugin.rootdir import joined_command
 
                 if replace and (again := joined_command(config, parser, launch)) is not None:
                     return hand_over(again, replace=True)
 
-                asked = read_request(config, parser)
+                asked = asked_with_plugins(read_request(config, parser), config, parser)
                 invocation = read_invocation(config, launch, inherit_pythonpath=asked.settings.inherit_pythonpath)
                 ready = _provide(asked)
             return _enter(ready, invocation, asked, replace=replace)
@@ -126,6 +128,19 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
         return hand_over(command, replace=replace)
     finally:
         close_lease(ready.lease_fd)
+
+
+def handed_to_itself(config: pytest.Config) -> Handed:
+    """Return what stands for `Handed` in a session that runs where it was started: for environments that tests make.
+
+    :raises UsageError: a setting has a value that is not accepted.
+    """
+    from pytest_fastenv.plugin.request import parsed_settings
+    from pytest_fastenv.runtime.session import Handed
+    from pytest_fastenv.settings import to_json
+
+    settings = to_json(parsed_settings(config))
+    return Handed(sys.prefix, provider=PROVIDER, settings=settings, base=str(config.rootpath))
 
 
 @contextmanager

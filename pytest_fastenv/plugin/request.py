@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,19 @@ from pytest_fastenv.errors import UsageError
 from pytest_fastenv.plugin.command_line import given_words, parse_known
 from pytest_fastenv.question import SessionNeeds
 from pytest_fastenv.runtime.distribution import runtime_files
-from pytest_fastenv.runtime.options import OPTIONS
+from pytest_fastenv.runtime.options import OPTIONS, ini_value
 from pytest_fastenv.settings import Settings, load
 from pytest_fastenv.version import __version__
 
 _PATHS = ("dir", "report")
-_XDIST = re.compile(r"-n(\d+|auto|logical)?|-d|--(numprocesses|maxprocesses|tx|px|dist|testrunuid)(=.*)?", re.DOTALL)
+#: Options of pytest-xdist; the short ones may follow flags of pytest: ``-xn4``.
+_COVERAGE = re.compile(r"--(no-)?cov(-[a-z-]+)?(=.*)?", re.DOTALL)
+_XDIST = re.compile(
+    r"-[xvqsl]*(n(\d+|auto|logical)?|d)"
+    r"|--(numprocesses|maxprocesses|tx|px|dist|testrunuid|max-worker-restart|maxschedchunk|rsyncdir|rsyncignore)(=.*)?"
+    r"|--(no-)?loadscope-reorder",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +73,30 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
     return Asked(settings, base, config.rootpath, _needs(words), getattr(parsed, "verbose", 0))
 
 
+def parsed_settings(config: pytest.Config) -> Settings:
+    """Return the settings of a session that has parsed its command line, without its sources.
+
+    :raises UsageError: a value is not accepted.
+    """
+    given = {option.field: config.getoption(option.dest, None) for option in OPTIONS}
+    ini, ini_file = _ini_values(config)
+    return replace(load(given, os.environ, ini, ini_file=ini_file.name), sources=())
+
+
 def _ini_values(config: pytest.Config) -> tuple[dict[str, Any], Path]:
     """Return ini values by key, over those of ``[tool.fastenv]``, and the file they are in."""
     ini_file = config.inipath or config.rootpath / "pyproject.toml"
     values = dict(_tool_table(config.rootpath / "pyproject.toml"))
     for option in OPTIONS:
-        value = config.getini(option.ini)
+        value = ini_value(config, option)
         if value not in (None, [], ""):
             values[option.key] = value
     for key in _PATHS:
         if values.get(key):
-            given = [values[key]] if isinstance(values[key], str) else values[key]
-            placed = [os.path.join(ini_file.parent, os.path.expanduser(path)) for path in given]
-            values[key] = placed if key == "report" else placed[0]
+            given = values[key] if isinstance(values[key], list) else [values[key]]
+            if all(isinstance(path, str) for path in given):  # else it is refused by name later
+                placed = [os.path.join(ini_file.parent, os.path.expanduser(path)) for path in given]
+                values[key] = placed if key == "report" or len(placed) > 1 else placed[0]
     return values, ini_file
 
 
@@ -115,6 +133,8 @@ def _needs(words: Sequence[str]) -> SessionNeeds:
     requirements = [_same_version("pytest")]
     if any(_XDIST.fullmatch(word) for word in words):
         requirements.append(_same_version("pytest-xdist"))
+    if any(_COVERAGE.fullmatch(word) for word in words):
+        requirements.append(_same_version("pytest-cov"))
     return SessionNeeds(tuple(requirements), runtime_files(__version__))
 
 

@@ -38,6 +38,8 @@ def read_sources(
     environ: Mapping[str, str],
     project: Project = "none",
     root: Path | None = None,
+    requested: Sequence[str] = (),
+    requested_by: str = "",
     fetch: Fetch | None = None,
 ) -> Request:
     """Read all sources; they add up.
@@ -50,6 +52,8 @@ def read_sources(
     :param environ: for ``${NAME}`` in requirements files.
     :param project: whether and how the project in the root directory is installed.
     :param root: that directory; the base directory when not given.
+    :param requested: further requirements, as lines of a requirements file in the root directory; pytest plugins'.
+    :param requested_by: who asked for those, for messages.
     :param fetch: gets requirements files that are named by an http(s) URL; without it they are an error.
     :raises RequestError: a source is missing or cannot be read; the text names file, line and column.
     """
@@ -57,6 +61,8 @@ def read_sources(
     reader = _Reader(absolute(base), variables, fetch)
     for source in sources:
         reader.read(source)
+    for line in requested:
+        reader.read_requested(Excerpt.of(line, requested_by), absolute(root or base))
     collection = reader.collection
     apply_project(collection, absolute(root or base), project, reader.from_sources)
     check_hashes(collection, exempt=lambda wanted: wanted.location.file == ORIGIN)
@@ -97,6 +103,12 @@ class _Reader:
             self.files.read(text, excerpt)
         else:
             self._requirement(excerpt, path)
+
+    def read_requested(self, excerpt: Excerpt, directory: Path) -> None:
+        """Read a requirement that no source has, but something that goes with them."""
+        wanted = read_requirement(excerpt, Surroundings((directory,), self.collection.documents))
+        self.from_sources.append(wanted)
+        self.collection.wanted.append(wanted)
 
     def _group(self, name: str) -> None:
         if not name:

@@ -11,7 +11,27 @@ import hashlib
 from pathlib import Path
 
 PACKAGE = "pytest_fastenv_runtime"
-_MODULES = ("__init__", "header", "inside", "launch", "options", "relay", "session")
+_MODULES = (
+    "__init__",
+    "edit_report",
+    "edits",
+    "ending",
+    "environment",
+    "environment_in_test",
+    "fixtures",
+    "header",
+    "hookspecs",
+    "inside",
+    "launch",
+    "options",
+    "provider",
+    "relay",
+    "session",
+    "session_environment",
+    "virtual_environment",
+    "worker_start",
+    "workers",
+)
 _DIST_INFO = "pytest_fastenv-{}.dist-info"
 
 

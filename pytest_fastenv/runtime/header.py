@@ -11,11 +11,13 @@ def header_line(summary: Mapping[str, Any]) -> str:
     ``fastenv: 145 distributions (120 cached, 24 fetched, 1 built) in 1.4 s, CPython 3.12.1, /…/environments/ab12``
 
     :param summary: ``distributions``, ``cached``, ``fetched``, ``built``, ``wasted_bytes``, ``seconds``, ``python``,
-        ``path``,
-        ``reused``, ``age_s`` (of the resolution), ``reason`` (why it was made anew); what is missing is left out.
+        ``downloaded`` (the interpreter, by this run), ``path``, ``reused``, ``age_s`` (of the resolution), ``reason`` (why it was made anew); what is missing is left out.
     """
     parts = [_contents(summary)]
-    parts += [str(summary[name]) for name in ("python", "path") if summary.get(name)]
+    if summary.get("python"):
+        parts.append("{}{}".format(summary["python"], " (downloaded)" if summary.get("downloaded") else ""))
+    if summary.get("path"):
+        parts.append(str(summary["path"]))
     line = "fastenv: " + ", ".join(parts)
     reason = summary.get("reason")
     return "{} (made anew: {})".format(line, reason) if reason else line
@@ -34,13 +36,14 @@ def _contents(summary: Mapping[str, Any]) -> str:
     if origins:
         text += " ({})".format(", ".join(origins))
     seconds = summary.get("seconds")
-    return text if seconds is None else "{} in {}".format(text, _seconds(float(seconds)))
+    return text if seconds is None else "{} in {}".format(text, elapsed(float(seconds)))
 
 
-def _seconds(value: float) -> str:
-    if value < 1:
-        return "{:.0f} ms".format(value * 1000)
-    return "{:.1f} s".format(value) if value < 60 else duration(value)
+def elapsed(value_s: float) -> str:
+    """Write how long something took: ``80 ms``, ``1.4 s``, ``2 min``."""
+    if value_s < 1:
+        return "{:.0f} ms".format(value_s * 1000)
+    return "{:.1f} s".format(value_s) if value_s < 60 else duration(value_s)
 
 
 def duration(value_s: float) -> str:

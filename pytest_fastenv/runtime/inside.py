@@ -8,12 +8,34 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Callable, NamedTuple
 
 import pytest
 
 from . import options, session
 
 _HANDED = pytest.StashKey[session.Handed]()
+
+
+class Origin(NamedTuple):
+    """What a provider of further environments is started with.
+
+    :ivar handed: tells what was handed to this process, or what stands for that where nothing was.
+    :ivar environ: environment variables when the session was configured: tests change them.
+    """
+
+    handed: Callable[[], session.Handed]
+    environ: dict[str, str]
+
+
+ORIGIN = pytest.StashKey[Origin]()
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make our hooks known to pytest."""
+    from . import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -29,14 +51,51 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         _pass_on(config, handed)
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell plugins and conftest files that the session is in its environment, and offer the fixtures."""
+    handed = session.current(os.environ)
+    offer_fixtures(config, lambda: handed or session.Handed(sys.prefix))
+    announce(config)
+
+
+def offer_fixtures(config: pytest.Config, handed: Callable[[], session.Handed]) -> None:
+    """Register the fixtures and their marker.
+
+    :param handed: see `Origin`; called when a test needs another environment.
+    """
+    from . import fixtures  # not where pytest is only asked for its help or version
+
+    config.addinivalue_line("markers", fixtures.MARKER)
+    config.pluginmanager.register(fixtures, fixtures.NAME)
+    config.stash[ORIGIN] = Origin(handed, session.outside_variables(os.environ))
+
+
+def announce(config: pytest.Config) -> None:
+    """Tell plugins and conftest files that the session is in its environment, where it is."""
+    handed = config.stash.get(_HANDED, None)
+    hook = config.hook.pytest_fastenv_environment_ready
+    if handed is not None and handed.summary is not None and hook.get_hookimpls():
+        from .environment import Environment
+
+        hook(config=config, environment=Environment.standing(handed.prefix))
+    if handed is not None:
+        _arrange(config, handed)
+    elif hasattr(config, "workerinput"):
+        _arrange_worker(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str | list[str] | None:
     """Tell what the environment is."""
     handed = config.stash.get(_HANDED, None)
     if handed is None or handed.summary is None:
         return None
     from .header import header_line
 
-    return header_line(handed.summary)
+    line = header_line(handed.summary)
+    if _is_scope_worker(handed) and not _starts_workers(config):
+        return [line, "fastenv: --fastenv-scope worker: no workers (-n), so the tests run in the session's environment"]
+    return line
 
 
 def is_own_session(handed: session.Handed | None) -> bool:
@@ -60,6 +119,37 @@ def enter(config: pytest.Config, handed: session.Handed | None) -> None:
         config.stash[_HANDED] = handed
 
 
+def _arrange(config: pytest.Config, handed: session.Handed) -> None:
+    """Watch for edits of installed files; prepare environments for workers where each is to have its own."""
+    from . import edit_report
+
+    starts_workers = _starts_workers(config)
+    if starts_workers and _is_scope_worker(handed):
+        from .workers import prepare
+
+        prepare(config, handed)
+    edit_report.watch_session(config, handed, controller=starts_workers)
+
+
+def _arrange_worker(config: pytest.Config) -> None:
+    handed = session.current(os.environ)
+    if handed is not None:
+        from . import edit_report
+
+        edit_report.watch_worker(config, handed)
+
+
+def _is_scope_worker(handed: session.Handed) -> bool:
+    return (handed.settings or {}).get("scope") == "worker"
+
+
+def _starts_workers(config: pytest.Config) -> bool:
+    """Say whether pytest-xdist is about to start workers."""
+    if config.getoption("collectonly", False):
+        return False
+    return config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
+
+
 def _pass_on(config: pytest.Config, handed: session.Handed | None) -> None:
     from .launch import read_launch
     from .relay import CAN_REPLACE, replace_process, run_in_place
@@ -77,17 +167,7 @@ def _pass_on(config: pytest.Config, handed: session.Handed | None) -> None:
             "--fastenv: pytest.main() within a session cannot provide another environment; start pytest as a process"
         )
     command = [*handed.outside, *arguments]
-    environ = _outside_variables(handed.prefix)
+    environ = session.outside_variables(os.environ, handed.prefix)
     if CAN_REPLACE:
         replace_process(command, environ)
     raise SystemExit(run_in_place(command, environ))
-
-
-def _outside_variables(prefix: str) -> dict[str, str]:
-    environ = {name: value for name, value in os.environ.items() if name != session.VARIABLE}
-    if environ.get("VIRTUAL_ENV") == prefix:
-        del environ["VIRTUAL_ENV"]
-    below = os.path.join(prefix, "")
-    path = environ.get("PATH", "").split(os.pathsep)
-    environ["PATH"] = os.pathsep.join(entry for entry in path if not entry.startswith(below))
-    return environ

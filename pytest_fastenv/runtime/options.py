@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence, Union
 
 if TYPE_CHECKING:
     import pytest
@@ -73,6 +73,9 @@ OPTIONS = (
 
 _HELP = "Clean virtual environments for pytest runs"
 _INI_TYPES = {"list": "linelist", "flag": "bool", "value": "string"}
+#: Values that TOML's own types may express better than text.
+_NUMBERS = ("max-age", "concurrent", "concurrent-downloads", "concurrent-builds", "concurrent-installs")
+_NAMES = ("unchecked-records",)
 
 
 def register(parser: pytest.Parser) -> None:
@@ -86,7 +89,36 @@ def register(parser: pytest.Parser) -> None:
             attributes["metavar"] = option.metavar
             attributes["action"] = "append" if option.kind == "list" else "store"
         group.addoption(option.flag, **attributes)
-        parser.addini(option.ini, option.help, type=_INI_TYPES[option.kind], default=None)  # type: ignore[arg-type]
+        parser.addini(option.ini, option.help, type=_ini_type(option), default=None)
+
+
+def ini_value(config: pytest.Config, option: Option) -> Any:
+    """Return what the ini file gives, ``None`` where it gives nothing.
+
+    :raises pytest.UsageError: it is of another type; before version 9.2 pytest leaves that to its callers.
+    """
+    try:
+        return config.getini(option.ini)
+    except (TypeError, ValueError) as error:
+        import pytest  # loaded by now
+
+        raise pytest.UsageError(str(error)) from None
+
+
+def _ini_type(option: Option) -> Any:
+    """Return the type of an ini value, as far as the pytest that runs here knows types.
+
+    Since version 9 ini files in TOML may use its own types, and only those: see
+    https://docs.pytest.org/en/stable/reference/customize.html.
+    """
+    if option.key in _NAMES:
+        return "args"
+    if option.key in _NUMBERS:
+        import pytest  # loaded by now
+
+        if pytest.version_tuple >= (9, 2):
+            return Union[str, int]
+    return _INI_TYPES[option.kind]
 
 
 def asks_for_environment(arguments: Sequence[str]) -> bool:

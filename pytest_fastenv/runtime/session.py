@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Any, MutableMapping, NamedTuple
+from typing import Any, Mapping, MutableMapping, NamedTuple
 
 VARIABLE = "FASTENV_INSIDE"
 
@@ -81,6 +81,22 @@ def settle(handed: Handed, environ: MutableMapping[str, str]) -> None:
         with contextlib.suppress(OSError):  # it was closed on the way
             os.set_inheritable(handed.lease_fd, False)
     sys.path.extend(path for path in handed.plugin_paths if path not in sys.path)
+
+
+def outside_variables(environ: Mapping[str, str], prefix: str = sys.prefix) -> dict[str, str]:
+    """Return the variables for a process that is started from an environment, but not in it.
+
+    :param prefix: that environment; what is about another one stays.
+    """
+    found = {name: value for name, value in environ.items() if name != VARIABLE}
+    if VARIABLE not in environ:
+        return found
+    if found.get("VIRTUAL_ENV") == prefix:
+        del found["VIRTUAL_ENV"]
+    below = os.path.join(prefix, "")
+    path = found.get("PATH", "").split(os.pathsep)
+    found["PATH"] = os.pathsep.join(entry for entry in path if not entry.startswith(below))
+    return found
 
 
 def is_worker(environ: MutableMapping[str, str]) -> bool:

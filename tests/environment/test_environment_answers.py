@@ -16,8 +16,8 @@ import pytest
 from environment_kit import parts, provide, running_target
 
 from pytest_fastenv.environment.answers import Answer, Answers, Unknown, request_key
-from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.model.request import ReadFile, read_variable
+from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.source_digest import source_digest
 from pytest_fastenv.store.buckets import Bucket

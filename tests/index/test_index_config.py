@@ -66,6 +66,14 @@ def test_credentials_do_not_stay_in_urls() -> None:
     assert config.credentials.header("https://a.invalid/files/x.whl") is not None
 
 
+def test_the_login_of_the_mirror_for_interpreters_is_known() -> None:
+    config = load(Settings(python_mirror="https://me:secret@mirror.invalid/pythons"))
+    assert config.credentials.header("https://mirror.invalid/pythons/SHA256SUMS") == "Basic bWU6c2VjcmV0"
+    assert config.credentials.header("https://other.invalid/") is None
+    for odd in ("~/pythons", "https://me:secret@[::1", "file:///pythons"):
+        assert load(Settings(python_mirror=odd)).index_urls == load().index_urls
+
+
 def test_proxies_and_certificates_name_their_place() -> None:
     config = load(https_proxy="proxy.invalid:3128", HTTP_PROXY="http://u:secret@old.invalid", NO_PROXY="b.invalid")
     proxies = config.network.proxies

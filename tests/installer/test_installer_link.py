@@ -22,7 +22,7 @@ from pytest_fastenv.errors import ConflictError
 from pytest_fastenv.installer import placing
 from pytest_fastenv.installer.entry_points import Script
 from pytest_fastenv.installer.placing import Placer
-from pytest_fastenv.installer.scripts import generate, rewrite, shebang
+from pytest_fastenv.installer.scripts import generate, rewrite
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import DirectUrl, Vcs
 from pytest_fastenv.settings import Settings

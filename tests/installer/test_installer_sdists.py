@@ -18,7 +18,7 @@ from installing import artifact, contents, engine, run
 from kit.archives import make_sdist
 from kit.raw_zip import Entry, write
 
-from pytest_fastenv.archive.tar_archive import SdistOrder, unpack_sdist
+from pytest_fastenv.archive.tar_archive import ArchiveOrder, unpack_sdist
 from pytest_fastenv.errors import BombError, SdistError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.settings import Settings
@@ -97,7 +97,7 @@ def test_fault_is_refused_before_anything_is_written(make: Callable[[], bytes], 
     archive.write_bytes(make())
     into.mkdir()
     with pytest.raises(SdistError) as caught:
-        unpack_sdist(SdistOrder(str(archive), str(into), archive.name))
+        unpack_sdist(ArchiveOrder(str(archive), str(into), archive.name))
     assert text in caught.value.diagnosis()
     assert os.listdir(into) == []
     assert set(os.listdir(tmp_path)) <= {"demo-1.0.tar.gz", "into", "pip.conf"}
@@ -110,7 +110,7 @@ def test_bomb_is_noticed_while_it_expands(pack: Callable[[bytes], bytes], tmp_pa
     archive.write_bytes(pack(b"\0" * (80 << 20)))
     into.mkdir()
     with pytest.raises(BombError, match="expands beyond what is permitted"):
-        unpack_sdist(SdistOrder(str(archive), str(into), archive.name))
+        unpack_sdist(ArchiveOrder(str(archive), str(into), archive.name))
     assert os.listdir(into) == []
 
 
@@ -130,7 +130,7 @@ def test_every_format_is_unpacked(name: str, pack: Any, tmp_path: Path) -> None:
     plain = write([Entry("demo-1.0/setup.py", b"# setup\n"), Entry("demo-1.0/PKG-INFO", b"Name: demo\n")])
     archive.write_bytes(pack(tar()) if pack else plain)
     into.mkdir()
-    top = Path(unpack_sdist(SdistOrder(str(archive), str(into), name)))
+    top = Path(unpack_sdist(ArchiveOrder(str(archive), str(into), name)))
     assert top == into / "demo-1.0"
     assert (top / "setup.py").read_bytes() == b"# setup\n"
 
@@ -150,7 +150,7 @@ def test_links_modes_and_times_are_deterministic(tmp_path: Path) -> None:
     into.mkdir()
     old = os.umask(0o077)
     try:
-        top = Path(unpack_sdist(SdistOrder(str(archive), str(into), archive.name)))
+        top = Path(unpack_sdist(ArchiveOrder(str(archive), str(into), archive.name)))
     finally:
         os.umask(old)
     assert stat.S_IMODE((top / "run.sh").stat().st_mode) == 0o755

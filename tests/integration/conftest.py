@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 from front_doors import Desk
 from kit.archives import make_wheel
 from kit.installed import PYTEST, wheel_of
+from kit.interpreters import Found
 from kit.server import IndexServer
+from missing_interpreter import Absent
 from pipeline_bench import Bench
 
 
@@ -76,3 +79,22 @@ def bench(tmp_path: Path, skeleton_store: Path) -> Bench:
     """A user's directory and a store with an empty environment; the test starts the index."""
     shutil.copytree(skeleton_store, tmp_path / "cache", symlinks=True, dirs_exist_ok=True)
     return Bench(tmp_path / "desk", tmp_path / "cache", timeout_s=60)
+
+
+@pytest.fixture(scope="session")
+def absent(interpreters: list[Found], tmp_path_factory: pytest.TempPathFactory) -> Absent:
+    """An interpreter of another minor version than the running one, as a mirror has it."""
+    from kit.python_archives import pack_interpreter, write_sums
+
+    there = {f"{sys.version_info[0]}.{sys.version_info[1]}"}
+    there |= {
+        path.name.removeprefix("python") for place in ("/usr/bin", "/bin") for path in Path(place).glob("python3.*")
+    }
+    others = [(version, path) for version, path in interpreters if ".".join(map(str, version[:2])) not in there]
+    if not others:
+        pytest.skip("NO OTHER INTERPRETER IS HERE: nothing is known of those that have to be downloaded")
+    version, path = others[-1]
+    mirror = tmp_path_factory.mktemp("mirror")
+    archive = pack_interpreter(path, mirror)
+    write_sums(mirror)
+    return Absent(".".join(map(str, version)), archive, tmp_path_factory.mktemp("nowhere"))

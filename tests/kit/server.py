@@ -120,6 +120,11 @@ class IndexServer:
         with self._lock:
             self._faults.append((path_suffix, misbehave))
 
+    def mend(self) -> None:
+        """Forget all faults."""
+        with self._lock:
+            self._faults.clear()
+
     def paths(self, method: str | None = None) -> list[str]:
         """Return the paths asked for so far, in order."""
         return [request.path for request in self.requests if method in {None, request.method}]

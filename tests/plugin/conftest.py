@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import textwrap
@@ -154,11 +153,3 @@ def project(tmp_path: Path, suite_variables: Mapping[str, str]) -> Project:
     )
     assert shutil.which(str(made.script)), "the tests need pytest's script beside the interpreter"
     return made
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A port on loopback where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pytest_fastenv.environment.environment import Environment
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.plugin.inner_command import Invocation, inner_command, outside_words, read_invocation
+from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.launch import Launch, read_launch
 from pytest_fastenv.runtime.session import Handed
 

@@ -27,6 +27,13 @@ def test_reason_why_it_was_not_used_again() -> None:
     assert line == "fastenv: 2 distributions (2 fetched) (made anew: django/apps.py was changed)"
 
 
+def test_interpreter_that_was_downloaded_for_it() -> None:
+    line = header_line(
+        {"distributions": 2, "fetched": 2, "python": "CPython 3.13.1", "downloaded": True, "path": "/e/ab"}
+    )
+    assert line == "fastenv: 2 distributions (2 fetched), CPython 3.13.1 (downloaded), /e/ab"
+
+
 def test_nothing_known() -> None:
     assert header_line({}) == "fastenv: environment"
 

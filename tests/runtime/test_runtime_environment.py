@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from environment_kit import provide
 
-from pytest_fastenv.environment.environment import Environment
+from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.store.store import Store
 
 INTERPRETER = {

@@ -1,6 +1,6 @@
 """A virtual environment that stands: where things are in it, and how to run something inside.
 
-Standard library only: this module is on the warm path.
+Standard library only: this module is on the warm path, and is copied into environments.
 """
 
 from __future__ import annotations
@@ -8,19 +8,19 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping, Sequence
 
 #: Variables that would lead an inner Python to another place than its environment.
 _MISLEADING = ("PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
+_PATHS = frozenset({"prefix", "python", "scripts", "purelib", "platlib"})
 _DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Environment:
-    """A whole virtual environment.
+    """A whole virtual environment; a value.
 
     :ivar prefix: its directory, absolute.
     :ivar python: its interpreter.
@@ -31,6 +31,18 @@ class Environment:
     :ivar interpreter: the interpreter for people: ``CPython 3.12.1``.
     :ivar identity: of the interpreter (see `Target.identity`).
     """
+
+    __slots__ = (
+        "fingerprint",
+        "identity",
+        "interpreter",
+        "platlib",
+        "prefix",
+        "purelib",
+        "python",
+        "python_version",
+        "scripts",
+    )  # not by the decorator: Python 3.8 cannot
 
     prefix: Path
     python: Path
@@ -62,6 +74,32 @@ class Environment:
             interpreter=interpreter["short"],
             identity=interpreter["identity"],
         )
+
+    @classmethod
+    def standing(cls, prefix: str | os.PathLike[str]) -> Environment:
+        """Return the environment that stands in a directory, as its manifest describes it.
+
+        :raises OSError: there is none.
+        """
+        import json  # only where a session tells its environment to others
+
+        with open(os.path.join(prefix, ".fastenv", "manifest.json"), encoding="utf-8", errors="surrogatepass") as file:
+            record = json.load(file)
+        return cls.at(Path(prefix), record["fingerprint"], record["interpreter"])
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Environment:
+        """Return the environment that `to_json` was given; what else the value holds is left out.
+
+        :raises KeyError: something is missing.
+        """
+        members: dict[str, Any] = {name: value[name] for name in cls.__slots__}
+        members.update((name, Path(members[name])) for name in _PATHS)
+        return cls(**members)
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as JSON can hold it."""
+        return {name: str(getattr(self, name)) for name in self.__slots__}
 
     def variables(self, environ: Mapping[str, str], *, inherit_pythonpath: bool = False) -> dict[str, str]:
         """Return the variables for a process inside: those given, with the environment made the active one.

@@ -1,0 +1,92 @@
+"""The section of the page about environments of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from statistics import median
+
+from benchmarks.results import Results
+from benchmarks.suite import TESTS, Marks
+from benchmarks.tables import table
+from benchmarks.worker_figures import WorkerFigures, ratio, spread
+from benchmarks.worker_runs import AT_ONCE, IN_TURN, SESSION, WORKER
+
+_STEPS = {
+    "configured": "the session inside has begun",
+    "preparing": "xdist prepares its workers",
+    "prepared": "all environments are there",
+    "answered": "the last worker answers",
+    "first_test": "the first test runs",
+    "every_first_test": "every worker runs a test",
+    "finished": "the last test has ended",
+}
+assert list(_STEPS) == [field.name for field in fields(Marks)]
+
+
+def workers_section(results: Results) -> Iterator[str]:
+    """Return the lines of the section; none where nothing was measured with workers."""
+    for case in dict.fromkeys(run.case for run in results.worker_runs):
+        figures = WorkerFigures(results, case)
+        yield from [f"## Environments for workers: {case}", ""]
+        yield from [f"A suite of {TESTS} small tests; times in seconds.", "", *_suites(figures), ""]
+        yield from ["As many environments by a tool that only makes them, in seconds:", "", *_peers(figures), ""]
+        yield from ["### Where the time goes", "", "Seconds since the command was started (medians).", ""]
+        yield from [*_steps(figures), ""]
+        yield from ["### Disk space", "", "Blocks of all files, hard links counted once.", "", *_disks(figures), ""]
+
+
+def _tools(figures: WorkerFigures, *, with_suite: bool) -> list[str]:
+    runs = [run for run in figures.results.worker_runs if run.case == figures.case]
+    return list(dict.fromkeys(run.tool for run in runs if (run.marks is not None) is with_suite))
+
+
+def _suites(figures: WorkerFigures) -> list[str]:
+    head = ["", "until the first test", "with one for all", "difference", "making them alone", "whole command"]
+    rows = [
+        [
+            tool,
+            spread(figures.first_test(tool)),
+            spread(figures.first_test(tool, SESSION)),
+            spread(figures.beyond(tool)),
+            spread(figures.provided(tool)),
+            spread(figures.wall(tool, WORKER)),
+        ]
+        for tool in _tools(figures, with_suite=True)
+    ]
+    return table(head, rows)
+
+
+def _peers(figures: WorkerFigures) -> list[str]:
+    ours = _tools(figures, with_suite=True)
+    head = ["", IN_TURN, AT_ONCE, *(f"making them by {tool} / {AT_ONCE}" for tool in ours)]
+    rows = []
+    for tool in _tools(figures, with_suite=False):
+        together = figures.by_peer(tool, at_once=True)
+        ratios = [ratio(figures.provided(own), together) for own in ours]
+        rows.append([tool, spread(figures.by_peer(tool)), spread(together), *ratios])
+    return table(head, rows)
+
+
+def _steps(figures: WorkerFigures) -> list[str]:
+    ways = [(tool, mode) for tool in _tools(figures, with_suite=True) for mode in (WORKER, SESSION)]
+    runs = {way: figures.runs(*way) for way in ways}
+    rows = [
+        [text, *(f"{median(getattr(run.marks, name) for run in runs[way]):.2f}" for way in ways)]
+        for name, text in _STEPS.items()
+    ]
+    rows.append(["the command has ended", *(f"{median(run.wall_s for run in runs[way]):.2f}" for way in ways)])
+    return table(["", *(f"{tool}, {mode}" for tool, mode in ways)], rows)
+
+
+def _disks(figures: WorkerFigures) -> list[str]:
+    rows = [
+        [
+            disk.tool,
+            *(f"{size / 1e6:.0f}" for size in (disk.one_bytes, disk.all_bytes, disk.with_session_bytes)),
+            f"{disk.all_bytes / disk.one_bytes:.2f}",
+        ]
+        for disk in figures.results.disks
+        if disk.case == figures.case
+    ]
+    return table(["", "one MB", "those of all workers MB", "and the session's MB", "all / one"], rows)

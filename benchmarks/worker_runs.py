@@ -1,0 +1,148 @@
+"""An environment for each worker of a suite: until its first test runs, and how much disk they take."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from benchmarks import disk
+from benchmarks.cases import Case
+from benchmarks.errors import BenchmarkError
+from benchmarks.suite import Marks, SuiteLog, read_log, write_suite
+from benchmarks.tools import Tool, bare_variables
+from benchmarks.workshop import Workshop, failure
+
+#: How environments come about: for each worker, one for all, by as many commands one after the other or at once.
+WORKER, SESSION, IN_TURN, AT_ONCE = "worker", "session", "in turn", "at once"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRun:
+    """One run of the suite in one round; or, by a tool that only makes environments, as many of them.
+
+    :ivar wall_s: the whole command; with a suite also its tests, and putting the environments away.
+    :ivar marks: when what happened in the suite; ``None`` where none was run.
+    """
+
+    case: str
+    tool: str
+    mode: str
+    round: int
+    wall_s: float
+    marks: Marks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Disk space of one environment and of those of all workers, hard links counted once.
+
+    :ivar with_session_bytes: all of them, and the one that they are copies of.
+    """
+
+    case: str
+    tool: str
+    one_bytes: int
+    all_bytes: int
+    with_session_bytes: int
+
+
+class WorkerCase:
+    """Runs a case with workers in all its ways.
+
+    :param tools: those that run a suite, and those that only make environments.
+    """
+
+    def __init__(self, workshop: Workshop, case: Case, tools: Sequence[Tool]) -> None:
+        self._workshop = workshop
+        self._case = case
+        self._suite = workshop.root / "suite"
+        modes = [(tool, (WORKER, SESSION) if tool.suite else (IN_TURN, AT_ONCE)) for tool in tools]
+        self.ways = [(tool, mode) for tool, both in modes for mode in both]
+
+    def prepare(self) -> None:
+        """Run the suite in each way once: then the session's environment stands, and bytecode is there."""
+        if not self._suite.exists():
+            write_suite(self._suite)
+        for tool, mode in self.ways:
+            if tool.suite:
+                self._run_suite(tool, mode)
+            else:
+                self._workshop.fill(self._case.wanted, tool)
+
+    def measure(self, tool: Tool, mode: str, number: int) -> WorkerRun:
+        """Run once in one way.
+
+        :raises BenchmarkError: it failed, or the workers are not where they should be.
+        """
+        if tool.suite:
+            wall_s, log = self._run_suite(tool, mode)
+            return WorkerRun(self._case.key, tool.name, mode, number, wall_s, log.marks)
+        job = self._workshop.job(self._case, tool, in_turn=mode == IN_TURN)
+        begun_ns = _run(job.script, {}, lambda: job.failure)
+        wall_s = (time.monotonic_ns() - begun_ns) / 1e9
+        job.check()
+        return WorkerRun(self._case.key, tool.name, mode, number, wall_s)
+
+    def measure_disk(self, tool: Tool) -> Disk:
+        """Measure the environments of a run while they are there.
+
+        :raises BenchmarkError: it failed, or the environments do not have the same in them.
+        """
+        if tool.suite:
+            output = self._workshop.place("disk") / "disk.json"
+            cache = self._workshop.fill(self._case.wanted, tool)
+            command = [sys.executable, "-I", "-S", disk.__file__, str(output), str(cache)]
+            self._run_suite(tool, WORKER, SUITE_AT_END=json.dumps(command))
+            found = json.loads(output.read_text(encoding="ascii"))
+            self._check(tool, found.pop("distributions"))
+            return Disk(self._case.key, tool.name, **found)
+        job = self._workshop.job(self._case, tool)
+        _run(job.script, {}, lambda: job.failure)
+        job.check()
+        shared = str(self._workshop.fill(self._case.wanted, tool))
+        environments = [str(path) for path in job.environments]
+        one, every = disk.space(environments[:1], shared), disk.space(environments, shared)
+        return Disk(self._case.key, tool.name, one, every, every)
+
+    def _run_suite(self, tool: Tool, mode: str, **variables: str) -> tuple[float, SuiteLog]:
+        script = self._workshop.suite(self._case, tool, mode, self._suite)
+        log = script.with_suffix(".events")
+        variables["SUITE_LOG"] = str(log)
+        begun_ns = _run(script, variables, lambda: failure(self._case, tool, script))
+        wall_s = (time.monotonic_ns() - begun_ns) / 1e9
+        ran = read_log(log, begun_ns)
+        count = len(set(ran.prefixes.values()))
+        expected = 1 if mode == SESSION else self._case.processes
+        if len(ran.prefixes) != self._case.processes or count != expected:
+            raise BenchmarkError(f"{tool.name}, scope {mode}: {len(ran.prefixes)} workers in {count} environments")
+        return wall_s, ran
+
+    def _check(self, tool: Tool, found: Sequence[Sequence[str]]) -> None:
+        """Compare what is installed: everything that was asked for, and the same for all workers."""
+        of_session = {_distribution(name) for name in found[0]}
+        missing = set(self._case.wanted.distributions.items()) - of_session
+        if missing or any({_distribution(name) for name in names} != of_session for names in found[1:]):
+            raise BenchmarkError(f"{tool.name} made other environments; missing in the session's: {sorted(missing)}")
+
+
+def _distribution(dist_info: str) -> tuple[str, str]:
+    name, _, version = dist_info.rpartition("-")
+    return canonicalize_name(name), str(Version(version))
+
+
+def _run(script: Path, variables: Mapping[str, str], failure_text: Callable[[], str]) -> int:
+    """Run a script to its end; return when it was started, on the clock that the suite uses."""
+    os.sync()
+    begun_ns = time.monotonic_ns()
+    if subprocess.run(["sh", script], check=False, env={**bare_variables(), **variables}).returncode:
+        raise BenchmarkError(failure_text())
+    return begun_ns

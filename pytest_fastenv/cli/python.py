@@ -1,0 +1,255 @@
+"""``fastenv python find|list|install``: the interpreters of this machine, and those that can be downloaded."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.settings import Settings, load, store_root
+
+if TYPE_CHECKING:
+    from pytest_fastenv.interpreter.offer import Offer
+    from pytest_fastenv.interpreter.search import Found
+    from pytest_fastenv.interpreters import Installed
+    from pytest_fastenv.model.events import Recorder
+    from pytest_fastenv.model.target import Target
+    from pytest_fastenv.store.store import Store
+
+_SPEC = "3.12, 3.12.4, >=3.11,<3.14, 3.13t, pypy3.10, a path"
+
+
+class _Row(NamedTuple):
+    """A line of the list: an interpreter that is there, or an offer."""
+
+    implementation: str
+    version: str
+    free_threaded: bool
+    where: str
+    path: str | None
+    url: str | None = None
+
+    @property
+    def name(self) -> str:
+        family = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}.get(self.implementation)
+        return f"{family or self.implementation} {self.version}{'t' if self.free_threaded else ''}"
+
+
+def add_commands(commands: Any) -> None:
+    """Add ``python`` to the commands of ``fastenv``.
+
+    :param commands: what `argparse.ArgumentParser.add_subparsers` returned.
+    """
+    python = commands.add_parser(
+        "python",
+        help="find, list and install interpreters",
+        description="The interpreters of this machine, and those that can be downloaded.",
+        allow_abbrev=False,
+    )
+    kinds = python.add_subparsers(metavar="COMMAND", required=True)
+    _add_find(kinds)
+    _add_list(kinds)
+    _add_install(kinds)
+
+
+def _add_find(kinds: Any) -> None:
+    find = kinds.add_parser(
+        "find",
+        help="print the path of an interpreter on this machine",
+        description="Print the path of the interpreter that --python SPEC means. Nothing is downloaded.",
+        allow_abbrev=False,
+    )
+    find.add_argument("spec", nargs="?", metavar="SPEC", help=f"{_SPEC} (default: the running one)")
+    find.add_argument("-v", "--verbose", action="store_true", help="say what it is, and what it was found by")
+    find.set_defaults(run=_find)
+
+
+def _add_list(kinds: Any) -> None:
+    listing = kinds.add_parser(
+        "list",
+        help="list what is on this machine, and what can be downloaded",
+        description="List interpreters, those on this machine first: what each is, what it was found by, where it is.",
+        allow_abbrev=False,
+    )
+    listing.add_argument("spec", nargs="?", metavar="SPEC", help="those that fit only")
+    add = listing.add_argument
+    add("--all", action="store_true", help="all that can be downloaded, not the newest of each minor version only")
+    which = listing.add_mutually_exclusive_group()
+    which.add_argument("--found", action="store_true", help="what is on this machine only")
+    which.add_argument("--downloadable", action="store_true", help="what can be downloaded only")
+    add("--json", action="store_true", help="for programs: a list of objects")
+    add("--offline", action="store_true", help="not one connection: what a mirror has is left out")
+    listing.set_defaults(run=_list)
+
+
+def _add_install(kinds: Any) -> None:
+    install = kinds.add_parser(
+        "install",
+        help="download interpreters that are not on this machine",
+        description="Make sure that there is an interpreter for each SPEC; what is missing is downloaded, in parallel.",
+        allow_abbrev=False,
+    )
+    install.add_argument("words", nargs="+", metavar="SPEC", help=_SPEC)
+    add = install.add_argument
+    add("--offline", action="store_true", help="from a mirror on this machine only; not one connection")
+    add("--report", dest="reports", action="append", metavar="PATH", help="write a timeline (.html) or a trace (.json)")
+    for pool in ("", "-downloads", "-installs"):
+        add(f"--concurrent{pool}", metavar="N", help=f"how many {pool[1:] or 'of everything'} at once")
+    add("-q", "--quiet", action="store_true", help="print nothing but errors")
+    install.set_defaults(run=_install)
+
+
+_SETTINGS = ("offline", "reports", "concurrent", "concurrent_downloads", "concurrent_installs")
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    given = {name: getattr(options, name, None) for name in _SETTINGS}
+    return load(given, os.environ, {}, flag_prefix="--")
+
+
+def _store(settings: Settings, recorder: Recorder) -> Store:
+    from pytest_fastenv.store.store import Store  # the parser needs none
+
+    return Store(store_root(settings), recorder=recorder, lock_timeout_s=settings.lock_timeout_s)
+
+
+def _find(options: argparse.Namespace) -> int:
+    from pytest_fastenv.interpreter.discovery import find
+    from pytest_fastenv.model.events import Recorder
+
+    where, target = find(options.spec, _store(_settings(options), Recorder()))
+    print(target.python)
+    if options.verbose:
+        libc = target.externals.get("libc")
+        print(f"  {target.short} for {target.platform}{f', {libc}' if libc else ''}")
+        print(f"  {_FOUND_BY.get(where, f'installed by {where}')}")
+    return 0
+
+
+_FOUND_BY = {
+    "running": "the interpreter that runs fastenv, or its base",
+    "path": "named by its path",
+    "PATH": "found on PATH",
+    "registry": "found in the registry",
+    "downloaded": "downloaded by fastenv",
+}
+
+
+def _list(options: argparse.Namespace) -> int:
+    from pytest_fastenv.model.events import Recorder
+
+    settings, recorder = _settings(options), Recorder()
+    failure: FastenvError | None = None
+    rows: list[_Row] = []
+    if not options.downloadable:
+        from pytest_fastenv.interpreter.discovery import list_found
+
+        rows += map(_row_of_found, list_found(options.spec, _store(settings, recorder)))
+        rows.sort(key=_order, reverse=True)
+    if not options.found:
+        try:
+            offers = _offers(options.spec, settings, recorder)
+        except FastenvError as error:  # what is on this machine is shown all the same
+            failure, offers = error, []
+        rows += _newest_of_each(offers) if not options.all else map(_row_of_offer, offers)
+    if options.json:
+        print(json.dumps([row._asdict() for row in rows], indent=2))
+    else:
+        _print_table((row.name, row.where, row.path or _filename(row.url)) for row in rows)
+    if failure is not None:
+        raise failure
+    if not rows:
+        sys.stderr.write(f"fastenv: no interpreter{f' fits {options.spec!r}' if options.spec else ''}\n")
+    return 0
+
+
+def _offers(spec: str | None, settings: Settings, recorder: Recorder) -> list[Offer]:
+    from pytest_fastenv.interpreter.wanted import Wanted
+    from pytest_fastenv.interpreters import downloadable
+    from pytest_fastenv.interruptible import run_to_end
+
+    wanted = Wanted.parse(spec) if spec else None
+    if spec and wanted is None:
+        return []
+    offers = run_to_end(downloadable(settings, os.environ, recorder))
+    return [offer for offer in offers if wanted is None or wanted.fits(offer)]
+
+
+def _newest_of_each(offers: Iterable[Offer]) -> list[_Row]:
+    """Return the newest offer of each minor version and kind of build; a pre-release where there is nothing else."""
+    newest: dict[tuple[object, ...], Offer] = {}
+    for offer in sorted(offers, key=lambda offer: not offer.version.replace(".", "").isdigit()):
+        newest.setdefault((offer.implementation, offer.version_info, offer.free_threaded), offer)
+    return sorted(map(_row_of_offer, newest.values()), key=_order, reverse=True)
+
+
+def _row_of_found(found: Found) -> _Row:
+    target = found.target
+    return _Row(target.implementation, target.version, target.free_threaded, found.where, target.python)
+
+
+def _row_of_offer(offer: Offer) -> _Row:
+    return _Row(offer.implementation, offer.version, offer.free_threaded, "can be downloaded", None, offer.url)
+
+
+def _order(row: _Row) -> tuple[object, ...]:
+    """Newest last; of one version CPython, and the ordinary build."""
+    release, *pre_release = re.split(r"(?=a|b|rc)", row.version.partition("+")[0], maxsplit=1)
+    numbers = [int(part) for part in re.findall(r"\d+", release)]
+    level = [(word, int(number)) for word, number in re.findall(r"(a|b|rc)(\d+)", "".join(pre_release))]
+    return (numbers, level or [("release", 0)], row.implementation == "cpython", not row.free_threaded)
+
+
+def _filename(url: str | None) -> str:
+    return (url or "").rpartition("/")[2].replace("%2B", "+")
+
+
+def _print_table(rows: Iterable[tuple[str, str, str]]) -> None:
+    lines = list(rows)
+    widths = [max((len(line[column]) for line in lines), default=0) for column in (0, 1)]
+    for name, where, place in lines:
+        print(f"{name:<{widths[0]}}  {where:<{widths[1]}}  {place}")
+
+
+def _install(options: argparse.Namespace) -> int:
+    from pytest_fastenv.interpreters import install_all
+    from pytest_fastenv.interruptible import run_to_end
+    from pytest_fastenv.model.events import Recorder
+    from pytest_fastenv.report.progress import Progress
+    from pytest_fastenv.schedule.outcome import together
+    from pytest_fastenv.store.diagnosis import check_descriptors, unexpected
+
+    begun = time.monotonic()
+    settings, recorder = _settings(options), Recorder()
+    check_descriptors()
+    with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
+        try:
+            outcomes = run_to_end(install_all(options.words, settings, os.environ, recorder))
+        except OSError as error:
+            raise unexpected(error, store_root(settings)) from error
+    failures = [outcome for outcome in outcomes if isinstance(outcome, FastenvError)]
+    for outcome in outcomes:
+        if not options.quiet and not isinstance(outcome, FastenvError):
+            print(_said(outcome))
+    if settings.reports:
+        from pytest_fastenv.report.files import write_report  # only where one is asked for
+
+        summary = {"seconds": time.monotonic() - begun, "interpreters": len(outcomes) - len(failures)}
+        for path in settings.reports:
+            write_report(Path.cwd() / path, recorder.spans, summary)
+    if failures:
+        raise together(failures)
+    return 0
+
+
+def _said(outcome: Installed) -> str:
+    target: Target = outcome.target
+    how = "installed" if outcome.where is None else "already there"
+    return f"{target.short}  {how}  {target.python}"

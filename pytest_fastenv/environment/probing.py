@@ -1,0 +1,86 @@
+"""Start the interpreter of an environment once, before somebody gets it who would only see that it does not start."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+
+from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.runtime.environment import Environment
+
+PROBE_TIMEOUT_S = 60.0
+_MARK = "fastenv-probe:"
+_LINES = 5
+#: Without importing anything: neither what is looked for, nor what looking usually takes.
+_PROGRAM = """\
+import sys
+def has(name):
+    return any(finder.find_spec(name, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+print({mark!r} + repr((sys.prefix, [name for name in sys.argv[1:] if not has(name)])))
+"""
+
+
+async def probe(environment: Environment, modules: Sequence[str], whose: str, environ: Mapping[str, str]) -> None:
+    """Check that an environment's interpreter starts, is at home there, and finds some modules.
+
+    :param whose: for messages: ``of worker gw0``.
+    :param environ: variables outside; those that mislead Python are left out.
+    :raises InterpreterError: it does not.
+    """
+    answer = await _ask(environment, modules, whose, environ)
+    prefix, missing = answer
+    if not _same(prefix, str(environment.prefix)):
+        raise _unusable(environment, whose, f"it takes {prefix} for its environment")
+    if missing:
+        raise _unusable(environment, whose, f"it does not find {' and '.join(missing)}")
+
+
+async def _ask(
+    environment: Environment, modules: Sequence[str], whose: str, environ: Mapping[str, str]
+) -> tuple[str, list[str]]:
+    program = _PROGRAM.replace("{mark!r}", repr(_MARK))
+    try:
+        process = await asyncio.create_subprocess_exec(
+            environment.python,
+            *("-I", "-B", "-c", program, *modules),
+            env=environment.variables(environ),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except OSError as error:
+        raise _unusable(environment, whose, f"it does not start: {error.strerror or error}") from error
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        raise _unusable(environment, whose, f"it gave no answer within {PROBE_TIMEOUT_S:.0f} seconds") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    for line in output.decode("utf-8", "replace").splitlines():
+        if line.startswith(_MARK) and process.returncode == 0:
+            prefix, missing = ast.literal_eval(line.removeprefix(_MARK))
+            return prefix, missing
+    raise _unusable(environment, whose, _reason(process.returncode or 0, output.decode("utf-8", "replace")))
+
+
+def _reason(code: int, output: str) -> str:
+    how = f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
+    return "\n".join((how, *output.strip().splitlines()[-_LINES:]))
+
+
+def _unusable(environment: Environment, whose: str, why: str) -> InterpreterError:
+    return InterpreterError(
+        f"the interpreter of the environment {whose} cannot be used",
+        where=str(environment.python),
+        why=why,
+        hint="run again with --fastenv-recreate; if that does not help, see whether its base interpreter still works",
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))

@@ -1,0 +1,21 @@
+"""The identity of an interpreter that was downloaded: known before it exists, and the same after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+
+def downloaded_identity(sha256: str, platform: str, externals: Mapping[str, str]) -> str:
+    """Return the identity for `pytest_fastenv.model.target.Target`.
+
+    Other interpreters are told by path, size and times of their file. One that comes out of an archive is what the
+    archive's bytes say, on this kind of host.
+
+    :param sha256: of the archive.
+    :param platform: ``sysconfig.get_platform()`` of the interpreter.
+    :param externals: see `pytest_fastenv.model.target.Target`.
+    """
+    facts = ["downloaded", sha256, platform, sorted(externals.items())]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

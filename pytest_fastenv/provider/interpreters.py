@@ -1,0 +1,48 @@
+"""The interpreters that environments of one session are made for, each looked for once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from pytest_fastenv.errors import InterpreterNotFoundError
+from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.provider.context import Context
+
+if TYPE_CHECKING:
+    from pytest_fastenv.engine import Awaited
+
+
+async def interpreter(context: Context, spec: str | None) -> Target | Awaited:
+    """Return the interpreter for a spec; by default the session's.
+
+    :raises InterpreterNotFoundError: there is none, here or to be downloaded.
+    """
+    wanted = spec or context.settings.python or ""
+    name = f"interpreter {wanted}"
+    if name not in context.kept:
+        context.kept[name] = await _find(context, wanted)
+    return cast("Target | Awaited", context.kept[name])
+
+
+def target_of(found: Target | Awaited) -> Target:
+    """Return what is known of an interpreter, whether it is there or still to come."""
+    return found if isinstance(found, Target) else found.target
+
+
+async def _find(context: Context, spec: str) -> Target | Awaited:
+    try:
+        return await asyncio.to_thread(find_target, spec or None, context.store)
+    except InterpreterNotFoundError as missing:
+        # Only where an interpreter is missing: the engine takes a while to import.
+        from pytest_fastenv.engine import Awaited, fetch_text
+        from pytest_fastenv.interpreter.supply import offered
+
+        host = await asyncio.to_thread(find_target, None, context.store)
+
+        async def fetch(url: str) -> bytes:
+            return await asyncio.to_thread(fetch_text, context.settings, context.environ, url)
+
+        offer = await offered(spec, host, context.store, context.settings, fetch, missing=missing)
+        return Awaited.of(offer, host, context.store)

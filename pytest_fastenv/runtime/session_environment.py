@@ -1,0 +1,91 @@
+"""The environment that the tests themselves run in, for tests that want to know about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple
+
+from .environment import Environment
+from .environment_in_test import EnvironmentInTest
+
+
+class PlannedDistribution(NamedTuple):
+    """A distribution as it was decided on.
+
+    :ivar name: normalized.
+    :ivar requested: it was asked for itself, not only needed by another one.
+    :ivar url: where its wheel or its source distribution comes from, without credentials; of a local project, its
+        directory.
+    :ivar sha256: of that file, where an index or the requirements tell it.
+    :ivar built: it was built here, from a source distribution or a directory.
+    :ivar required_by: who asks for it, and for which versions: ``("requirements.txt:1 <3", "black 24.1 >=8")``.
+    """
+
+    name: str
+    version: str
+    requested: bool
+    url: str
+    sha256: str | None
+    built: bool
+    required_by: tuple[str, ...]
+
+
+class SessionEnvironment(EnvironmentInTest):
+    """The environment of this process: a session's, or an xdist worker's own."""
+
+    @property
+    def plan(self) -> tuple[PlannedDistribution, ...] | None:
+        """What was decided to be in it, by name; ``None`` for an environment that pytest-fastenv did not make."""
+        try:
+            with open(os.path.join(self.prefix, ".fastenv", "plan.json"), encoding="utf-8") as file:
+                plan = json.load(file)
+        except FileNotFoundError:
+            return None
+        return tuple(_planned(distribution) for distribution in plan["distributions"])
+
+
+def session_environment() -> SessionEnvironment:
+    """Return the environment that this process runs in."""
+    try:
+        environment = Environment.standing(sys.prefix)
+    except (OSError, ValueError, KeyError):  # made by somebody else
+        environment = _running()
+    return SessionEnvironment(environment)
+
+
+def _running() -> Environment:
+    paths = {name: Path(path) for name, path in sysconfig.get_paths().items()}
+    version = platform.python_version()
+    return Environment(
+        prefix=Path(sys.prefix),
+        python=Path(sys.executable),
+        scripts=paths["scripts"],
+        purelib=paths["purelib"],
+        platlib=paths["platlib"],
+        fingerprint="",
+        python_version=version,
+        interpreter="{} {}".format(platform.python_implementation(), version),
+        identity="",
+    )
+
+
+def _planned(distribution: Mapping[str, Any]) -> PlannedDistribution:
+    """Read what `pytest_fastenv.model.plan_json` wrote."""
+    source = distribution["source"]
+    artifact = source.get("artifact", {})
+    known = dict(map(tuple, artifact.get("hashes", {}).get("values", ())))
+    path = source.get("path")
+    return PlannedDistribution(
+        name=distribution["name"],
+        version=distribution["version"],
+        requested=distribution.get("requested", False),
+        url=artifact.get("url") or Path(path["path"]).as_uri(),
+        sha256=known.get("sha256"),
+        built=source["class"] != "WheelSource",
+        required_by=tuple(distribution.get("required_by", ())),
+    )

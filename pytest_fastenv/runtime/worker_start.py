@@ -1,0 +1,56 @@
+"""Begin a worker of pytest-xdist in an environment of its own.
+
+The source of this module is sent to the worker's interpreter and runs there before the source that pytest-xdist would
+have sent alone. It knows nothing of this package then, and must import nothing that the environment may have: its
+``sys.path`` is about to change.
+
+What the controller sends to every worker begins with its own ``sys.path``. What lies in the controller's environment
+there is at the same place in the worker's; everything else (the project, ``pythonpath``, plugins named with ``-p``) is
+the same for both.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Sequence
+
+#: Under this name the controller adds what a worker has to know.
+KEY = "fastenv"
+
+
+def start(channel: Any, source: str, filename: str) -> None:
+    """Make the process at home in its environment, and run a worker's program.
+
+    :param channel: execnet's; its first message is the one that `xdist.remote` waits for.
+    :param source: of the program.
+    :param filename: where that lies in the controller's environment.
+    """
+    message = channel.receive()
+    home = message[0][KEY]
+    prefixes, prefix = home["prefixes"], home["prefix"]
+    if message[-1] is not None:
+        message = (*message[:-1], [moved(path, prefixes, prefix) for path in message[-1]])
+    entries = [moved(path, prefixes, prefix) for path in os.environ.get("PATH", os.defpath).split(os.pathsep)]
+    entries = [home["scripts"], *(path for path in entries if path != home["scripts"])]
+    os.environ.update(home["variables"], PATH=os.pathsep.join(entries))
+
+    def receive(_timeout: float | None = None) -> Any:
+        del channel.receive  # what comes next is not for us
+        return message
+
+    channel.receive = receive
+    program = compile(source, moved(filename, prefixes, prefix), "exec", dont_inherit=True)
+    exec(program, {"channel": channel, "__name__": "__channelexec__"})  # noqa: S102 - as execnet would
+
+
+def moved(path: str, prefixes: Sequence[str], prefix: str) -> str:
+    """Return a path with the environment that it lies in exchanged for another one.
+
+    :param prefixes: the ways to write the directory of the one.
+    :param prefix: the directory of the other.
+    """
+    for known in prefixes:
+        begin = len(known)
+        if os.path.normcase(path[:begin]) == os.path.normcase(known) and path[begin : begin + 1] in ("", os.sep):
+            return prefix + path[begin:]
+    return path

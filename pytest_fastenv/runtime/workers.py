@@ -1,0 +1,183 @@
+"""An environment for each worker of pytest-xdist (``--fastenv-scope worker``), by xdist's public hooks.
+
+They are made together before the first gateway opens; the provider looks whether each of them starts. The interpreter
+alone does not isolate a worker, since xdist gives all of them the controller's ``sys.path``: so what is sent to a worker
+begins with `worker_start`. A worker that is gone may have left its environment in any state: who replaces it gets
+another one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shlex
+import sys
+import time
+import types
+from typing import Any, Generator, Iterable, Sequence
+
+import pytest
+
+from . import provider, session, worker_start
+from .ending import USAGE, diagnosis, end_session
+from .environment import Environment
+from .header import elapsed
+
+#: What makes a gateway lead to another machine, or through another process.
+_ELSEWHERE = ("ssh", "vagrant_ssh", "socket", "via", "installvia")
+_HINT = "leave it out, or share one environment: --fastenv-scope session"
+_TAIL_LINES = 12
+_INTERRUPTED = "keyboard-interrupt"  # so xdist calls the end of a worker that Ctrl-C reached
+
+
+def prepare(config: pytest.Config, handed: session.Handed) -> None:
+    """Arrange for environments of the workers that are about to be started.
+
+    :raises pytest.exit.Exception: a gateway is asked for that no environment can be made for.
+    """
+    _refuse(config.getoption("px", None) or (), "--px")
+    _refuse([text.partition("*")[2] if _COUNTED.match(text) else text for text in config.getoption("tx")], "--tx")
+    config.pluginmanager.register(Workers(config, handed), "fastenv-workers")
+
+
+_COUNTED = re.compile(r"\s*\d+\s*\*")
+
+
+class Workers:
+    """The controller's plugin."""
+
+    def __init__(self, config: pytest.Config, handed: session.Handed) -> None:
+        self._config = config
+        self._handed = handed
+        self._environments: dict[str, Environment] = {}  # by what stands for the interpreter in xdist's specs
+        self._names: set[str] = set()
+        self._ready: set[Any] = set()
+        self._suspects: set[str] = set()
+        self._failures = 0
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
+        """Make all environments, and tell xdist which interpreter is whose."""
+        began = time.monotonic()
+        for spec, environment in zip(specs, self._make([spec.id for spec in specs])):
+            self._assign(spec, environment)
+        self._say(
+            "fastenv: {} worker environment{} made in {}".format(
+                len(specs), "" if len(specs) == 1 else "s", elapsed(time.monotonic() - began)
+            )
+        )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where it is at home."""
+        environment = self._environments[node.gateway.spec.python]
+        prefix = str(environment.prefix)
+        handed = self._handed._replace(prefix=prefix, worker=node.gateway.id, summary=None, lease_fd=None)
+        node.workerinput[worker_start.KEY] = {
+            "prefix": prefix,
+            "prefixes": _spellings(sys.prefix, self._handed.prefix),
+            "scripts": str(environment.scripts),
+            "variables": {"VIRTUAL_ENV": prefix, session.VARIABLE: session.encode(handed)},
+        }
+        told = getattr(self._config.hook, "pytest_fastenv_worker_environment", None)
+        if told is not None:
+            told(node=node, environment=environment)
+
+    @pytest.hookimpl(optionalhook=True, hookwrapper=True)
+    def pytest_xdist_getremotemodule(self) -> Generator[None, Any, None]:
+        """Put ours before what is sent to a worker, whoever gave that."""
+        outcome = yield
+        given = outcome.get_result()
+        is_module = isinstance(given, types.ModuleType)
+        source, filename = (inspect.getsource(given), given.__file__) if is_module else (str(given), "<remote exec>")
+        outcome.force_result("{}\nstart(channel, {!r}, {!r})\n".format(inspect.getsource(worker_start), source, filename))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node: Any) -> None:
+        """Note that a worker did start in its environment."""
+        self._ready.add(node.gateway)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Make another environment for the worker that will replace a crashed one.
+
+        :raises pytest.exit.Exception: it cannot be made, or neither this worker nor the one before it ever started:
+            pytest-xdist would start many more.
+        """
+        if not error or error == _INTERRUPTED:
+            return
+        started, spec = node.gateway in self._ready, node.gateway.spec
+        if not started and spec.python in self._suspects:
+            end_session(self._never_started(node, error), 3)
+        self._failures += 1
+        most = self._config.getoption("maxworkerrestart", None)
+        if most is None or self._failures <= int(most):
+            self._assign(spec, self._make([node.gateway.id])[0])
+            if not started:
+                self._suspects.add(spec.python)
+
+    def _make(self, ids: Iterable[str]) -> list[Environment]:
+        """Return one environment for each worker.
+
+        :raises pytest.exit.Exception: they cannot be made, or do not start.
+        """
+        names = [self._name(worker) for worker in ids]
+        try:
+            answer = provider.provider(self._config).ask("workers", session=self._handed.prefix, names=names)
+        except provider.ProviderError as error:
+            end_session(error.diagnosis, error.exit_code)
+        made = {value["name"]: Environment.from_json(value) for value in answer["environments"]}
+        return [made[name] for name in names]
+
+    def _name(self, worker: str) -> str:
+        """Return a name for a directory: the worker's, with a number for those that replace another one."""
+        plain = re.sub(r"[^\w.-]", "_", worker)
+        name, number = plain, 1
+        while name in self._names:
+            number += 1
+            name = "{}-{}".format(plain, number)
+        self._names.add(name)
+        return name
+
+    def _assign(self, spec: Any, environment: Environment) -> None:
+        spec.python = shlex.quote(str(environment.python))  # execnet takes it for words of a shell
+        self._environments[spec.python] = environment
+
+    def _never_started(self, node: Any, error: object) -> str:
+        return diagnosis(
+            "worker {} does not start in its environment, and neither did the one before it".format(node.gateway.id),
+            where=str(self._environments[node.gateway.spec.python].prefix),
+            why="\n".join(str(error).splitlines()[-_TAIL_LINES:]),
+            hint="a conftest.py or plugin that ends the process would do this; try once with -n 0",
+        )
+
+    def _say(self, line: str) -> None:
+        terminal = self._config.pluginmanager.getplugin("terminalreporter")
+        if terminal is not None and self._config.getoption("verbose", 0) >= 0:
+            terminal.write_line(line)
+
+
+def _refuse(texts: Iterable[str], option: str) -> None:
+    import execnet  # xdist has imported it; who uses neither has no need of it
+
+    for text in texts:
+        named = "{} {}".format(option, text)
+        try:
+            spec = execnet.XSpec(text)
+        except (ValueError, AttributeError) as error:
+            end_session(diagnosis("{} cannot be read".format(named), why=str(error)), USAGE)
+        elsewhere = [key for key in _ELSEWHERE if getattr(spec, key)]
+        if elsewhere or not spec.popen:
+            why = "'{}' leads to another machine or process".format(elsewhere[0]) if elsewhere else "it is no 'popen'"
+            what = "{}: no environment of its own can be provided for this gateway".format(named)
+            end_session(diagnosis(what, why=why, hint=_HINT), USAGE)
+        if spec.python:
+            what = "{}: the worker's interpreter is the one of its environment".format(named)
+            end_session(diagnosis(what, hint="leave 'python=' out, and choose it with --fastenv-python"), USAGE)
+
+
+def _spellings(*prefixes: str) -> list[str]:
+    """Return the ways in which an environment's directory is written, the longest first."""
+    known = {spelling for prefix in prefixes for spelling in (prefix, os.path.realpath(prefix))}
+    return sorted(known, key=len, reverse=True)

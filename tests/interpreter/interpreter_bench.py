@@ -1,0 +1,129 @@
+"""What the tests of downloaded interpreters share; also a program that installs one.
+
+``python interpreter_bench.py STORE ARCHIVE URL [SHA256]`` tells on its standard output, line by line, what it begins
+with, and what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import sys
+import tarfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from kit.python_archives import sha256
+
+from pytest_fastenv.archive.limits import Limits
+from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.index.config import IndexConfig
+from pytest_fastenv.index.http import HttpClient
+from pytest_fastenv.index.package_index import PackageIndex
+from pytest_fastenv.index.retry import Clock
+from pytest_fastenv.interpreter.installation import InstallTools, install
+from pytest_fastenv.interpreter.offer import Offer
+from pytest_fastenv.model.events import Recorder, Span
+from pytest_fastenv.model.request import IndexOptions
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.settings import Settings
+from pytest_fastenv.store.store import Store
+
+VERSION = re.compile(r"cpython-([^+]+)\+")
+
+
+def offer_of(archive: Path, url: str = "", digest: str = "") -> Offer:
+    """Return the offer of an archive that lies on this machine, or at a URL."""
+    match = VERSION.match(archive.name)
+    version = match[1] if match else "3.12.1"
+    url = url or archive.as_uri()
+    return Offer("cpython", version, False, "linux", "x86_64", "gnu", archive.name, url, digest or sha256(archive))
+
+
+@asynccontextmanager
+async def tools(store: Store, recorder: Recorder, limits: Limits = Limits()) -> AsyncIterator[InstallTools]:
+    """Give what interpreters are installed with, as a run wires it."""
+    settings = Settings(http_timeout_s=10.0)
+    config = IndexConfig.load(settings, IndexOptions(), {"HOME": "/nonexistent"})
+    pools = Pools(downloads=8, builds=1, installs=2)
+    clock = Clock(sleep=lambda _seconds: asyncio.sleep(0), jitter=lambda: 0.0)  # retries come at once
+    async with HttpClient(config.network, config.credentials, clock=clock) as http, FileWorkers(2) as workers:
+        yield InstallTools(PackageIndex(config, http, store, pools, recorder), pools, workers, limits)
+
+
+def installing(store: Store, *offers: Offer, recorder: Recorder | None = None, limits: Limits = Limits()) -> Any:
+    """Install interpreters at the same time; return the target, or all of them."""
+
+    async def run() -> list[Target]:
+        told = recorder or store.recorder
+        async with tools(store, told, limits) as given:
+            return await asyncio.gather(*(install(offer, store, given, told) for offer in offers))
+
+    targets = asyncio.run(run())
+    return targets[0] if len(targets) == 1 else targets
+
+
+def nothing_is_left(store: Store) -> bool:
+    """Tell whether a store has no interpreter, whole or not, and no rubbish."""
+    return not [path for place in ("pythons-v1", "tmp") for path in store.root.glob(f"{place}/*/*")]
+
+
+def write_archive(path: Path, members: Iterable[tuple[str, bytes | str]], **fields: Any) -> Path:
+    """Write a small archive: text in place of bytes is where a link leads to; what ends in a slash is a directory."""
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name.rstrip("/"))
+            info.mode = 0o755 if name.startswith("python/bin/") else 0o644
+            for field, value in fields.get(name, {}).items():
+                setattr(info, field, value)
+            if name.endswith("/"):
+                info.type = tarfile.DIRTYPE
+            elif isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+            else:
+                info.size = len(content)
+            archive.addfile(info, io.BytesIO(content) if isinstance(content, bytes) and content else None)
+    return path
+
+
+def altered(archive: Path, into: Path, change: Callable[[tarfile.TarInfo, bytes], bytes | None]) -> Path:
+    """Write an archive again with other contents; a member for which nothing is returned is left out."""
+    path = into / archive.name
+    with tarfile.open(archive) as source, tarfile.open(path, "w:gz", compresslevel=1) as target:
+        for member in source:
+            stream = source.extractfile(member) if member.isreg() else None
+            content = change(member, stream.read() if stream else b"")
+            if content is not None:
+                member.size = len(content)
+                target.addfile(member, io.BytesIO(content))
+    return path
+
+
+def main(root: str, archive: str, url: str, digest: str = "") -> int:
+    recorder = Recorder()
+
+    def tell(what: str, event: object) -> None:
+        if isinstance(event, Span) and event.kind == "interpreter" and what in {"start", "end"}:
+            print(what, event.args["stage"], flush=True)
+
+    recorder.subscribe(tell)
+    store = Store(Path(root), recorder=recorder)
+    try:
+        target = installing(store, offer_of(Path(archive), url, digest))
+    except FastenvError as error:
+        print(error.diagnosis(), flush=True)
+        return error.exit_code
+    print("installed", target.python, target.identity, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
