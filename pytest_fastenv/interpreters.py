@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import FastenvError, InterpreterError, InterpreterNotFoundError
@@ -108,7 +108,7 @@ class Downloads:
         self._texts: dict[str, asyncio.Task[bytes]] = {}
         self._under_way: dict[str, asyncio.Task[Target]] = {}
 
-    async def __aenter__(self) -> Downloads:
+    async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._http)
         await self._stack.enter_async_context(self._workers)
         self._stack.push_async_callback(self._end)

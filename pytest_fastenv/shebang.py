@@ -1,4 +1,4 @@
-"""The first lines of a script: which interpreter starts it, where the system's ``#!`` can say it and where it cannot."""
+"""The first lines of a script: which interpreter starts it, whether the system's ``#!`` can say so or not."""
 
 from __future__ import annotations
 

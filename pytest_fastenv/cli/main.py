@@ -51,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="fastenv",
-        description="Make virtual environments with the pipelined installer of pytest-fastenv, and provide interpreters.",
+        description="Make virtual environments with the pipelined installer of pytest-fastenv; provide interpreters.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pytest-fastenv {__version__}")

@@ -20,7 +20,8 @@ from pytest_fastenv.environment.looking import Directory, opened
 from pytest_fastenv.environment.original import read_original
 from pytest_fastenv.file_copies import IMPOSSIBLE, clone, copy
 
-_NOT_LINKED = IMPOSSIBLE | {errno.EMLINK}
+#: Of a hard link: a file of its own does as well.
+NOT_LINKED = IMPOSSIBLE | {errno.EMLINK}
 
 
 class Part(NamedTuple):
@@ -77,22 +78,29 @@ class Duplicator:
         os.utime(target, ns=(mtime_ns, mtime_ns))
 
 
+def symlink(leads_to: str, target: str, mtime_ns: int) -> None:
+    """Make a symbolic link with a time of modification, where the system can set that."""
+    os.symlink(leads_to, target)
+    if os.utime in os.supports_follow_symlinks:
+        os.utime(target, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+
+
 class _Contents(NamedTuple):
     """The files of one directory by what is done with them.
 
-    :ivar links: symbolic ones, with what they lead to.
+    :ivar links: symbolic ones, with what they lead to and their mtimes.
     :ivar own: with their mtimes.
     :ivar compiled: names in ``__pycache__``.
     """
 
     linked: list[str]
-    links: list[tuple[str, str]]
+    links: list[tuple[str, str, int]]
     own: list[tuple[str, int]]
     compiled: list[str]
 
     def add(self, name: str, status: os.stat_result, directory: Directory) -> None:
         if stat.S_ISLNK(status.st_mode):
-            self.links.append((name, directory.readlink(name)))
+            self.links.append((name, directory.readlink(name), status.st_mtime_ns))
         elif status.st_nlink > 1:
             self.linked.append(name)
         else:
@@ -156,8 +164,8 @@ class _Copying:
         self._make_directories(directory.path)
         if contents.compiled:
             self._fill_cache(directory.place, contents.compiled)
-        for name, leads_to in contents.links:
-            os.symlink(self._original.led(leads_to, target), name)
+        for name, leads_to, mtime_ns in contents.links:
+            symlink(self._original.led(leads_to, target), name, mtime_ns)
         for name, mtime_ns in contents.own:
             self._duplicator.file(f"{directory.place}/{name}", name, mtime_ns)
         lead, options, link = directory.lead, directory.link_options, os.link
@@ -191,7 +199,7 @@ class _Copying:
 
     def _duplicate_after(self, error: OSError, source: str, target: str) -> None:
         """Make a file with an inode of its own where none can be linked (too many links, no links at all)."""
-        if error.errno not in _NOT_LINKED:
+        if error.errno not in NOT_LINKED:
             raise error
         self._duplicator.file(source, target, os.stat(source).st_mtime_ns)
 

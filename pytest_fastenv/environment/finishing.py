@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pytest_fastenv.environment import manifest, tree
+from pytest_fastenv.environment.copying import NOT_LINKED, Duplicator, symlink
+from pytest_fastenv.environment.looking import Directory, opened, place_of
 from pytest_fastenv.environment.original import Original, read_original
 from pytest_fastenv.environment.quoting import occurrences, replaced
-from pytest_fastenv.environment.tree import Tree
+from pytest_fastenv.environment.tree import OWN_DIRECTORY, Tree
 from pytest_fastenv.shebang import read_shebang, shebang
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -40,16 +42,18 @@ class Finish(NamedTuple):
 
 
 class _Own(NamedTuple):
-    """A file that is written for each copy.
+    """A file that each copy has in its own way.
 
-    :ivar link: what it leads to, for a symbolic link; ``None`` for a file.
+    :ivar directory: index in the original's tree.
+    :ivar content: ``None`` for what is the same in the copy.
+    :ivar leads_to: for a symbolic link.
     """
 
     directory: int
     name: str
     status: os.stat_result
-    content: bytes = b""
-    link: str | None = None
+    content: bytes | None = None
+    leads_to: str | None = None
 
 
 def finish(order: Finish) -> None:
@@ -60,10 +64,7 @@ def finish(order: Finish) -> None:
     original = read_original(order.original)
     finishing = _Finishing(original, order.prefix)
     finishing.write()
-    if order.times:
-        taken = Tree(original.tree.directories, finishing.numbers(order.times))
-    else:
-        taken = tree.take(order.prefix)
+    taken = finishing.tree(order.times) if order.times else tree.take(order.prefix)
     manifest.write_copy(Path(order.prefix), Path(order.original), original.manifest, taken)
     manifest.mark_ready(Path(order.prefix))
 
@@ -75,22 +76,29 @@ class _Finishing:
         self._original = original
         self._prefix = prefix
         self._before, self._after = original.python(original.prefix), original.python(prefix)
+        self._duplicator = Duplicator(clones=original.method in {"auto", "clone"})
         self._sizes: dict[tuple[int, str], int] = {}
         self._directories: set[int] = set()
 
     def write(self) -> None:
+        """Write everything; RECORDs last, which have digests of the others."""
+        os.mkdir(f"{self._prefix}/{OWN_DIRECTORY}")
+        others, records = _own_files(self._original)
         lines: dict[str, str] = {}
-        others, records = _own_files(self._original.prefix, self._original.manifest.tree_sha256)
         for own in others:
-            path = self._original.tree.directories[own.directory].partition("\0")[0]
-            content = self._write(own, self._of_the_copy(own))
-            if content != own.content:
-                lines.update(self._lines(posixpath.join(path, own.name), content))
+            if own.leads_to is not None:
+                self._link(own, self._original.led(own.leads_to, self._prefix))
+            elif own.content is None:
+                self._bring(own)
+            else:
+                content = self._of_the_copy(own.name, own.content)
+                self._write(own, content)
+                lines.update(self._lines(posixpath.join(self._original.path(own.directory), own.name), content))
         for own in records:
-            self._write(own, _with_lines(own.content, lines))
+            self._write(own, _with_lines(own.content or b"", lines))
 
-    def numbers(self, times: bytes) -> array[int]:
-        """Return the numbers of the copy's tree."""
+    def tree(self, times: bytes) -> Tree:
+        """Return what the copy holds, which is known without looking: the same, but for a few sizes and times."""
         numbers = array("q", self._original.tree.numbers)
         for position, mtime_ns in zip(self._original.positions, array("q", times), strict=True):
             numbers[position] = mtime_ns
@@ -102,37 +110,50 @@ class _Finishing:
                 size = self._sizes.get((index, name))
                 if size is not None:
                     numbers[position + 1 + 2 * offset] = size
-        return numbers
+        return Tree(self._original.tree.directories, numbers)
 
-    def _of_the_copy(self, own: _Own) -> bytes:
+    def _of_the_copy(self, name: str, content: bytes) -> bytes:
         """Return a file's content with the copy's path wherever it has the original's."""
-        content, before = own.content, self._original.prefix
+        before = self._original.prefix
         lead = read_shebang(content, self._before)
         if lead is not None:
             return shebang(self._after, lead.options) + content[lead.end :]
-        if os.fsencode(before) not in content:
-            return content
         try:
             text = content.decode("utf-8", "strict")
         except UnicodeDecodeError:  # a launcher of Windows: a program, then such a line, then an archive
             return content.replace(b"#!" + os.fsencode(self._before), b"#!" + os.fsencode(self._after))
-        found = list(occurrences(own.name, text, before))
+        found = list(occurrences(name, text, before))
         return replaced(text, found, self._prefix).encode("utf-8", "surrogateescape")
 
-    def _write(self, own: _Own, content: bytes) -> bytes:
-        self._directories.add(own.directory)
-        path = self._original.tree.directories[own.directory].partition("\0")[0]
-        place = f"{self._prefix}/{path}/{own.name}" if path else f"{self._prefix}/{own.name}"
-        if own.link is not None:
-            leads_to = self._original.led(own.link, self._prefix)
-            os.symlink(leads_to, place)
-            self._sizes[own.directory, own.name] = len(os.fsencode(leads_to))
-            return content
+    def _write(self, own: _Own, content: bytes) -> None:
+        place = self._place(own, len(content))
         with open(os.open(place, _NEW, stat.S_IMODE(own.status.st_mode)), "wb") as stream:
             stream.write(content)
         os.utime(place, ns=(own.status.st_mtime_ns, own.status.st_mtime_ns))
-        self._sizes[own.directory, own.name] = len(content)
-        return content
+
+    def _link(self, own: _Own, leads_to: str) -> None:
+        symlink(leads_to, self._place(own, len(os.fsencode(leads_to))), own.status.st_mtime_ns)
+
+    def _bring(self, own: _Own) -> None:
+        """Bring a file that holds no path, as `copying` does it."""
+        source = f"{place_of(self._original, own.directory)}/{own.name}"
+        place = self._place(own, own.status.st_size)
+        if own.status.st_nlink > 1:
+            try:
+                os.link(source, place)
+            except OSError as error:
+                if error.errno not in NOT_LINKED:
+                    raise
+            else:
+                return
+        self._duplicator.file(source, place, own.status.st_mtime_ns)
+
+    def _place(self, own: _Own, size: int) -> str:
+        """Return where a file goes, and note its size."""
+        self._directories.add(own.directory)
+        self._sizes[own.directory, own.name] = size
+        path = self._original.path(own.directory)
+        return f"{self._prefix}/{path}/{own.name}" if path else f"{self._prefix}/{own.name}"
 
     def _lines(self, path: str, content: bytes) -> Iterator[tuple[str, str]]:
         """Yield how a file is named in RECORD, and the line that it has there now."""
@@ -156,24 +177,27 @@ def _with_lines(record: bytes, lines: dict[str, str]) -> bytes:
 
 
 @functools.lru_cache(maxsize=1)
-def _own_files(prefix: str, tree_sha256: str) -> tuple[list[_Own], list[_Own]]:
-    """Return what is written for each copy: RECORDs last. Read once per process."""
-    original = read_original(prefix)
+def _own_files(original: Original) -> tuple[list[_Own], list[_Own]]:
+    """Return what each copy has in its own way: RECORDs, and what comes before them. Read once per process."""
     others: list[_Own] = []
     records: list[_Own] = []
-    for index, block in enumerate(original.tree.directories):
-        path, *names = block.split("\0")
-        if path in {"", original.scripts}:
-            others.extend(_read(prefix, index, path, name) for name in names)
-        elif "RECORD" in names and original.is_dist_info(path):
-            records.append(_read(prefix, index, path, "RECORD"))
+    prefix = os.fsencode(original.prefix)
+    for index in range(len(original.positions)):
+        path = original.path(index)
+        if path in {"", original.scripts} or original.is_dist_info(path):
+            with opened(original, index) as directory:
+                mine = [name for name in directory.names if original.is_own(path, name)]
+                found = [_read(index, directory, name, prefix) for name in mine]
+                directory.statuses()  # looked at after it was read: it is what the manifest describes
+            (records if original.is_dist_info(path) else others).extend(found)
     return others, records
 
 
-def _read(prefix: str, index: int, path: str, name: str) -> _Own:
-    place = f"{prefix}/{path}/{name}" if path else f"{prefix}/{name}"
+def _read(index: int, directory: Directory, name: str, prefix: bytes) -> _Own:
+    place = f"{directory.place}/{name}"
     status = os.lstat(place)
     if stat.S_ISLNK(status.st_mode):
-        return _Own(index, name, status, link=os.readlink(place))
+        return _Own(index, name, status, leads_to=directory.readlink(name))
     with open(place, "rb") as file:
-        return _Own(index, name, status, file.read())
+        content = file.read()
+    return _Own(index, name, status, content if name == "RECORD" or prefix in content else None)

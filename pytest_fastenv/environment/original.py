@@ -6,6 +6,7 @@ import functools
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from pytest_fastenv.environment import manifest
@@ -14,7 +15,7 @@ from pytest_fastenv.environment.tree import Tree
 from pytest_fastenv.errors import StoreError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Original:
     """A whole environment and what it held when it was made.
 
@@ -32,6 +33,10 @@ class Original:
     below: Mapping[str, tuple[str, ...]]
     scripts: str
     roots: tuple[str, ...]
+
+    def path(self, index: int) -> str:
+        """Return the relative path of a directory by its index in the tree."""
+        return self.tree.directories[index].partition("\0")[0]
 
     @property
     def method(self) -> str:
@@ -65,7 +70,7 @@ class Original:
             if position >= size * len(cuts) / count:
                 cuts.append(index)
         cuts.append(len(self.positions))
-        return [(begin, end) for begin, end in zip(cuts, cuts[1:], strict=False) if begin < end]
+        return [(begin, end) for begin, end in pairwise(cuts) if begin < end]
 
 
 def read_original(prefix: str) -> Original:
@@ -98,7 +103,7 @@ def _read(prefix: str, tree_sha256: str) -> Original | None:
         positions.append(position)
         position += 1 + 2 * block.count("\0")
         parent, _, name = block.partition("\0")[0].rpartition("/")
-        if name:
+        if block and name:
             below.setdefault(parent, []).append(name)
     schemes = known.interpreter["schemes"]
     return Original(

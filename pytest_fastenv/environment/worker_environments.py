@@ -14,19 +14,18 @@ import asyncio
 import os
 import re
 import stat
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pytest_fastenv.environment import folding
-from pytest_fastenv.environment.copying import Part, copy_part
-from pytest_fastenv.environment.finishing import Finish, finish
+from pytest_fastenv.environment.copying import Part
+from pytest_fastenv.environment.finishing import Finish
+from pytest_fastenv.environment.folding import foldable
 from pytest_fastenv.environment.original import Original, read_original
 from pytest_fastenv.environment.probing import probe
-from pytest_fastenv.errors import StoreError, UsageError
+from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.schedule.outcome import Admission, run_all, whatever_happens
+from pytest_fastenv.schedule.outcome import run_all, whatever_happens
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.temporary import Home
@@ -36,6 +35,10 @@ DIRECTORY = ".workers"
 NEEDED = ("pytest", "xdist")
 #: Parts for each process: those that turn out to be quick take over from the others.
 _PARTS = 4
+_COPY = f"{Part.__module__}:copy_part"
+_FINISH = f"{Finish.__module__}:finish"
+_MIXED = f"{foldable.__module__}:mixed"
+_OLD = "old"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -57,6 +60,7 @@ class WorkerEnvironments:
         self._workers = workers
         self._recorder = recorder
         self._environ = environ
+        self._probes = asyncio.Semaphore(workers.count)
 
     async def make(self, original: Path, names: Sequence[str]) -> dict[str, Environment]:
         """Copy an environment for each of some workers; a worker that has one already gets a new one.
@@ -74,13 +78,12 @@ class WorkerEnvironments:
                 diagnosed("the environments of workers cannot be made", self._directory),
                 self._recorder.span("link", "environments of workers", count=len(places), path=self._home.path),
             ):
-                await self._copy(source, list(places.values()))
-            made = {name: source.manifest.environment(Path(place)) for name, place in places.items()}
-            await self._probe(made)
+                times = await self._copy(source, tuple(places.values()))
+                made = [self._complete(source, name, place, times[place]) for name, place in places.items()]
+                return dict(zip(names, await run_all(made), strict=True))
         except BaseException:
             self._put_aside(places.values())
             raise
-        return made
 
     async def aclose(self) -> None:
         """Remove them all, those that were replaced too."""
@@ -89,7 +92,7 @@ class WorkerEnvironments:
     def _places(self, names: Sequence[str]) -> dict[str, str]:
         """Make an empty directory for each name; what lies there moves away, for its processes may still live."""
         for name in names:
-            if not _NAME.fullmatch(name) or names.count(name) > 1 or name.startswith("old-"):
+            if not _NAME.fullmatch(name) or names.count(name) > 1:
                 raise UsageError(f"{name!r} does not do as the name of a worker that gets an environment")
         places = {name: os.path.join(self._home.path, name) for name in names}
         with diagnosed("the environments of workers cannot be made", self._directory):
@@ -98,22 +101,30 @@ class WorkerEnvironments:
                 os.mkdir(place)
         return places
 
-    def _put_aside(self, places: Sequence[str] | Mapping[str, str]) -> None: ...
+    def _put_aside(self, places: Iterable[str]) -> None:
+        for place in places:
+            if os.path.lexists(place):
+                os.rename(place, self._home.file(_OLD))
 
-    async def _copy(self, source: Original, places: list[str]) -> None:
+    async def _copy(self, source: Original, places: tuple[str, ...]) -> dict[str, bytes]:
+        """Copy all files but those that hold a prefix; return what `Finish.times` is for each place."""
         count = self._workers.count
         ranges = source.parts(count * _PARTS if count > 1 else 1)
         folded = await self._foldable(source, ranges) if source.method == "symlink" else frozenset()
-        parts = [Part(source.prefix, begin, end, tuple(places), folded) for begin, end in ranges]
-        admission = Admission()
+        parts = [Part(source.prefix, begin, end, places, folded) for begin, end in ranges]
+        times: list[list[bytes]] = await run_all(self._workers.call(_COPY, part) for part in parts)
+        return {place: b"" if folded else b"".join(of_each) for place, *of_each in zip(places, *times, strict=True)}
 
-        async def copy(part: Part) -> list[bytes]:
-            found: list[bytes] = await self._workers.call(f"{copy_part.__module__}:copy_part", part)
-            return found
+    async def _foldable(self, source: Original, ranges: Sequence[tuple[int, int]]) -> frozenset[str]:
+        found: list[set[str]] = await run_all(
+            self._workers.call(_MIXED, source.prefix, begin, end) for begin, end in ranges
+        )
+        return foldable(source, set().union(*found))
 
-        times = await run_all(map(copy, parts), admission)
-        orders = [
-            Finish(source.prefix, place, b"" if folded else b"".join(part[number] for part in times))
-            for number, place in enumerate(places)
-        ]
-        await run_all(self._workers.call(f"{finish.__module__}:finish", order) for order in orders)
+    async def _complete(self, source: Original, name: str, place: str, times: bytes) -> Environment:
+        """Make a copy whole, and start its interpreter once."""
+        await self._workers.call(_FINISH, Finish(source.prefix, place, times))
+        environment = source.manifest.environment(Path(place))
+        async with self._probes:
+            await probe(environment, NEEDED, f"of worker {name}", self._environ)
+        return environment

@@ -59,7 +59,7 @@ def assumed_target(offer: Offer, host: Target, home: Path) -> Target:
         platform=facts["platform"],
         free_threaded=offer.free_threaded,
         schemes=_schemes(offer),
-        identity=downloaded_identity(offer.sha256, facts["platform"], externals),
+        identity=downloaded_identity(offer.sha256, facts["markers"]["platform_machine"], externals),
         externals=externals,
     )
 

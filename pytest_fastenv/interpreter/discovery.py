@@ -66,8 +66,8 @@ def find(spec: str | None, store: Store) -> tuple[str, Target]:
 
 def as_path(spec: str) -> str | None:
     """Return the executable that is meant, if the text is a path rather than a version."""
-    separators = {os.sep, os.altsep} - {None}
-    if not any(separator in spec for separator in separators if separator) and not spec.startswith("~"):
+    in_home = spec.startswith("~") and not spec.startswith("~=")
+    if not in_home and not any(separator in spec for separator in (os.sep, os.altsep) if separator):
         return None
     path = os.path.abspath(os.path.expanduser(spec))
     if os.path.isdir(path):

@@ -7,15 +7,16 @@ import json
 from collections.abc import Mapping
 
 
-def downloaded_identity(sha256: str, platform: str, externals: Mapping[str, str]) -> str:
+def downloaded_identity(sha256: str, machine: str, externals: Mapping[str, str]) -> str:
     """Return the identity for `pytest_fastenv.model.target.Target`.
 
     Other interpreters are told by path, size and times of their file. One that comes out of an archive is what the
     archive's bytes say, on this kind of host.
 
     :param sha256: of the archive.
-    :param platform: ``sysconfig.get_platform()`` of the interpreter.
+    :param machine: ``platform.machine()`` there, the same for all interpreters of a host. What an interpreter says of
+        its platform may tell for which version of macOS it was built, which nobody knows before it is there.
     :param externals: see `pytest_fastenv.model.target.Target`.
     """
-    facts = ["downloaded", sha256, platform, sorted(externals.items())]
+    facts = ["downloaded", sha256, machine, sorted(externals.items())]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

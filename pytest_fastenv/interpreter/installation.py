@@ -165,6 +165,6 @@ class _Installation:
                 where=str(installation / offer.python),
                 why=f"{found.python} answers in its place",
             )
-        identity = downloaded_identity(offer.sha256, found.platform, found.externals)
+        identity = downloaded_identity(offer.sha256, found.markers["platform_machine"], found.externals)
         python = os.path.join(os.path.realpath(self._final), os.path.relpath(found.python, here))
         return replace(found, python=python, identity=identity)

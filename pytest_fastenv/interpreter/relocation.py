@@ -34,6 +34,7 @@ _COMPILERS = {
 _COMPILER = re.compile(r"(?:.*[/-])?(?:clang|gcc|cc|clang\+\+|g\+\+|c\+\+)(?:-\d+)?")
 _TOOLS = frozenset({"AR", "NM", "OBJCOPY", "RANLIB", "READELF", "STRIP"})
 _TOOL = re.compile(r"(?:.*[/-])?(ar|nm|objcopy|ranlib|readelf|strip)(?:-\d+)?")
+_VARIABLES = "build_time_vars"
 _LONGEST_SHEBANG = 127  # bytes that Linux reads of the first line
 
 
@@ -99,7 +100,7 @@ def _prefixes(path: str) -> Iterator[str]:
 def _pattern(prefixes: set[str]) -> re.Pattern[str]:
     """Match a prefix where a path begins: a word, a quoted one, behind ``=`` or an option such as ``-L``."""
     paths = "|".join(re.escape(prefix) for prefix in sorted(prefixes, key=len, reverse=True)) or r"(?!)"
-    return re.compile(rf"""(?:(?<=^)|(?<=[\s"'=:,])|(?<=-[LIF]))(?:{paths})(?=[/\s"':,;)]|$)""", re.MULTILINE)
+    return re.compile(rf"""(?:^|(?<=[\s"'=:,])|(?<=-[LIF]))(?:{paths})(?=[/\s"':,;)]|$)""", re.MULTILINE)
 
 
 def _replaced(text: str, pattern: re.Pattern[str], final: str) -> str:
@@ -129,11 +130,12 @@ def _rewrite_script(path: str, change: Callable[[str], str]) -> None:
 def _script(text: str, pattern: re.Pattern[str], final: str) -> str:
     """Return a script with other paths; a first line that no system would read becomes one of ``sh``."""
     shebang, newline, rest = text.partition("\n")
-    python = pattern.match(shebang, 2)
+    program = shebang[2:].lstrip()
+    python = pattern.match(program)
     rest = _replaced(rest, pattern, final)
     if not python:
         return f"{shebang}{newline}{rest}"
-    words = f"{final}{shebang[python.end() :]}"
+    words = f"{final}{program[python.end() :]}"
     if len(os.fsencode(words)) + 2 <= _LONGEST_SHEBANG and " " not in final:
         return f"#!{words}{newline}{rest}"
     # For sh the quotes vanish and the command is executed; for Python the lines are a string.
@@ -146,9 +148,9 @@ def _read(path: str, text: str) -> Any:
     try:
         if path.endswith(".json"):
             return json.loads(text)
-        for statement in ast.parse(text).body:
-            if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "build_time_vars":
-                return ast.literal_eval(statement.value)
+        (statement,) = ast.parse(text).body  # nothing beside them, which would be lost
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == _VARIABLES:
+            return ast.literal_eval(statement.value)
     except (ValueError, SyntaxError):
         return None
     return None
@@ -166,7 +168,7 @@ def _variables(text: str, pattern: re.Pattern[str], final: str) -> str:
     if is_json:
         return f"{json.dumps(changed, indent=2)}\n"
     lines = "".join(f" {name!r}: {value!r},\n" for name, value in changed.items())
-    return f"# system configuration generated and used by the sysconfig module\nbuild_time_vars = {{\n{lines}}}\n"
+    return f"# What the interpreter was built with, in the words of this machine.\n{_VARIABLES} = {{\n{lines}}}\n"
 
 
 def _value(name: str, value: Any, pattern: re.Pattern[str], final: str) -> Any:

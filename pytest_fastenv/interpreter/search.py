@@ -115,7 +115,7 @@ def _answers(spec: PythonSpec, store: Store) -> Iterator[tuple[Candidate, Target
             if len(waiting) == _AT_ONCE or candidate.where == "running":
                 yield from answers()
         yield from answers()
-    for target in installed(store):
+    for target in installed(store) if spec.path is None else ():
         yield Candidate("downloaded", target.python), target
 
 

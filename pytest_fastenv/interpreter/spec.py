@@ -9,7 +9,7 @@ import os
 import re
 import sys
 
-from python_discovery import PythonSpec
+from python_discovery import KNOWN_IMPLEMENTATIONS, PythonSpec
 
 from pytest_fastenv.errors import InterpreterNotFoundError
 from pytest_fastenv.model.target import Target
@@ -21,7 +21,7 @@ _NAMES = ANY.generate_re(windows=os.name == "nt", all_implementations=True)
 
 _IMPLEMENTATION_AT = re.compile(r"([A-Za-z]+)@")
 #: A full version with a pre-release part: python-discovery reads it in a specifier only.
-_PRE_RELEASE = re.compile(r"([A-Za-z]*)([0-9]+\.[0-9]+\.[0-9]+(?:a|b|rc)[0-9]+)(.*)", re.ASCII)
+_PRE_RELEASE = re.compile(r"^([A-Za-z]*)([0-9]+\.[0-9]+\.[0-9]+(?:a|b|rc)[0-9]+)(.*)", re.ASCII)
 _32_BITS = ("i686", "i386", "ppc", "win32", "armv7l", "armv8l")
 
 
@@ -30,14 +30,18 @@ def read(text: str) -> PythonSpec:
 
     :raises InterpreterNotFoundError: it cannot be read.
     """
+    plain = _PRE_RELEASE.sub(r"\1==\2\3", _IMPLEMENTATION_AT.sub(r"\1", text.strip()))
     try:
-        return PythonSpec.from_string_spec(_PRE_RELEASE.sub(r"\1==\2\3", _IMPLEMENTATION_AT.sub(r"\1", text.strip())))
+        spec = PythonSpec.from_string_spec(plain)
     except ValueError as error:
         raise InterpreterNotFoundError(
             f"{text!r} does not say which Python is meant",
             why=str(error),
             hint="write a version (3.12), specifiers (>=3.11,<3.14), an implementation (pypy3.10) or a path",
         ) from None
+    if spec.major is None and not spec.version_specifier and _is_unheard_of(spec.implementation):
+        return PythonSpec(text, None, None, None, None, None, text)
+    return spec
 
 
 def fits(spec: PythonSpec, target: Target) -> bool:
@@ -55,7 +59,7 @@ def fits(spec: PythonSpec, target: Target) -> bool:
         return False
     bits = 32 if target.tags[0].endswith(_32_BITS) else 64
     mine = _like(spec, target.version, architecture=bits, machine=_machine(target))
-    return mine.satisfies(spec) and _pre_release_fits(spec, target.version)
+    return mine.satisfies(spec) and _exactly_fits(spec, target.version)
 
 
 def is_version(spec: PythonSpec, version: str) -> bool:
@@ -79,6 +83,10 @@ def may_fit(spec: PythonSpec, name: str) -> bool:
 def is_called_python(name: str) -> bool:
     """Tell whether a file is called as interpreters are: ``python3``, ``python3.13t``, ``pypy3.10``."""
     return _NAMES.fullmatch(name) is not None
+
+
+def _is_unheard_of(implementation: str | None) -> bool:
+    return implementation is not None and implementation.lower() not in KNOWN_IMPLEMENTATIONS
 
 
 def _implementations(spec: PythonSpec) -> set[str]:
@@ -105,13 +113,11 @@ def _like(spec: PythonSpec, version: str, *, architecture: int | None, machine: 
     )  # fmt: skip
 
 
-def _pre_release_fits(spec: PythonSpec, version: str) -> bool:
-    """Tell whether specifiers that are exact enough to tell a pre-release from its release admit it."""
-    if not re.search(r"a|b|rc", version):
-        return True
+def _exactly_fits(spec: PythonSpec, version: str) -> bool:
+    """Tell whether specifiers that are exact enough to tell a pre-release from its release admit a version."""
     exact = (
         item
         for item in spec.version_specifier or ()
         if item.version is not None and (item.version.pre_type is not None or item.version_str.count(".") == 2)
     )
-    return all(item.contains(version) for item in exact)
+    return all(item.contains(version.partition("+")[0]) for item in exact)

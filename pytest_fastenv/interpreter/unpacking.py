@@ -57,4 +57,9 @@ def unpack_interpreter(order: InterpreterOrder) -> None:
     os.rename(root, installation)
     shutil.rmtree(into)
     os.unlink(order.archive)
-    relocate(installation, order.final)
+    try:
+        relocate(installation, order.final)
+    except UnicodeDecodeError as error:
+        raise ArchiveError(
+            f"{order.label} is damaged: its variables are no text", where=order.label, why=str(error)
+        ) from None

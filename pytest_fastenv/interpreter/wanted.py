@@ -6,20 +6,17 @@ downloaded. Imports it, so: not on the warm path.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from python_discovery import PythonSpec, SimpleSpecifier, normalize_isa
 
 from pytest_fastenv.errors import InterpreterNotFoundError
+from pytest_fastenv.interpreter.discovery import as_path
 from pytest_fastenv.interpreter.offer import Offer
 from pytest_fastenv.interpreter.probe import OLDEST
+from pytest_fastenv.interpreter.spec import read
 
-_IMPLEMENTATION_AT = re.compile(r"([A-Za-z]+)@")
-#: A full version with the part of a pre-release, which python-discovery knows in specifiers only.
-_PRE_RELEASE = re.compile(r"^([A-Za-z]*)(?=[0-9]+\.[0-9]+\.[0-9]+(?:a|b|rc)[0-9])", re.ASCII)
 _32_BITS = frozenset({"x86", "armv7"})
 #: Past versions of Python 3 and 2, and what may come: to tell what a request is about when nothing fits.
 _PAST = ((2, 7), *((3, minor) for minor in range(OLDEST[1])))
@@ -43,16 +40,15 @@ class Wanted:
         :returns: ``None`` for a path, which no download can provide.
         :raises InterpreterNotFoundError: it cannot be read.
         """
-        home = text.startswith("~") and not text.startswith("~=")
-        if home or any(separator in text for separator in (os.sep, os.altsep) if separator):
+        if as_path(text.strip()) is not None:
             return None
-        plain = _PRE_RELEASE.sub(r"\1==", _IMPLEMENTATION_AT.sub(r"\1", text.strip()))
-        try:
-            spec = PythonSpec.from_string_spec(plain)
-        except ValueError as error:
-            raise _unreadable(text, str(error)) from None
+        spec = read(text)
         if spec.path is not None:
-            raise _unreadable(text, "it is neither a version nor a path")
+            raise InterpreterNotFoundError(
+                f"{text!r} does not say which Python is meant",
+                why="it may be the name of a program on PATH, which no download can provide",
+                hint="write a version (3.12), specifiers (>=3.11,<3.14) or an implementation (pypy3.10)",
+            )
         return cls(text, spec)
 
     @property
@@ -128,8 +124,8 @@ class Wanted:
             _, minor, micro = map(int, version.split("."))
             last[minor] = max(micro, last.get(minor, -1))
         top = max(last, default=0)
-        coming = [(minor, micro) for minor in last for micro in range(last[minor] + 1, _MOST)]
-        coming += [(minor, micro) for minor in range(top + 1, _MOST) for micro in range(_MOST)]
+        coming: list[tuple[int, ...]] = [(minor, n) for minor, micro in last.items() for n in range(micro + 1, _MOST)]
+        coming += [(minor,) for minor in range(top + 1, _MOST)]
         beyond = self.version is not None and self.version > (3, top)
         return beyond or any(self._satisfied(3, *version, arch=arch) for version in coming)
 
@@ -150,11 +146,3 @@ def is_final(version: str) -> bool:
 
 def _is_early(item: SimpleSpecifier) -> bool:
     return item.version is not None and item.version.pre_type is not None
-
-
-def _unreadable(text: str, reason: str) -> InterpreterNotFoundError:
-    return InterpreterNotFoundError(
-        f"{text!r} does not say which Python is meant",
-        why=reason,
-        hint="write a version (3.12), specifiers (>=3.11,<3.14), an implementation (pypy3.10) or a path",
-    )

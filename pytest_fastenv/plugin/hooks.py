@@ -46,8 +46,10 @@ def pytest_load_initial_conftests(
     if later is None:
         return (yield)
     early_config.stash[_EXIT_CODE] = later()
-    args[:] = []  # they were for the session inside; its plugins' options are unknown here
-    early_config.known_args_namespace.noconftest = True
+    # The words were for the session inside: its plugins' options are unknown here, and plugins here (pytest-cov is one)
+    # must not begin with what is over.
+    args[:] = []
+    vars(early_config.known_args_namespace).update(vars(early_config.option), file_or_dir=[], noconftest=True)
     with contextlib.suppress(Exception):  # plugins here may miss what only the environment has; the session is over
         yield
 
@@ -89,7 +91,9 @@ def _asks(config: pytest.Config) -> bool:
         import shlex
 
         words += shlex.split(os.environ["PYTEST_ADDOPTS"])
-    return any(options.asks_for_environment([word]) for word in words) or bool(options.ini_value(config, options.OPTIONS[0]))
+    if any(options.asks_for_environment([word]) for word in words):
+        return True
+    return bool(options.ini_value(config, options.OPTIONS[0]))
 
 
 def _stands_for_handed(config: pytest.Config) -> session.Handed:

@@ -49,11 +49,9 @@ def asked_with_plugins(asked: Asked, config: pytest.Config, parser: pytest.Parse
         hook = getattr(config.hook, HOOK)
         who = ", ".join(_shown(config, implementation.plugin_name) for implementation in hook.get_hookimpls())
         requested = tuple(sorted(_ask(config, hook, who)))
-    return (
-        replace(asked, needs=replace(asked.needs, requested=requested, requested_by=f"{HOOK} of {who}"))
-        if requested
-        else asked
-    )
+    if not requested:
+        return asked
+    return replace(asked, needs=replace(asked.needs, requested=requested, requested_by=f"{HOOK} of {who}"))
 
 
 def _ask(config: pytest.Config, hook: Any, who: str) -> set[str]:

@@ -29,8 +29,9 @@ _LINES = 8
 class Progress:
     """Shows a recorder's events while its block runs.
 
-    Interactive: some lines that are redrawn, and removed at the end. Else: a line for each build that ended, each wait
-    once its holder is known, and the counts every ten seconds. Notices are shown in both.
+    Interactive: some lines that are redrawn, and removed at the end. Else: a line for each build that ended, each
+    interpreter that was fetched, each wait once its holder is known, and the counts every ten seconds. Notices are
+    shown in both.
 
     A stream that is closed or broken ends the display, never the run.
 
@@ -79,6 +80,8 @@ class Progress:
         if span.kind == "build" and what == "end" and (failed or makes_a_wheel(span)):
             how = "failed after" if failed else "built in"
             yield f"{_subject(span)}: {how} {seconds_text(span.duration_s)}"
+        if span.kind == "interpreter" and span.args.get("stage") == "fetch" and what == "end" and not failed:
+            yield f"{span.subject}: fetched in {seconds_text(span.duration_s)} ({bytes_text(_bytes(span))})"
         if span.kind in {"lock-wait", "slot-wait"} and what == "progress" and id(span) not in self._told:
             self._told.add(id(span))
             yield _wait(span)
@@ -122,7 +125,7 @@ class Progress:
         tally = Tally.of(list(self._recorder.spans))
         now = time.monotonic_ns()
         builds = [f"building {_subject(s)} ({seconds_text((now - s.start_ns) / 1e9)})" for s in tally.building]
-        lines = [*builds, *map(_wait, tally.waiting)]
+        lines = [*map(_arrival, tally.arriving), *builds, *map(_wait, tally.waiting)]
         if len(lines) > _LINES:
             lines[_LINES - 1 :] = [f"and {len(lines) - _LINES + 1} more"]
         return [self._counts(tally), *(f"  {printable(line)}" for line in lines)]
@@ -142,6 +145,15 @@ class Progress:
 
 def _subject(span: Span) -> str:
     return f"{span.subject} {span.args['version']}" if span.args.get("version") else span.subject
+
+
+def _arrival(span: Span) -> str:
+    return f"{span.args['stage']}ing {span.subject} ({bytes_text(_bytes(span))})"
+
+
+def _bytes(span: Span) -> int:
+    count = span.args.get("bytes", 0)
+    return count if isinstance(count, int) else 0
 
 
 def _wait(span: Span) -> str:

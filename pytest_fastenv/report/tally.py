@@ -14,6 +14,7 @@ class Tally:
 
     :ivar fetched_bytes: of finished and running transfers.
     :ivar building: builds under way.
+    :ivar arriving: stages of interpreters that are being downloaded.
     :ivar waiting: waits for locks and slots that know whom they wait for.
     """
 
@@ -25,6 +26,7 @@ class Tally:
     built: int = 0
     linked: int = 0
     building: list[Span] = field(default_factory=list)
+    arriving: list[Span] = field(default_factory=list)
     waiting: list[Span] = field(default_factory=list)
 
     @classmethod
@@ -52,6 +54,8 @@ class Tally:
                 self.built += done and makes_a_wheel(span)
                 if running:
                     self.building.append(span)
+            case "interpreter" if running and "stage" in span.args:
+                self.arriving.append(span)
             case "link":
                 self.linked += done
             case "lock-wait" | "slot-wait" if running and "holder" in span.args:

@@ -131,6 +131,7 @@ class EnvironmentInTest:
         :raises CommandError: see ``check``.
         :raises FileNotFoundError: there is no such program.
         """
+        __tracebackhide__ = True
         words = (
             shlex.split(args, posix=os.name != "nt") if isinstance(args, str) else [os.fspath(word) for word in args]
         )

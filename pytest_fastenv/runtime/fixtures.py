@@ -23,6 +23,10 @@ MARKER = (
 _KNOWN = ("requirements", "python", "project", "system_site_packages")
 
 
+class MarkerError(pytest.UsageError, pytest.Collector.CollectError):
+    """A marker of a test says something that is not accepted; pytest shows the text alone."""
+
+
 @pytest.fixture(scope="session")
 def fastenv() -> SessionEnvironment:
     """The environment that the tests run in: python, prefix, scripts, run(), installed(), plan."""
@@ -42,6 +46,7 @@ def make_venv(request: pytest.FixtureRequest, tmp_path: Path) -> MakeVenv:
 @pytest.fixture
 def venv(request: pytest.FixtureRequest, make_venv: MakeVenv) -> VirtualEnvironment:
     """A fresh environment, empty unless the marker ``fastenv`` says what it holds: install(), run(), python."""
+    __tracebackhide__ = True
     options = _options(request.node)
     if hasattr(request, "param"):
         options["python"] = request.param
@@ -60,13 +65,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _options(node: pytest.Item) -> dict[str, Any]:
     """Return what the markers of a test say; the nearest one that says something counts.
 
-    :raises pytest.UsageError: a marker has an argument that is not known.
+    :raises MarkerError: a marker has an argument that is not known.
     """
     found: dict[str, Any] = {}
     for marker in node.iter_markers("fastenv"):
         wrong = [repr(value) for value in marker.args] + [name for name in marker.kwargs if name not in _KNOWN]
         if wrong:
             text = "{}: the marker fastenv does not take {}; it takes {}, each by name"
-            raise pytest.UsageError(text.format(node.nodeid, ", ".join(wrong), ", ".join(_KNOWN)))
+            raise MarkerError(text.format(node.nodeid, ", ".join(wrong), ", ".join(_KNOWN)))
         found = {**marker.kwargs, **found}
     return found

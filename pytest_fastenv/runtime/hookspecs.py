@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .environment import Environment
 
 
-def pytest_fastenv_requirements(config: pytest.Config) -> Sequence[str] | None:  # type: ignore[empty-body]
+def pytest_fastenv_requirements(config: pytest.Config) -> Sequence[str] | None:
     """Return further requirements of the session's environment, each as a line of a requirements file has it.
 
     Called outside, once, before the environment exists and whenever one is asked for, also where the last one is used

@@ -56,6 +56,7 @@ def provider(config: pytest.Config) -> Provider:
         origin = config.stash[ORIGIN]
         handed = origin.handed()
         if not handed.provider:
+            __tracebackhide__ = True
             raise ProviderError("this environment has no way to provide others: run pytest with pytest-fastenv", 4)
         known = config.stash[_PROVIDER] = Provider(handed.provider, handed.settings or {}, handed.base, origin.environ)
         config.add_cleanup(known.close)
@@ -98,6 +99,7 @@ class Provider:
         :param values: what the handler takes, as JSON can hold it.
         :raises ProviderError: it could not be done.
         """
+        __tracebackhide__ = True
         with self._lock:
             try:
                 if self._process is not None and self._process.poll() is not None:
@@ -202,6 +204,7 @@ def _content(answer: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises ProviderError: it is an error.
     """
+    __tracebackhide__ = True
     error = answer.get("error")
     if error is not None:
         raise ProviderError(str(error["diagnosis"]), int(error["exit_code"]))

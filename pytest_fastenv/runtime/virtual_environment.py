@@ -48,6 +48,7 @@ class VirtualEnvironment(EnvironmentInTest):
         :param upgrade: take the newest versions of the projects named now, and ask the index for them.
         :raises VirtualEnvironment.Error: it cannot be done; the environment is as it was.
         """
+        __tracebackhide__ = True
         new = [[source, editable] for source in _texts(requirements)]
         wishes = [*self._asked["wishes"], *new]
         asked = {**self._asked, "wishes": wishes, "path": str(self.prefix), "new": len(new), "upgrade": upgrade}
@@ -98,6 +99,7 @@ class MakeVenv:
         :param system_site_packages: let it see the packages of its base interpreter.
         :raises MakeVenv.Error: it cannot be had; nothing is left of it.
         """
+        __tracebackhide__ = True
         root = str(self._config.rootpath)
         sources = [requirements] if isinstance(requirements, (str, os.PathLike)) else requirements
         asked = {

@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from front_doors import Desk
 from kit.server import Fault, Handler
@@ -139,7 +140,7 @@ class Gate:
 
     def _holding(self, changed: Callable[[bytes], bytes]) -> Fault:
         def misbehave(handler: Handler) -> bool:
-            content = (handler.index.directory / handler.path.rpartition("/")[2]).read_bytes()
+            content = (handler.index.directory / unquote(handler.path.rpartition("/")[2])).read_bytes()
             half = len(content) // 2
             with handler.index.transferring():
                 handler.answer(200, content[:half], {"Content-Length": str(len(content))})

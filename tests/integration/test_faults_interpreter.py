@@ -56,7 +56,7 @@ def mirrored(seeded: Desk, absent: Absent, tmp_path: Path) -> Iterator[Mirrored]
 @pytest.mark.parametrize("door", DOORS)
 def test_another_checksum(mirrored: Mirrored, door: str) -> None:
     mirrored.sums(f"{'0' * 64}  {mirrored.absent.archive.name}\n")
-    mirrored.fails(door, 3, mirrored.absent.archive.name.replace("+", "."), "0" * 64, "next:")
+    mirrored.fails(door, 3, mirrored.absent.archive.name.replace("+", "(%2B|.)"), "0" * 64, "next:")
     write_sums(mirrored.mirror.directory)
     mirrored.recovers(door)
 
@@ -64,7 +64,7 @@ def test_another_checksum(mirrored: Mirrored, door: str) -> None:
 def test_a_file_that_the_mirror_lists_and_lacks(mirrored: Mirrored) -> None:
     archive = mirrored.mirror.directory / mirrored.absent.archive.name
     archive.rename(archive.with_suffix(".away"))
-    mirrored.fails("pytest", 3, "404|not there|nothing", mirrored.absent.archive.name.replace("+", "."))
+    mirrored.fails("pytest", 3, "404|not there|nothing", mirrored.absent.archive.name.replace("+", "(%2B|.)"))
     archive.with_suffix(".away").rename(archive)
     mirrored.recovers("pytest")
 
@@ -72,7 +72,7 @@ def test_a_file_that_the_mirror_lists_and_lacks(mirrored: Mirrored) -> None:
 @pytest.mark.parametrize("door", DOORS)
 def test_cut_short_again_and_again(mirrored: Mirrored, door: str) -> None:
     mirrored.mirror.fault(mirrored.absent.archive.name, faults.cut(100_000, times=20))
-    mirrored.fails(door, 3, "100,?000 of|ended after", "next:")
+    mirrored.fails(door, 3, "broke off|ended after", "next:")
     mirrored.mirror.mend()
     mirrored.recovers(door)
 
@@ -87,7 +87,7 @@ def test_damaged_but_as_announced(mirrored: Mirrored) -> None:
     content = archive.read_bytes()
     archive.write_bytes(content[: len(content) // 2])
     write_sums(mirrored.mirror.directory)
-    mirrored.fails("fastenv", 3, archive.name.replace("+", "."), "why:")
+    mirrored.fails("fastenv", 3, archive.name.replace("+", "(%2B|.)"), "why:")
 
 
 def test_nobody_answers_at_the_mirror(mirrored: Mirrored, unused_port: int) -> None:
@@ -109,7 +109,8 @@ def test_offline_asks_nobody(mirrored: Mirrored) -> None:
 
 def test_offline_takes_it_from_a_directory(mirrored: Mirrored) -> None:
     mirrored.desk.variables["FASTENV_PYTHON_MIRROR"] = str(mirrored.mirror.directory)
-    mirrored.desk.ask("fastenv", "good", python=mirrored.absent.spec, offline="")
+    mirrored.desk.write("nothing.txt", "")
+    mirrored.desk.ask("fastenv", "nothing.txt", python=mirrored.absent.spec, offline="").is_fine()
     assert list((mirrored.desk.store / "pythons-v1").glob("*/*/.ready"))
     assert mirrored.mirror.requests == []
 

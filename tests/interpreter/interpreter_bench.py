@@ -95,9 +95,12 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes | str]], **fiel
 
 
 def altered(archive: Path, into: Path, change: Callable[[tarfile.TarInfo, bytes], bytes | None]) -> Path:
-    """Write an archive again with other contents; a member for which nothing is returned is left out."""
+    """Write an archive again with other contents; a member for which nothing is returned is left out.
+
+    It is not packed, which would take longer than all the rest: how one is packed is told by its bytes alone.
+    """
     path = into / archive.name
-    with tarfile.open(archive) as source, tarfile.open(path, "w:gz", compresslevel=1) as target:
+    with tarfile.open(archive) as source, tarfile.open(path, "w") as target:
         for member in source:
             stream = source.extractfile(member) if member.isreg() else None
             content = change(member, stream.read() if stream else b"")

@@ -183,9 +183,8 @@ def test_pypy() -> None:
 
 
 def test_macos() -> None:
-    host = replace(
-        linux(), externals={"macos": "14.2"}, markers={**linux().markers, "sys_platform": "darwin", "platform_machine": "arm64"}
-    )  # fmt: skip
+    markers = {**linux().markers, "sys_platform": "darwin", "platform_machine": "arm64"}
+    host = replace(linux(), externals={"macos": "14.2"}, markers=markers)
     found = assumed_target(Offer("cpython", "3.12.7", False, "macos", "aarch64", "", "", "", "a" * 64), host, HOME)
     assert found.tags[0] == "cp312-cp312-macosx_14_0_arm64"
     assert found.soabi == "cpython-312-darwin"
@@ -240,7 +239,7 @@ def test_differences_show_both_values() -> None:
         "version: assumed 3.12.7, found 3.12.8",
         "implementation: assumed cpython, found pypy",
         "free-threaded build: assumed False, found True",
-        "wheel tags: assumed cp312-cp312-manylinux_2_36_x86_64, found cp312-cp312-other (number 2, the first that differs)",
+        f"wheel tags: assumed {assumed.tags[1]}, found cp312-cp312-other (number 2, the first that differs)",
         "marker os_name: assumed posix, found none",
         "marker platform_machine: assumed x86_64, found aarch64",
         "install location purelib: assumed lib/python3.12/site-packages, found lib64/python3.12/site-packages",
@@ -252,8 +251,6 @@ def test_differences_show_both_values() -> None:
 
 def test_fewer_or_reordered_tags_are_a_difference() -> None:
     assumed = linux()
-    assert differences(assumed, replace(assumed, tags=assumed.tags[:-1])) == [
-        f"wheel tags: assumed {len(assumed.tags)} of them, found {len(assumed.tags) - 1}"
-        " (the shorter list begins the longer)"
-    ]
+    (line,) = differences(assumed, replace(assumed, tags=assumed.tags[:-1]))
+    assert line.startswith(f"wheel tags: assumed {len(assumed.tags)} of them, found {len(assumed.tags) - 1} ")
     assert len(differences(assumed, replace(assumed, tags=assumed.tags[::-1]))) == 1

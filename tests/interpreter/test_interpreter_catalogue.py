@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -168,7 +169,11 @@ def test_what_lies_in_a_directory(tmp_path: Path) -> None:
         (tmp_path / place).touch()
     (tmp_path / STRIPPED).mkdir()
     found = offers(machine(), Mirror.parse(str(tmp_path)))
-    assert [(offer.filename, offer.sha256) for offer in found] == [(known.filename, known.sha256), (NEWER, ""), (PLAIN, "")]
+    assert [(offer.filename, offer.sha256) for offer in found] == [
+        (known.filename, known.sha256),
+        (NEWER, ""),
+        (PLAIN, ""),
+    ]
     assert [offer.url for offer in found[1:]] == [(tmp_path / "20241206" / NEWER).as_uri(), (tmp_path / PLAIN).as_uri()]
 
 
@@ -180,8 +185,9 @@ def test_a_directory_with_checksums_has_what_they_list(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_went_away(tmp_path: Path) -> None:
-    mirror = Mirror.parse(str(tmp_path))
-    tmp_path.rmdir()
+    (tmp_path / "pythons").mkdir()
+    mirror = Mirror.parse(str(tmp_path / "pythons"))
+    (tmp_path / "pythons").rmdir()
     with pytest.raises(InterpreterError, match="cannot be listed"):
         offers(machine(), mirror)
 
@@ -201,28 +207,30 @@ def test_archives_without_a_digest_are_not_offered() -> None:
     assert all(re.fullmatch("[0-9a-f]{64}", row.sha256) for row in tables.rows())
 
 
+@pytest.mark.slow
 def test_tables_that_are_not_what_they_were(tmp_path: Path) -> None:
     """Another release of the package may change its data; then that is said, with what to do."""
     program = """
-import sys
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter.tables import rows
-try:
-    rows()
-except InterpreterError as error:
-    print(error)
+for content in json.loads(sys.argv[2]):
+    Path(sys.argv[1], "pbs_installer", "versions.json").write_text(content)
+    try:
+        rows()
+    except InterpreterError as error:
+        print(json.dumps([error.what, error.why, error.hint]))
 """
-    package = tmp_path / "pbs_installer"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    for content in (None, "{", '[{"python_version": {}}]', "[1]", '[{"files": [{"sha256": 7}]}]'):
-        if content is not None:
-            (package / "versions.json").write_text(content)
-        done = subprocess.run(
-            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{program}"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.startswith(f"the tables of pbs-installer {tables.tables_version()} cannot be read"), content
-        assert "FASTENV_PYTHON_MIRROR" in done.stdout
+    (tmp_path / "pbs_installer").mkdir()
+    (tmp_path / "pbs_installer" / "__init__.py").touch()
+    contents = ["{", "[1]", '[{"files": [{"sha256": 7}]}]', '[{"python_version": {}, "files": [{"sha256": "0"}]}]']
+    command = [sys.executable, "-c", program, str(tmp_path), json.dumps(contents)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(said) == len(contents)
+    for what, why, hint in said:
+        assert what == f"the tables of pbs-installer {tables.tables_version()} cannot be read"
+        assert "Error: " in why
+        assert "FASTENV_PYTHON_MIRROR" in hint

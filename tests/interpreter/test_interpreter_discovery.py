@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from kit.interpreters import Found
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
-from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.interpreter.discovery import find, find_target, list_found
+from pytest_fastenv.interpreter.known import FAILURES_STAND_S
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -30,8 +32,9 @@ def _only_this_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("PYENV_ROOT", "PYENV_VERSION", "MISE_DATA_DIR", "ASDF_DATA_DIR", "XDG_DATA_HOME"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith(("PYENV_", "MISE_", "ASDF_", "UV_", "XDG_", "RYE_", "RUNNER_", "AGENT_")):
+            monkeypatch.delenv(name)
 
 
 def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +92,39 @@ def test_a_version_on_path(
     forbid(monkeypatch)
     for spec, target in found.items():
         assert find_target(spec, store) == target
+
+
+def test_compatible_releases_are_no_path(store: Store) -> None:
+    spec = "~={}.{}.0".format(*sys.version_info)
+    assert find_target(spec, store).python == BASE
+
+
+def test_a_programs_name(
+    store: Store, tmp_path: Path, interpreters: list[Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, python = other(interpreters)
+    (tmp_path / "bin" / "our-python").symlink_to(python)
+    assert find("our-python", store) == ("PATH", find_target(str(python), store))
+    with monkeypatch.context() as patch:
+        forbid(patch)
+        assert find("our-python", store)[1].python == os.path.realpath(python)
+    with pytest.raises(InterpreterNotFoundError, match="no Python interpreter fits 'their-python'"):
+        find_target("their-python", store)
+
+
+def test_what_it_was_found_by(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
+    version, python = other(interpreters)
+    minor = "{}.{}".format(*version)
+    assert find(None, store)[0] == "running"
+    assert find(str(python), store)[0] == "path"
+    place = tmp_path / ".local" / "share" / "uv" / "python" / f"cpython-{minor}-linux"
+    place.mkdir(parents=True)
+    (place / "bin").symlink_to(python.parent)
+    for _ in range(2):  # looked for, then remembered
+        assert find(minor, store)[0] == "uv"
+    (tmp_path / "bin" / f"python{minor}").symlink_to(python)
+    for _ in range(2):
+        assert find(minor, store)[0] == "PATH"
 
 
 def test_the_running_one_comes_first(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
@@ -169,6 +205,57 @@ def test_nothing_fits(store: Store, tmp_path: Path) -> None:
     assert BASE in str(caught.value.why) or sys.executable in str(caught.value.why)
 
 
+def test_that_nothing_fits_is_remembered(
+    store: Store, tmp_path: Path, interpreters: list[Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same words again cost a few looks at the file system; other words start nothing; a change is seen."""
+    version, python = other(interpreters)
+    (tmp_path / "bin" / "python3").symlink_to(python)
+    with pytest.raises(InterpreterNotFoundError) as first:
+        find_target("4.2", store)
+    with monkeypatch.context() as patch:
+        forbid(patch)
+        patch.setattr("pytest_fastenv.interpreter.search.search", lambda *_: pytest.fail("it was looked for"))
+        with pytest.raises(InterpreterNotFoundError) as second:
+            find_target("4.2", store)
+    assert second.value.diagnosis() == first.value.diagnosis()
+    with monkeypatch.context() as patch:
+        forbid(patch)
+        with pytest.raises(InterpreterNotFoundError):
+            find_target("pypy4.3", store)
+        # What was asked then is known now.
+        assert find_target("{}.{}".format(*version), store).python == os.path.realpath(python)
+    (tmp_path / "bin" / "new").touch()
+    with pytest.raises(InterpreterNotFoundError) as third:
+        find_target("4.2", store)
+    assert third.value.diagnosis() == first.value.diagnosis()
+
+
+def test_nothing_fits_is_asked_again_after_an_hour(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InterpreterNotFoundError):
+        find_target("4.2", store)
+    monkeypatch.setattr("time.time", lambda now=time.time: now() + FAILURES_STAND_S)
+    monkeypatch.setattr("pytest_fastenv.interpreter.search.search", lambda *_: (_ for _ in ()).throw(KeyError))
+    with pytest.raises(KeyError):
+        find_target("4.2", store)
+
+
+def test_all_that_are_there(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
+    """Each once, in the order of preference, whatever it is called and however often it is there."""
+    version, python = other(interpreters)
+    minor = "{}.{}".format(*version)
+    for name in ("python", "python3", f"python{minor}"):
+        (tmp_path / "bin" / name).symlink_to(python)
+    place = tmp_path / ".pyenv" / "versions" / ".".join(map(str, version))
+    place.mkdir(parents=True)
+    (place / "bin").symlink_to(python.parent)
+    found = [(item.where, item.target.python) for item in list_found(None, store)]
+    assert found == [("running", BASE), ("PATH", os.path.realpath(python))]
+    assert [item.target.python for item in list_found(minor, store)] == [os.path.realpath(python)]
+    assert [item.where for item in list_found(str(python), store)] == ["path"]
+    assert list_found("4.2", store) == []
+
+
 def test_what_cannot_be_read(store: Store) -> None:
     with pytest.raises(InterpreterNotFoundError, match="does not say which Python is meant"):
         find_target(">=3.foo", store)
@@ -197,8 +284,10 @@ def test_the_warm_path_imports_the_standard_library_only(store: Store) -> None:
     find_target(None, store)
     program = """
 import sys
+import time
 from pathlib import Path
-from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.interpreter.discovery import find, find_target, list_found
+from pytest_fastenv.interpreter.known import FAILURES_STAND_S
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.store import Store
 before = {name.partition(".")[0] for name in sys.modules}

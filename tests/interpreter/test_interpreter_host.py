@@ -36,10 +36,16 @@ def target(sys_platform: str, machine: str, name: str, tag: str, externals: dict
     ("probed", "expected"),
     [
         (target("linux", "x86_64", "linux-x86_64", "linux_x86_64", {"libc": "glibc 2.36"}), ("linux", "x86_64", "gnu")),
-        (target("linux", "aarch64", "linux-aarch64", "linux_aarch64", {"libc": "musl 1.2"}), ("linux", "aarch64", "musl")),
+        (
+            target("linux", "aarch64", "linux-aarch64", "linux_aarch64", {"libc": "musl 1.2"}),
+            ("linux", "aarch64", "musl"),
+        ),
         # A 32-bit system on a 64-bit kernel, which is what platform and markers tell of.
         (target("linux", "x86_64", "linux-x86_64", "linux_i686", {"libc": "glibc 2.36"}), ("linux", "x86", "gnu")),
-        (target("linux", "aarch64", "linux-aarch64", "linux_armv8l", {"libc": "glibc 2.36"}), ("linux", "armv7", "gnu")),
+        (
+            target("linux", "aarch64", "linux-aarch64", "linux_armv8l", {"libc": "glibc 2.36"}),
+            ("linux", "armv7", "gnu"),
+        ),
         (target("linux", "x86_64", "linux-x86_64", "linux_x86_64", {}), ("linux", "x86_64", "")),
         (target("darwin", "arm64", "macosx-10.9-universal2", "macosx_14_0_arm64", {}), ("macos", "aarch64", "")),
         (target("darwin", "x86_64", "macosx-10.9-x86_64", "macosx_14_0_x86_64", {}), ("macos", "x86_64", "")),
@@ -47,7 +53,7 @@ def target(sys_platform: str, machine: str, name: str, tag: str, externals: dict
         (target("win32", "AMD64", "win32", "win32", {}), ("windows", "x86", "")),
         (target("win32", "ARM64", "win-arm64", "win_arm64", {}), ("windows", "aarch64", "")),
     ],
-)  # fmt: skip
+)
 def test_the_machine(probed: Target, expected: tuple[str, str, str]) -> None:
     assert host_of(probed) == expected
 

@@ -25,9 +25,7 @@ from pytest_fastenv.errors import (
     ArchiveError,
     BombError,
     FastenvError,
-    HashError,
     InterpreterError,
-    NetworkError,
     NotFoundError,
 )
 from pytest_fastenv.interpreter import installed as installed_module
@@ -151,7 +149,7 @@ def test_another_host_asks_the_interpreter_again(
     """A store may be shared by machines whose C libraries, and so whose wheel tags, differ."""
     offer = offer_of(archive)
     target = installing(store, offer)
-    monkeypatch.setattr(installed_module, "host", lambda: ["linux", "x86_64", None, "glibc 9.9"])
+    monkeypatch.setattr(installed_module, "host_facts", lambda: ["linux", "x86_64", None, "glibc 9.9"])
     assert installed(store) == []
     again = Recorder()
     assert installing(store, offer, recorder=again) == target
@@ -220,16 +218,16 @@ def test_cancelled_in_the_middle_nothing_is_left(archive: Path, served: IndexSer
 
 
 TROUBLES = {
-    "cut short": (faults.cut(100_000, times=9), NetworkError | FastenvError, "ended after 100000 of"),
-    "wrong checksum": (faults.corrupt(times=9), HashError, "is not the file that was announced"),
-    "missing": (faults.answer(404, times=9), NotFoundError, "is not there"),
-    "refused": (faults.answer(403, times=9), NetworkError, "403"),
+    "cut short": (faults.cut(100_000), "broke off"),
+    "wrong checksum": (faults.corrupt(), "is not the file that was announced"),
+    "missing": (faults.answer(404), "is not there"),
+    "refused": (faults.answer(403), "403"),
 }
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_trouble_with_the_transfer(trouble: str, archive: Path, served: IndexServer, store: Store) -> None:
-    misbehave, _, text = TROUBLES[trouble]
+    misbehave, text = TROUBLES[trouble]
     broken = [True]
     served.fault(archive.name, lambda handler: broken[0] and misbehave(handler))
     offer = offer_of(archive, url_of(served, archive))
@@ -257,7 +255,7 @@ place=$1 options=$2; shift 2
 mkdir -p "$place"; mount -t tmpfs -o "$options" tmpfs "$place"
 "$@" && code=0 || code=$?
 echo "== exit code $code"
-find "$place" -name .ready -o -path '*/tmp/*/*' | sed 's/^/== left: /'
+(cd "$place"; find . -name .ready -o -path './tmp/*/*' | sed 's/^/== left: /')
 mount -o remount,size=400m,nr_inodes=100000 "$place"
 "$@" && code=0 || code=$?
 echo "== then exit code $code"

@@ -63,7 +63,9 @@ def test_a_server(text: str, base: str) -> None:
 
 def test_what_urls_give_a_meaning_to_is_quoted() -> None:
     mirror = Mirror.parse("https://example.invalid/m")
-    assert mirror.address("20241016/a+b%2B c#?.tar.gz") == "https://example.invalid/m/20241016/a%2Bb%252B%20c%23%3F.tar.gz"
+    assert (
+        mirror.address("20241016/a+b%2B c#?.tar.gz") == "https://example.invalid/m/20241016/a%2Bb%252B%20c%23%3F.tar.gz"
+    )
 
 
 def test_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +103,7 @@ def test_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_is_no_mirror_is_named(text: str, reason: str) -> None:
-    with pytest.raises(UsageError, match="FASTENV_PYTHON_MIRROR: .* is not accepted") as caught:
+    with pytest.raises(UsageError, match=r"FASTENV_PYTHON_MIRROR: .* is not accepted") as caught:
         Mirror.parse(text)
     assert any(word in str(caught.value.why) for word in reason.split("|"))
     assert caught.value.exit_code == 4

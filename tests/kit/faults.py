@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from kit.server import Fault, Handler
 
@@ -85,4 +86,4 @@ def hang_up(*, times: int | None = None) -> Fault:
 
 
 def _content(handler: Handler) -> bytes:
-    return (handler.index.directory / handler.path.rpartition("/")[2]).read_bytes()
+    return (handler.index.directory / unquote(handler.path.rpartition("/")[2])).read_bytes()

@@ -107,6 +107,20 @@ def test_debugger_on_a_terminal(project: Project) -> None:
         assert run.wait(LIMIT_S) == 2
 
 
+@pytest.mark.parametrize(("arguments", "body"), [((), "breakpoint()"), (("--trace",), "pass")])
+def test_debugger_that_the_test_or_the_command_line_calls(
+    project: Project, arguments: tuple[str, ...], body: str
+) -> None:
+    project.write(test_inside__py=f"import library\n\ndef test_it():\n    {body}\n    assert library\n")
+    with terminal(project, "--fastenv", "requirements.txt", *arguments) as (run, write, read):
+        read("(Pdb)")
+        write("p library.PREFIX\n")
+        assert "environments" in read("(Pdb)")
+        write("c\n")
+        read("1 passed")
+        assert run.wait(LIMIT_S) == 0
+
+
 def test_keyboard_interrupt_from_the_terminal(project: Project) -> None:
     project.write(test_inside__py=SLEEPER)
     with terminal(project, "-s", "--fastenv", "requirements.txt") as (run, write, read):

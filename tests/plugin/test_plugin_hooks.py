@@ -90,7 +90,7 @@ def test_nothing_heavy_is_imported_by_a_run_without_it(run: Callable[..., Measur
 @pytest.mark.slow
 def test_options_are_in_the_help(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--help")
-    result.stdout.fnmatch_lines(["*--fastenv=SOURCE*", "*--fastenv-max-age=AGE*", "*fastenv_max_age (string):*"])
+    result.stdout.fnmatch_lines(["*--fastenv=SOURCE*", "*--fastenv-max-age=AGE*", "*fastenv_max_age (str*):*"])
 
 
 @pytest.mark.slow

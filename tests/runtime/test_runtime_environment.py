@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
-from environment_kit import provide
 
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.store.store import Store
 
 INTERPRETER = {
     "version": "3.12.1",
@@ -82,8 +83,30 @@ def test_installed(somewhere: Environment) -> None:
     assert somewhere.installed() == {"numpy": "2.0+local.1", "typing-extensions": "4.12", "zope-interface": "7.0"}
 
 
-def test_run(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    made = provide(store).environment
+def test_json_gives_it_back(somewhere: Environment) -> None:
+    value = json.loads(json.dumps({**somewhere.to_json(), "name": "gw0"}))
+    assert Environment.from_json(value) == somewhere
+    del value["identity"]
+    with pytest.raises(KeyError):
+        Environment.from_json(value)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Environment:
+    """An environment that the interpreter's own module made, with one module in it."""
+    prefix = tmp_path / "real"
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", prefix], check=True)
+    base = {"base": "", "platbase": ""}
+    paths = sysconfig.get_paths("venv", base)
+    schemes = {name: paths[name].lstrip("/") for name in ("scripts", "purelib", "platlib")}
+    made = Environment.at(prefix, "f", {**INTERPRETER, "schemes": schemes})
+    (made.purelib / "six.py").write_text("")
+    return made
+
+
+@pytest.mark.slow
+def test_run(real: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = real
     (tmp_path / "outside.py").write_text("")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     done = made.run(["python", "-c", "import six, sys; print(sys.prefix)"], capture_output=True, text=True)
