@@ -165,4 +165,5 @@ def open_workshop(parent: Path, index_url: str) -> Iterator[Workshop]:
     try:
         yield Workshop(root, index_url)
     finally:
-        subprocess.Popen(["rm", "-rf", root], start_new_session=True)
+        quiet = subprocess.DEVNULL  # whoever reads our output through a pipe must not wait for it
+        subprocess.Popen(["rm", "-rf", root], start_new_session=True, stdout=quiet, stderr=quiet)

@@ -1,6 +1,7 @@
 """Clean virtual environments for pytest runs, provisioned by a pipelined installer.
 
-The engine without pytest: `provision`. Public names are imported on first use, so that pytest runs that do not ask
+The engine without pytest: `provision`. What the fixtures give, for annotations: `SessionEnvironment`,
+`VirtualEnvironment`, `MakeVenv`. Public names are imported on first use, so that pytest runs that do not ask
 for an environment pay nothing for this package.
 """
 
@@ -15,15 +16,36 @@ if TYPE_CHECKING:
     from pytest_fastenv.model.plan import Plan
     from pytest_fastenv.provisioning import provision
     from pytest_fastenv.runtime.environment import Environment
+    from pytest_fastenv.runtime.environment_in_test import CommandError
+    from pytest_fastenv.runtime.provider import ProviderError
+    from pytest_fastenv.runtime.session_environment import SessionEnvironment
+    from pytest_fastenv.runtime.virtual_environment import MakeVenv, VirtualEnvironment
     from pytest_fastenv.settings import Settings
 
-__all__ = ["Environment", "FastenvError", "Plan", "Settings", "__version__", "provision"]
+__all__ = [
+    "CommandError",
+    "Environment",
+    "FastenvError",
+    "MakeVenv",
+    "Plan",
+    "ProviderError",
+    "SessionEnvironment",
+    "Settings",
+    "VirtualEnvironment",
+    "__version__",
+    "provision",
+]
 
 _HOMES = {
+    "CommandError": "pytest_fastenv.runtime.environment_in_test",
     "Environment": "pytest_fastenv.runtime.environment",
     "FastenvError": "pytest_fastenv.errors",
+    "MakeVenv": "pytest_fastenv.runtime.virtual_environment",
     "Plan": "pytest_fastenv.model.plan",
+    "ProviderError": "pytest_fastenv.runtime.provider",
+    "SessionEnvironment": "pytest_fastenv.runtime.session_environment",
     "Settings": "pytest_fastenv.settings",
+    "VirtualEnvironment": "pytest_fastenv.runtime.virtual_environment",
     "provision": "pytest_fastenv.provisioning",
 }
 

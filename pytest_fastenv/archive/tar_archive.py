@@ -18,7 +18,7 @@ from typing import IO, NamedTuple
 from pytest_fastenv.archive.decompress import decompress
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case, shown
-from pytest_fastenv.archive.zip_sdist import unpack_zip
+from pytest_fastenv.archive.zip_archive import unpack_zip
 from pytest_fastenv.errors import ArchiveError, BombError, LimitError, SdistError
 
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
@@ -157,7 +157,14 @@ class _Extraction:
                 self._check_symlink(member, root if _is_in(member.name, root) else top, symlinks)
             elif member.islnk() and member.linkname.removeprefix("./") not in self._regular:
                 raise self._refused(member, "is a link to a file that is not in the archive")
+        self._check_written(members)
         return top, directories
+
+    def _check_written(self, members: Sequence[tarfile.TarInfo]) -> None:
+        """Refuse what becomes too much only when it is written: one large file under many names."""
+        links = [self._regular[member.linkname.removeprefix("./")] for member in members if member.islnk()]
+        size_bytes = sum(member.size for member in [*self._regular.values(), *links])
+        self._order.limits.check_expansion(self._label, os.path.getsize(self._order.archive), size_bytes)
 
     def _root(self, top: str, directories: Sequence[str]) -> str:
         """Return the directory whose contents are wanted."""

@@ -49,12 +49,12 @@ def _source(name: str) -> str:
 def _header(path: str) -> bytes:
     try:
         reading = os.open(path, _READ)
-    except OSError:  # replaced just now
+        try:
+            return os.read(reading, _HEADER_BYTES)[4:]
+        finally:
+            os.close(reading)
+    except OSError:  # replaced just now, or no file
         return b""
-    try:
-        return os.read(reading, _HEADER_BYTES)[4:]
-    finally:
-        os.close(reading)
 
 
 def _expected(size: int, mtime_ns: int) -> bytes:

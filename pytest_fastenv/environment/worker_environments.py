@@ -15,6 +15,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pytest_fastenv.environment.copying import Part
@@ -22,6 +23,7 @@ from pytest_fastenv.environment.finishing import Finish
 from pytest_fastenv.environment.folding import foldable
 from pytest_fastenv.environment.original import Original, read_original
 from pytest_fastenv.environment.probing import probe
+from pytest_fastenv.environment.spreading import spread
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment
@@ -38,6 +40,7 @@ _PARTS = 4
 _COPY = f"{Part.__module__}:copy_part"
 _FINISH = f"{Finish.__module__}:finish"
 _MIXED = f"{foldable.__module__}:mixed"
+_REMOVE = f"{Home.__module__}:remove_tree"
 _OLD = "old"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -57,6 +60,7 @@ class WorkerEnvironments:
             self._home = Home(str(directory / DIRECTORY))
             # Whoever may use the session's environment may use these: tests start programs as other users.
             os.chmod(self._home.path, stat.S_IMODE(os.stat(directory).st_mode))
+            spread(self._home.path)
         self._workers = workers
         self._recorder = recorder
         self._environ = environ
@@ -86,7 +90,12 @@ class WorkerEnvironments:
             raise
 
     async def aclose(self) -> None:
-        """Remove them all, those that were replaced too."""
+        """Remove them all, those that were replaced too; side by side, for that takes longer than making them."""
+        with suppress(OSError):
+            places = [entry.path for entry in os.scandir(self._home.path)]
+            jobs = (self._workers.call(_REMOVE, place) for place in places)
+            # A process that died leaves the rest to what follows.
+            await whatever_happens(asyncio.gather(*jobs, return_exceptions=True))
         await whatever_happens(asyncio.to_thread(self._home.close))
 
     def _places(self, names: Sequence[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 _NAME = re.compile(
     r"cpython-(?P<version>[0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)"
-    r"\+[0-9]{8}(?:T[0-9]{4})?"
+    r"\+(?P<date>[0-9]{8})(?:T[0-9]{4})?"
     r"-(?P<arch>x86_64|aarch64|armv7|i686|ppc64le|riscv64|s390x)"
     r"-(?P<system>unknown-linux-(?:gnu|musl)(?:eabihf)?|apple-darwin|pc-windows-msvc)"
     r"-(?P<words>[a-z0-9_+-]+)\.tar\.(?:gz|zst)",
@@ -20,6 +20,8 @@ _NAME = re.compile(
 _DATE = re.compile(r"[+-]([0-9]{8})(?:T[0-9]{4})?(?=[-.])", re.ASCII)
 #: Builds that cannot do what an environment needs: a static one loads no extension modules.
 _UNFIT = frozenset({"debug", "static"})
+#: The first release whose builds for musl are not static unless their name says so.
+_MUSL_IS_DYNAMIC = "20250311"
 _OPTIMIZED = ("noopt", "lto", "pgo")
 
 
@@ -47,6 +49,8 @@ def named(filename: str) -> Named | None:
     if _UNFIT & words or not ({"full", "install_only", "install_only_stripped"} & words):
         return None
     system = match["system"]
+    if "musl" in system and match["date"] < _MUSL_IS_DYNAMIC:
+        return None
     os = {"apple-darwin": "macos", "pc-windows-msvc": "windows"}.get(system, "linux")
     libc = "" if os != "linux" else "musl" if "musl" in system else "gnu"
     arch = "x86" if match["arch"] == "i686" else match["arch"]

@@ -11,9 +11,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
+from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter.installed import installed
 from pytest_fastenv.interpreter.known import at_path, key, known, still_stands, told
+from pytest_fastenv.interpreter.missing import NothingFitsError
 from pytest_fastenv.interpreter.places import fingerprint, search_variables
 from pytest_fastenv.interpreter.record import host_facts
 from pytest_fastenv.model.target import Target
@@ -105,9 +106,11 @@ def _by_search(spec: str, store: Store) -> tuple[str, Target]:
 
     try:
         where, executable, target = search(spec, store)
-    except (InterpreterError, InterpreterNotFoundError) as error:
-        missed = {"error": told(error), "is_there": isinstance(error, InterpreterError), "at": time.time()}
-        store.write_record(Bucket.INTERPRETERS, place, {**before, **missed})
+    except NothingFitsError:
+        store.write_record(Bucket.INTERPRETERS, place, {**before, "missing": spec, "at": time.time()})
+        raise
+    except InterpreterError as error:
+        store.write_record(Bucket.INTERPRETERS, place, {**before, "refused": told(error), "at": time.time()})
         raise
     if known(executable, store) is None:  # a shim's answer is not kept: what it led to is
         executable, target = target.python, at_path(target.python, store)
@@ -118,13 +121,15 @@ def _by_search(spec: str, store: Store) -> tuple[str, Target]:
 def _from_record(record: dict[str, Any], store: Store) -> tuple[str, Target] | None:
     """Return what was found, if it is still as it was.
 
-    :raises InterpreterNotFoundError: nothing was found, or what was found is too old, an hour ago at most.
+    :raises NothingFitsError: nothing was found, an hour ago at most.
+    :raises InterpreterError: what was found is too old.
     """
-    if "error" in record:
+    if "at" in record:
         if not still_stands(record):
             return None
-        kind = InterpreterError if record["is_there"] else InterpreterNotFoundError
-        raise kind(**record["error"])
+        if "missing" in record:
+            raise NothingFitsError(record["missing"], store)
+        raise InterpreterError(**record["refused"])
     executable, where = record.get("executable"), record.get("where")
     if not isinstance(executable, str) or not isinstance(where, str):
         return None

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 from python_discovery import PythonSpec, iter_interpreters
 
-from pytest_fastenv.errors import InterpreterNotFoundError
 from pytest_fastenv.interpreter.installed import installed
 from pytest_fastenv.interpreter.known import Refused, ask, known
+from pytest_fastenv.interpreter.missing import NothingFitsError
 from pytest_fastenv.interpreter.places import Place, manager_places, managers, path_places
-from pytest_fastenv.interpreter.spec import ANY, fits, is_called_python, is_version, may_fit, read
+from pytest_fastenv.interpreter.spec import ANY, fits, is_called_python, is_too_old, is_version, may_fit, read
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -57,8 +57,9 @@ class Found(NamedTuple):
 def search(text: str, store: Store) -> Found:
     """Return the interpreter that fits first: running, ``PATH``, managers, downloaded.
 
-    :raises InterpreterNotFoundError: nothing fits, or the text cannot be read.
-    :raises InterpreterError: all that fit are older than 3.8.
+    :raises NothingFitsError: there is none.
+    :raises InterpreterNotFoundError: the text cannot be read.
+    :raises InterpreterError: what fits is too old, and so is all that may.
     """
     spec = read(text)
     too_old: Refused | None = None
@@ -68,9 +69,9 @@ def search(text: str, store: Store) -> Found:
                 return Found(*candidate, answer)
         elif too_old is None and answer.version and is_version(spec, answer.version):
             too_old = answer
-    if too_old is not None:
+    if too_old is not None and is_too_old(spec):
         raise too_old.error
-    raise _not_found(text, store)
+    raise NothingFitsError(text, store)
 
 
 def listing(text: str | None, store: Store) -> list[Found]:
@@ -162,8 +163,8 @@ def _executables(place: Place) -> Iterator[Candidate]:
             yield Candidate(place.where, path)
 
 
-def _not_found(text: str, store: Store) -> InterpreterNotFoundError:
-    """Say what there is instead, and where was looked."""
+def looked(store: Store) -> tuple[str, str]:
+    """Say where is looked, and what there is."""
     there: dict[str, str] = {}
     refused: list[str] = []
     for candidate, answer in _answers(ANY, store):
@@ -176,15 +177,10 @@ def _not_found(text: str, store: Store) -> InterpreterNotFoundError:
     why = ["interpreters that are there:", *there.values()] if there else ["none was found"]
     if refused:
         why += ["what cannot be used:", *refused]
-    return InterpreterNotFoundError(
-        f"no Python interpreter fits {text!r}",
-        where="\n".join(looked_at(store)),
-        why="\n".join(why),
-        hint="install one, put it on PATH, or give its path",
-    )
+    return "\n".join(_places(store)), "\n".join(why)
 
 
-def looked_at(store: Store) -> list[str]:
+def _places(store: Store) -> list[str]:
     """Return the places of a search, a line for each."""
     lines = ["PATH: " + (os.environ.get("PATH") or "(empty)")]
     there = ((manager, "" if os.path.isdir(manager.root) else " (not there)") for manager in managers())

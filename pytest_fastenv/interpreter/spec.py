@@ -12,6 +12,7 @@ import sys
 from python_discovery import KNOWN_IMPLEMENTATIONS, PythonSpec
 
 from pytest_fastenv.errors import InterpreterNotFoundError
+from pytest_fastenv.interpreter.probe import OLDEST
 from pytest_fastenv.model.target import Target
 
 ANY = PythonSpec("", None, None, None, None, None, None)
@@ -22,6 +23,7 @@ _NAMES = ANY.generate_re(windows=os.name == "nt", all_implementations=True)
 _IMPLEMENTATION_AT = re.compile(r"([A-Za-z]+)@")
 #: A full version with a pre-release part: python-discovery reads it in a specifier only.
 _PRE_RELEASE = re.compile(r"^([A-Za-z]*)([0-9]+\.[0-9]+\.[0-9]+(?:a|b|rc)[0-9]+)(.*)", re.ASCII)
+_MOST_MINORS = 100
 _32_BITS = ("i686", "i386", "ppc", "win32", "armv7l", "armv8l")
 
 
@@ -65,6 +67,11 @@ def fits(spec: PythonSpec, target: Target) -> bool:
 def is_version(spec: PythonSpec, version: str) -> bool:
     """Tell whether a version is the one that is wanted, whatever else is."""
     return _like(spec, version, architecture=spec.architecture, machine=spec.machine).satisfies(spec)
+
+
+def is_too_old(spec: PythonSpec) -> bool:
+    """Tell whether no version that is new enough can be what is wanted."""
+    return not any(is_version(spec, f"3.{minor}") for minor in range(OLDEST[1], _MOST_MINORS))
 
 
 def may_fit(spec: PythonSpec, name: str) -> bool:

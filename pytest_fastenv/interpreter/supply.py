@@ -68,14 +68,14 @@ async def offered(
     if old is not None:
         raise too_old(f"asked for as {spec!r}", old)
     if settings.python_downloads == "never":
-        raise shortage.forbidden()
+        raise await asyncio.to_thread(shortage.forbidden)  # asks the interpreters of the machine
     mirror = Mirror.parse(settings.python_mirror)
     if settings.offline and not mirror.is_local:
-        raise shortage.offline(mirror)
+        raise await asyncio.to_thread(shortage.offline, mirror)
     catalogue = await _catalogue(host, mirror, fetch)
     chosen = wanted.pick(catalogue.offers)
     if chosen is None:
-        raise shortage.nothing_fits(wanted, host, *catalogue)
+        raise await asyncio.to_thread(shortage.nothing_fits, wanted, host, *catalogue)
     return await _with_digest(chosen, store)
 
 

@@ -22,10 +22,9 @@ from pytest_fastenv.settings import Settings, load
 from pytest_fastenv.version import __version__
 
 _PATHS = ("dir", "report")
-#: Options of pytest-xdist; the short ones may follow flags of pytest: ``-xn4``.
 _COVERAGE = re.compile(r"--(no-)?cov(-[a-z-]+)?(=.*)?", re.DOTALL)
 _XDIST = re.compile(
-    r"-[xvqsl]*(n(\d+|auto|logical)?|d)"
+    r"-n(\d+|auto|logical)?|-d"
     r"|--(numprocesses|maxprocesses|tx|px|dist|testrunuid|max-worker-restart|maxschedchunk|rsyncdir|rsyncignore)(=.*)?"
     r"|--(no-)?loadscope-reorder",
     re.DOTALL,

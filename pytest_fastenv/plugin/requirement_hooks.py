@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from importlib.machinery import PathFinder
 from importlib.metadata import distributions
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -104,18 +103,22 @@ def _load_plugin(config: pytest.Config, name: str) -> None:
 
 
 def _source(module: str) -> Path | None:
-    """Find a module's file; nothing is imported for it, no package around it either."""
+    """Find a module's file; nothing is imported for it, no package around it either (as `find_spec` would)."""
     name, *below = module.split(".")
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):
         return None
-    for part in below:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        name = f"{name}.{part}"
-        spec = PathFinder.find_spec(name, spec.submodule_search_locations)
-    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
+    if spec is None:
+        return None
+    if not below:
+        return Path(spec.origin) if spec.has_location and spec.origin else None
+    for place in spec.submodule_search_locations or ():
+        path = os.path.join(place, *below)
+        for file in (path + ".py", os.path.join(path, "__init__.py")):
+            if os.path.isfile(file):
+                return Path(file)
+    return None
 
 
 def _mentions_hook(path: Path) -> bool:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, cast
 
-from pytest_fastenv.engine import Awaited, Engine, Surroundings, fetch_text
-from pytest_fastenv.errors import FastenvError, NoSolutionError, RequestError, UsageError
-from pytest_fastenv.model.location import Location
+from pytest_fastenv.engine import Awaited, Engine, Surroundings
+from pytest_fastenv.errors import FastenvError, NoSolutionError
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Draft
-from pytest_fastenv.model.request import Request, Wanted
+from pytest_fastenv.model.request import Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provider.context import Context
 from pytest_fastenv.provider.interpreters import target_of
-from pytest_fastenv.provider.wishes import Wish, Wishes
-from pytest_fastenv.requirements.sources import COMMAND_LINE, read_sources
-from pytest_fastenv.settings import Project
-
-_ASKING = "this test"
+from pytest_fastenv.provider.reading import read_wishes
+from pytest_fastenv.provider.wishes import Wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +76,18 @@ class Planning:
         interpreter: Target | Awaited,
         preferences: Mapping[str, str] | None = None,
         *,
-        upgrade: Sequence[Wish] = (),
+        upgrade: bool = False,
     ) -> Planned:
         """Return a plan that fulfils all wishes together.
 
         :param preferences: versions by normalized name, taken where the wishes leave the choice.
-        :param upgrade: wishes for whose projects there is no preference, and the index is asked anew.
+        :param upgrade: there is no preference for the projects that were asked for last, and the index is asked anew.
         :raises NoSolutionError: there is none, also as the index is now.
         """
-        request = await asyncio.to_thread(self._read, wishes)
+        request = await self._read(wishes)
         if upgrade:
-            new = await asyncio.to_thread(self._read, replace(wishes, wishes=tuple(upgrade), project="none"))
-            raised = {wanted.name for wanted in new.wanted}
+            last = await self._read(wishes.last)
+            raised = {wanted.name for wanted in last.wanted}
             preferences = {name: version for name, version in (preferences or {}).items() if name not in raised}
             return await self._resolve(request, interpreter, preferences, anew=True)
         built = any(wanted.path is not None and not wanted.editable for wanted in request.wanted)
@@ -107,6 +102,9 @@ class Planning:
             planned = await self._resolve(request, interpreter, preferences, anew=True)
         self._plans[key] = planned.plan
         return planned
+
+    async def _read(self, wishes: Wishes) -> Request:
+        return await asyncio.to_thread(read_wishes, wishes, self._settings, self._context.environ)
 
     async def _discard(self, engine: Engine) -> None:
         """Close an engine that something failed in: it begins nothing new after that."""
@@ -147,47 +145,3 @@ class Planning:
             if anew:  # it asks the index about everything: not for what comes later
                 self._anew.add(key)
         return self._engines[key][0]
-
-    def _read(self, wishes: Wishes) -> Request:
-        """Read all wishes into one request; blocks."""
-        plain = [wish.source for wish in wishes.wishes if not wish.editable]
-        editable = [wish.source for wish in wishes.wishes if wish.editable]
-        request = self._read_sources(plain, wishes, wishes.project)
-        for source in editable:
-            more = self._read_sources([source], wishes, "none")
-            wanted = tuple(_as_editable(one) for one in more.wanted)
-            request = replace(request, wanted=(*request.wanted, *wanted), files=(*request.files, *more.files))
-        # Not the test's name: the plan is kept for others, and remembers who asked.
-        named = tuple(replace(one, location=_named(one.location)) for one in request.wanted)
-        return replace(request, wanted=named)
-
-    def _read_sources(self, sources: Sequence[str], wishes: Wishes, project: Project) -> Request:
-        environ = self._context.environ
-        try:
-            return read_sources(
-                sources,
-                base=wishes.base,
-                root=wishes.root,
-                environ=environ,
-                project=project,
-                fetch=partial(fetch_text, self._settings, environ),
-            )
-        except RequestError as error:
-            if error.where == COMMAND_LINE:
-                error.where = _ASKING
-            raise
-
-
-def _as_editable(wanted: Wanted) -> Wanted:
-    if wanted.path is None and wanted.vcs is None:
-        raise UsageError(
-            f"{wanted.text} cannot be editable",
-            where=_ASKING,
-            why="only a local project's directory or a repository can",
-            hint="give the directory, or leave editable out",
-        )
-    return replace(wanted, editable=True)
-
-
-def _named(location: Location) -> Location:
-    return replace(location, file=_ASKING) if location.file == COMMAND_LINE else location

@@ -60,7 +60,7 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     """Install into an environment that `venv` made; answers with ``added`` and ``replaced`` (pairs).
 
     Takes what `venv` takes, with ``path`` the environment's prefix and ``wishes`` everything that it was ever asked to
-    hold, and ``new``: how many of the wishes, the last ones, are new; ``upgrade`` is about those.
+    hold; ``upgrade`` is about the last group of them.
 
     :raises FastenvError: the environment is as it was.
     """
@@ -71,8 +71,7 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     wishes, found = Wishes.of(request, context.base), await interpreter(context, request.get("python"))
     here = await asyncio.to_thread(installed, prefix, target_of(found))
     preferences = {name: one.version for name, one in here.items()}
-    upgrade = wishes.wishes[-request["new"] :] if request.get("upgrade") and request["new"] else ()
-    planned = await Planning.kept(context).plan(wishes, found, preferences, upgrade=upgrade)
+    planned = await Planning.kept(context).plan(wishes, found, preferences, upgrade=bool(request.get("upgrade")))
     amended = await amend(prefix, planned.plan, planned)
     return {
         "added": [(one.name, one.version) for one in amended.added],

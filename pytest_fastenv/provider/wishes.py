@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,18 +27,19 @@ class Wish:
 class Wishes:
     """All that an environment is asked to hold.
 
+    :ivar groups: what was asked for at one time each, in that order.
     :ivar base: what relative paths are relative to.
     :ivar root: where the project lies that `project` is about.
     """
 
-    wishes: tuple[Wish, ...]
+    groups: tuple[tuple[Wish, ...], ...]
     base: Path
     root: Path
     project: Project
 
     @classmethod
     def of(cls, request: Mapping[str, Any], base: Path) -> Wishes:
-        """Read them from a question: ``wishes`` (pairs), ``base``, ``root`` and ``project``."""
+        """Read them from a question: ``wishes`` (groups of pairs), ``base``, ``root`` and ``project``."""
         place = base / request.get("base", ".")
         project = request.get("project") or "none"
         if project not in {"auto", "editable", "wheel", "sdist", "none"}:
@@ -47,7 +48,7 @@ class Wishes:
                 hint="expected one of auto, editable, wheel, sdist, none",
             )
         return cls(
-            tuple(Wish(source, editable) for source, editable in request.get("wishes", ())),
+            tuple(tuple(Wish(source, editable) for source, editable in group) for group in request.get("wishes", ())),
             place,
             base / request.get("root", place),
             cast("Project", project),
@@ -56,4 +57,9 @@ class Wishes:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is asked for."""
-        return not self.wishes and self.project == "none"
+        return not any(self.groups) and self.project == "none"
+
+    @property
+    def last(self) -> Wishes:
+        """What was asked for last, by itself."""
+        return replace(self, groups=self.groups[-1:], project="none")

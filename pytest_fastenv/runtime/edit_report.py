@@ -12,6 +12,7 @@ from . import session
 from .edits import Edit, Watch, shared_changes, shares_files
 
 _KEY = "fastenv_edits"
+_OTHERS = "a process that the tests started, or another run"
 _MOST_LINES = 20
 #: File systems tell the time of a change by a clock that ticks; this is more than any of them may lag behind.
 _TICK_NS = 50_000_000
@@ -84,7 +85,7 @@ class _SessionWatch:
         if started and self._shares:
             known = {line.path for line in shared}
             changed = sorted({_short(path) for path in shared_changes(self._prefix, self._since_ns)} - known)
-            shared += [_Line(path, "a process that is none of pytest's") for path in changed]
+            shared += [_Line(path, _OTHERS) for path in changed]
         if shared:
             self._tell(terminalreporter, shared)
         own = [_Line(_short(edit.path), _who(worker, edit)) for worker, edit in noted if not edit.shared]
@@ -100,9 +101,9 @@ class _SessionWatch:
         if len(lines) > _MOST_LINES:
             terminal.write_line("... and {} more".format(len(lines) - _MOST_LINES))
         reached = "the environments of all workers" if self._own_environments else "every environment that has them"
-        clone = "" if self._link in ("auto", "clone") else ", or with --fastenv-link clone where the file system can"
+        apart = "copy" if self._link in ("auto", "clone") else "copy, or clone where the file system can,"
         terminal.write_line("These files are shared by links: each edit reached {} at once.".format(reached))
-        terminal.write_line("With --fastenv-link copy{} it stays where it is made.".format(clone))
+        terminal.write_line("With --fastenv-link {} an edit stays in the environment it is made in.".format(apart))
 
     def pytest_unconfigure(self) -> None:
         """Watch no longer."""

@@ -54,9 +54,12 @@ class CommandError(subprocess.CalledProcessError):
 class EnvironmentInTest:
     """An environment and how a test uses it.
 
+    :cvar CommandError: what `run` raises, for tests in environments that have no ``pytest_fastenv`` to import it from.
     :ivar env: variables for every program that is run, on top of those of this process.
     :ivar workspace: where programs are run unless a place is given; ``None``: in the current directory.
     """
+
+    CommandError = CommandError
 
     def __init__(self, environment: Environment, workspace: Path | None = None) -> None:
         self._environment = environment

@@ -23,16 +23,17 @@ MARKER = (
 _KNOWN = ("requirements", "python", "project", "system_site_packages")
 
 
-class MarkerError(pytest.UsageError, pytest.Collector.CollectError):
-    """A marker of a test says something that is not accepted; pytest shows the text alone."""
-
-
 @pytest.fixture(scope="session")
-def fastenv() -> SessionEnvironment:
-    """The environment that the tests run in: python, prefix, scripts, run(), installed(), plan."""
+def fastenv(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> SessionEnvironment:
+    """The environment that the tests run in: python, prefix, scripts, run(), installed(), plan, make_venv()."""
     from .session_environment import session_environment
 
-    return session_environment()
+    def lasting() -> MakeVenv:
+        from .virtual_environment import MakeVenv
+
+        return MakeVenv(pytestconfig, tmp_path_factory.mktemp("venvs"))
+
+    return session_environment(lasting)
 
 
 @pytest.fixture
@@ -65,13 +66,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _options(node: pytest.Item) -> dict[str, Any]:
     """Return what the markers of a test say; the nearest one that says something counts.
 
-    :raises MarkerError: a marker has an argument that is not known.
+    :raises pytest.Collector.CollectError: a marker has an argument that is not known; pytest shows the text alone.
     """
     found: dict[str, Any] = {}
     for marker in node.iter_markers("fastenv"):
         wrong = [repr(value) for value in marker.args] + [name for name in marker.kwargs if name not in _KNOWN]
         if wrong:
             text = "{}: the marker fastenv does not take {}; it takes {}, each by name"
-            raise MarkerError(text.format(node.nodeid, ", ".join(wrong), ", ".join(_KNOWN)))
+            raise pytest.Collector.CollectError(text.format(node.nodeid, ", ".join(wrong), ", ".join(_KNOWN)))
         found = {**marker.kwargs, **found}
     return found

@@ -74,7 +74,8 @@ OPTIONS = (
 _HELP = "Clean virtual environments for pytest runs"
 _INI_TYPES = {"list": "linelist", "flag": "bool", "value": "string"}
 #: Values that TOML's own types may express better than text.
-_NUMBERS = ("max-age", "concurrent", "concurrent-downloads", "concurrent-builds", "concurrent-installs")
+_NUMBERS = ("concurrent", "concurrent-downloads", "concurrent-builds", "concurrent-installs")
+_TEXT_OR_NUMBER = ("max-age", *_NUMBERS)
 _NAMES = ("unchecked-records",)
 
 
@@ -95,14 +96,15 @@ def register(parser: pytest.Parser) -> None:
 def ini_value(config: pytest.Config, option: Option) -> Any:
     """Return what the ini file gives, ``None`` where it gives nothing.
 
-    :raises pytest.UsageError: it is of another type; before version 9.2 pytest leaves that to its callers.
+    :raises pytest.UsageError: it is of another type; the text names the option, which pytest's own does not always.
     """
+    import pytest  # loaded by now
+
     try:
         return config.getini(option.ini)
-    except (TypeError, ValueError) as error:
-        import pytest  # loaded by now
-
-        raise pytest.UsageError(str(error)) from None
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        text = str(error)
+        raise pytest.UsageError(text if option.ini in text else "{}: {}".format(option.ini, text)) from None
 
 
 def _ini_type(option: Option) -> Any:
@@ -113,11 +115,12 @@ def _ini_type(option: Option) -> Any:
     """
     if option.key in _NAMES:
         return "args"
-    if option.key in _NUMBERS:
-        import pytest  # loaded by now
+    import pytest  # loaded by now
 
-        if pytest.version_tuple >= (9, 2):
-            return Union[str, int]
+    if option.key in _TEXT_OR_NUMBER and pytest.version_tuple >= (9, 2):
+        return Union[str, int]
+    if option.key in _NUMBERS and pytest.version_tuple >= (8, 4):
+        return "int"
     return _INI_TYPES[option.kind]
 
 

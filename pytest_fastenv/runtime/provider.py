@@ -144,6 +144,7 @@ class Provider:
             raise ProviderError(text.format(self._words[0], error.strerror or error)) from error
 
     def _exchange(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        __tracebackhide__ = True
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
         try:

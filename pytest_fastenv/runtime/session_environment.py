@@ -8,10 +8,13 @@ import platform
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Any, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
 
 from .environment import Environment
 from .environment_in_test import EnvironmentInTest
+
+if TYPE_CHECKING:
+    from .virtual_environment import MakeVenv
 
 
 class PlannedDistribution(NamedTuple):
@@ -36,7 +39,22 @@ class PlannedDistribution(NamedTuple):
 
 
 class SessionEnvironment(EnvironmentInTest):
-    """The environment of this process: a session's, or an xdist worker's own."""
+    """The environment of this process: a session's, or an xdist worker's own.
+
+    :param lasting: gives what makes further environments that last as long as the session.
+    """
+
+    def __init__(self, environment: Environment, lasting: Callable[[], MakeVenv]) -> None:
+        super().__init__(environment)
+        self._lasting = lasting
+        self._make_venv: MakeVenv | None = None
+
+    @property
+    def make_venv(self) -> MakeVenv:
+        """Makes fresh environments as the fixture ``make_venv`` does, for fixtures of a wider scope than one test."""
+        if self._make_venv is None:
+            self._make_venv = self._lasting()
+        return self._make_venv
 
     @property
     def plan(self) -> tuple[PlannedDistribution, ...] | None:
@@ -49,13 +67,16 @@ class SessionEnvironment(EnvironmentInTest):
         return tuple(_planned(distribution) for distribution in plan["distributions"])
 
 
-def session_environment() -> SessionEnvironment:
-    """Return the environment that this process runs in."""
+def session_environment(lasting: Callable[[], MakeVenv]) -> SessionEnvironment:
+    """Return the environment that this process runs in.
+
+    :param lasting: see `SessionEnvironment`.
+    """
     try:
         environment = Environment.standing(sys.prefix)
     except (OSError, ValueError, KeyError):  # made by somebody else
         environment = _running()
-    return SessionEnvironment(environment)
+    return SessionEnvironment(environment, lasting)
 
 
 def _running() -> Environment:

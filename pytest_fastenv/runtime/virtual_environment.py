@@ -39,8 +39,9 @@ class VirtualEnvironment(EnvironmentInTest):
     def install(self, *requirements: Source, editable: bool = False, upgrade: bool = False) -> None:
         """Install into the environment.
 
-        All that was ever asked for in it is resolved together; what is installed stays as it is where that is
-        possible, also what pip put there. Distributions of which another version is needed are replaced.
+        All that was ever asked for in it is resolved together; who asks for a project again means the last wish for
+        it. What is installed stays as it is where that is possible, also what pip put there. Distributions of which
+        another version is needed are replaced.
 
         :param requirements: each as for ``--fastenv``: a requirement, a project's directory, an archive, a
             requirements file, ... Relative paths are relative to pytest's root directory.
@@ -50,8 +51,8 @@ class VirtualEnvironment(EnvironmentInTest):
         """
         __tracebackhide__ = True
         new = [[source, editable] for source in _texts(requirements)]
-        wishes = [*self._asked["wishes"], *new]
-        asked = {**self._asked, "wishes": wishes, "path": str(self.prefix), "new": len(new), "upgrade": upgrade}
+        wishes = [*self._asked["wishes"], new]
+        asked = {**self._asked, "wishes": wishes, "path": str(self.prefix), "upgrade": upgrade}
         self._provider.ask("install", **asked)
         self._asked["wishes"] = wishes
 
@@ -103,7 +104,7 @@ class MakeVenv:
         root = str(self._config.rootpath)
         sources = [requirements] if isinstance(requirements, (str, os.PathLike)) else requirements
         asked = {
-            "wishes": [[source, False] for source in _texts(sources)],
+            "wishes": [[[source, False] for source in _texts(sources)]],
             "python": python,
             "project": project,
             "base": root,

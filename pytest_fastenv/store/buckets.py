@@ -38,7 +38,8 @@ class Bucket(Enum):
     """Working trees of version-control sources: ``checkouts-v1/ab/<digest of repository and commit>/``."""
 
     INTERPRETERS = "interpreters-v1"
-    """Records of interpreters' facts, by path, size and modification time."""
+    """Records of interpreters' facts, by path, size and modification time; of what searches of the machine found, or
+    that they found nothing; of digests of archives that lie in a mirror's directory."""
 
     PYTHONS = "pythons-v1"
     """Interpreters that were downloaded: ``pythons-v1/ab/<sha256 of the archive>/``, with the installation in

@@ -12,12 +12,36 @@ from benchmarks.memory import Peak
 from benchmarks.report import BEGIN, END, write_report
 from benchmarks.results import Results
 from benchmarks.stages import read_profile
+from benchmarks.suite import Marks
 from benchmarks.targets import verdicts
 from benchmarks.timing import Timing
+from benchmarks.worker_figures import WorkerFigures, ratio
+from benchmarks.worker_runs import Disk, WorkerRun
+
+WORKERS = "wheels-145/workers/8"
 
 
 def timing(case: str, tool: str, number: int, wall_s: float) -> Timing:
     return Timing(case, tool, number, wall_s, wall_s / 2, wall_s / 4)
+
+
+def suite_run(mode: str, number: int, first_s: float) -> WorkerRun:
+    marks = Marks(0.25, 0.5, 0.5 + first_s / 4, first_s - 0.1, first_s, first_s + 0.1, first_s + 1)
+    return WorkerRun(WORKERS, "fastenv", mode, number, first_s + 2, marks)
+
+
+@pytest.fixture
+def with_workers(results: Results) -> Results:
+    """The same with runs of a suite: uv takes 4 and 8 seconds for the environments of all workers."""
+    for number, slowness in ((1, 1.0), (2, 2.0)):
+        results.worker_runs += [
+            suite_run("worker", number, 3.0 * slowness),
+            suite_run("session", number, 2.0 * slowness),
+            WorkerRun(WORKERS, "uv", "in turn", number, 4.0 * slowness),
+            WorkerRun(WORKERS, "uv", "at once", number, 3.0 * slowness),
+        ]
+    results.disks.append(Disk(WORKERS, "fastenv", 100_000_000, 119_000_000, 135_000_000))
+    return results
 
 
 @pytest.fixture
@@ -53,10 +77,23 @@ def test_targets(results: Results) -> None:
         ("not measured", None),
         ("1.50", False),
         ("350 MB", True),
+        *[("not measured", None)] * 7,
     ]
 
 
-def test_results_survive_their_file(results: Results, tmp_path: Path) -> None:
+def test_targets_with_workers(with_workers: Results) -> None:
+    figures = WorkerFigures(with_workers, WORKERS)
+    assert ratio(figures.provided("fastenv"), figures.by_peer("uv", at_once=True)) == pytest.approx((0.25, 0.25, 0.25))
+    assert [(one.measured, one.reached) for one in list(verdicts(with_workers))[5:]] == [
+        ("0.75", False),
+        ("0.25", True),
+        *[("not measured", None)] * 4,
+        ("1.19", True),
+    ]
+
+
+def test_results_survive_their_file(with_workers: Results, tmp_path: Path) -> None:
+    results = with_workers
     trace = tmp_path / "trace.json"
     spans = [("fetch", 0, 2_000_000), ("fetch", 1_000_000, 2_000_000), ("link", 5_000_000, 1_000_000)]
     events = [{"ph": "X", "name": kind, "ts": start, "dur": length} for kind, start, length in spans]
@@ -86,6 +123,19 @@ def test_the_report_stands_between_its_marks(results: Results, tmp_path: Path) -
     circles = [float(circle.attrib["cx"]) for circle in picture.iter("{http://www.w3.org/2000/svg}circle")]
     assert len(circles) == 5
     assert circles[0] < circles[1] < circles[2]  # fastenv, uv, pip
+
+
+def test_the_report_has_a_section_about_workers(with_workers: Results, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    write_report(with_workers, page)
+    lines = page.read_text().splitlines()
+    assert f"## Environments for workers: {WORKERS}" in lines
+    spreads = "4.50 (3.00 to 6.00) | 3.00 (2.00 to 4.00) | 1.50 (1.00 to 2.00) | 1.12 (0.75 to 1.50)"
+    assert f"| fastenv | {spreads} | 6.50 (5.00 to 8.00) |" in lines
+    assert "| uv | 6.00 (4.00 to 8.00) | 4.50 (3.00 to 6.00) | 0.25 |" in lines
+    assert "| all environments are there | 1.62 | 1.25 |" in lines
+    assert "| fastenv | 100 | 119 | 135 | 1.19 |" in lines
 
 
 def test_a_page_without_marks_is_left_alone(results: Results, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kit.interpreters import Found
+from kit.interpreters import Found, hide_interpreters
 from kit.python_archives import pack_interpreter, sha256, write_sums
 from kit.server import IndexServer
 
@@ -21,15 +21,7 @@ BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 @pytest.fixture(autouse=True)
 def bin_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only directory on PATH besides those of the system, on a machine without version managers."""
-    place = tmp_path / "bin"
-    place.mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", str(place))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in list(os.environ):
-        if name.startswith(("PYENV_", "MISE_", "ASDF_", "UV_", "XDG_", "RYE_", "RUNNER_", "AGENT_")):
-            monkeypatch.delenv(name)
-    return place
+    return hide_interpreters(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -80,7 +72,7 @@ class TestFind:
         assert f"CPython {full(others[0])} for " in what
         assert where.strip() == "found on PATH"
 
-    def test_nothing_fits(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_nothing_fits(self, capsys: pytest.CaptureFixture[str]) -> None:
         for _ in range(2):
             assert main(["python", "find", "4.2"]) == 4
             said = capsys.readouterr()
@@ -97,8 +89,9 @@ class TestFind:
 class TestList:
     """``fastenv python list``."""
 
+    @pytest.mark.usefixtures("mirror")
     def test_found_then_downloadable(
-        self, bin_directory: Path, others: list[Found], mirror: Path, capsys: pytest.CaptureFixture[str]
+        self, bin_directory: Path, others: list[Found], capsys: pytest.CaptureFixture[str]
     ) -> None:
         (bin_directory / "python3").symlink_to(others[1][1])
         assert main(["python", "list"]) == 0
@@ -111,7 +104,8 @@ class TestList:
         assert [line[2].split()[0] for line in lines[2:]] == ["can", "can"]
         assert lines[2][2].endswith("-install_only.tar.gz")
 
-    def test_columns_are_even(self, mirror: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.mark.usefixtures("mirror")
+    def test_columns_are_even(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["python", "list"]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert len({line.rindex("  ") for line in lines}) == 1
@@ -154,15 +148,17 @@ class TestList:
         minors = {line.split()[1].rpartition(".")[0] for line in capsys.readouterr().out.splitlines()}
         assert minors >= {"3.9", "3.10", "3.11", "3.12", "3.13"}
 
+    @pytest.mark.usefixtures("mirror")
     def test_nothing_is_downloadable_where_that_is_forbidden(
-        self, mirror: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setenv("FASTENV_PYTHON_DOWNLOADS", "never")
         assert main(["python", "list", "--downloadable"]) == 0
         said = capsys.readouterr()
         assert (said.out, said.err) == ("", "fastenv: no interpreter\n")
 
-    def test_nothing_fits(self, mirror: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.mark.usefixtures("mirror")
+    def test_nothing_fits(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["python", "list", "4.2"]) == 0
         assert capsys.readouterr().err == "fastenv: no interpreter fits '4.2'\n"
         assert main(["python", "list", ">=3.x"]) == 4
@@ -182,16 +178,15 @@ class TestInstall:
     """``fastenv python install``."""
 
     @pytest.fixture(autouse=True)
-    def _tools_of_the_system(self, bin_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _tools_of_the_system(self, bin_directory: Path) -> None:
         """Put what relocating may need back on PATH, without the system's interpreters."""
         for tool in ("install_name_tool", "codesign", "sh"):
             found = next((path for place in ("/usr/bin", "/bin") if (path := Path(place, tool)).exists()), None)
             if found is not None:
                 (bin_directory / tool).symlink_to(found)
 
-    def test_several_at_once(
-        self, others: list[Found], mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    @pytest.mark.usefixtures("mirror")
+    def test_several_at_once(self, others: list[Found], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         trace = tmp_path / "trace.json"
         specs = [minor(others[0]), minor(others[1]), "{}.{}".format(*sys.version_info), full(others[0])]
         assert main(["python", "install", *specs, "--report", str(trace), "--offline"]) == 0
@@ -238,7 +233,8 @@ class TestInstall:
         assert main(["python", "install", "4.2", "4.3"]) == 4
         assert "[2/2]" in capsys.readouterr().err
 
-    def test_quietly(self, others: list[Found], mirror: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.mark.usefixtures("mirror")
+    def test_quietly(self, others: list[Found], capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["python", "install", minor(others[0]), "-q", "--concurrent", "1"]) == 0
         said = capsys.readouterr()
         assert (said.out, said.err) == ("", "")

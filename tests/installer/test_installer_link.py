@@ -26,6 +26,7 @@ from pytest_fastenv.installer.scripts import generate, rewrite
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import DirectUrl, Vcs
 from pytest_fastenv.settings import Settings
+from pytest_fastenv.shebang import shebang
 from pytest_fastenv.store.store import Store
 
 

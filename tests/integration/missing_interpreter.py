@@ -33,6 +33,10 @@ class Absent:
         """Return variables that hide what the machine has, and name the mirror."""
         place = mirror.files_url if isinstance(mirror, IndexServer) else str(mirror)
         hidden = dict.fromkeys(
-            ("HOME", "PYENV_ROOT", "XDG_DATA_HOME", "MISE_DATA_DIR", "ASDF_DATA_DIR"), str(self.nowhere)
-        )
+            (
+                "HOME", "PYENV_ROOT", "XDG_DATA_HOME", "MISE_DATA_DIR", "ASDF_DATA_DIR", "RYE_HOME",
+                "UV_PYTHON_INSTALL_DIR", "RUNNER_TOOL_CACHE", "AGENT_TOOLSDIRECTORY",
+            ),
+            str(self.nowhere),
+        )  # fmt: skip
         return hidden | {"PATH": os.pathsep.join(("/usr/bin", "/bin")), "FASTENV_PYTHON_MIRROR": place}

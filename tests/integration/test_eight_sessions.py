@@ -200,6 +200,35 @@ def test_a_living_run_keeps_its_environment(seeded: Desk, index: IndexServer, tm
     assert identity(living.prefix) == held
 
 
+def test_eight_find_out_at_once_that_somebody_edited_it(seeded: Desk, index: IndexServer, tmp_path: Path) -> None:
+    """One of them makes it anew for all, and the run that is in the edited one stays there."""
+    write_suite(seeded, "shared-wheel", imports="shared_wheel")
+    command = seeded.words("pytest", "requirements.txt")
+    with Living(seeded, command, before="import shared_wheel") as living:
+        held = identity(living.prefix)
+        seeded.write("test_edit.py", EDIT)
+        seeded.run([*command, "test_edit.py"]).is_fine()
+        sessions = [Session(seeded, ("requirements.txt",), ("test_suite.py",))] * EIGHT
+        ended = run_at_once(sessions, tmp_path / "runs")
+        (prefix,) = {one.prefix for one in ended}
+        assert prefix != living.prefix
+        assert "shared-wheel" in whole(prefix)
+        assert set(counted(ended, "link").values()) == {1}
+        assert identity(living.prefix) == held
+        living.goes_on().is_fine()
+
+
+def test_eight_make_it_anew_at_once(seeded: Desk, index: IndexServer, tmp_path: Path) -> None:
+    """Each gets one of its own, whole, and none takes another's place."""
+    write_suite(seeded, "shared-wheel", imports="shared_wheel")
+    session = Session(seeded, ("requirements.txt",), ("--fastenv-recreate",))
+    ended = run_at_once([session] * EIGHT, tmp_path / "runs")
+    assert sorted({one.prefix for one in ended}) == seeded.environments()
+    assert len(seeded.environments()) == EIGHT
+    assert all("shared-wheel" in whole(one.prefix) for one in ended)
+    assert set(counted(ended, "fetch").values()) == {1}
+
+
 #: `lazy` is a module of the distribution that the others edited another one of.
 AFTERWARDS = """\
 import subprocess

@@ -37,6 +37,7 @@ from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
 
+LIMITS = Limits()
 VERSION = re.compile(r"cpython-([^+]+)\+")
 
 
@@ -49,7 +50,7 @@ def offer_of(archive: Path, url: str = "", digest: str = "") -> Offer:
 
 
 @asynccontextmanager
-async def tools(store: Store, recorder: Recorder, limits: Limits = Limits()) -> AsyncIterator[InstallTools]:
+async def tools(store: Store, recorder: Recorder, limits: Limits = LIMITS) -> AsyncIterator[InstallTools]:
     """Give what interpreters are installed with, as a run wires it."""
     settings = Settings(http_timeout_s=10.0)
     config = IndexConfig.load(settings, IndexOptions(), {"HOME": "/nonexistent"})
@@ -59,7 +60,7 @@ async def tools(store: Store, recorder: Recorder, limits: Limits = Limits()) -> 
         yield InstallTools(PackageIndex(config, http, store, pools, recorder), pools, workers, limits)
 
 
-def installing(store: Store, *offers: Offer, recorder: Recorder | None = None, limits: Limits = Limits()) -> Any:
+def installing(store: Store, *offers: Offer, recorder: Recorder | None = None, limits: Limits = LIMITS) -> Any:
     """Install interpreters at the same time; return the target, or all of them."""
 
     async def run() -> list[Target]:

@@ -18,8 +18,8 @@ _312 = "cpython-3.12.7+20241016-"
             Named("cpython", "3.12.7", False, "linux", "x86_64", "gnu"),
         ),
         (
-            f"{_312}x86_64-unknown-linux-musl-install_only_stripped.tar.gz",
-            Named("cpython", "3.12.7", False, "linux", "x86_64", "musl"),
+            "cpython-3.12.9+20250311-x86_64-unknown-linux-musl-install_only_stripped.tar.gz",
+            Named("cpython", "3.12.9", False, "linux", "x86_64", "musl"),
         ),
         (
             "cpython-3.13.0+20241016-aarch64-unknown-linux-gnu-freethreaded+pgo+lto-full.tar.zst",
@@ -48,7 +48,8 @@ def test_what_a_name_says(filename: str, expected: Named) -> None:
     "filename",
     [
         f"{_312}x86_64-unknown-linux-gnu-debug-full.tar.zst",
-        f"{_312}x86_64-unknown-linux-musl-lto+static-full.tar.zst",
+        f"{_312}x86_64-unknown-linux-musl-install_only.tar.gz",  # static, as all were then
+        "cpython-3.14.6+20260623-x86_64-unknown-linux-musl-lto+static-full.tar.zst",
         f"{_312}x86_64_v3-unknown-linux-gnu-install_only.tar.gz",
         f"{_312}armv7-unknown-linux-gnueabi-install_only.tar.gz",
         f"{_312}x86_64-unknown-linux-gnu-install_only.tar.gz.sha256",

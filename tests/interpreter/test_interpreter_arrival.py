@@ -37,7 +37,7 @@ class Bringing:
         try:
             await self.on.wait()
         finally:
-            await asyncio.sleep(0)  # putting away takes a moment
+            await asyncio.sleep(0.01)  # putting away takes a moment
             self.ended += 1
         if isinstance(self._result, BaseException):
             raise self._result

@@ -23,7 +23,7 @@ PLAIN = "cpython-3.12.7+20241016-x86_64-unknown-linux-gnu-install_only.tar.gz"
 STRIPPED = "cpython-3.12.7+20241016-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
 NEWER = "cpython-3.13.1+20241206-x86_64-unknown-linux-gnu-install_only.tar.gz"
 FREE = "cpython-3.13.1+20241206-x86_64-unknown-linux-gnu-freethreaded+pgo+lto-full.tar.zst"
-MUSL = "cpython-3.12.7+20241016-x86_64-unknown-linux-musl-install_only.tar.gz"
+MUSL = "cpython-3.12.9+20250311-x86_64-unknown-linux-musl-install_only.tar.gz"
 EARLY = "cpython-3.14.0rc2+20250828-x86_64-unknown-linux-gnu-install_only.tar.gz"
 ORIGINS = Mirror()
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit.interpreters import Found
+from kit.interpreters import Found, hide_interpreters
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import find, find_target, list_found
@@ -27,14 +27,9 @@ _PYENV = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
 @pytest.fixture(autouse=True)
 def _only_this_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with nothing on PATH, and no version managers."""
-    (tmp_path / "bin").mkdir()
+    hide_interpreters(tmp_path, monkeypatch)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in list(os.environ):
-        if name.startswith(("PYENV_", "MISE_", "ASDF_", "UV_", "XDG_", "RYE_", "RUNNER_", "AGENT_")):
-            monkeypatch.delenv(name)
 
 
 def forbid(monkeypatch: pytest.MonkeyPatch) -> None:

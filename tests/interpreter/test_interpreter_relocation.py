@@ -252,7 +252,7 @@ def test_an_extension_module_is_compiled_with_what_they_say(relocated: list[Targ
     source = tmp_path / "answer.c"
     source.write_text(
         "#include <Python.h>\n"
-        "static struct PyModuleDef it = {PyModuleDef_HEAD_INIT, \"answer\"};\n"
+        'static struct PyModuleDef it = {PyModuleDef_HEAD_INIT, "answer"};\n'
         "PyMODINIT_FUNC PyInit_answer(void) {\n"
         "    PyObject *module = PyModule_Create(&it);\n"
         '    PyModule_AddIntConstant(module, "answer", 42);\n'
@@ -263,9 +263,8 @@ def test_an_extension_module_is_compiled_with_what_they_say(relocated: list[Targ
 import os, shlex, subprocess, sys, sysconfig
 variable = sysconfig.get_config_var
 into = os.path.join(sys.argv[2], "answer" + variable("EXT_SUFFIX"))
-include = "-I" + sysconfig.get_path("include")
-compiling = [*shlex.split(variable("CC")), *shlex.split(variable("CFLAGS")), *shlex.split(variable("CCSHARED")), include]
-subprocess.run([*compiling, "-c", sys.argv[1], "-o", into + ".o"], check=True)
+flags = [word for name in ("CC", "CFLAGS", "CCSHARED") for word in shlex.split(variable(name))]
+subprocess.run([*flags, "-I" + sysconfig.get_path("include"), "-c", sys.argv[1], "-o", into + ".o"], check=True)
 subprocess.run([*shlex.split(variable("LDSHARED")), into + ".o", "-o", into], check=True)
 sys.path.insert(0, sys.argv[2])
 import answer

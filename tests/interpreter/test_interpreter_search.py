@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit.interpreters import Found
+from kit.interpreters import Found, hide_interpreters
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
 from pytest_fastenv.interpreter import search as search_module
@@ -25,15 +25,7 @@ BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 @pytest.fixture(autouse=True)
 def bin_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only directory on PATH, on a machine without version managers."""
-    place = tmp_path / "bin"
-    place.mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", str(place))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in list(os.environ):
-        if name.startswith(("PYENV_", "MISE_", "ASDF_", "UV_", "XDG_", "RYE_", "RUNNER_", "AGENT_")):
-            monkeypatch.delenv(name)
-    return place
+    return hide_interpreters(tmp_path, monkeypatch)
 
 
 def script(path: Path, text: str) -> Path:
@@ -90,9 +82,23 @@ def test_several_are_asked_at_once(
     with pytest.raises(InterpreterNotFoundError):
         search(">=3.50", store)
     spans = [span for span in recorder.spans if span.kind == "interpreter"]
-    first, others = spans[:3], spans[3:]
-    assert max(span.start_ns for span in first) < min(span.end_ns for span in first)
-    assert len(others) == 3  # scripts are asked again for the diagnosis: what they do may change
+    assert len(spans) == 3
+    assert max(span.start_ns for span in spans) < min(span.end_ns for span in spans)
+
+
+def test_what_there_is_instead_is_found_out_by_who_reads_it(
+    store: Store, recorder: Recorder, bin_directory: Path, interpreters: list[Found]
+) -> None:
+    """Who downloads what is missing does not wait for the answers of all the others."""
+    for version, python in interpreters:
+        (bin_directory / "python{}.{}".format(*version)).symlink_to(python)
+    with pytest.raises(InterpreterNotFoundError) as caught:
+        search("3.99", store)
+    assert asked(recorder) == []
+    assert [str(python) for _, python in interpreters if os.path.realpath(python) not in str(caught.value.why)] == []
+    assert len(asked(recorder)) == len(interpreters)
+    assert caught.value.where
+    assert len(asked(recorder)) == len(interpreters)
 
 
 @pytest.mark.parametrize("content", [b"\x7fELF no program", b"MZ"])
@@ -149,6 +155,14 @@ def test_too_old_is_told_once_nothing_newer_fits(store: Store, bin_directory: Pa
         search("==3.99.*", store)
     assert "Python 3.7.16, which is too old" in str(caught.value.why)
     assert search(">=3.7", store).target.python == BASE
+
+
+def test_too_old_is_no_reason_where_a_newer_one_may_be_had(store: Store, bin_directory: Path) -> None:
+    facts = '{"version": "3.7.16", "executable": "/opt/python3.7"}'
+    script(bin_directory / "python3.7", f"echo 'fastenv-facts:{facts}'")
+    exclude_running = "!={}.{}.*".format(*sys.version_info)
+    with pytest.raises(InterpreterNotFoundError, match="no Python interpreter fits"):
+        search(f">=3.7,{exclude_running}", store)
 
 
 def test_a_virtual_environment_on_path_stands_for_its_base(

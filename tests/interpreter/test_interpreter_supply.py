@@ -210,6 +210,12 @@ def test_a_pre_release_is_named(host: Target, store: Store, artifacts: Path) -> 
     assert ask("3.98.0rc1", host, store, settings).version == "3.98.0rc1"
 
 
+def test_debug_builds_are_not_downloaded(host: Target, store: Store, artifacts: Path) -> None:
+    write_checksums(artifacts, archive("3.98.1", host))
+    error = refusal("3.98d", host, store, Settings(python_mirror=str(artifacts)))
+    assert "debug builds are not downloaded" in str(error.hint)
+
+
 def test_forbidden(host: Target, store: Store) -> None:
     error = refusal("3.12", host, store, Settings(python_downloads="never", python_mirror="nowhere/at/all"))
     assert (error.what, error.where, error.why) == (MISSING.what, MISSING.where, MISSING.why)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 #: Full version and path of an interpreter.
 Found = tuple[tuple[int, ...], Path]
 
@@ -30,6 +32,21 @@ def find_interpreters() -> list[Found]:
         if version is not None and version[:2] >= EXPECTED[0] and all(v[:2] != version[:2] for v in found):
             found[version] = candidate
     return sorted(found.items())
+
+
+def hide_interpreters(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make this a machine without interpreters besides the one that runs; return the one directory that is on PATH.
+
+    :param place: becomes the home, and the working directory.
+    """
+    (place / "bin").mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("PATH", str(place / "bin"))
+    monkeypatch.setenv("HOME", str(place))
+    for name in list(os.environ):
+        if name.startswith(("PYENV_", "MISE_", "ASDF_", "UV_", "XDG_", "RYE_", "RUNNER_", "AGENT_")):
+            monkeypatch.delenv(name)
+    return place / "bin"
 
 
 def _candidates() -> Iterator[Path]:

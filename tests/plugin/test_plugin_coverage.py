@@ -188,5 +188,64 @@ def test_program_that_measures_pytest_has_no_data_of_the_inside(measured: Projec
         "--fastenv",
         "requirements.txt",
     ]
-    fine(measured.run_command([*command, "--cov=mine", "--cov-report=json"]))
+    run = measured.run_command([*command, "--cov=mine", "--cov-report=json"])
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "No data was collected" in run.stderr
     assert json_report(measured)["mine/module.py"] == MISSING
+
+
+@pytest.mark.parametrize("link", ["auto", "symlink"])
+def test_every_worker_in_an_environment_of_its_own(measured: Project, link: str) -> None:
+    """What is editable is the project's own files in all of them."""
+    arguments = ("--fastenv", "requirements.txt", "--fastenv-scope=worker", f"--fastenv-link={link}", "-n2")
+    fine(measured.run(*arguments, "--cov=mine", "--cov-report=json"))
+    assert json_report(measured) == {"mine/__init__.py": [], "mine/module.py": MISSING}
+    assert not list(measured.directory.glob(".coverage.*"))
+
+
+def test_installed_project_in_environments_of_workers(measured: Project) -> None:
+    """One path for each worker: coverage's setting makes them one file."""
+    configure(
+        measured,
+        """\
+        [tool.coverage.run]
+        source_pkgs = ["mine"]
+        [tool.coverage.paths]
+        sources = ["mine", "*/site-packages/mine"]
+        """,
+    )
+    arguments = ("--fastenv", "requirements.txt", "--fastenv-scope=worker", "--fastenv-project=wheel", "-n2")
+    fine(measured.run(*arguments, "--cov", "--cov-report=json"))
+    assert json_report(measured)["mine/module.py"] == MISSING
+
+
+@pytest.mark.parametrize("how", ["patch", "variable"])
+def test_subprocesses_in_a_fresh_environment(measured: Project, how: str) -> None:
+    """In an environment of the fixture ``venv``, which has to hold coverage: its own start-up file begins there."""
+    configure(
+        measured,
+        """\
+        [tool.coverage.run]
+        source_pkgs = ["mine"]
+        parallel = true
+        """
+        + ("patch = ['subprocess']\n" if how == "patch" else ""),
+    )
+    root = measured.directory
+    if how == "variable":
+        measured.variables["COVERAGE_PROCESS_START"] = str(root / "pyproject.toml")
+    write_tests(
+        measured,
+        f"""\
+        import mine.module
+        import pytest
+
+        @pytest.mark.fastenv(requirements=["coverage"], project="editable")
+        def test_subprocess(venv):
+            for value in ("0", "1"):
+                venv.run(["python", "-m", "mine.module", value], check=True, cwd={str(root)!r})
+        """,
+    )
+    run = measured.run("--fastenv", "requirements.txt", "--cov", "--cov-report=json")
+    fine(run, passed=1)
+    assert json_report(measured)["mine/module.py"] == []

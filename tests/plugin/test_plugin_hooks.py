@@ -68,8 +68,11 @@ def test_import_is_cheap(run: Callable[..., Measured]) -> None:
         "pytest_fastenv.runtime.session",
         "pytest_fastenv.version",
     }
-    # Hooks are known also where no environment is asked for.
-    assert {name for name in later if name.startswith("pytest_fastenv")} == {"pytest_fastenv.runtime.hookspecs"}
+    # Hooks and fixtures are known also where no environment is asked for.
+    assert {name for name in later if name.startswith("pytest_fastenv")} == {
+        "pytest_fastenv.runtime.fixtures",
+        "pytest_fastenv.runtime.hookspecs",
+    }
 
 
 @pytest.mark.slow

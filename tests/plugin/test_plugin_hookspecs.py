@@ -181,14 +181,14 @@ def test_wrong_implementations(bare: Project, text: str, expected: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["aaa", "zzz"])
-def test_installed_plugins_ask(bare: Project, outside: Path, name: str) -> None:
+@pytest.mark.parametrize("first", [(), ("-p", "fastenv")])
+def test_installed_plugins_ask(bare: Project, outside: Path, first: tuple[str, ...]) -> None:
     """Those that pytest would load after this one, too: which are first is the file system's whim."""
     text = "import sys\nassert 'late_package.other' not in sys.modules\n" + ASKS.format(answer=["library"])
-    install(outside, f"{name}-plugin", "late_package.inner.plugin", text)
+    install(outside, "late-plugin", "late_package.inner.plugin", text)
     (outside / "late_package" / "other.py").write_text("raise ImportError('nobody asked for it')\n")
-    passed(bare.run("--fastenv", "requirements.txt"))
-    run = bare.run("--fastenv", "requirements.txt", "-p", f"no:{name}-plugin")
+    passed(bare.run(*first, "--fastenv", "requirements.txt"))
+    run = bare.run(*first, "--fastenv", "requirements.txt", "-p", "no:late-plugin")
     assert "No module named 'library'" in run.stdout
     bare.variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     run = bare.run("-p", "fastenv", "--fastenv", "requirements.txt")
@@ -291,3 +291,29 @@ def test_wrong_argument_inside(project: Project) -> None:
     run = project.run("--fastenv", "requirements.txt")
     assert run.returncode != 0
     assert "Argument(s) {'environmnet'} are declared" in run.stdout + run.stderr
+
+
+@pytest.mark.slow
+def test_conftest_hears_of_every_workers_environment(project: Project) -> None:
+    """Before the worker starts: what it installs there, and what it sends along, is there."""
+    project.write(
+        conftest__py="""\
+            import os
+
+            def pytest_fastenv_worker_environment(node, environment):
+                assert environment.prefix.is_dir() and str(environment.prefix) != os.environ["VIRTUAL_ENV"]
+                (environment.purelib / "of_the_hook.py").write_text(f"NAME = {node.gateway.id!r}\\n")
+                node.workerinput["prefix_of_the_hook"] = str(environment.prefix)
+            """,
+        test_inside__py="""\
+            import sys
+            import pytest
+
+            @pytest.mark.parametrize("n", range(4))
+            def test_inside(n, pytestconfig, worker_id):
+                import of_the_hook
+                assert of_the_hook.NAME == worker_id
+                assert pytestconfig.workerinput["prefix_of_the_hook"] == sys.prefix
+            """,
+    )
+    passed(project.run("--fastenv", "requirements.txt", "--fastenv-scope", "worker", "-n2"), 4)

@@ -41,6 +41,8 @@ fastenv_report = ["trace.json", "timeline.html"]
 fastenv_unchecked_records = ["library", "Other_One"]
 """
 AS_TYPES = AS_TOML_TEXT
+if pytest.version_tuple < (9, 2):
+    AS_TYPES = AS_TYPES.replace("5400", "'90m'")
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,11 @@ AS_TYPES = AS_TOML_TEXT
         ("tox__ini", "[pytest]", AS_TEXT),
         ("setup__cfg", "[tool:pytest]", AS_TEXT),
         ("pyproject__toml", "[tool.pytest.ini_options]", AS_TOML_TEXT),
-        pytest.param("pyproject__toml", "[tool.pytest]", AS_TYPES, marks=NUMBERS, id="pyproject-types"),
-        pytest.param("pytest__toml", "[pytest]", AS_TYPES, marks=NUMBERS),
-        pytest.param(".pytest__toml", "[pytest]", AS_TYPES, marks=NUMBERS),
+        pytest.param("pyproject__toml", "[tool.pytest]", AS_TYPES, marks=TYPED),
+        pytest.param("pytest__toml", "[pytest]", AS_TYPES, marks=TYPED),
+        pytest.param(".pytest__toml", "[pytest]", AS_TYPES, marks=TYPED),
     ],
+    ids=lambda value: value if len(value) < 30 else "",
 )
 def test_file(project: Project, name: str, table: str, values: str) -> None:
     """What is read is what is used: seen from the session inside, from a directory below."""
@@ -89,6 +92,10 @@ def test_file(project: Project, name: str, table: str, values: str) -> None:
     assert (project.directory / "timeline.html").is_file()
 
 
+# Who refuses it, and in which words, depends on pytest's version.
+OF_TEXT = "fastenv_concurrent in pyproject.toml: {} is not" if pytest.version_tuple >= (9, 2) else "base 10: {}"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -101,15 +108,15 @@ def test_file(project: Project, name: str, table: str, values: str) -> None:
         pytest.param(
             "[tool.pytest]\nfastenv_concurrent = 0",
             "fastenv_concurrent in pyproject.toml: 0 is not accepted",
-            marks=NUMBERS,
+            marks=TYPED,
         ),
         pytest.param(
             "[tool.pytest]\nfastenv_max_age = -1",
             "fastenv_max_age in pyproject.toml: -1 is not accepted",
             marks=NUMBERS,
         ),
-        ("[tool.pytest.ini_options]\nfastenv_offline = 'perhaps'", "invalid truth value"),
-        ("[tool.pytest.ini_options]\nfastenv_concurrent = 'x'", "fastenv_concurrent in pyproject.toml: 'x' is not"),
+        ("[tool.pytest.ini_options]\nfastenv_offline = 'perhaps'", "fastenv_offline: invalid truth value 'perhaps'"),
+        ("[tool.pytest.ini_options]\nfastenv_concurrent = 'x'", OF_TEXT.format("'x'")),
         ("[tool.fastenv]\ndir = 5", "fastenv_dir in pyproject.toml: 5 is not accepted"),
         ("[tool.fastenv]\nreport = [5]", "fastenv_report in pyproject.toml: [5] is not accepted"),
         ("[tool.fastenv]\ndir = ['a', 'b']", "fastenv_dir in pyproject.toml"),
@@ -153,7 +160,7 @@ def test_override_on_the_command_line(project: Project) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     run = project.run("-o", "fastenv=requirements.txt", "-o", "fastenv_concurrent=none")
     assert run.returncode == 4
-    assert "fastenv_concurrent in pytest.ini: 'none' is not accepted" in run.stderr
+    assert re.search(r"fastenv_concurrent.*'none'", run.stderr)
 
 
 def test_conftest_plugins_that_only_the_environment_has(project: Project) -> None:

@@ -78,6 +78,25 @@ def test_plain_lines(recorder: Recorder, stream: Stream) -> None:
     assert len(lines) == 5
 
 
+def test_interpreters_on_their_way(recorder: Recorder, at_once: None) -> None:
+    plain, live = Stream(), Stream()
+
+    def arrive(until: Callable[[], None] = lambda: None) -> None:
+        with recorder.span("interpreter", "CPython 3.12.7", stage="fetch", version="3.12.7") as span:
+            recorder.progress(span, bytes=25_000_000)
+            until()
+        with recorder.span("interpreter", "CPython 3.12.7", stage="unpack"):
+            pass
+        with recorder.span("interpreter", "/usr/bin/python3"):  # a probe, which nobody waits for
+            pass
+
+    with Progress(recorder, plain, quiet=False, interactive=False):
+        arrive()
+    assert [line.partition(" in ")[0] for line in plain.text.splitlines()] == ["fastenv: CPython 3.12.7: fetched"]
+    with Progress(recorder, live, quiet=False, interactive=True):
+        arrive(lambda: live.wait_for("fetching CPython 3.12.7 ("))
+
+
 def test_plain_lines_come_while_it_runs_and_counts_now_and_then(
     recorder: Recorder, stream: Stream, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,3 +21,10 @@ def test_what_goes_on() -> None:
     assert tally.waiting == [lock]
     assert (tally.fetching, tally.fetched, tally.fetched_bytes) == (1, 0, 10)
     assert tally.resolving
+
+
+def test_interpreters_on_their_way() -> None:
+    probe = Span("interpreter", "/usr/bin/python3", 1)
+    fetch = Span("interpreter", "CPython 3.12.7", 1, args={"stage": "fetch", "bytes": 10})
+    unpacked = Span("interpreter", "CPython 3.13.0", 1, 2, args={"stage": "unpack"})
+    assert Tally.of([probe, fetch, unpacked]).arriving == [fetch]

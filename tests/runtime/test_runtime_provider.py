@@ -75,7 +75,8 @@ def test_question_and_answer(make: Callable[..., Provider], tmp_path: Path) -> N
     provider.close()
     provider.close()
     assert (tmp_path / "ended").read_text() == "ended\n"
-    assert provider.ask("echo") and provider.pid != pid
+    assert provider.ask("echo")
+    assert provider.pid != pid
 
 
 def test_an_error_leaves_it_alive(make: Callable[..., Provider]) -> None:
@@ -84,7 +85,8 @@ def test_an_error_leaves_it_alive(make: Callable[..., Provider]) -> None:
         provider.ask("fail")
     assert (caught.value.exit_code, caught.value.diagnosis) == (4, str(caught.value))
     pid = provider.pid
-    assert provider.ask("echo") and provider.pid == pid
+    assert provider.ask("echo")
+    assert provider.pid == pid
 
 
 def test_death_is_told_and_the_next_question_starts_another(make: Callable[..., Provider]) -> None:
@@ -114,7 +116,7 @@ def test_killed_while_it_works(make: Callable[..., Provider], tmp_path: Path) ->
 
 def test_no_such_program(tmp_path: Path) -> None:
     provider = Provider((str(tmp_path / "absent"),), {}, str(tmp_path), {})
-    with pytest.raises(ProviderError, match="does not start\n  where: .*absent"):
+    with pytest.raises(ProviderError, match=r"does not start\n  where: .*absent"):
         provider.ask("echo")
 
 
@@ -192,9 +194,7 @@ def test_threads_take_turns(make: Callable[..., Provider]) -> None:
     assert sorted(answers) == list(range(8))
 
 
-def test_the_oldest_interpreter_can_use_it(
-    tmp_path: Path, interpreters: list[tuple[tuple[int, ...], Path]]
-) -> None:
+def test_the_oldest_interpreter_can_use_it(tmp_path: Path, interpreters: list[tuple[tuple[int, ...], Path]]) -> None:
     """Compiled there, and run there as far as it does without pytest."""
     here = Path(Provider.ask.__code__.co_filename).parent
     names = ["provider", "fixtures", "environment_in_test", "session_environment", "virtual_environment"]
@@ -208,7 +208,7 @@ def test_the_oldest_interpreter_can_use_it(
     (package / "__init__.py").touch()
     script = (
         "import json, sys; sys.path.insert(0, sys.argv[1]); from inside.session_environment import session_environment;"
-        "here = session_environment(); print(json.dumps([here.python_version, str(here.prefix), here.plan,"
+        "here = session_environment(list); print(json.dumps([here.python_version, str(here.prefix), here.plan,"
         " here.run(['python3', '-c', 'print(1)'], env={'PATH': '/usr/bin:/bin'}).stdout]))"
     )
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Unpacks source distributions in the old zip form, by the rules for zip archives."""
+"""Unpacks zip archives with one top directory: old source distributions, interpreters for Windows."""
 
 from __future__ import annotations
 

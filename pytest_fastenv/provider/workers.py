@@ -1,0 +1,101 @@
+"""Environments for pytest-xdist's workers: copies of the session's, and what became of their files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_fastenv.environment import manifest
+from pytest_fastenv.environment.changes import Changes
+from pytest_fastenv.environment.environments import Environments
+from pytest_fastenv.environment.worker_environments import WorkerEnvironments
+from pytest_fastenv.errors import PublishError
+from pytest_fastenv.provider.context import Context
+from pytest_fastenv.schedule.outcome import run_all
+from pytest_fastenv.schedule.workers import FileWorkers
+
+_CHANGES = f"{Changes.__module__}:changes"
+#: Ways of linking that keep what is written into a file in one environment apart from all others.
+_APART = ("clone", "copy")
+
+
+async def workers(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Make an environment for each of some workers; answers with ``environments``, each JSON with its ``name``.
+
+    Takes ``session``, the prefix of the session's environment, and ``names``. A worker that has an environment gets a
+    new one, and the old one is left to what still runs in it. The session's environment is held until the provider
+    ends; then the copies are removed.
+
+    :raises PublishError: the session's environment is gone.
+    :raises StoreError: see `WorkerEnvironments.make`.
+    :raises InterpreterError: likewise.
+    """
+    session = Path(request["session"])
+    await asyncio.to_thread(_hold, context, session)
+    environments = await _environments(context)
+    made = await environments.make(session, request["names"])
+    return {"environments": [{"name": name, **environment.to_json()} for name, environment in made.items()]}
+
+
+async def edited(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Say which files of some environments were written into where other environments have them too.
+
+    Takes ``environments``, their prefixes. Answers by prefix, with paths relative to it: ``edited``, as said;
+    ``private``, other changes, which no other environment sees; ``more``, whether there are more than are listed; and
+    with ``apart``, values of ``--fastenv-link`` that would have kept the edits apart.
+    """
+    prefixes = list(dict.fromkeys(request["environments"]))
+    file_workers = await _file_workers(context)
+    found: list[Changes] = await run_all(file_workers.call(_CHANGES, prefix) for prefix in prefixes)
+    by_prefix = dict(zip(prefixes, found, strict=True))
+    return {
+        "edited": {prefix: changes.shared for prefix, changes in by_prefix.items()},
+        "private": {prefix: changes.private for prefix, changes in by_prefix.items()},
+        "more": {prefix: changes.more for prefix, changes in by_prefix.items()},
+        "apart": list(_APART),
+    }
+
+
+def _hold(context: Context, session: Path) -> None:
+    """Hold the session's environment from now on: copies may have links into it."""
+    kept = f"workers: lease of {session}"
+    if kept in context.kept:
+        return
+    known = manifest.read(session)
+    held = None
+    if known is not None:
+        environments = Environments(context.store, context.settings.dir, context.recorder)
+        held = environments.lease(known.environment(session))
+    if held is None:
+        raise PublishError(
+            "workers cannot be given environments: the session's own is gone",
+            where=str(session),
+            hint="run again: it is made anew then",
+        )
+    os.set_inheritable(held, False)
+    context.kept[kept] = held
+    context.stack.callback(os.close, held)
+
+
+async def _file_workers(context: Context) -> FileWorkers:
+    kept = "workers: processes"
+    if kept not in context.kept:
+        file_workers = FileWorkers(context.settings.concurrent_installs)
+        context.kept[kept] = await context.stack.enter_async_context(file_workers)
+    found: FileWorkers = context.kept[kept]
+    return found
+
+
+async def _environments(context: Context) -> WorkerEnvironments:
+    kept = "workers: environments"
+    if kept not in context.kept:
+        directory = Environments(context.store, context.settings.dir, context.recorder).directory
+        file_workers = await _file_workers(context)
+        made = WorkerEnvironments(directory, file_workers, context.recorder, context.environ)
+        context.stack.push_async_callback(made.aclose)
+        context.kept[kept] = made
+    found: WorkerEnvironments = context.kept[kept]
+    return found
