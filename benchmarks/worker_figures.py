@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.results import Results, Spread
 from benchmarks.suite import Marks
-from benchmarks.worker_runs import AT_ONCE, IN_TURN, SESSION, WORKER, WorkerRun
+from benchmarks.worker_runs import IN_TURN, SESSION, WORKER, WorkerRun
 
 ByRound = Mapping[int, float]
 
@@ -44,9 +44,9 @@ class WorkerFigures:
         shared = self.first_test(tool, SESSION)
         return {number: own - shared[number] for number, own in self.first_test(tool).items() if number in shared}
 
-    def by_peer(self, tool: str, *, at_once: bool = False) -> ByRound:
-        """Return the time in which a tool that runs no suite makes as many environments."""
-        return self.wall(tool, AT_ONCE if at_once else IN_TURN)
+    def by_peer(self, tool: str) -> ByRound:
+        """Return the time in which a tool that runs no suite makes as many environments, one after the other."""
+        return self.wall(tool, IN_TURN)
 
 
 def spread(values: ByRound) -> Spread | None:

@@ -10,7 +10,7 @@ from benchmarks.results import Results
 from benchmarks.suite import TESTS, Marks
 from benchmarks.tables import table
 from benchmarks.worker_figures import WorkerFigures, ratio, spread
-from benchmarks.worker_runs import AT_ONCE, IN_TURN, SESSION, WORKER
+from benchmarks.worker_runs import SESSION, WORKER
 
 _STEPS = {
     "configured": "the session inside has begun",
@@ -30,7 +30,8 @@ def workers_section(results: Results) -> Iterator[str]:
         figures = WorkerFigures(results, case)
         yield from [f"## Environments for workers: {case}", ""]
         yield from [f"A suite of {TESTS} small tests; times in seconds.", "", *_suites(figures), ""]
-        yield from ["As many environments by a tool that only makes them, in seconds:", "", *_peers(figures), ""]
+        yield from ["As many environments by a tool that only makes them, one after the other.", ""]
+        yield from ["A ratio below 1: this project is faster.", "", *_peers(figures), ""]
         yield from ["### Where the time goes", "", "Seconds since the command was started (medians).", ""]
         yield from [*_steps(figures), ""]
         yield from ["### Disk space", "", "Blocks of all files, hard links counted once.", "", *_disks(figures), ""]
@@ -59,12 +60,12 @@ def _suites(figures: WorkerFigures) -> list[str]:
 
 def _peers(figures: WorkerFigures) -> list[str]:
     ours = _tools(figures, with_suite=True)
-    head = ["", IN_TURN, AT_ONCE, *(f"making them by {tool} / {AT_ONCE}" for tool in ours)]
+    kinds = (("making them", figures.provided), ("difference", figures.beyond), ("first test", figures.first_test))
+    head = ["", "s", *(f"{text} by {own} / this" for text, _ in kinds for own in ours)]
     rows = []
-    for tool in _tools(figures, with_suite=False):
-        together = figures.by_peer(tool, at_once=True)
-        ratios = [ratio(figures.provided(own), together) for own in ours]
-        rows.append([tool, spread(figures.by_peer(tool)), spread(together), *ratios])
+    for peer in _tools(figures, with_suite=False):
+        all_s = figures.by_peer(peer)
+        rows.append([peer, spread(all_s), *(ratio(figure(own), all_s) for _, figure in kinds for own in ours)])
     return table(head, rows)
 
 

@@ -21,8 +21,8 @@ from benchmarks.suite import Marks, SuiteLog, read_log, write_suite
 from benchmarks.tools import Tool, bare_variables
 from benchmarks.workshop import Workshop, failure
 
-#: How environments come about: for each worker, one for all, by as many commands one after the other or at once.
-WORKER, SESSION, IN_TURN, AT_ONCE = "worker", "session", "in turn", "at once"
+#: How environments come about: for each worker, one for all, by as many commands one after the other.
+WORKER, SESSION, IN_TURN = "worker", "session", "in turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class WorkerCase:
         self._workshop = workshop
         self._case = case
         self._suite = workshop.root / "suite"
-        modes = [(tool, (WORKER, SESSION) if tool.suite else (IN_TURN, AT_ONCE)) for tool in tools]
-        self.ways = [(tool, mode) for tool, both in modes for mode in both]
+        modes = [(tool, (WORKER, SESSION) if tool.suite else (IN_TURN,)) for tool in tools]
+        self.ways = [(tool, mode) for tool, own in modes for mode in own]
 
     def prepare(self) -> None:
         """Run the suite in each way once: then the session's environment stands, and bytecode is there."""
@@ -86,7 +86,7 @@ class WorkerCase:
         if tool.suite:
             wall_s, log = self._run_suite(tool, mode)
             return WorkerRun(self._case.key, tool.name, mode, number, wall_s, log.marks)
-        job = self._workshop.job(self._case, tool, in_turn=mode == IN_TURN)
+        job = self._workshop.job(self._case, tool, in_turn=True)
         begun_ns = _run(job.script, {}, lambda: job.failure)
         wall_s = (time.monotonic_ns() - begun_ns) / 1e9
         job.check()

@@ -34,6 +34,7 @@ from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
 from pytest_fastenv.model.protocols import Draft
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.schedule.outcome import whatever_happens
 
 _DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
 
@@ -105,9 +106,9 @@ async def amend(prefix: Path, plan: Plan, engine: Installs) -> Amended:
             await engine.install(replace(plan, distributions=tuple(changing)), StoreDraft(new, prefix, plan.target))
             swap = _Swap(prefix, private / "old", plan.target)
             # Once begun it is finished, or undone, also where this task is cancelled.
-            await asyncio.shield(asyncio.to_thread(swap.run, going, new))
+            await whatever_happens(asyncio.to_thread(swap.run, going, new))
         finally:
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, private, ignore_errors=True))
+            await whatever_happens(asyncio.to_thread(shutil.rmtree, private, ignore_errors=True))
     await asyncio.to_thread(manifest.write_plan, prefix, plan_to_json(plan))
     return Amended(tuple(d for d in changing if d.name not in here), tuple(d for d in changing if d.name in here))
 

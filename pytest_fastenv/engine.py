@@ -16,7 +16,7 @@ from typing import Self
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.build_environments import StoredBuildEnvironments
 from pytest_fastenv.environment.skeleton import skeleton
-from pytest_fastenv.errors import FastenvError, ProvideError
+from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, ProvideError
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
@@ -29,6 +29,7 @@ from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.interpreter.arrival import Arrival, Present
+from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.interpreter.offer import Offer
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Plan
@@ -76,6 +77,22 @@ class Awaited:
 
         home = store.path(Bucket.PYTHONS, offer.sha256) / "python"
         return cls(offer, assumed_target(offer, host, home))
+
+
+async def to_be_downloaded(spec: str, around: Surroundings, missing: InterpreterNotFoundError) -> Awaited:
+    """Choose what is to be downloaded in place of an interpreter that is not on this machine.
+
+    :param missing: what the search for it raised.
+    :raises InterpreterNotFoundError: nothing that can be downloaded fits, or downloading is not permitted.
+    """
+    from pytest_fastenv.interpreter.supply import offered  # only where an interpreter is missing
+
+    async def fetch(url: str) -> bytes:
+        return await asyncio.to_thread(fetch_text, around.settings, around.environ, url)
+
+    host = await asyncio.to_thread(find_target, None, around.store)
+    offer = await offered(spec, host, around.store, around.settings, fetch, missing=missing)
+    return Awaited.of(offer, host, around.store)
 
 
 class Engine:

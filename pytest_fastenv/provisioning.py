@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pytest_fastenv.model.plan import Plan
     from pytest_fastenv.model.request import Request
     from pytest_fastenv.model.target import Target
-    from pytest_fastenv.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +197,7 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
     from pytest_fastenv.store.diagnosis import check_descriptors
 
     check_descriptors()  # before the imports: the HTTP library is one of them
-    from pytest_fastenv.engine import Engine, Surroundings, fetch_text
+    from pytest_fastenv.engine import Engine, Surroundings, fetch_text, to_be_downloaded
     from pytest_fastenv.environment import manifest
     from pytest_fastenv.environment.fingerprint import fingerprint
     from pytest_fastenv.model.plan_json import plan_to_json
@@ -206,9 +205,11 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
     from pytest_fastenv.requirements.sources import read_sources
 
     settings, store = asked.settings, asked.store(recorder)
-    interpreter = missed.target
-    if isinstance(interpreter, InterpreterNotFoundError):
-        interpreter = await _awaited(asked, store, interpreter)
+    around = Surroundings(settings, store, recorder, asked.environ)
+    if isinstance(missed.target, InterpreterNotFoundError):
+        interpreter: Target | Awaited = await to_be_downloaded(settings.python or "", around, missed.target)
+    else:
+        interpreter = missed.target
     request = await asyncio.to_thread(
         read_sources,
         settings.sources,
@@ -221,7 +222,6 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         fetch=partial(fetch_text, settings, asked.environ),
     )
     request, preferences = _with_needs(request, asked.needs)
-    around = Surroundings(settings, store, recorder, asked.environ)
     target = interpreter if isinstance(interpreter, Target) else interpreter.target
     _check_python(request, target)
     async with Engine(around, interpreter, request.index, request.formats) as engine:
@@ -264,25 +264,6 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
         summary["reason"] = ": ".join(dict.fromkeys(filter(None, (missed.reason, provided.reason)))) or None
     return Ready(provided.environment, summary, provided.lease_fd)
-
-
-async def _awaited(asked: Question, store: Store, missing: InterpreterNotFoundError) -> Awaited:
-    """Choose what is to be downloaded in place of an interpreter that is not on this machine.
-
-    :raises InterpreterNotFoundError: nothing that can be downloaded fits, or downloading is not permitted.
-    """
-    # What follows is not imported unless an interpreter is missing.
-    import asyncio
-    from functools import partial
-
-    from pytest_fastenv.engine import Awaited, fetch_text
-    from pytest_fastenv.interpreter.supply import offered
-
-    settings = asked.settings
-    host = find_target(None, store)
-    fetch = partial(asyncio.to_thread, fetch_text, settings, asked.environ)
-    offer = await offered(settings.python or "", host, store, settings, fetch, missing=missing)
-    return Awaited.of(offer, host, store)
 
 
 def _check_python(request: Request, target: Target) -> None:

@@ -88,7 +88,8 @@ def symlink(leads_to: str, target: str, mtime_ns: int) -> None:
 class _Contents(NamedTuple):
     """The files of one directory by what is done with them.
 
-    :ivar links: symbolic ones, with what they lead to and their mtimes.
+    :ivar linked: what gets one more name: files of the store, and symbolic links to them.
+    :ivar links: symbolic ones that lead into the environment by its path, with that and their mtimes.
     :ivar own: with their mtimes.
     :ivar compiled: names in ``__pycache__``.
     """
@@ -99,9 +100,9 @@ class _Contents(NamedTuple):
     compiled: list[str]
 
     def add(self, name: str, status: os.stat_result, directory: Directory) -> None:
-        if stat.S_ISLNK(status.st_mode):
+        if stat.S_ISLNK(status.st_mode) and directory.leads_within(name):
             self.links.append((name, directory.readlink(name), status.st_mtime_ns))
-        elif status.st_nlink > 1:
+        elif status.st_nlink > 1 or stat.S_ISLNK(status.st_mode):
             self.linked.append(name)
         else:
             self.own.append((name, status.st_mtime_ns))
@@ -122,7 +123,7 @@ class _Copying:
 
     def directory(self, index: int) -> None:
         """Bring one directory into all copies."""
-        if self._part.folded and self._is_folded(self._original.path(index)):
+        if self._part.folded and self._original.top(self._original.path(index)) in self._part.folded:
             for times in self.times:
                 times.append(0)
             return
@@ -133,9 +134,6 @@ class _Copying:
                 self._fill(directory, contents, target)
                 times.append(os.stat(".").st_mtime_ns)
             directory.statuses()  # what was edited since the first look has reached the copies
-
-    def _is_folded(self, path: str) -> bool:
-        return any(path == folded or path.startswith(f"{folded}/") for folded in self._part.folded)
 
     def _look(self, directory: Directory) -> _Contents:
         """Look at a directory, and compare it with what it was."""
@@ -161,7 +159,7 @@ class _Copying:
 
     def _fill(self, directory: Directory, contents: _Contents, target: str) -> None:
         """Bring a directory's files into the working directory, and make the directories in it."""
-        self._make_directories(directory.path)
+        self._make_directories(directory.path, target)
         if contents.compiled:
             self._fill_cache(directory.place, contents.compiled)
         for name, leads_to, mtime_ns in contents.links:
@@ -171,18 +169,27 @@ class _Copying:
         lead, options, link = directory.lead, directory.link_options, os.link
         for name in contents.linked:
             try:
-                link(lead + name, name, **options)
+                link(lead + name, name, follow_symlinks=False, **options)
             except OSError as error:
                 self._duplicate_after(error, f"{directory.place}/{name}", name)
 
-    def _make_directories(self, path: str) -> None:
+    def _make_directories(self, path: str, target: str) -> None:
         for name in self._original.below.get(path, ()):
             inner = f"{path}/{name}" if path else name
             if inner in self._part.folded:
-                os.symlink(f"{self._original.prefix}/{inner}", name)
+                self._fold(inner, name, target)
                 continue
             with suppress(FileExistsError):  # another process needed it
                 os.mkdir(name)
+
+    def _fold(self, path: str, name: str, target: str) -> None:
+        """Make a symbolic link for a directory, or one more name for the one that the first copy has."""
+        first = self._part.targets[0]
+        if target != first:
+            with suppress(OSError):
+                os.link(f"{first}/{path}", name, follow_symlinks=False)
+                return
+        os.symlink(f"{self._original.prefix}/{path}", name)
 
     def _fill_cache(self, place: str, names: list[str]) -> None:
         os.mkdir(bytecode.CACHE)
@@ -201,7 +208,11 @@ class _Copying:
         """Make a file with an inode of its own where none can be linked (too many links, no links at all)."""
         if error.errno not in NOT_LINKED:
             raise error
-        self._duplicator.file(source, target, os.stat(source).st_mtime_ns)
+        status = os.lstat(source)
+        if stat.S_ISLNK(status.st_mode):
+            symlink(os.readlink(source), target, status.st_mtime_ns)
+        else:
+            self._duplicator.file(source, target, status.st_mtime_ns)
 
 
 def _enter(place: str) -> None:

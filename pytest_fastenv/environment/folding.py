@@ -26,7 +26,7 @@ def mixed(prefix: str, begin: int, end: int) -> set[str]:
     for index in range(begin, end):
         with opened(original, index) as directory:
             linked = all(stat.S_ISLNK(status.st_mode) for status in directory.statuses())
-        top = _top(original, directory.path)
+        top = original.top(directory.path)
         if top is not None and not linked:
             found.add(top)
     return found
@@ -37,11 +37,3 @@ def foldable(original: Original, mixed: Iterable[str]) -> frozenset[str]:
     tops = {f"{root}/{name}" for root in original.roots for name in original.below.get(root, ())}
     outer = {posixpath.dirname(root) for root in original.roots}
     return frozenset(tops - set(mixed) - set(original.roots) - outer)
-
-
-def _top(original: Original, path: str) -> str | None:
-    """Return the directory in site-packages that a directory belongs to."""
-    for root in original.roots:
-        if path.startswith(f"{root}/"):
-            return f"{root}/{path[len(root) + 1 :].partition('/')[0]}"
-    return None

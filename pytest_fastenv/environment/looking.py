@@ -60,6 +60,11 @@ class Directory:
         """Return what a link leads to."""
         return os.readlink(self._lead + name, **self._options)
 
+    def leads_within(self, name: str) -> bool:
+        """Tell whether a link leads into the environment by its path, so that a copy needs another one."""
+        leads_to = self.readlink(name)
+        return self._original.led(leads_to, "") != leads_to
+
 
 @contextmanager
 def opened(original: Original, index: int) -> Iterator[Directory]:

@@ -63,6 +63,13 @@ class Original:
         """Tell whether a directory is a distribution's ``.dist-info``."""
         return path.endswith(".dist-info") and posixpath.dirname(path) in self.roots
 
+    def top(self, path: str) -> str | None:
+        """Return the directory in site-packages that a directory lies in or is."""
+        for root in self.roots:
+            if path.startswith(f"{root}/"):
+                return f"{root}/{path[len(root) + 1 :].partition('/')[0]}"
+        return None
+
     def parts(self, count: int) -> list[tuple[int, int]]:
         """Divide the directories into so many ranges with about the same number of files and directories each."""
         cuts, size = [0], len(self.tree.numbers)

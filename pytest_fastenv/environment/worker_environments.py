@@ -15,7 +15,6 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from pytest_fastenv.environment.copying import Part
@@ -40,7 +39,8 @@ _PARTS = 4
 _COPY = f"{Part.__module__}:copy_part"
 _FINISH = f"{Finish.__module__}:finish"
 _MIXED = f"{foldable.__module__}:mixed"
-_REMOVE = f"{Home.__module__}:remove_tree"
+#: Removing a file takes about as long as linking it.
+_QUICKLY_REMOVED = 20_000
 _OLD = "old"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -64,6 +64,7 @@ class WorkerEnvironments:
         self._workers = workers
         self._recorder = recorder
         self._environ = environ
+        self._files = 0
         self._probes = asyncio.Semaphore(workers.count)
 
     async def make(self, original: Path, names: Sequence[str]) -> dict[str, Environment]:
@@ -90,13 +91,9 @@ class WorkerEnvironments:
             raise
 
     async def aclose(self) -> None:
-        """Remove them all, those that were replaced too; side by side, for that takes longer than making them."""
-        with suppress(OSError):
-            places = [entry.path for entry in os.scandir(self._home.path)]
-            jobs = (self._workers.call(_REMOVE, place) for place in places)
-            # A process that died leaves the rest to what follows.
-            await whatever_happens(asyncio.gather(*jobs, return_exceptions=True))
-        await whatever_happens(asyncio.to_thread(self._home.close))
+        """Remove them all, those that were replaced too; where they are large, in a process that nobody waits for."""
+        end = self._home.close if self._files <= _QUICKLY_REMOVED else self._home.leave
+        await whatever_happens(asyncio.to_thread(end))
 
     def _places(self, names: Sequence[str]) -> dict[str, str]:
         """Make an empty directory for each name; what lies there moves away, for its processes may still live."""
@@ -120,6 +117,7 @@ class WorkerEnvironments:
         count = self._workers.count
         ranges = source.parts(count * _PARTS if count > 1 else 1)
         folded = await self._foldable(source, ranges) if source.method == "symlink" else frozenset()
+        self._files += 0 if folded else len(source.tree.numbers) // 2 * len(places)
         parts = [Part(source.prefix, begin, end, places, folded) for begin, end in ranges]
         times: list[list[bytes]] = await run_all(self._workers.call(_COPY, part) for part in parts)
         return {place: b"" if folded else b"".join(of_each) for place, *of_each in zip(places, *times, strict=True)}

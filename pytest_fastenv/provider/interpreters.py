@@ -36,13 +36,7 @@ async def _find(context: Context, spec: str) -> Target | Awaited:
         return await asyncio.to_thread(find_target, spec or None, context.store)
     except InterpreterNotFoundError as missing:
         # Only where an interpreter is missing: the engine takes a while to import.
-        from pytest_fastenv.engine import Awaited, fetch_text
-        from pytest_fastenv.interpreter.supply import offered
+        from pytest_fastenv.engine import Surroundings, to_be_downloaded
 
-        host = await asyncio.to_thread(find_target, None, context.store)
-
-        async def fetch(url: str) -> bytes:
-            return await asyncio.to_thread(fetch_text, context.settings, context.environ, url)
-
-        offer = await offered(spec, host, context.store, context.settings, fetch, missing=missing)
-        return Awaited.of(offer, host, context.store)
+        around = Surroundings(context.settings, context.store, context.recorder, context.environ)
+        return await to_be_downloaded(spec, around, missing)

@@ -133,6 +133,9 @@ class Progress:
     def _counts(self, tally: Tally) -> str:
         elapsed = time.monotonic() - self._began
         parts = []
+        if tally.interpreters:
+            count = len(tally.interpreters)
+            parts.append(f"{count} interpreter{'s' if count > 1 else ''}")
         if tally.resolved:
             parts.append(f"{tally.resolved} resolved")
         elif tally.resolving:

@@ -14,7 +14,8 @@ class Tally:
 
     :ivar fetched_bytes: of finished and running transfers.
     :ivar building: builds under way.
-    :ivar arriving: stages of interpreters that are being downloaded.
+    :ivar interpreters: names of those that are, or were, downloaded.
+    :ivar arriving: stages of them that are under way.
     :ivar waiting: waits for locks and slots that know whom they wait for.
     """
 
@@ -26,6 +27,7 @@ class Tally:
     built: int = 0
     linked: int = 0
     building: list[Span] = field(default_factory=list)
+    interpreters: set[str] = field(default_factory=set)
     arriving: list[Span] = field(default_factory=list)
     waiting: list[Span] = field(default_factory=list)
 
@@ -54,8 +56,10 @@ class Tally:
                 self.built += done and makes_a_wheel(span)
                 if running:
                     self.building.append(span)
-            case "interpreter" if running and "stage" in span.args:
-                self.arriving.append(span)
+            case "interpreter" if "stage" in span.args:
+                self.interpreters.add(span.subject)
+                if running:
+                    self.arriving.append(span)
             case "link":
                 self.linked += done
             case "lock-wait" | "slot-wait" if running and "holder" in span.args:

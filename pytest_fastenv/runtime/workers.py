@@ -91,7 +91,9 @@ class Workers:
         given = outcome.get_result()
         is_module = isinstance(given, types.ModuleType)
         source, filename = (inspect.getsource(given), given.__file__) if is_module else (str(given), "<remote exec>")
-        outcome.force_result("{}\nstart(channel, {!r}, {!r})\n".format(inspect.getsource(worker_start), source, filename))
+        outcome.force_result(
+            "{}\nstart(channel, {!r}, {!r})\n".format(inspect.getsource(worker_start), source, filename)
+        )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self, node: Any) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -26,6 +27,15 @@ from pytest_fastenv.oslock import OsLock, try_lock
 
 _SUFFIX = ".lease"
 _swept: set[str] = set()
+#: What is write-protected stays, for a sweep to insist.
+_REMOVE = """\
+import os, shutil, sys
+os.nice(10)
+path, lease = sys.argv[1:]
+shutil.rmtree(path, ignore_errors=True)
+if not os.path.lexists(path):
+    os.unlink(lease)
+"""
 
 
 class Home:
@@ -56,6 +66,32 @@ class Home:
         if not os.path.lexists(self.path):
             with suppress(OSError):
                 os.unlink(self._lease.path)
+        self._lease.release()
+
+    def leave(self) -> None:
+        """Let a process of its own remove it, with little priority, when that takes longer than anybody wants to wait.
+
+        That process holds the lease meanwhile; what it does not get to remove is swept later, as ever.
+        """
+        if self._pid != os.getpid():
+            return
+        if sys.platform == "win32":  # a lock cannot be handed on there
+            self.close()
+            return
+        words = [sys.executable, "-I", "-S", "-c", _REMOVE, self.path, self._lease.path]
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(self._lease.fileno(),),
+                start_new_session=True,
+            )
+        except OSError:  # no process to be had: there is only this one
+            self.close()
+            return
+        process.returncode = 0  # nobody waits for it
         self._lease.release()
 
 

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from copies_kit import MODULES, copies, fill_with, line, make_original
 
-from pytest_fastenv.environment import copying, manifest, tree
+from pytest_fastenv.environment import copying, manifest, tree, worker_environments
 from pytest_fastenv.environment.drafts import EnvironmentDraft
 from pytest_fastenv.environment.original import read_original
 from pytest_fastenv.environment.worker_environments import WorkerEnvironments
 from pytest_fastenv.errors import FastenvError, InterpreterError, StoreError, UsageError
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.oslock import wait_lock
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.store.store import Store
@@ -286,6 +287,16 @@ def test_a_second_one_is_new_and_the_first_still_runs(store: Store, tmp_path: Pa
             assert os.listdir(home.parent) == []
 
     asyncio.run(scenario())
+
+
+def test_large_ones_are_removed_by_a_process_of_its_own(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_environments, "_QUICKLY_REMOVED", 0)
+    made = copies(make_original(store, tmp_path), then=lambda _: None)
+    home = made["gw0"].prefix.parent
+    wait_lock(f"{home}.lease").release()  # held by that process until it ends
+    assert not home.exists()
 
 
 @pytest.mark.parametrize("names", [["../gw0"], [""], ["gw0", "gw0"], [".hidden"], ["a/b"]])

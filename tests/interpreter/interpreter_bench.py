@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import subprocess
 import sys
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -20,6 +21,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from kit.python_archives import sha256
+from kit.server import IndexServer
 
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import FastenvError
@@ -75,6 +77,19 @@ def installing(store: Store, *offers: Offer, recorder: Recorder | None = None, l
 def nothing_is_left(store: Store) -> bool:
     """Tell whether a store has no interpreter, whole or not, and no rubbish."""
     return not [path for place in ("pythons-v1", "tmp") for path in store.root.glob(f"{place}/*/*")]
+
+
+def url_of(server: IndexServer, archive: Path) -> str:
+    return f"{server.files_url}{archive.name}"
+
+
+def says(python: str, code: str) -> str:
+    command = [python, "-I", "-B", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def stages(recorder: Recorder) -> list[str]:
+    return [str(span.args["stage"]) for span in recorder.spans if span.kind == "interpreter"]
 
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes | str]], **fields: Any) -> Path:

@@ -460,3 +460,10 @@ def test_the_session_knows_its_plan(suite: Project) -> None:
     fine(suite.run("--fastenv", "requirements.txt", "test_plan.py"), 1)
     suite.write(test_plan__py="def test_it(fastenv):\n    assert fastenv.plan is None\n")
     fine(suite.run("test_plan.py"), 1)
+
+
+@pytest.mark.network  # an old interpreter needs an old pytest, which is not installed here
+def test_inside_on_the_oldest_and_the_newest(suite: Project, interpreters: list[tuple[tuple[int, ...], Path]]) -> None:
+    suite.variables.update(FASTENV_INDEX_URL=None, PIP_CONFIG_FILE=os.environ.get("PIP_CONFIG_FILE"))
+    for _, path in (interpreters[0], interpreters[-1]):
+        fine(suite.run("--fastenv", "pytest", "--fastenv-python", str(path), "test_venvs.py"), COUNT)

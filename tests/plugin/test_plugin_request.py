@@ -132,7 +132,6 @@ def test_addopts_of_the_ini_file_come_first_and_from_its_directory(
     assert asked.base == below
 
 
-
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
@@ -153,6 +152,28 @@ def test_xdist_is_needed_when_its_options_are_used(directory: Path, arguments: t
     needs = ask("--fastenv=a.txt", *arguments).needs.requirements
     assert needs[0] == f"pytest=={pytest.__version__}"
     assert any(need.startswith("pytest-xdist==") for need in needs) is wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ((), False),
+        (("--cov",), True),
+        (("--cov=mine",), True),
+        (("--cov", "mine"), True),
+        (("--cov-report=xml:a b.xml",), True),
+        (("--cov-branch",), True),
+        (("--no-cov",), True),
+        (("--no-cov-on-fail",), True),
+        (("-k", "cov"), False),
+        (("--coverage",), False),
+    ],
+)
+def test_coverage_is_needed_when_its_options_are_used(
+    directory: Path, arguments: tuple[str, ...], wanted: bool
+) -> None:
+    needs = ask("--fastenv=a.txt", "-p", "no:cov", *arguments).needs.requirements
+    assert any(need.startswith("pytest-cov==") for need in needs) is wanted
 
 
 def test_runtime_is_needed(directory: Path) -> None:

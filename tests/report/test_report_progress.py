@@ -95,6 +95,7 @@ def test_interpreters_on_their_way(recorder: Recorder, at_once: None) -> None:
     assert [line.partition(" in ")[0] for line in plain.text.splitlines()] == ["fastenv: CPython 3.12.7: fetched"]
     with Progress(recorder, live, quiet=False, interactive=True):
         arrive(lambda: live.wait_for("fetching CPython 3.12.7 ("))
+    assert "fastenv: 1 interpreter (" in live.text
 
 
 def test_plain_lines_come_while_it_runs_and_counts_now_and_then(

@@ -27,4 +27,6 @@ def test_interpreters_on_their_way() -> None:
     probe = Span("interpreter", "/usr/bin/python3", 1)
     fetch = Span("interpreter", "CPython 3.12.7", 1, args={"stage": "fetch", "bytes": 10})
     unpacked = Span("interpreter", "CPython 3.13.0", 1, 2, args={"stage": "unpack"})
-    assert Tally.of([probe, fetch, unpacked]).arriving == [fetch]
+    tally = Tally.of([probe, fetch, unpacked])
+    assert tally.arriving == [fetch]
+    assert tally.interpreters == {"CPython 3.12.7", "CPython 3.13.0"}
