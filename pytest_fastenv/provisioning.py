@@ -223,7 +223,7 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
     )
     request, preferences = _with_needs(request, asked.needs)
     target = interpreter if isinstance(interpreter, Target) else interpreter.target
-    _check_python(request, target)
+    check_python(request, target)
     async with Engine(around, interpreter, request.index, request.formats) as engine:
         resolution = await engine.resolve(request, preferences)
         plan = resolution.plan
@@ -266,7 +266,7 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
     return Ready(provided.environment, summary, provided.lease_fd)
 
 
-def _check_python(request: Request, target: Target) -> None:
+def check_python(request: Request, target: Target) -> None:
     """Refuse an interpreter that a script's inline metadata excludes (PEP 723)."""
     from packaging.specifiers import SpecifierSet  # not on the warm path
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from pytest_fastenv.environment import bytecode
-from pytest_fastenv.environment.looking import Directory, opened
+from pytest_fastenv.environment.looking import NOT_FOLLOWED, Directory, opened
 from pytest_fastenv.environment.original import read_original
 from pytest_fastenv.file_copies import IMPOSSIBLE, clone, copy
 
@@ -169,7 +169,7 @@ class _Copying:
         lead, options, link = directory.lead, directory.link_options, os.link
         for name in contents.linked:
             try:
-                link(lead + name, name, follow_symlinks=False, **options)
+                link(lead + name, name, **options)
             except OSError as error:
                 self._duplicate_after(error, f"{directory.place}/{name}", name)
 
@@ -187,7 +187,7 @@ class _Copying:
         first = self._part.targets[0]
         if target != first:
             with suppress(OSError):
-                os.link(f"{first}/{path}", name, follow_symlinks=False)
+                os.link(f"{first}/{path}", name, **NOT_FOLLOWED)
                 return
         os.symlink(f"{self._original.prefix}/{path}", name)
 

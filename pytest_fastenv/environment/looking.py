@@ -11,6 +11,8 @@ from pytest_fastenv.environment.original import Original
 from pytest_fastenv.errors import StoreError
 
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+#: For `os.link`: one more name for a symbolic link, not for what it leads to.
+NOT_FOLLOWED: Mapping[str, Any] = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 _HAS_BELOW = {os.open, os.stat, os.link, os.readlink} <= os.supports_dir_fd
 
 
@@ -26,7 +28,7 @@ class Directory:
     def __init__(self, original: Original, index: int, descriptor: int | None) -> None:
         self.path, *self.names = original.tree.directories[index].split("\0")
         self.place = place_of(original, index)
-        self.link_options: Mapping[str, Any] = {} if descriptor is None else {"src_dir_fd": descriptor}
+        self.link_options = {**NOT_FOLLOWED, **({} if descriptor is None else {"src_dir_fd": descriptor})}
         self._original = original
         self._first = original.positions[index] + 1
         self._lead = "" if descriptor is not None else f"{self.place}/"

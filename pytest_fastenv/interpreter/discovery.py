@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter.installed import installed
-from pytest_fastenv.interpreter.known import at_path, key, known, still_stands, told
+from pytest_fastenv.interpreter.known import at_path, key, known, refusal, still_stands, told
 from pytest_fastenv.interpreter.missing import NothingFitsError
 from pytest_fastenv.interpreter.places import fingerprint, search_variables
 from pytest_fastenv.interpreter.record import host_facts
@@ -127,9 +127,11 @@ def _from_record(record: dict[str, Any], store: Store) -> tuple[str, Target] | N
     if "at" in record:
         if not still_stands(record):
             return None
-        if "missing" in record:
-            raise NothingFitsError(record["missing"], store)
-        raise InterpreterError(**record["refused"])
+        try:
+            error = NothingFitsError(record["missing"], store) if "missing" in record else refusal(record)
+        except (KeyError, TypeError):
+            return None
+        raise error
     executable, where = record.get("executable"), record.get("where")
     if not isinstance(executable, str) or not isinstance(where, str):
         return None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_fastenv.archive.limits import Limits
-from pytest_fastenv.errors import InterpreterError, NotFoundError
+from pytest_fastenv.errors import InterpreterError, NetworkError, NotFoundError
 from pytest_fastenv.interpreter.identity import downloaded_identity
 from pytest_fastenv.interpreter.installed import installed, is_damaged, known_target, write_record
 from pytest_fastenv.interpreter.offer import Offer
@@ -116,6 +116,11 @@ class _Installation:
                     hint="if FASTENV_PYTHON_MIRROR is set, its archives must have the names of the original ones; "
                     "else ask for another version",
                 ) from None
+            except NetworkError as error:
+                other = "an interpreter that is installed on this machine, or a FASTENV_PYTHON_MIRROR, does without"
+                hint = f"{error.hint}; {other}" if error.hint else other
+                what = f"{offer.short} cannot be downloaded: {error.what}"
+                raise type(error)(what, where=error.where, why=error.why, hint=hint) from error
 
     def _meter(self, stack: ExitStack) -> Callable[[int], None]:
         """Return what counts the bytes of a transfer, in a span from its first byte until the stack is unwound."""

@@ -94,6 +94,15 @@ def told(error: FastenvError) -> dict[str, str | None]:
     return {name: getattr(error, name) for name in ("what", "where", "why", "hint")}
 
 
+def refusal(record: dict[str, Any]) -> InterpreterError:
+    """Return the error whose text a record has.
+
+    :raises KeyError: it has none.
+    :raises TypeError: what it has is something else.
+    """
+    return InterpreterError(**record["refused"])
+
+
 def still_stands(record: dict[str, Any]) -> bool:
     """Tell whether what was found missing an hour ago at most may still be taken for missing."""
     at = record.get("at")
@@ -124,7 +133,7 @@ def _remembered(executable: str, store: Store) -> Target | Refused | None:
 
 def _refused(executable: str, record: dict[str, Any]) -> Refused | None:
     try:
-        return Refused(executable, InterpreterError(**record["refused"]), str(record["version"]))
+        return Refused(executable, refusal(record), str(record["version"]))
     except (KeyError, TypeError):
         return None
 

@@ -153,7 +153,8 @@ def fingerprint() -> list[list[str | int]]:
     """Return the mtimes of all directories and files that a search looks into: something new there may fit better."""
     places = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(entry)]
     for manager in managers():
-        places += [manager.root, manager.chosen]
+        # An installation's directory is there before there is anything in it.
+        places += [manager.root, manager.chosen, *manager.installations()]
     places += [os.path.join(directory, name) for directory in _upwards() for name in _VERSION_FILES]
     found: list[list[str | int]] = []
     for place in dict.fromkeys(places):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pytest_fastenv.engine import Awaited, Engine, Surroundings
-from pytest_fastenv.errors import FastenvError, NoSolutionError
+from pytest_fastenv.errors import NoSolutionError
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Draft
 from pytest_fastenv.model.request import Request
@@ -18,6 +18,7 @@ from pytest_fastenv.provider.context import Context
 from pytest_fastenv.provider.interpreters import target_of
 from pytest_fastenv.provider.reading import read_wishes
 from pytest_fastenv.provider.wishes import Wishes
+from pytest_fastenv.provisioning import check_python
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,13 @@ class Planned:
     async def install(self, plan: Plan, draft: Draft) -> object:
         """Fill a draft with the plan, or with a part of it.
 
-        :raises FastenvError: the engine is closed then: after a failure it begins nothing new.
+        After a failure the engine is closed: it would begin nothing new.
+
+        :raises FastenvError: it cannot be had, or cannot be linked.
         """
         try:
             return await self._engine.install(plan, draft)
-        except FastenvError:
+        except Exception:
             await self._discard(self._engine)
             raise
 
@@ -83,8 +86,10 @@ class Planning:
         :param preferences: versions by normalized name, taken where the wishes leave the choice.
         :param upgrade: there is no preference for the projects that were asked for last, and the index is asked anew.
         :raises NoSolutionError: there is none, also as the index is now.
+        :raises InterpreterNotFoundError: a script's inline metadata excludes the interpreter.
         """
         request = await self._read(wishes)
+        check_python(request, target_of(interpreter))
         if upgrade:
             last = await self._read(wishes.last)
             raised = {wanted.name for wanted in last.wanted}
@@ -94,10 +99,14 @@ class Planning:
         key = repr((request, target_of(interpreter).identity, sorted((preferences or {}).items())))
         known = None if built else self._plans.get(key)
         if known is not None:
-            return Planned(known, await self._engine(request, interpreter), self._discard)
+            engine = await self._engine(request, interpreter)
+            await engine.begin(known)
+            return Planned(known, engine, self._discard)
         try:
             planned = await self._resolve(request, interpreter, preferences)
         except NoSolutionError:
+            if self._settings.offline:
+                raise
             # What this session knows of the index may be older than what the test has just put there.
             planned = await self._resolve(request, interpreter, preferences, anew=True)
         self._plans[key] = planned.plan
@@ -125,7 +134,7 @@ class Planning:
         try:
             plan = (await engine.resolve(request, preferences)).plan
             await engine.begin(plan)
-        except FastenvError:
+        except Exception:
             await self._discard(engine)
             raise
         return Planned(plan, engine, self._discard)

@@ -34,7 +34,7 @@ def watch_session(config: pytest.Config, handed: session.Handed, *, controller: 
 
     :param controller: the tests run in workers.
     """
-    config.pluginmanager.register(_SessionWatch(config, handed, controller), "fastenv-edits")
+    config.pluginmanager.register(_SessionWatch(handed, controller), "fastenv-edits")
 
 
 class _WorkerWatch:
@@ -52,7 +52,7 @@ class _WorkerWatch:
 
 
 class _SessionWatch:
-    def __init__(self, config: pytest.Config, handed: session.Handed, controller: bool) -> None:
+    def __init__(self, handed: session.Handed, controller: bool) -> None:
         settings = handed.settings or {}
         self._link = str(settings.get("link", "auto"))
         self._prefix = handed.prefix
@@ -95,7 +95,7 @@ class _SessionWatch:
             terminalreporter.write_line(told.format(own[0].path, own[0].who, more))
 
     def _tell(self, terminal: Any, lines: list[_Line]) -> None:
-        terminal.section("fastenv: installed files were edited in place")
+        terminal.write_sep("=", "fastenv: installed files were edited in place")
         for line in lines[:_MOST_LINES]:
             terminal.write_line("{}  by {}".format(*line))
         if len(lines) > _MOST_LINES:

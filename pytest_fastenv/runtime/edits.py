@@ -71,7 +71,7 @@ class Watch:
         others = {
             "os.truncate": lambda arguments: self._wrote(arguments[0]),
             "os.remove": lambda arguments: self._replaced(arguments[0]),
-            "os.rename": lambda arguments: [self._replaced(path) for path in arguments[:2]],
+            "os.rename": self._renames,
             **dict.fromkeys(_STARTING, self._starts),
         }
         wrote = self._wrote
@@ -88,6 +88,10 @@ class Watch:
     def end(self) -> None:
         """Watch no longer."""
         self._on = False
+
+    def _renames(self, arguments: Any) -> None:
+        self._replaced(arguments[0])
+        self._replaced(arguments[1])
 
     def _starts(self, _arguments: Any) -> None:
         self.started = True
@@ -187,7 +191,7 @@ def _recorded(prefix: str) -> Iterator[tuple[str, list[str], array[int]]]:
 
 
 @contextmanager
-def _standing_in(directory: str) -> Iterator[tuple[str, dict[str, int]]]:
+def _standing_in(directory: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give what goes before names in a directory, and with them to `os.stat`: the shortest way to its files."""
     if os.stat not in os.supports_dir_fd or os.stat not in os.supports_follow_symlinks:
         yield directory + os.sep, {}

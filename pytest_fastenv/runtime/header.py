@@ -11,7 +11,8 @@ def header_line(summary: Mapping[str, Any]) -> str:
     ``fastenv: 145 distributions (120 cached, 24 fetched, 1 built) in 1.4 s, CPython 3.12.1, /…/environments/ab12``
 
     :param summary: ``distributions``, ``cached``, ``fetched``, ``built``, ``wasted_bytes``, ``seconds``, ``python``,
-        ``downloaded`` (the interpreter, by this run), ``path``, ``reused``, ``age_s`` (of the resolution), ``reason`` (why it was made anew); what is missing is left out.
+        ``downloaded`` (the interpreter, by this run), ``path``, ``reused``, ``age_s`` (of the resolution), ``reason``
+        (why it was made anew); what is missing is left out.
     """
     parts = [_contents(summary)]
     if summary.get("python"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Callable, NamedTuple
+from typing import Callable
 
 import pytest
 
@@ -17,15 +17,18 @@ from . import options, session
 _HANDED = pytest.StashKey[session.Handed]()
 
 
-class Origin(NamedTuple):
+class Origin:
     """What a provider of further environments is started with.
 
     :ivar handed: tells what was handed to this process, or what stands for that where nothing was.
     :ivar environ: environment variables when the session was configured: tests change them.
     """
 
-    handed: Callable[[], session.Handed]
-    environ: dict[str, str]
+    __slots__ = ("environ", "handed")
+
+    def __init__(self, handed: Callable[[], session.Handed], environ: dict[str, str]) -> None:
+        self.handed = handed
+        self.environ = environ
 
 
 ORIGIN = pytest.StashKey[Origin]()

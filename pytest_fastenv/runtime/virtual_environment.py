@@ -81,7 +81,7 @@ class MakeVenv:
         self,
         requirements: Sources = (),
         *,
-        python: str | None = None,
+        python: Source | None = None,
         project: str | None = None,
         path: Source | None = None,
         system_site_packages: bool = False,
@@ -105,7 +105,7 @@ class MakeVenv:
         sources = [requirements] if isinstance(requirements, (str, os.PathLike)) else requirements
         asked = {
             "wishes": [[[source, False] for source in _texts(sources)]],
-            "python": python,
+            "python": None if python is None else os.fspath(python),
             "project": project,
             "base": root,
             "root": root,

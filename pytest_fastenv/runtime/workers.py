@@ -1,7 +1,7 @@
 """An environment for each worker of pytest-xdist (``--fastenv-scope worker``), by xdist's public hooks.
 
 They are made together before the first gateway opens; the provider looks whether each of them starts. The interpreter
-alone does not isolate a worker, since xdist gives all of them the controller's ``sys.path``: so what is sent to a worker
+alone does not isolate a worker, since xdist gives all of them the controller's ``sys.path``: so what is sent to them
 begins with `worker_start`. A worker that is gone may have left its environment in any state: who replaces it gets
 another one.
 """
@@ -60,7 +60,7 @@ class Workers:
     def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
         """Make all environments, and tell xdist which interpreter is whose."""
         began = time.monotonic()
-        for spec, environment in zip(specs, self._make([spec.id for spec in specs])):
+        for spec, environment in zip(specs, self._make([spec.id for spec in specs])):  # noqa: B905 - Python 3.8
             self._assign(spec, environment)
         self._say(
             "fastenv: {} worker environment{} made in {}".format(

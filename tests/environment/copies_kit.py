@@ -17,6 +17,7 @@ from pytest_fastenv.environment.drafts import EnvironmentDraft
 from pytest_fastenv.environment.environments import Environments
 from pytest_fastenv.environment.worker_environments import WorkerEnvironments
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.shebang import shebang
@@ -82,13 +83,17 @@ def fill_with(link: str, stored: Path) -> Callable[[EnvironmentDraft], Any]:
 
 
 def make_original(
-    store: Store, tmp_path: Path, link: str = "hardlink", fill: Callable[[EnvironmentDraft], Any] | None = None
+    store: Store,
+    tmp_path: Path,
+    link: str = "hardlink",
+    fill: Callable[[EnvironmentDraft], Any] | None = None,
+    target: Target | None = None,
 ) -> Environment:
     """Make an environment; its lease is given back."""
     environments = Environments(store, tmp_path / "environments", Recorder())
     wanted = parts(link=link)
     filled = fill or fill_with(link, tmp_path / "stored")
-    provided = asyncio.run(environments.provide(running_target(store), wanted, filled))
+    provided = asyncio.run(environments.provide(target or running_target(store), wanted, filled))
     os.close(provided.lease_fd)
     return provided.environment
 

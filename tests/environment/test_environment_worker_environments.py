@@ -16,19 +16,21 @@ from typing import Any
 
 import pytest
 from copies_kit import MODULES, copies, fill_with, line, make_original
+from kit.interpreters import Found
 
 from pytest_fastenv.environment import copying, manifest, tree, worker_environments
 from pytest_fastenv.environment.drafts import EnvironmentDraft
 from pytest_fastenv.environment.original import read_original
 from pytest_fastenv.environment.worker_environments import WorkerEnvironments
 from pytest_fastenv.errors import FastenvError, InterpreterError, StoreError, UsageError
+from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.oslock import wait_lock
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.store.store import Store
 
-LINKS = ["hardlink", "copy", "symlink", "auto"]
+LINKS = ["hardlink", "copy", "symlink", "auto", "clone"]
 
 
 def output(environment: Environment, *command: str) -> str:
@@ -169,6 +171,27 @@ def test_a_long_path_needs_another_form_of_script(store: Store, tmp_path: Path) 
         assert path == (original.scripts / name).read_bytes()
 
 
+def test_one_that_has_other_names_is_copied_all_the_same(store: Store, tmp_path: Path) -> None:
+    """As after ``cp -al`` for a backup: that a file has other names does not make it one of the store's."""
+    original = make_original(store, tmp_path)
+    shutil.copytree(original.prefix, tmp_path / "backup", symlinks=True, copy_function=os.link)
+    copy = copies(original, ["gw0"])["gw0"]
+    assert output(copy, "six").split() == ["1.17", str(copy.prefix)]
+    record = "six-1.17.dist-info/RECORD"
+    assert (copy.purelib / record).read_text() != (original.purelib / record).read_text()
+    assert inode(copy.purelib / record) != inode(original.purelib / record)
+
+
+@pytest.mark.slow
+def test_for_every_interpreter(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
+    for version, python in interpreters:
+        place = tmp_path / "-".join(map(str, version))
+        original = make_original(store, place, target=find_target(str(python), store))
+        copy = copies(original, ["gw0"])["gw0"]
+        assert output(copy, "six").split() == ["1.17", str(copy.prefix)]
+        assert copy.python_version == original.python_version
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_any_number_of_processes(store: Store, tmp_path: Path, count: int) -> None:
     made = copies(make_original(store, tmp_path), ["gw0", "gw1"], count=count)
@@ -206,6 +229,32 @@ def test_what_was_changed_does_not_reach_copies(store: Store, tmp_path: Path, li
     assert caught.value.exit_code == 3
     (home,) = (path for path in (original.prefix.parent / ".workers").iterdir() if path.is_dir())
     assert not {"gw0", "gw1"} & set(os.listdir(home))
+
+
+def test_what_is_edited_while_it_is_copied_is_noticed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first look and the copying; in this process, to edit at that moment."""
+    original = make_original(store, tmp_path)
+    (tmp_path / "target").mkdir()
+    enter = copying._enter
+
+    def edit_and_enter(place: str) -> None:
+        if os.path.basename(place) == original.purelib.name:  # its files were looked at
+            (original.purelib / "six.py").write_text("__version__ = 'edited'\n")
+        enter(place)
+
+    monkeypatch.setattr(copying, "_enter", edit_and_enter)
+    before = os.getcwd()
+    with pytest.raises(StoreError, match=r"six\.py was changed"):
+        copying.copy_part(everything(original, tmp_path / "target"))
+    assert os.getcwd() == before
+
+
+def everything(original: Environment, target: Path) -> copying.Part:
+    """All directories of an environment, to copy into one place."""
+    count = len(read_original(str(original.prefix)).positions)
+    return copying.Part(str(original.prefix), 0, count, (str(target),))
 
 
 def test_what_is_new_stays_behind(store: Store, tmp_path: Path) -> None:
@@ -299,6 +348,20 @@ def test_large_ones_are_removed_by_a_process_of_its_own(
     assert not home.exists()
 
 
+def test_a_full_disk_is_told(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = make_original(store, tmp_path)
+    mkdir = os.mkdir
+
+    def refuse(path: str, *rest: Any) -> None:
+        if str(path).endswith("gw1"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        mkdir(path, *rest)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with pytest.raises(StoreError, match="no space left"):
+        copies(original)
+
+
 @pytest.mark.parametrize("names", [["../gw0"], [""], ["gw0", "gw0"], [".hidden"], ["a/b"]])
 def test_names_that_are_none(store: Store, tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(UsageError, match="name of a worker"):
@@ -317,8 +380,7 @@ def test_where_nothing_can_be_linked_files_are_copied(
         raise OSError(errno.EMLINK, "Too many links")
 
     monkeypatch.setattr(os, "link", refuse)
-    count = len(read_original(str(original.prefix)).positions)
-    copying.copy_part(copying.Part(str(original.prefix), 0, count, (str(target),)))
+    copying.copy_part(everything(original, target))
     copied = target / original.purelib.relative_to(original.prefix) / "six.py"
     assert copied.read_text() == MODULES["six.py"]
     assert inode(copied) != inode(original.purelib / "six.py")

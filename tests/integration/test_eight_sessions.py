@@ -131,6 +131,23 @@ def test_with_two_workers_each(seeded: Desk, index: IndexServer, log: Path, tmp_
         assert one.prefix == one_environment(seeded)
 
 
+def test_with_an_environment_for_each_worker(seeded: Desk, index: IndexServer, log: Path, tmp_path: Path) -> None:
+    """Sixteen workers run in sixteen environments of one content; none is left behind."""
+    write_suite(seeded, "shared-source")
+    sessions = [Session(seeded, ("requirements.txt",), ("-n", "2", "--fastenv-scope", "worker"))] * EIGHT
+    ended = run_at_once(sessions, tmp_path / "runs")
+    nothing_was_done_twice(seeded, log, ended)
+    assert set(counted(ended, "link").values()) == {1}
+    prefixes = set()
+    for one in ended:
+        assert {seen["worker"] for seen in one.seen} == {"gw0", "gw1"}
+        assert len(one.prefixes) == 2
+        prefixes |= one.prefixes
+    assert len(prefixes) == 2 * EIGHT
+    assert str(one_environment(seeded)) not in prefixes
+    assert not [path for path in map(Path, prefixes) if path.exists()]
+
+
 def test_sessions_that_come_later_find_it(seeded: Desk, index: IndexServer, log: Path, tmp_path: Path) -> None:
     """With everything there, eight more ask nothing of the index and write nothing to the store."""
     write_suite(seeded, "shared-source")

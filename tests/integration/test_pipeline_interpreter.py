@@ -67,8 +67,8 @@ def test_packages_are_fetched_and_unpacked_while_the_interpreter_is_on_its_way(
     arrival = pieces.some("interpreter", source="network")
     whole_ns = max(piece.end for piece in arrival)
     for name in (*SMALL, "tool"):
-        assert pieces.one("unpack", name).lies_in(arrival[0])
-    assert pieces.one("fetch", "sourced").lies_in(arrival[0])
+        assert pieces.one("unpack", name).end < arrival[0].end
+    assert pieces.one("fetch", "sourced").end < arrival[0].end
     assert all(piece.start >= whole_ns for piece in (*pieces.some("build"), *pieces.some("link")))
     assert pieces.wheels_built() == ["sourced"]
     assert absent.version in bench.run([str(bench.made / "bin" / "python"), "-V"]).is_fine()
@@ -107,16 +107,20 @@ def test_one_after_the_other_where_that_is_asked_for(
     assert pieces.work().overlaps() == []
 
 
+@pytest.mark.nightly
 def test_both_together_take_hardly_longer_than_the_longer_one(
     bench: Bench, index: IndexServer, absent: Absent, artifacts: Path
 ) -> None:
-    """Each alone takes about the same time, of which nearly all is that of its transfer."""
+    """Each alone takes about the same time, of which nearly all is that of its transfer.
+
+    A measurement: on a machine with other work it says nothing. That nothing waits is shown by the tests above.
+    """
     size_bytes = absent.archive.stat().st_size
     make_wheel(artifacts, "big", files=noise("big", size_bytes))
     for name in SMALL:
         make_wheel(artifacts, name)
     with absent.served() as mirror:
-        index.throttle_bytes_per_s = mirror.throttle_bytes_per_s = size_bytes // 3  # three seconds each
+        index.throttle_bytes_per_s = mirror.throttle_bytes_per_s = size_bytes // 4  # four seconds each
         packages = bench.traced("big", *SMALL, into="packages")
         bench.forget()
         bench.variables |= absent.hiding(mirror)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -182,6 +183,36 @@ def test_a_shim_is_asked_each_time(store: Store, tmp_path: Path, interpreters: l
         assert find_target(str(shim), store).python == base
 
 
+def test_what_a_shim_led_to_is_kept(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
+    """A search goes by the directories that it looked into; the interpreter itself is known, the shim is not."""
+    version, python = other(interpreters)
+    shim = tmp_path / "bin" / "python{}.{}".format(*version)
+    shim.write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
+    shim.chmod(0o755)
+    spec = "{}.{}".format(*version)
+    first = find(spec, store)
+    assert first[1].python == os.path.realpath(python)
+    store.recorder.spans.clear()
+    assert find(spec, store) == first
+    assert store.recorder.spans == []
+
+
+def test_damaged_records_of_searches(store: Store) -> None:
+    with pytest.raises(InterpreterNotFoundError):
+        find_target("4.2", store)
+    records = list((store.root / Bucket.INTERPRETERS.value).rglob("*.json"))
+    (record,) = [path for path in records if b'"missing"' in path.read_bytes()]
+    whole = json.loads(record.read_bytes())
+    changes: list[dict[str, object]] = [{"refused": 1}, {"refused": {"who": "?"}}, {"executable": 1}]
+    for change in changes:
+        kept = {name: value for name, value in whole.items() if name != "missing"}
+        if "executable" in change:
+            del kept["at"]
+        record.write_text(json.dumps({**kept, **change}))
+        with pytest.raises(InterpreterNotFoundError, match="no Python interpreter fits"):
+            find_target("4.2", store)
+
+
 @pytest.mark.slow
 def test_a_damaged_record_is_made_again(store: Store) -> None:
     target = find_target(None, store)
@@ -279,16 +310,16 @@ def test_the_warm_path_imports_the_standard_library_only(store: Store) -> None:
     find_target(None, store)
     program = """
 import sys
-import time
+started = {*sys.modules}
 from pathlib import Path
-from pytest_fastenv.interpreter.discovery import find, find_target, list_found
-from pytest_fastenv.interpreter.known import FAILURES_STAND_S
+from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.store import Store
 before = {name.partition(".")[0] for name in sys.modules}
 find_target(None, Store(Path(sys.argv[1]), recorder=Recorder()))
 foreign = {name.partition(".")[0] for name in sys.modules} - before - {*sys.stdlib_module_names}
-print(*sorted(foreign), *({"asyncio", "subprocess", "platform", "packaging", "python_discovery"} & {*sys.modules}))
+heavy = {"asyncio", "subprocess", "platform", "packaging", "python_discovery"}
+print(*sorted(foreign), *(heavy & ({*sys.modules} - started)))
 """
     done = subprocess.run([sys.executable, "-c", program, store.root], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -43,7 +43,7 @@ POINTS = [
 
 
 @pytest.mark.parametrize(
-    "points", [POINTS[1::3], pytest.param(POINTS, marks=pytest.mark.nightly)], ids=["some", "more"]
+    "points", [POINTS[1::4], pytest.param(POINTS, marks=pytest.mark.nightly)], ids=["some", "more"]
 )
 def test_sigkill_at_calls_that_change_something(
     points: list[tuple[str, int]], interpreters: list[Found], tmp_path: Path

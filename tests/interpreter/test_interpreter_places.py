@@ -148,3 +148,15 @@ def test_what_changes_the_fingerprint(home: Path, tmp_path: Path, monkeypatch: p
         (home / path).touch()
         assert fingerprint() not in seen, path
         seen.append(fingerprint())
+
+
+def test_an_installation_that_is_not_complete_yet(home: Path) -> None:
+    """Its directory comes first, and what is searched for last."""
+    place = home / ".pyenv" / "versions" / "3.12.1"
+    place.mkdir(parents=True)
+    begun = fingerprint()
+    (place / "bin").mkdir()
+    os.utime(place / "bin", ns=(0, 0))
+    half = fingerprint()
+    (place / "bin" / "python3.12").touch()
+    assert begun != half != fingerprint()

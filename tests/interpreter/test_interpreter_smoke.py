@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 from interpreter_bench import altered, installing, nothing_is_left, offer_of, write_archive
 
-from pytest_fastenv.errors import (
-    InterpreterError,
-)
+from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter import smoke
 from pytest_fastenv.store.store import Store
 

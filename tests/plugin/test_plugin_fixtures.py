@@ -66,32 +66,32 @@ def test_what_programs_see(venv, monkeypatch, tmp_path):
 
 
 def test_install(venv):
-    venv.install("alpha<2")
-    assert venv.installed() == {"alpha": "1.0"}
-    assert venv.run(["alpha-tool"]).stdout.strip() == "1.0"
-    venv.install("beta")
-    assert venv.installed() == {"alpha": "1.0", "beta": "1.0"}
-    with pytest.raises(venv.Error, match="gamma") as caught:
-        venv.install("gamma")
+    venv.install("fastenvalpha<2")
+    assert venv.installed() == {"fastenvalpha": "1.0"}
+    assert venv.run(["fastenvalpha-tool"]).stdout.strip() == "1.0"
+    venv.install("fastenvbeta")
+    assert venv.installed() == {"fastenvalpha": "1.0", "fastenvbeta": "1.0"}
+    with pytest.raises(venv.Error, match="fastenvgamma") as caught:
+        venv.install("fastenvgamma")
     assert caught.value.exit_code == 4
-    assert venv.installed() == {"alpha": "1.0", "beta": "1.0"}
-    assert venv.run(["alpha-tool"]).stdout.strip() == "1.0"
-    venv.install("alpha>=2")
-    assert venv.run(["alpha-tool"]).stdout.strip() == "2.0"
+    assert venv.installed() == {"fastenvalpha": "1.0", "fastenvbeta": "1.0"}
+    assert venv.run(["fastenvalpha-tool"]).stdout.strip() == "1.0"
+    venv.install("fastenvalpha>=2")
+    assert venv.run(["fastenvalpha-tool"]).stdout.strip() == "2.0"
     found = venv.distributions()
-    assert found["alpha"].requested and found["alpha"].installer == "pytest-fastenv"
+    assert found["fastenvalpha"].requested and found["fastenvalpha"].installer == "pytest-fastenv"
 
 
 def test_upgrade(make_venv):
-    venv = make_venv(["beta"])
-    assert venv.installed()["alpha"] == "2.0"
-    older = make_venv("alpha==1.0", path="older")
+    venv = make_venv(["fastenvbeta"])
+    assert venv.installed()["fastenvalpha"] == "2.0"
+    older = make_venv("fastenvalpha==1.0", path="older")
     assert older.prefix.name == "older"
-    older.install("beta")
-    assert older.installed() == {"alpha": "1.0", "beta": "1.0"}
+    older.install("fastenvbeta")
+    assert older.installed() == {"fastenvalpha": "1.0", "fastenvbeta": "1.0"}
     free = make_venv()
-    free.install("beta", "alpha")
-    assert free.installed()["alpha"] == "2.0"
+    free.install("fastenvbeta", "fastenvalpha")
+    assert free.installed()["fastenvalpha"] == "2.0"
 
 
 def test_editable(venv, tmp_path):
@@ -104,11 +104,11 @@ def test_editable(venv, tmp_path):
 
 @pytest.fixture(scope="module")
 def shared(fastenv):
-    return fastenv.make_venv("alpha")
+    return fastenv.make_venv("fastenvalpha")
 
 
 def test_lasting(shared, fastenv, tmp_path):
-    assert shared.installed() == {"alpha": "2.0"}
+    assert shared.installed() == {"fastenvalpha": "2.0"}
     assert fastenv.make_venv().workspace == shared.workspace != tmp_path
 
 
@@ -122,14 +122,14 @@ def test_same_place_twice(make_venv):
     assert not first.prefix.exists()
 
 
-@pytest.mark.fastenv(requirements=["alpha<2"])
+@pytest.mark.fastenv(requirements=["fastenvalpha<2"])
 class TestMarked:
     def test_from_class(self, venv):
-        assert venv.installed() == {"alpha": "1.0"}
+        assert venv.installed() == {"fastenvalpha": "1.0"}
 
-    @pytest.mark.fastenv(requirements=["beta"], system_site_packages=True)
+    @pytest.mark.fastenv(requirements=["fastenvbeta"], system_site_packages=True)
     def test_nearest(self, venv):
-        assert set(venv.installed()) == {"alpha", "beta"}
+        assert set(venv.installed()) == {"fastenvalpha", "fastenvbeta"}
         code = "import sys, sysconfig as s; print(s.get_paths(vars={'base': sys.base_prefix})['purelib'] in sys.path)"
         assert venv.run(["python", "-c", code]).stdout.strip() == "True"
 """
@@ -141,9 +141,15 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("fixture-wheels")
     for version in ("1.0", "2.0"):
         code = f"def main():\n    print({version!r})\n"
-        make_wheel(directory, "alpha", version, files={"alpha.py": code}, entry_points={"alpha-tool": "alpha:main"})
-    make_wheel(directory, "beta", requires=["alpha"])
-    make_wheel(directory, "gamma", requires=["alpha>=2"])
+        make_wheel(
+            directory,
+            "fastenvalpha",
+            version,
+            files={"fastenvalpha.py": code},
+            entry_points={"fastenvalpha-tool": "fastenvalpha:main"},
+        )
+    make_wheel(directory, "fastenvbeta", requires=["fastenvalpha"])
+    make_wheel(directory, "fastenvgamma", requires=["fastenvalpha>=2"])
     return directory
 
 
@@ -272,9 +278,9 @@ def test_a_provider_that_is_killed_is_replaced(suite: Project) -> None:
                 pid = first._provider.pid
                 os.kill(pid, signal.SIGKILL)
                 first._provider._process.wait()
-                first.install("alpha<2")
+                first.install("fastenvalpha<2")
                 assert first._provider.pid != pid
-                assert first.installed() == {"alpha": "1.0"}
+                assert first.installed() == {"fastenvalpha": "1.0"}
             """
     )
     fine(suite.run("test_killed.py"), 1)
@@ -307,9 +313,9 @@ def test_one_run_for_each_interpreter(suite: Project, interpreters: list[tuple[t
         test_pythons__py=f"""\
             import pytest
 
-            @pytest.mark.fastenv(requirements=["alpha"], python={list(found.values())!r})
+            @pytest.mark.fastenv(requirements=["fastenvalpha"], python={list(found.values())!r})
             def test_it(venv):
-                assert venv.run(["alpha-tool"]).stdout.strip() == "2.0"
+                assert venv.run(["fastenvalpha-tool"]).stdout.strip() == "2.0"
                 assert venv.python_version.rpartition(".")[0] in {list(found)!r}
             """
     )
@@ -322,7 +328,7 @@ def test_one_run_for_each_interpreter(suite: Project, interpreters: list[tuple[t
     ("marker", "complaint"),
     [
         ("fastenv(pyhton='3.12')", r"test_it: the marker fastenv does not take pyhton; it takes requirements, python"),
-        ("fastenv('alpha')", r"test_it: the marker fastenv does not take 'alpha'"),
+        ("fastenv('fastenvalpha')", r"test_it: the marker fastenv does not take 'fastenvalpha'"),
     ],
 )
 def test_wrong_marker(suite: Project, marker: str, complaint: str) -> None:
@@ -346,11 +352,11 @@ def test_a_failure_reads_like_a_diagnosis(suite: Project) -> None:
         test_failing__py="""\
             import pytest
 
-            @pytest.mark.fastenv(requirements=["alpha>=7"])
+            @pytest.mark.fastenv(requirements=["fastenvalpha>=7"])
             def test_it(venv):
                 pass
 
-            @pytest.mark.fastenv(requirements=["alpha >< 7"])
+            @pytest.mark.fastenv(requirements=["fastenvalpha >< 7"])
             def test_unreadable(venv):
                 pass
 
@@ -367,7 +373,7 @@ def test_a_failure_reads_like_a_diagnosis(suite: Project) -> None:
     run = suite.run("test_failing.py")
     assert run.returncode == 1, run.stdout
     assert "4 errors" in run.stdout
-    assert "no release of alpha fits alpha>=7, which this test asks for" in run.stdout
+    assert "no release of fastenvalpha fits fastenvalpha>=7, which this test asks for" in run.stdout
     assert "project='wheeled' is not accepted" in run.stdout
     assert "3.99" in run.stdout
     assert "has a defect" not in run.stdout
@@ -379,8 +385,8 @@ def test_settings_of_the_session_hold(suite: Project) -> None:
     suite.write(
         test_link__py="""\
             def test_it(venv):
-                venv.install("alpha")
-                assert (venv.site_packages / "alpha.py").is_symlink()
+                venv.install("fastenvalpha")
+                assert (venv.site_packages / "fastenvalpha.py").is_symlink()
             """
     )
     fine(suite.run("--fastenv-link", "symlink", "test_link.py"), 1)
@@ -431,16 +437,16 @@ def test_pip_by_hand_is_respected(suite: Project, wheels: Path) -> None:
             def test_it(venv):
                 venv.install({str(next(links.glob("pip-*")))!r})
                 pip = ["python", "-m", "pip", "-q", "install", "--no-index", "--find-links", {str(wheels)!r}]
-                venv.run([*pip, "alpha==1.0"])
-                venv.install("beta")
+                venv.run([*pip, "fastenvalpha==1.0"])
+                venv.install("fastenvbeta")
                 found = venv.distributions()
-                assert (found["alpha"].version, found["alpha"].installer) == ("1.0", "pip")
-                venv.install("alpha>1")
+                assert (found["fastenvalpha"].version, found["fastenvalpha"].installer) == ("1.0", "pip")
+                venv.install("fastenvalpha>1")
                 found = venv.distributions()
-                assert (found["alpha"].version, found["alpha"].installer) == ("2.0", "pytest-fastenv")
-                assert venv.run(["alpha-tool"]).stdout.strip() == "2.0"
-                venv.run([*pip, "--force-reinstall", "alpha==1.0"])
-                assert venv.run(["alpha-tool"]).stdout.strip() == "1.0"
+                assert (found["fastenvalpha"].version, found["fastenvalpha"].installer) == ("2.0", "pytest-fastenv")
+                assert venv.run(["fastenvalpha-tool"]).stdout.strip() == "2.0"
+                venv.run([*pip, "--force-reinstall", "fastenvalpha==1.0"])
+                assert venv.run(["fastenvalpha-tool"]).stdout.strip() == "1.0"
             """
     )
     fine(suite.run("test_pip.py"), 1)
@@ -467,3 +473,23 @@ def test_inside_on_the_oldest_and_the_newest(suite: Project, interpreters: list[
     suite.variables.update(FASTENV_INDEX_URL=None, PIP_CONFIG_FILE=os.environ.get("PIP_CONFIG_FILE"))
     for _, path in (interpreters[0], interpreters[-1]):
         fine(suite.run("--fastenv", "pytest", "--fastenv-python", str(path), "test_venvs.py"), COUNT)
+
+
+def test_in_workers_with_environments_of_their_own(suite: Project) -> None:
+    suite.write(
+        test_scoped__py="""\
+            import sys
+            from pathlib import Path
+
+            import pytest
+
+            @pytest.mark.parametrize("number", range(4))
+            def test_it(fastenv, venv, number, worker_id):
+                assert fastenv.prefix == Path(sys.prefix)
+                assert fastenv.prefix.name.startswith(worker_id)
+                assert "library" in [one.name for one in fastenv.plan]
+                venv.install("library")
+                assert str(venv.prefix) in venv.run(["python", "-c", "import library; print(library.__file__)"]).stdout
+            """
+    )
+    fine(suite.run("--fastenv", "requirements.txt", "--fastenv-scope", "worker", "-n2", "test_scoped.py"), 4)

@@ -93,7 +93,8 @@ def test_file(project: Project, name: str, table: str, values: str) -> None:
 
 
 # Who refuses it, and in which words, depends on pytest's version.
-OF_TEXT = "fastenv_concurrent in pyproject.toml: {} is not" if pytest.version_tuple >= (9, 2) else "base 10: {}"
+BY_PYTEST = (8, 4) <= pytest.version_tuple < (9, 2)
+OF_TEXT = "fastenv_concurrent: invalid literal" if BY_PYTEST else "fastenv_concurrent in pyproject.toml: {} is not"
 
 
 @pytest.mark.parametrize(

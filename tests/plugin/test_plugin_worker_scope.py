@@ -1,4 +1,4 @@
-"""``--fastenv-scope worker``: every worker of pytest-xdist is in an environment of its own, however it was asked for."""
+"""``--fastenv-scope worker``: every worker of pytest-xdist is in an environment of its own, however it is asked for."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def test_every_worker_is_at_home(at_home: Project, module: bool) -> None:
     assert sorted(found) == ["gw0", "gw1", "gw2"]
     assert len(set(found.values())) == 3
     session = re.search(r"^fastenv: .*, (/.*?)( \(made anew.*)?$", output, re.MULTILINE)
-    assert session is not None and session[1] not in found.values()
+    assert session is not None
+    assert session[1] not in found.values()
     assert not [path for path in found.values() if os.path.exists(path)], "they were left behind"
 
 
@@ -226,7 +227,8 @@ def test_other_plugins_hear_of_each_environment(at_home: Project) -> None:
     at_home.write(
         conftest__py="""\
             def pytest_fastenv_worker_environment(node, environment):
-                done = environment.run(["python", "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True)
+                ask = "import sys; print(sys.prefix)"
+                done = environment.run(["python", "-c", ask], capture_output=True, text=True)
                 with open("heard", "a") as file:
                     file.write(f"{node.gateway.id} {done.stdout}")
             """

@@ -72,7 +72,14 @@ def test_a_crashed_worker_is_replaced_in_an_environment_as_good_as_new(project: 
 
 def test_restarts_end_where_they_are_told_to(project: Project) -> None:
     project.write(
-        test_inside__py="import os, pytest\n\n@pytest.mark.parametrize('n', range(9))\ndef test_it(n):\n    os._exit(1)\n"
+        test_inside__py="""\
+            import os
+            import pytest
+
+            @pytest.mark.parametrize("n", range(9))
+            def test_it(n):
+                os._exit(1)
+            """
     )
     run = project.run(*SCOPE, "-n1", "--max-worker-restart=1")
     assert run.returncode == 1, run.stdout + run.stderr

@@ -299,10 +299,12 @@ def test_refusals(play: Any, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     (tmp_path / "empty").mkdir()
+    (tmp_path / "script.py").write_text('# /// script\n# requires-python = ">=3.99"\n# ///\n')
     cases: list[tuple[type[RequestError], Mapping[str, Any]]] = [
         (UsageError, {"path": str(tmp_path / "full")}),
         (UsageError, {"project": "somehow"}),
         (InterpreterNotFoundError, {"python": "3.99"}),
+        (InterpreterNotFoundError, {"wishes": [[["script.py", False]]]}),
         (RequestError, {"wishes": [[["nothing >< 1", False]]]}),
         (RequestError, {"wishes": [[["absent.txt", False]]]}),
     ]
@@ -337,5 +339,29 @@ def test_other_interpreters(play: Any, artifacts: Path, interpreters: list[tuple
             made = await session.make(f"env{number}", "alpha", python=str(path))
             assert made.python_version.startswith(".".join(map(str, version[:2])))
             assert made.run(["python", "-c", "import alpha"]).returncode == 0
+
+    play(part)
+
+
+def test_cancelled_while_it_changes(play: Any, artifacts: Path) -> None:
+    """A question whose asker is gone: what was begun is finished or undone, and nothing private stays."""
+    make_wheel(artifacts, "alpha", files={f"alpha/m{number}.py": "" for number in range(300)})
+    make_wheel(artifacts, "alpha", "2.0", files={f"alpha/m{number}.py": "new = 1\n" for number in range(300)})
+
+    async def part(session: Session) -> None:
+        made = await session.make("env", "alpha<2")
+        before = content(made)
+        await session.make("filled", "alpha>=2")
+        for _ in range(30):
+            task = asyncio.create_task(session.install(made, "alpha>=2"))
+            while not task.done() and not list((made.prefix / ".fastenv").glob("amendment-*/old")):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            assert not list((made.prefix / ".fastenv").glob("amendment-*"))
+            if made.installed() == {"alpha": "2.0"}:
+                break
+            assert content(made) == before
+        assert {(made.purelib / "alpha" / f"m{number}.py").read_text() for number in range(300)} == {"new = 1\n"}
 
     play(part)

@@ -112,9 +112,11 @@ def test_a_directory_of_the_store_is_shared_as_a_whole(prefix: Path, code: str) 
         "open(os.path.join(prefix, '.fastenv', 'tree'), 'ab').close()",
         "open(os.path.join(prefix, '..', 'beside.py'), 'w').close()",
         "open(os.devnull, 'w').close(); os.close(os.dup(1)); open(1, 'w', closefd=False)",
-        "gone = os.path.join(prefix, 'gone'); os.mkdir(gone); os.chdir(gone); os.rmdir(gone)\n"
-        "try: open('x', 'w')\n"
-        "except FileNotFoundError: pass",
+        """\
+gone = os.path.join(prefix, 'gone'); os.mkdir(gone); os.chdir(gone); os.rmdir(gone)
+try: open('x', 'w')
+except FileNotFoundError: pass
+""",
     ],
 )
 def test_what_is_no_edit(prefix: Path, code: str) -> None:
