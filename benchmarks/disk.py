@@ -15,6 +15,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 _BLOCK_BYTES = 512
 
@@ -25,9 +26,9 @@ def main(output: str, cache: str, session: str, log: str) -> None:
         words = [line.rstrip("\n").split(maxsplit=3) for line in lines]
     prefixes = sorted({prefix for _, _, process, prefix in words if process != "controller"})
     found = {
-        "one_bytes": space([session], cache),
-        "all_bytes": space(prefixes, cache),
-        "with_session_bytes": space([session, *prefixes], cache),
+        "one": space([session], cache),
+        "every": space(prefixes, cache),
+        "with_session": space([session, *prefixes], cache),
         "distributions": [distributions(prefix) for prefix in (session, *prefixes)],
     }
     with open(output, "w", encoding="ascii") as file:
@@ -40,10 +41,22 @@ def distributions(prefix: str) -> list[str]:
     return sorted(os.path.basename(path).removesuffix(".dist-info") for path in found)
 
 
-def space(roots: Iterable[str], cache: str) -> int:
-    """Return the bytes that some directories take together."""
+class Space(NamedTuple):
+    """What some directories, and all in them, take together.
+
+    :ivar bytes: all of it.
+    :ivar directories: of that, what the directories themselves take: a block each at least on most file systems.
+    """
+
+    bytes: int
+    directories: int
+
+
+def space(roots: Iterable[str], cache: str) -> Space:
+    """Return the disk space of some directories."""
     cache = os.path.realpath(cache)
     seen: dict[tuple[int, int], int] = {}
+    directories = 0
     waiting = [os.fspath(root) for root in roots]
     while waiting:
         path = waiting.pop()
@@ -51,9 +64,10 @@ def space(roots: Iterable[str], cache: str) -> int:
         key = (status.st_dev, status.st_ino)
         if key in seen:
             continue
-        seen[key] = status.st_blocks * _BLOCK_BYTES
+        seen[key] = size = status.st_blocks * _BLOCK_BYTES
+        directories += size if stat.S_ISDIR(status.st_mode) else 0
         waiting.extend(_behind(path, status.st_mode, cache))
-    return sum(seen.values())
+    return Space(sum(seen.values()), directories)
 
 
 def _behind(path: str, mode: int, cache: str) -> Iterator[str]:

@@ -161,7 +161,7 @@ def _disks(workshop: Workshop, worker_case: WorkerCase, results: Results) -> Non
         workshop.make_room()
         disk = worker_case.measure_disk(tool)
         results.disks.append(disk)
-        sizes = f"{disk.all_bytes / 1e6:8.0f} MB, one {disk.one_bytes / 1e6:.0f} MB"
+        sizes = f"{disk.every.bytes / 1e6:8.0f} MB, one {disk.one.bytes / 1e6:.0f} MB"
         _say(f"disk:    {disk.case:<20} {disk.tool:<16} {sizes}")
 
 

@@ -122,5 +122,5 @@ class Results:
                 WorkerRun(**{**one, "marks": Marks(**one["marks"]) if one["marks"] else None})
                 for one in raw["worker_runs"]
             ],
-            disks=[Disk(**one) for one in raw["disks"]],
+            disks=[Disk.of(one["case"], one["tool"], one) for one in raw["disks"]],
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from statistics import median
 
+from benchmarks.disk import Space
 from benchmarks.results import Results
 from benchmarks.suite import TESTS, Marks
 from benchmarks.tables import table
@@ -77,6 +78,8 @@ def _steps(figures: WorkerFigures) -> list[str]:
         for name, text in _STEPS.items()
     ]
     rows.append(["the command has ended", *(f"{median(run.wall_s for run in runs[way]):.2f}" for way in ways)])
+    removed = [[run.removed_s for run in runs[way] if run.removed_s is not None and way[1] == WORKER] for way in ways]
+    rows.append(["nothing is left of the environments", *(f"{median(own):.2f}" if own else "" for own in removed)])
     return table(["", *(f"{tool}, {mode}" for tool, mode in ways)], rows)
 
 
@@ -84,10 +87,16 @@ def _disks(figures: WorkerFigures) -> list[str]:
     rows = [
         [
             disk.tool,
-            *(f"{size / 1e6:.0f}" for size in (disk.one_bytes, disk.all_bytes, disk.with_session_bytes)),
-            f"{disk.all_bytes / disk.one_bytes:.2f}",
+            *(_megabytes(space) for space in (disk.one, disk.every, disk.with_session)),
+            f"{disk.share:.2f}",
+            f"{disk.share_of_files:.2f}",
         ]
         for disk in figures.results.disks
         if disk.case == figures.case
     ]
-    return table(["", "one MB", "those of all workers MB", "and the session's MB", "all / one"], rows)
+    head = ["MB (of that directories)", "one", "all workers'", "and the session's", "all / one", "files alone"]
+    return table(head, rows)
+
+
+def _megabytes(space: Space) -> str:
+    return f"{space.bytes / 1e6:.0f} ({space.directories / 1e6:.0f})"

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from packaging.version import Version
 
 from benchmarks import disk
 from benchmarks.cases import Case
+from benchmarks.disk import Space
 from benchmarks.errors import BenchmarkError
 from benchmarks.suite import Marks, SuiteLog, read_log, write_suite
 from benchmarks.tools import Tool, bare_variables
@@ -23,14 +24,17 @@ from benchmarks.workshop import Workshop, failure
 
 #: How environments come about: for each worker, one for all, by as many commands one after the other.
 WORKER, SESSION, IN_TURN = "worker", "session", "in turn"
+_REMOVAL_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRun:
     """One run of the suite in one round; or, by a tool that only makes environments, as many of them.
 
-    :ivar wall_s: the whole command; with a suite also its tests, and putting the environments away.
+    :ivar wall_s: the whole command, with a suite also its tests.
     :ivar marks: when what happened in the suite; ``None`` where none was run.
+    :ivar removed_s: from the start of the command until nothing is left of the workers' environments: that may go on when
+        it has ended.
     """
 
     case: str
@@ -39,20 +43,38 @@ class WorkerRun:
     round: int
     wall_s: float
     marks: Marks | None = None
+    removed_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
     """Disk space of one environment and of those of all workers, hard links counted once.
 
-    :ivar with_session_bytes: all of them, and the one that they are copies of.
+    :ivar every: of all workers together.
+    :ivar with_session: all of them, and the one that they are copies of.
     """
 
     case: str
     tool: str
-    one_bytes: int
-    all_bytes: int
-    with_session_bytes: int
+    one: Space
+    every: Space
+    with_session: Space
+
+    @property
+    def share(self) -> float:
+        """How many times the space of one environment all take."""
+        return self.every.bytes / self.one.bytes
+
+    @property
+    def share_of_files(self) -> float:
+        """The same without what directories take."""
+        return (self.every.bytes - self.every.directories) / (self.one.bytes - self.one.directories)
+
+    @classmethod
+    def of(cls, case: str, tool: str, spaces: Mapping[str, Sequence[int]]) -> Disk:
+        """Return it with spaces as they are in JSON."""
+        one, every, with_session = (Space(*spaces[name]) for name in ("one", "every", "with_session"))
+        return cls(case, tool, one, every, with_session)
 
 
 class WorkerCase:
@@ -84,8 +106,8 @@ class WorkerCase:
         :raises BenchmarkError: it failed, or the workers are not where they should be.
         """
         if tool.suite:
-            wall_s, log = self._run_suite(tool, mode)
-            return WorkerRun(self._case.key, tool.name, mode, number, wall_s, log.marks)
+            wall_s, log, removed_s = self._run_suite(tool, mode)
+            return WorkerRun(self._case.key, tool.name, mode, number, wall_s, log.marks, removed_s)
         job = self._workshop.job(self._case, tool, in_turn=True)
         begun_ns = _run(job.script, {}, lambda: job.failure)
         wall_s = (time.monotonic_ns() - begun_ns) / 1e9
@@ -104,7 +126,7 @@ class WorkerCase:
             self._run_suite(tool, WORKER, SUITE_AT_END=json.dumps(command))
             found = json.loads(output.read_text(encoding="ascii"))
             self._check(tool, found.pop("distributions"))
-            return Disk(self._case.key, tool.name, **found)
+            return Disk.of(self._case.key, tool.name, found)
         job = self._workshop.job(self._case, tool)
         _run(job.script, {}, lambda: job.failure)
         job.check()
@@ -113,18 +135,19 @@ class WorkerCase:
         one, every = disk.space(environments[:1], shared), disk.space(environments, shared)
         return Disk(self._case.key, tool.name, one, every, every)
 
-    def _run_suite(self, tool: Tool, mode: str, **variables: str) -> tuple[float, SuiteLog]:
+    def _run_suite(self, tool: Tool, mode: str, **variables: str) -> tuple[float, SuiteLog, float]:
         script = self._workshop.suite(self._case, tool, mode, self._suite)
         log = script.with_suffix(".events")
         variables["SUITE_LOG"] = str(log)
         begun_ns = _run(script, variables, lambda: failure(self._case, tool, script))
         wall_s = (time.monotonic_ns() - begun_ns) / 1e9
         ran = read_log(log, begun_ns)
+        removed_s = (_removed_ns(set(ran.prefixes.values()) if mode == WORKER else set()) - begun_ns) / 1e9
         count = len(set(ran.prefixes.values()))
         expected = 1 if mode == SESSION else self._case.processes
         if len(ran.prefixes) != self._case.processes or count != expected:
             raise BenchmarkError(f"{tool.name}, scope {mode}: {len(ran.prefixes)} workers in {count} environments")
-        return wall_s, ran
+        return wall_s, ran, removed_s
 
     def _check(self, tool: Tool, found: Sequence[Sequence[str]]) -> None:
         """Compare what is installed: everything that was asked for, and the same for all workers."""
@@ -146,3 +169,19 @@ def _run(script: Path, variables: Mapping[str, str], failure_text: Callable[[], 
     if subprocess.run(["sh", script], check=False, env={**bare_variables(), **variables}).returncode:
         raise BenchmarkError(failure_text())
     return begun_ns
+
+
+def _removed_ns(prefixes: Iterable[str]) -> int:
+    """Wait until nothing is left of some environments, and of what lies beside them; return when that is.
+
+    So nobody has to carry what another run left to be removed.
+
+    :raises BenchmarkError: something stays.
+    """
+    for directory in {os.path.dirname(prefix) for prefix in prefixes}:
+        deadline = time.monotonic() + _REMOVAL_TIMEOUT_S
+        while os.path.exists(directory):
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"environments of workers are not removed: {directory}")
+            time.sleep(0.02)  # the process that removes them tells nobody
+    return time.monotonic_ns()

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.changes import Changes
+from pytest_fastenv.environment.compiling import compile_imported
 from pytest_fastenv.environment.environments import Environments
 from pytest_fastenv.environment.worker_environments import WorkerEnvironments
 from pytest_fastenv.errors import PublishError
@@ -36,6 +37,7 @@ async def workers(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     session = Path(request["session"])
     await asyncio.to_thread(_hold, context, session)
     environments = await _environments(context)
+    await _compile(context, session)
     made = await environments.make(session, request["names"])
     return {"environments": [{"name": name, **environment.to_json()} for name, environment in made.items()]}
 
@@ -78,6 +80,14 @@ def _hold(context: Context, session: Path) -> None:
     os.set_inheritable(held, False)
     context.kept[kept] = held
     context.stack.callback(os.close, held)
+
+
+async def _compile(context: Context, session: Path) -> None:
+    """Compile once, for all copies, what earlier sessions imported."""
+    known = manifest.read(session)
+    if known is not None:
+        processes = context.settings.concurrent_installs
+        await compile_imported(known.environment(session), processes, context.environ, context.recorder)
 
 
 async def _file_workers(context: Context) -> FileWorkers:

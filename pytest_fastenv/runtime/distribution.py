@@ -21,6 +21,7 @@ _MODULES = (
     "fixtures",
     "header",
     "hookspecs",
+    "imported",
     "inside",
     "launch",
     "options",

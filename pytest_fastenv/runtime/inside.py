@@ -120,6 +120,10 @@ def enter(config: pytest.Config, handed: session.Handed | None) -> None:
     if handed is not None:
         session.settle(handed, os.environ)
         config.stash[_HANDED] = handed
+        if handed.provider and _is_scope_worker(handed) and _speaks_of_workers(config):
+            from .provider import expect
+
+            expect(config, handed, session.outside_variables(os.environ))
 
 
 def _arrange(config: pytest.Config, handed: session.Handed) -> None:
@@ -128,9 +132,11 @@ def _arrange(config: pytest.Config, handed: session.Handed) -> None:
 
     starts_workers = _starts_workers(config)
     if starts_workers and _is_scope_worker(handed):
+        from . import imported
         from .workers import prepare
 
         prepare(config, handed)
+        config.pluginmanager.register(imported.Controller(handed.prefix), "fastenv-imported")
     edit_report.watch_session(config, handed, controller=starts_workers)
 
 
@@ -140,10 +146,21 @@ def _arrange_worker(config: pytest.Config) -> None:
         from . import edit_report
 
         edit_report.watch_worker(config, handed)
+        if handed.worker:
+            from . import imported
+
+            config.pluginmanager.register(imported.Worker(handed.prefix), "fastenv-imported")
 
 
 def _is_scope_worker(handed: session.Handed) -> bool:
     return (handed.settings or {}).get("scope") == "worker"
+
+
+def _speaks_of_workers(config: pytest.Config) -> bool:
+    """Say whether the command line may start workers; it is not parsed yet."""
+    words = [str(word) for word in config.invocation_params.args] + list(config.getini("addopts"))
+    words += os.environ.get("PYTEST_ADDOPTS", "").split()
+    return any(word.startswith(("-n", "--numprocesses", "--tx")) for word in words)
 
 
 def _starts_workers(config: pytest.Config) -> bool:

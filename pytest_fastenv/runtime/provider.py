@@ -14,11 +14,14 @@ import subprocess
 import tempfile
 import threading
 import weakref
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import pytest
 
 from .inside import ORIGIN
+
+if TYPE_CHECKING:
+    from . import session
 
 #: How long it may take to put its things away before it is ended by force.
 _PATIENCE_S = 20.0
@@ -63,6 +66,14 @@ def provider(config: pytest.Config) -> Provider:
     return known
 
 
+def expect(config: pytest.Config, handed: session.Handed, environ: Mapping[str, str]) -> None:
+    """Start the session's provider early, while pytest still loads plugins: something will be asked of it."""
+    known = config.stash[_PROVIDER] = Provider(handed.provider, handed.settings or {}, handed.base, environ)
+    config.add_cleanup(known.close)
+    with contextlib.suppress(ProviderError):  # who asks will be told
+        known.start()
+
+
 class Provider:
     """A process that provides environments. Safe to use from several threads; one question at a time.
 
@@ -81,6 +92,7 @@ class Provider:
         self._environ = {name: value for name, value in environ.items() if name.upper() not in _MISLEADING}
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._begun = False
         self._complaints: Any = None
         _providers.add(self)
 
@@ -88,6 +100,15 @@ class Provider:
     def pid(self) -> int | None:
         """The process's id; ``None`` while there is none."""
         return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start the process and do not wait until it can answer.
+
+        :raises ProviderError: it does not start.
+        """
+        with self._lock:
+            if self._process is None:
+                self._start()
 
     def ask(self, do: str, **values: Any) -> dict[str, Any]:
         """Let something be done and return the answer. Blocks.
@@ -106,7 +127,9 @@ class Provider:
                     self._end()  # it was ended by somebody since the last answer; that was whole
                 if self._process is None:
                     self._start()
+                if not self._begun:
                     _content(self._exchange(self._begin))
+                    self._begun = True
                 answer = self._exchange({"do": do, **values})
             except BaseException:
                 self._end()
@@ -127,6 +150,7 @@ class Provider:
             self._close_streams(process)
 
     def _start(self) -> None:
+        self._begun = False
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         try:
             self._process = subprocess.Popen(

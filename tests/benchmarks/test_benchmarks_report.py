@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.disk import Space
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import Quiet
 from benchmarks.memory import Peak
@@ -39,7 +40,15 @@ def with_workers(results: Results) -> Results:
             suite_run("session", number, 2.0 * slowness),
             WorkerRun(WORKERS, "uv", "in turn", number, 4.0 * slowness),
         ]
-    results.disks.append(Disk(WORKERS, "fastenv", 100_000_000, 119_000_000, 135_000_000))
+    results.disks.append(
+        Disk(
+            WORKERS,
+            "fastenv",
+            Space(100_000_000, 10_000_000),
+            Space(119_000_000, 20_000_000),
+            Space(135_000_000, 30_000_000),
+        )
+    )
     return results
 
 
@@ -87,7 +96,7 @@ def test_targets_with_workers(with_workers: Results) -> None:
         ("0.75", False),
         ("0.25", True),
         *[("not measured", None)] * 4,
-        ("1.19", True),
+        ("1.19, files alone 1.10", True),
     ]
 
 
@@ -134,7 +143,7 @@ def test_the_report_has_a_section_about_workers(with_workers: Results, tmp_path:
     assert f"| fastenv | {spreads} | 6.50 (5.00 to 8.00) |" in lines
     assert "| uv | 6.00 (4.00 to 8.00) | 0.19 | 0.25 | 0.75 |" in lines
     assert "| all environments are there | 1.62 | 1.25 |" in lines
-    assert "| fastenv | 100 | 119 | 135 | 1.19 |" in lines
+    assert "| fastenv | 100 (10) | 119 (20) | 135 (30) | 1.19 | 1.10 |" in lines
 
 
 def test_a_page_without_marks_is_left_alone(results: Results, tmp_path: Path) -> None:

@@ -48,12 +48,13 @@ def test_hard_links_count_once_and_so_does_what_links_lead_to(tmp_path: Path) ->
     short = (linked / "big").lstat().st_blocks * 512
 
     def space(*paths: Path) -> int:
-        return disk.space(map(str, paths), str(cache))
+        return disk.space(map(str, paths), str(cache)).bytes
 
     assert space(one) == big + empty
     assert space(one, other) == big + 2 * empty
     assert space(one, other, linked) == big + 3 * empty + 2 * short
     assert space(linked) == big + empty + 2 * short
+    assert disk.space([str(one), str(other)], str(cache)).directories == 2 * empty
 
 
 def test_a_run_in_which_something_did_not_happen(tmp_path: Path) -> None:
@@ -116,4 +117,4 @@ def test_a_tiny_set_with_workers(
         ("fastenv", "session", "tiny/workers/2"),
     }
     (space,) = results.disks
-    assert space.one_bytes < space.with_session_bytes < 3 * space.one_bytes
+    assert space.one.bytes < space.with_session.bytes < 3 * space.one.bytes

@@ -493,3 +493,19 @@ def test_in_workers_with_environments_of_their_own(suite: Project) -> None:
             """
     )
     fine(suite.run("--fastenv", "requirements.txt", "--fastenv-scope", "worker", "-n2", "test_scoped.py"), 4)
+
+
+def test_with_the_whole_plugin_inside(suite: Project) -> None:
+    """Where requirements bring this project along, the provider is still the one outside, with all it requires."""
+    suite.write(
+        test_whole__py="""\
+            import importlib.util
+
+            def test_it(fastenv, venv):
+                assert importlib.util.find_spec("pytest_fastenv") and not importlib.util.find_spec("httpx")
+                assert "pytest-fastenv" in [one.name for one in fastenv.plan]
+                venv.install("library")
+                assert list(venv.installed()) == ["library"]
+            """
+    )
+    fine(suite.run("--fastenv", "pytest-fastenv", "test_whole.py"), 1)

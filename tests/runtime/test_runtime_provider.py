@@ -60,6 +60,19 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Provider]]:
         one.close()
 
 
+def test_it_may_be_started_before_anything_is_asked(make: Callable[..., Provider]) -> None:
+    provider = make()
+    provider.start()
+    pid = provider.pid
+    assert pid is not None
+    provider.start()
+    answer = provider.ask("echo")
+    assert answer["begun"]["settings"] == {"link": "copy"}
+    assert provider.pid == pid
+    provider.close()
+    assert provider.ask("echo")["begun"]["settings"] == {"link": "copy"}
+
+
 def test_question_and_answer(make: Callable[..., Provider], tmp_path: Path) -> None:
     provider = make(environ={**os.environ, "PYTHONPATH": "/outside", "PYTHONHOME": "/outside", "KEPT": "1"})
     assert provider.pid is None

@@ -1,0 +1,80 @@
+"""Note which installed modules a session imported, so that the next one finds them compiled in all its environments."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Any, Iterable
+
+import pytest
+
+#: The list's file in an environment's ``.fastenv`` directory: paths relative to the prefix, one on each line.
+NAME = "imported"
+_KEY = "fastenv_imported"
+
+
+def sources(prefix: str) -> set[str]:
+    """Return the sources of what is imported now from an environment, relative to it."""
+    below = os.path.join(prefix, "")
+    paths = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return {
+        path[len(below) :]
+        for path in paths
+        if isinstance(path, str) and path.endswith(".py") and path.startswith(below) and "\n" not in path
+    }
+
+
+class Worker:
+    """Tells the controller what a worker imported.
+
+    :param prefix: the worker's environment.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hand it over."""
+        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
+        output[_KEY] = sorted(sources(self._prefix))
+
+
+class Controller:
+    """Keeps what all workers imported.
+
+    :param prefix: the session's environment, which theirs are copies of.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._found: set[str] = set()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker imported; of a crashed one nothing is known."""
+        self._found.update(getattr(node, "workeroutput", {}).get(_KEY, ()))
+
+    def pytest_unconfigure(self) -> None:
+        """Keep what is new, for as long as the environment stands."""
+        if self._found:
+            keep(self._prefix, self._found | sources(self._prefix))
+
+
+def keep(prefix: str, found: Iterable[str]) -> None:
+    """Add sources to an environment's list; an environment that cannot be written goes without."""
+    path = os.path.join(prefix, ".fastenv", NAME)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            known = set(file.read().splitlines())
+    except OSError:
+        known = set()
+    together = known.union(found)
+    if together == known:
+        return
+    draft = "{}.{}".format(path, os.getpid())
+    with contextlib.suppress(OSError):
+        with open(draft, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write("".join("{}\n".format(line) for line in sorted(together)))
+        os.replace(draft, path)
