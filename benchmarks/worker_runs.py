@@ -33,8 +33,8 @@ class WorkerRun:
 
     :ivar wall_s: the whole command, with a suite also its tests.
     :ivar marks: when what happened in the suite; ``None`` where none was run.
-    :ivar removed_s: from the start of the command until nothing is left of the workers' environments: that may go on when
-        it has ended.
+    :ivar removed_s: from the start of the command until nothing is left of the workers' environments, which may be
+        later than its end.
     """
 
     case: str

@@ -1,9 +1,9 @@
 """Compile once what sessions import, for all copies of an environment.
 
-Python keeps what it compiles beside the source, but of what a worker compiles nothing is left when its environment goes,
-and where ``PYTHONDONTWRITEBYTECODE`` is set, as in many containers, nothing is kept at all. So each session notes what it
-imported (`pytest_fastenv.runtime.imported`), and before the next copies are made that is compiled in the environment
-they are made from. Copies share compiled files (`pytest_fastenv.environment.bytecode`).
+Python keeps what it compiles beside the source, but of what a worker compiles nothing is left when its environment
+goes, and where ``PYTHONDONTWRITEBYTECODE`` is set, as in many containers, nothing is kept at all. So each session notes
+what it imported (`pytest_fastenv.runtime.imported`), and before the next copies are made that is compiled in the
+environment they are made from. Copies share compiled files (`pytest_fastenv.environment.bytecode`).
 
 ::
 

@@ -18,10 +18,9 @@ import sys
 import threading
 import warnings
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
 OWN_DIRECTORY = ".fastenv"
 _BYTECODE = "__pycache__"
@@ -29,16 +28,6 @@ _HEADER = b"fastenv-tree 1\n"
 #: Below this many files, a second process costs more than it gains.
 _WORTH_FORKING = 4000
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-
-
-class Change(NamedTuple):
-    """One difference.
-
-    :ivar path: relative to the root, forward slashes.
-    """
-
-    path: str
-    kind: Literal["changed", "missing", "new"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,25 +117,6 @@ def first_change(root: str | os.PathLike[str], tree: Tree) -> str | None:
     return _both(lambda: comparison.run(range(middle)), lambda: comparison.run(range(middle, count), position))
 
 
-def changes(root: str | os.PathLike[str], tree: Tree) -> Iterator[Change]:
-    """Yield everything that is different now, in the order of the tree; what lies below a new directory is not listed.
-
-    Costs what `first_change` does for what is unchanged.
-    """
-    place = os.fspath(root)
-    comparison = _Comparison(place, tree)
-    position, gone = 0, "\0"
-    for block in tree.directories:
-        path, *files = block.split("\0")
-        end = position + 1 + 2 * len(files)
-        if not path.startswith(gone):
-            found = list(comparison.differences(path, files, tree.numbers[position:end]))
-            yield from found
-            if found[:1] == [Change(path, "missing")]:
-                gone = f"{path}/" if path else ""
-        position = end
-
-
 def _listing(place: str, path: str) -> tuple[set[str], set[str]]:
     """Return the names of files and links in a directory, and the paths of the directories below it."""
     files, below = set(), set()
@@ -225,28 +195,6 @@ class _Comparison:
         names, below = _listing(os.path.join(self._root, path) if path else self._root, path)
         new = sorted(names.difference(files)) or sorted(os.path.basename(place) for place in below - self._paths)
         return f"{_join(path, new[0])} is new" if new else None
-
-    def differences(self, path: str, files: list[str], expected: array[int]) -> Iterator[Change]:
-        """Yield all differences of one directory; the directory itself where it is gone."""
-        place = f"{self._root}/{path}" if path else self._root
-        with suppress(OSError):  # looked at one by one below
-            if _look(place, files) == expected:
-                return
-        try:
-            names, below = _listing(place, path)
-        except OSError:
-            yield Change(path, "missing")
-            return
-        for offset, name in enumerate(files):
-            if name not in names:
-                yield Change(_join(path, name), "missing")
-                continue
-            status = os.lstat(f"{place}/{name}")
-            if (status.st_size, status.st_mtime_ns) != tuple(expected[1 + 2 * offset : 3 + 2 * offset]):
-                yield Change(_join(path, name), "changed")
-        new = names.difference(files) | {os.path.basename(inner) for inner in below - self._paths}
-        for name in sorted(new):
-            yield Change(_join(path, name), "new")
 
     @functools.cached_property
     def _paths(self) -> set[str]:

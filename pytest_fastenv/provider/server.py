@@ -46,7 +46,6 @@ class Handler(Protocol):
 #: ``module:function`` by what is to be done; imported when first asked for.
 HANDLERS: dict[str, str] = {
     "workers": "pytest_fastenv.provider.workers:workers",
-    "edited": "pytest_fastenv.provider.workers:edited",
     "venv": "pytest_fastenv.provider.venvs:venv",
     "install": "pytest_fastenv.provider.venvs:install",
 }

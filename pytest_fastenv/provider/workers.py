@@ -1,4 +1,4 @@
-"""Environments for pytest-xdist's workers: copies of the session's, and what became of their files."""
+"""Environments for pytest-xdist's workers: copies of the session's."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.environment import manifest
-from pytest_fastenv.environment.changes import Changes
 from pytest_fastenv.environment.compiling import compile_imported
 from pytest_fastenv.environment.environments import Environments
 from pytest_fastenv.environment.worker_environments import WorkerEnvironments
 from pytest_fastenv.errors import PublishError
 from pytest_fastenv.provider.context import Context
-from pytest_fastenv.schedule.outcome import run_all
 from pytest_fastenv.schedule.workers import FileWorkers
-
-_CHANGES = f"{Changes.__module__}:changes"
-#: Ways of linking that keep what is written into a file in one environment apart from all others.
-_APART = ("clone", "copy")
 
 
 async def workers(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,25 +34,6 @@ async def workers(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     await _compile(context, session)
     made = await environments.make(session, request["names"])
     return {"environments": [{"name": name, **environment.to_json()} for name, environment in made.items()]}
-
-
-async def edited(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Say which files of some environments were written into where other environments have them too.
-
-    Takes ``environments``, their prefixes. Answers by prefix, with paths relative to it: ``edited``, as said;
-    ``private``, other changes, which no other environment sees; ``more``, whether there are more than are listed; and
-    with ``apart``, values of ``--fastenv-link`` that would have kept the edits apart.
-    """
-    prefixes = list(dict.fromkeys(request["environments"]))
-    file_workers = await _file_workers(context)
-    found: list[Changes] = await run_all(file_workers.call(_CHANGES, prefix) for prefix in prefixes)
-    by_prefix = dict(zip(prefixes, found, strict=True))
-    return {
-        "edited": {prefix: changes.shared for prefix, changes in by_prefix.items()},
-        "private": {prefix: changes.private for prefix, changes in by_prefix.items()},
-        "more": {prefix: changes.more for prefix, changes in by_prefix.items()},
-        "apart": list(_APART),
-    }
 
 
 def _hold(context: Context, session: Path) -> None:

@@ -116,5 +116,6 @@ def test_a_tiny_set_with_workers(
         ("fastenv", "worker", "tiny/workers/2"),
         ("fastenv", "session", "tiny/workers/2"),
     }
+    assert all(run.removed_s is not None and run.removed_s >= run.wall_s for run in results.worker_runs)
     (space,) = results.disks
     assert space.one.bytes < space.with_session.bytes < 3 * space.one.bytes

@@ -21,7 +21,7 @@ from pytest_fastenv import provision
 from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provider.context import Context
-from pytest_fastenv.provider.workers import edited, workers
+from pytest_fastenv.provider.workers import workers
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store import lease
@@ -40,9 +40,6 @@ class Session:
     async def make(self, *names: str) -> dict[str, Environment]:
         answer = await workers(self.context, {"session": str(self.environment.prefix), "names": list(names)})
         return {made.pop("name"): Environment.from_json(made) for made in answer["environments"]}
-
-    async def edited(self, *environments: Environment) -> Any:
-        return await edited(self.context, {"environments": [str(one.prefix) for one in environments]})
 
 
 Part = Callable[[Session], Awaitable[None]]
@@ -138,21 +135,11 @@ def test_a_session_that_is_gone(play: Play) -> None:
     play(part)
 
 
-def test_edits_are_told(play: Play) -> None:
+def test_what_was_edited_in_place_reaches_no_copy(play: Play) -> None:
     async def part(session: Session) -> None:
         made = await session.make("gw0", "gw1")
-        path = (made["gw0"].purelib / "six/__init__.py").relative_to(made["gw0"].prefix).as_posix()
-        private = (made["gw0"].purelib / "new.py").relative_to(made["gw0"].prefix).as_posix()
-        answer = await session.edited(*made.values(), session.environment)
-        assert set(map(tuple, answer["edited"].values())) == {()}
-        with (made["gw0"].prefix / path).open("a") as file:
+        with (made["gw0"].purelib / "six/__init__.py").open("a") as file:
             file.write("# edited\n")
-        (made["gw0"].prefix / private).write_text("")
-        answer = await session.edited(*made.values(), session.environment)
-        prefixes = [str(one.prefix) for one in (*made.values(), session.environment)]
-        assert answer["edited"] == {prefix: [path] for prefix in prefixes}
-        assert answer["private"] == {prefix: [private] if "gw0" in prefix else [] for prefix in prefixes}
-        assert answer["apart"] == ["clone", "copy"]
         with pytest.raises(StoreError, match="was changed in the session's environment"):
             await session.make("gw2")
 
