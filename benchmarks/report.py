@@ -45,9 +45,10 @@ def _body(results: Results, picture: str) -> Iterator[str]:
     yield from _facts(results)
     yield from ["", f"![Wall times by case and tool]({picture})", ""]
     yield from ["## Targets", "", *_targets(results), ""]
-    yield from ["## Wall time", "", *_wall(results), ""]
-    yield from ["## Ratios", "", "Below 1: this project is faster.", "", *_ratios(results), ""]
-    yield from ["## Processor time", "", *_processor(results), ""]
+    if results.cases:
+        yield from ["## Wall time", "", *_wall(results), ""]
+        yield from ["## Ratios", "", "Below 1: this project is faster.", "", *_ratios(results), ""]
+        yield from ["## Processor time", "", *_processor(results), ""]
     yield from workers_section(results)
     if results.peaks:
         yield from ["## Peak memory", "", *_memory(results), ""]

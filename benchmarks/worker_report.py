@@ -61,8 +61,8 @@ def _suites(figures: WorkerFigures) -> list[str]:
 
 def _peers(figures: WorkerFigures) -> list[str]:
     ours = _tools(figures, with_suite=True)
-    kinds = (("making them", figures.provided), ("difference", figures.beyond), ("first test", figures.first_test))
-    head = ["", "s", *(f"{text} by {own} / this" for text, _ in kinds for own in ours)]
+    kinds = (("making them", figures.provided), ("difference", figures.beyond))
+    head = ["", "s", *(f"{text}, {own} / this" for text, _ in kinds for own in ours)]
     rows = []
     for peer in _tools(figures, with_suite=False):
         all_s = figures.by_peer(peer)

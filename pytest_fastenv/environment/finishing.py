@@ -78,6 +78,7 @@ class _Finishing:
         self._before, self._after = original.python(original.prefix), original.python(prefix)
         self._duplicator = Duplicator(clones=original.method in {"auto", "clone"})
         self._sizes: dict[tuple[int, str], int] = {}
+        self._links: dict[tuple[int, str], str] = {}
         self._directories: set[int] = set()
 
     def write(self) -> None:
@@ -107,9 +108,13 @@ class _Finishing:
             position = self._original.positions[index]
             numbers[position] = os.stat(f"{self._prefix}/{path}").st_mtime_ns
             for offset, name in enumerate(names):
-                size = self._sizes.get((index, name))
-                if size is not None:
-                    numbers[position + 1 + 2 * offset] = size
+                first = position + 1 + 2 * offset
+                if (index, name) in self._links:
+                    link = self._links[index, name]
+                    status = tree.behind(os.lstat(link), link)
+                    numbers[first], numbers[first + 1] = status.st_size, status.st_mtime_ns
+                elif (index, name) in self._sizes:
+                    numbers[first] = self._sizes[index, name]
         return Tree(self._original.tree.directories, numbers)
 
     def _of_the_copy(self, name: str, content: bytes) -> bytes:
@@ -132,7 +137,8 @@ class _Finishing:
         os.utime(place, ns=(own.status.st_mtime_ns, own.status.st_mtime_ns))
 
     def _link(self, own: _Own, leads_to: str) -> None:
-        symlink(leads_to, self._place(own, len(os.fsencode(leads_to))), own.status.st_mtime_ns)
+        place = self._links[own.directory, own.name] = self._place(own, len(os.fsencode(leads_to)))
+        symlink(leads_to, place, own.status.st_mtime_ns)
 
     def _bring(self, own: _Own) -> None:
         """Bring a file that holds no path, as `copying` does it."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from pytest_fastenv.environment.original import Original
+from pytest_fastenv.environment.tree import behind
 from pytest_fastenv.errors import StoreError
 
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -53,7 +55,10 @@ class Directory:
             except FileNotFoundError:
                 raise changed(self._original, f"{self.path}/{name}", "it is missing") from None
             if status.st_size != numbers[position] or status.st_mtime_ns != numbers[position + 1]:
-                raise changed(self._original, f"{self.path}/{name}", "its size or its time is another one")
+                # The numbers of a link are those of the file that it leads to, if there was one.
+                seen = behind(status, lead + name, **options) if stat.S_ISLNK(status.st_mode) else status
+                if seen.st_size != numbers[position] or seen.st_mtime_ns != numbers[position + 1]:
+                    raise changed(self._original, f"{self.path}/{name}", "its size or its time is another one")
             found.append(status)
             position += 2
         return found

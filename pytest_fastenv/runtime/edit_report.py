@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,8 +13,6 @@ from .edits import Edit, Watch, shared_changes, shares_files
 _KEY = "fastenv_edits"
 _OTHERS = "a process that the tests started, or another run"
 _MOST_LINES = 20
-#: File systems tell the time of a change by a clock that ticks; this is more than any of them may lag behind.
-_TICK_NS = 50_000_000
 
 
 class _Line(NamedTuple):
@@ -61,7 +58,6 @@ class _SessionWatch:
         self._shares = shares_files(handed.prefix)
         self._noted: list[tuple[str, Edit]] = []  # with the worker
         self._started = False
-        self._since_ns = time.time_ns() - _TICK_NS
         self._watch = Watch(handed.prefix)
         if self._shares or not self._own_environments:
             self._watch.begin()
@@ -84,7 +80,7 @@ class _SessionWatch:
         shared = [_Line(_short(edit.path), _who(worker, edit)) for worker, edit in noted if edit.shared]
         if started and self._shares:
             known = {line.path for line in shared}
-            changed = sorted({_short(path) for path in shared_changes(self._prefix, self._since_ns)} - known)
+            changed = sorted({_short(path) for path in shared_changes(self._prefix)} - known)
             shared += [_Line(path, _OTHERS) for path in changed]
         if shared:
             self._tell(terminalreporter, shared)

@@ -235,3 +235,18 @@ def test_what_cannot_be_read_is_told(place: Path) -> None:
         assert "lib cannot be read" in str(first_change(place, known))
     finally:
         (place / "lib").chmod(0o755)
+
+
+def test_who_writes_through_a_link_changes_the_tree(place: Path, tmp_path: Path) -> None:
+    """Environments may be links into the store: an edit of what they lead to is an edit of the environment."""
+    store = tmp_path / "store.py"
+    store.write_text("VALUE = 1\n")
+    (place / "lib" / "linked.py").symlink_to(store)
+    (place / "lib" / "nowhere.py").symlink_to(tmp_path / "nothing")
+    (place / "lib" / "folder").symlink_to(tmp_path)
+    known = take(place)
+    (tmp_path / "beside").touch()
+    assert first_change(place, known) is None
+    with store.open("a") as file:
+        file.write("# edited\n")
+    assert first_change(place, known) == "lib/linked.py changed since"
