@@ -168,3 +168,28 @@ def test_a_later_environment_has_none_of_it(editing: Project) -> None:
             """
     )
     assert run(editing, "--fastenv-scope", "worker", "-n2", "--fastenv-link", "hardlink", passed=1) == []
+
+
+@pytest.mark.parametrize("link", ["hardlink", "symlink"])
+def test_the_next_run_has_nothing_of_an_edit(project: Project, link: str) -> None:
+    """Not even where the environment's files are links, and only what they lead to was written."""
+    artifacts = project.directory.parent / "artifacts"
+    artifacts.mkdir()
+    make_wheel(artifacts, f"victim-{link}", files={"victim.py": "VALUE = 1\n"})
+    project.variables["FASTENV_FIND_LINKS"] = str(artifacts)
+    project.write(
+        requirements__txt=f"victim-{link}\n",
+        test_inside__py="""\
+            import victim
+
+            def test_it():
+                assert victim.VALUE == 1
+                with open(victim.__file__, "a") as file:
+                    file.write("VALUE = 2\\n")
+            """,
+    )
+    for _ in range(2):
+        ran = project.run("--fastenv", "requirements.txt", "--fastenv-link", link)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert "victim.py" in ran.stdout.partition("edited in place")[2]
+    assert "victim.py changed since" in ran.stdout
