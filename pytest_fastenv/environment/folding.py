@@ -6,11 +6,11 @@ environment that was copied, never into the store, so that whatever is written t
 
 from __future__ import annotations
 
+import os
 import posixpath
-import stat
 from collections.abc import Iterable
 
-from pytest_fastenv.environment.looking import opened
+from pytest_fastenv.environment.looking import changed, place_of
 from pytest_fastenv.environment.original import Original, read_original
 
 
@@ -19,17 +19,27 @@ def mixed(prefix: str, begin: int, end: int) -> set[str]:
 
     :param begin: index of the first directory to look at, in the environment's tree.
     :param end: index after the last one.
-    :raises StoreError: a file is not what it was when the environment was made.
+    :raises StoreError: a directory is gone.
     """
     original = read_original(prefix)
     found = set()
     for index in range(begin, end):
-        with opened(original, index) as directory:
-            linked = all(stat.S_ISLNK(status.st_mode) for status in directory.statuses())
-        top = original.top(directory.path)
-        if top is not None and not linked:
+        top = original.top(original.path(index))
+        if top is not None and top not in found and not _has_links_only(original, index):
             found.add(top)
     return found
+
+
+def _has_links_only(original: Original, index: int) -> bool:
+    """Tell what a directory's files are by its list alone; what was compiled does not count."""
+    try:
+        with os.scandir(place_of(original, index)) as entries:
+            return all(
+                entry.is_symlink() or entry.is_dir(follow_symlinks=False) or entry.name.endswith(".pyc")
+                for entry in entries
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        raise changed(original, original.path(index), "it is missing") from None
 
 
 def foldable(original: Original, mixed: Iterable[str]) -> frozenset[str]:
