@@ -69,10 +69,12 @@ def test_the_suite_writes_down_what_happens(tmp_path: Path) -> None:
     suite, log = write_suite(tmp_path / "suite"), tmp_path / "run.events"
     at_end = [sys.executable, "-c", "import sys; print('at the end:', *sys.argv[1:])"]
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-n", "2"]
+    # These tests may run in a worker themselves.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     ran = subprocess.run(
         command,
         cwd=suite,
-        env={**os.environ, "SUITE_LOG": str(log), "SUITE_AT_END": json.dumps(at_end)},
+        env={**environ, "SUITE_LOG": str(log), "SUITE_AT_END": json.dumps(at_end)},
         capture_output=True,
         text=True,
     )
