@@ -128,7 +128,9 @@ def _from_record(record: dict[str, Any], store: Store) -> tuple[str, Target] | N
         if not still_stands(record):
             return None
         try:
-            error = NothingFitsError(record["missing"], store) if "missing" in record else refusal(record)
+            if "missing" in record:
+                raise NothingFitsError(record["missing"], lambda: _looked(store))
+            error = refusal(record)
         except (KeyError, TypeError):
             return None
         raise error
@@ -137,3 +139,9 @@ def _from_record(record: dict[str, Any], store: Store) -> tuple[str, Target] | N
         return None
     target = known(executable, store)
     return (where, target) if isinstance(target, Target) else None
+
+
+def _looked(store: Store) -> tuple[str, str]:
+    from pytest_fastenv.interpreter.search import looked  # imports python-discovery: for the message only
+
+    return looked(store)

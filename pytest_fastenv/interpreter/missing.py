@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pytest_fastenv.errors import InterpreterNotFoundError
-from pytest_fastenv.store.store import Store
 
 
 class NothingFitsError(InterpreterNotFoundError):
@@ -11,14 +12,17 @@ class NothingFitsError(InterpreterNotFoundError):
 
     What there is instead is found out when the text is read for the first time: who downloads an interpreter instead
     need not wait until all that are here have been asked what they are.
+
+    :param text: the request.
+    :param look: finds out where was looked, and what is there.
     """
 
-    def __init__(self, text: str, store: Store) -> None:
-        self._store = store
+    def __init__(self, text: str, look: Callable[[], tuple[str, str]]) -> None:
+        self._look = look
         self._seen: tuple[str, str] | None = None
         super().__init__(
             f"no Python interpreter fits {text!r}",
-            hint="install one, put it on PATH, or give its path",
+            hint="install one, put it on PATH, or give its path; 'fastenv python list' shows what can be downloaded",
         )
 
     @property
@@ -41,7 +45,5 @@ class NothingFitsError(InterpreterNotFoundError):
 
     def _looked(self) -> tuple[str, str]:
         if self._seen is None:
-            from pytest_fastenv.interpreter.search import looked  # imports python-discovery: for the message only
-
-            self._seen = looked(self._store)
+            self._seen = self._look()
         return self._seen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_fastenv.model.target import short_name
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -54,5 +56,4 @@ class Offer:
     @property
     def short(self) -> str:
         """A name for people: ``CPython 3.12.7``, ``CPython 3.13.0t``, ``PyPy 3.10.14``."""
-        family = {"cpython": "CPython", "pypy": "PyPy"}.get(self.implementation, self.implementation)
-        return f"{family} {self.version}{'t' if self.free_threaded else ''}"
+        return short_name(self.implementation, self.version, free_threaded=self.free_threaded)

@@ -71,7 +71,7 @@ def search(text: str, store: Store) -> Found:
             too_old = answer
     if too_old is not None and is_too_old(spec):
         raise too_old.error
-    raise NothingFitsError(text, store)
+    raise NothingFitsError(text, lambda: looked(store))
 
 
 def listing(text: str | None, store: Store) -> list[Found]:

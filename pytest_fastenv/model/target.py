@@ -47,5 +47,10 @@ class Target:
     @property
     def short(self) -> str:
         """A name for people: ``CPython 3.12.1``, ``CPython 3.13.0t``, ``PyPy 3.10.14``."""
-        family = {"cpython": "CPython", "pypy": "PyPy"}.get(self.implementation, self.implementation)
-        return f"{family} {self.version}{'t' if self.free_threaded else ''}"
+        return short_name(self.implementation, self.version, free_threaded=self.free_threaded)
+
+
+def short_name(implementation: str, version: str, *, free_threaded: bool) -> str:
+    """Return an interpreter's name for people: ``CPython 3.12.1``, ``CPython 3.13.0t``, ``PyPy 3.10.14``."""
+    family = {"cpython": "CPython", "pypy": "PyPy"}.get(implementation, implementation)
+    return f"{family} {version}{'t' if free_threaded else ''}"

@@ -25,6 +25,7 @@ _MODULES = (
     "inside",
     "launch",
     "options",
+    "origin",
     "provider",
     "relay",
     "session",

@@ -17,23 +17,6 @@ from . import options, session
 _HANDED = pytest.StashKey[session.Handed]()
 
 
-class Origin:
-    """What a provider of further environments is started with.
-
-    :ivar handed: tells what was handed to this process, or what stands for that where nothing was.
-    :ivar environ: environment variables when the session was configured: tests change them.
-    """
-
-    __slots__ = ("environ", "handed")
-
-    def __init__(self, handed: Callable[[], session.Handed], environ: dict[str, str]) -> None:
-        self.handed = handed
-        self.environ = environ
-
-
-ORIGIN = pytest.StashKey[Origin]()
-
-
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Make our hooks known to pytest."""
     from . import hookspecs
@@ -68,6 +51,7 @@ def offer_fixtures(config: pytest.Config, handed: Callable[[], session.Handed]) 
     :param handed: see `Origin`; called when a test needs another environment.
     """
     from . import fixtures  # not where pytest is only asked for its help or version
+    from .origin import ORIGIN, Origin
 
     config.addinivalue_line("markers", fixtures.MARKER)
     config.pluginmanager.register(fixtures, fixtures.NAME)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import pytest
 
-from .inside import ORIGIN
+from .origin import ORIGIN
 
 if TYPE_CHECKING:
     from . import session
