@@ -91,14 +91,17 @@ def _is_done(own: Path, digest: str) -> bool:
 
 async def _compile(environment: Environment, paths: Sequence[str], environ: Mapping[str, str]) -> int:
     """Compile in the environment's own interpreter; return its exit code."""
-    process = await asyncio.create_subprocess_exec(
-        environment.python,
-        *("-I", "-S", "-c", _PROGRAM),
-        env=environment.variables(environ),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            environment.python,
+            *("-I", "-S", "-c", _PROGRAM),
+            env=environment.variables(environ),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:  # it does not start: the probe of the copies tells why
+        return 1
     try:
         async with asyncio.timeout(TIMEOUT_S):
             await process.communicate(os.fsencode("\0".join(paths)))

@@ -49,8 +49,8 @@ def shares_files(prefix: str) -> bool:
 class Watch:
     """Notes edits by this process, from `begin` to `end`.
 
-    What is called for each event takes about 0.15 µs; with about 60 events in a small test that is nothing that could
-    be measured on a whole suite. Python cannot take an audit hook away: after `end` it stays and does nothing.
+    What is called for each event takes about 0.15 µs, and about 60 events happen in a small test.
+    Python cannot take an audit hook away: after `end` it stays and does nothing.
 
     :ivar edits: by path.
     :ivar started: whether a process was started: what it edits is not seen.
