@@ -14,10 +14,10 @@ from pytest_fastenv.version import __version__
 if TYPE_CHECKING:
     from pytest_fastenv.errors import FastenvError
     from pytest_fastenv.model.plan import Plan
-    from pytest_fastenv.provisioning import provision
+    from pytest_fastenv.provisioning.story import provision
     from pytest_fastenv.runtime.environment import Environment
     from pytest_fastenv.runtime.environment_in_test import CommandError
-    from pytest_fastenv.runtime.provider import ProviderError
+    from pytest_fastenv.runtime.environment_server import ProviderError
     from pytest_fastenv.runtime.session_environment import SessionEnvironment
     from pytest_fastenv.runtime.virtual_environment import MakeVenv, VirtualEnvironment
     from pytest_fastenv.settings import Settings
@@ -42,11 +42,11 @@ _HOMES = {
     "FastenvError": "pytest_fastenv.errors",
     "MakeVenv": "pytest_fastenv.runtime.virtual_environment",
     "Plan": "pytest_fastenv.model.plan",
-    "ProviderError": "pytest_fastenv.runtime.provider",
+    "ProviderError": "pytest_fastenv.runtime.environment_server",
     "SessionEnvironment": "pytest_fastenv.runtime.session_environment",
     "Settings": "pytest_fastenv.settings",
     "VirtualEnvironment": "pytest_fastenv.runtime.virtual_environment",
-    "provision": "pytest_fastenv.provisioning",
+    "provision": "pytest_fastenv.provisioning.story",
 }
 
 

@@ -103,7 +103,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _create(options: argparse.Namespace) -> int:
     from pytest_fastenv.model.events import Recorder
-    from pytest_fastenv.provisioning import provision
+    from pytest_fastenv.provisioning.story import provision
     from pytest_fastenv.report.progress import Progress
     from pytest_fastenv.report.summary import line
 

@@ -16,11 +16,11 @@ from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.settings import Settings, load, store_root
 
 if TYPE_CHECKING:
-    from pytest_fastenv.interpreter.offer import Offer
     from pytest_fastenv.interpreter.search import Found
-    from pytest_fastenv.interpreters import Installed
+    from pytest_fastenv.interpreter_downloads.offer import Offer
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.model.target import Target
+    from pytest_fastenv.provisioning.interpreters import Installed
     from pytest_fastenv.store.store import Store
 
 _SPEC = "3.12, 3.12.4, >=3.11,<3.14, 3.13t, pypy3.10, a path"
@@ -171,11 +171,11 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _offers(spec: str | None, settings: Settings, recorder: Recorder) -> list[Offer]:
-    from pytest_fastenv.interpreter.wanted import Wanted
-    from pytest_fastenv.interpreters import downloadable
-    from pytest_fastenv.interruptible import run_to_end
+    from pytest_fastenv.interpreter_downloads.selection import Selection
+    from pytest_fastenv.provisioning.interpreters import downloadable
+    from pytest_fastenv.schedule.event_loop import run_to_end
 
-    wanted = Wanted.parse(spec) if spec else None
+    wanted = Selection.parse(spec) if spec else None
     if spec and wanted is None:
         return []
     offers = run_to_end(downloadable(settings, os.environ, recorder))
@@ -219,10 +219,10 @@ def _print_table(rows: Iterable[tuple[str, str, str]]) -> None:
 
 
 def _install(options: argparse.Namespace) -> int:
-    from pytest_fastenv.interpreters import install_all
-    from pytest_fastenv.interruptible import run_to_end
     from pytest_fastenv.model.events import Recorder
+    from pytest_fastenv.provisioning.interpreters import install_all
     from pytest_fastenv.report.progress import Progress
+    from pytest_fastenv.schedule.event_loop import run_to_end
     from pytest_fastenv.schedule.outcome import together
     from pytest_fastenv.store.diagnosis import check_descriptors, unexpected
 

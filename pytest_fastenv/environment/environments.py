@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment import manifest
-from pytest_fastenv.environment.tree import OWN_DIRECTORY
 from pytest_fastenv.errors import PublishError, StoreError, UsageError
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
@@ -31,7 +31,7 @@ from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 if TYPE_CHECKING:
-    from pytest_fastenv.environment.drafts import EnvironmentDraft
+    from pytest_fastenv.environment.staging import StagedEnvironment
 
 _NAME_LENGTH = 16
 _GONE_MEANWHILE = 3
@@ -74,7 +74,7 @@ class Provided:
     reason: str | None = None
 
 
-Fill = Callable[["EnvironmentDraft"], Awaitable[Mapping[str, Any]]]
+Fill = Callable[["StagedEnvironment"], Awaitable[Mapping[str, Any]]]
 """Fills a draft and returns the summary that is kept with it."""
 
 
@@ -186,7 +186,7 @@ class Environments:
         )
 
     @asynccontextmanager
-    async def draft(self, target: Target, fingerprint: str) -> AsyncIterator[EnvironmentDraft]:
+    async def draft(self, target: Target, fingerprint: str) -> AsyncIterator[StagedEnvironment]:
         """Begin an environment: an empty virtual environment, removed at the end unless it was published.
 
         The fingerprint's lock is held meanwhile. Another process may have published while this one waited for it:
@@ -196,8 +196,8 @@ class Environments:
         :raises InterpreterError: no virtual environment can be made for the target.
         :raises StoreError: the directory cannot be written.
         """
-        from pytest_fastenv.environment.drafts import EnvironmentDraft, private_directory  # not on the warm path
         from pytest_fastenv.environment.skeleton import lay_out
+        from pytest_fastenv.environment.staging import StagedEnvironment, private_directory  # not on the warm path
 
         key = _key(str(self.directory), fingerprint)
         async with (
@@ -205,12 +205,12 @@ class Environments:
             private_directory(self.directory / ".drafts") as private,
         ):
             final = self.directory / self._next_name(fingerprint, private)
-            draft = EnvironmentDraft(private / "new", final, target, fingerprint)
+            draft = StagedEnvironment(private / "new", final, target, fingerprint)
             await lay_out(target, self._store, draft.prefix, final)
             yield draft
 
     @asynccontextmanager
-    async def draft_at(self, path: Path, target: Target, fingerprint: str) -> AsyncIterator[EnvironmentDraft]:
+    async def draft_at(self, path: Path, target: Target, fingerprint: str) -> AsyncIterator[StagedEnvironment]:
         """Begin an environment for a directory that its user chose; see `draft`.
 
         Publishing replaces an environment of ours that lies there. For a moment between two renames there is none.
@@ -220,8 +220,8 @@ class Environments:
         """
         import asyncio  # not on the warm path
 
-        from pytest_fastenv.environment.drafts import EnvironmentDraft, private_directory
         from pytest_fastenv.environment.skeleton import lay_out
+        from pytest_fastenv.environment.staging import StagedEnvironment, private_directory
         from pytest_fastenv.store.temporary import sweep
 
         path = _real(path)
@@ -232,21 +232,21 @@ class Environments:
             await asyncio.to_thread(sweep, str(drafts))
             try:
                 async with private_directory(drafts) as private:
-                    draft = EnvironmentDraft(private / "new", path, target, fingerprint)
+                    draft = StagedEnvironment(private / "new", path, target, fingerprint)
                     await lay_out(target, self._store, draft.prefix, path)
                     yield draft
             finally:
                 with suppress(OSError):
                     os.rmdir(drafts)
 
-    async def publish(self, draft: EnvironmentDraft, summary: Mapping[str, Any]) -> Environment:
+    async def publish(self, draft: StagedEnvironment, summary: Mapping[str, Any]) -> Environment:
         """Move a finished draft to its place and make it whole; inside the block of `draft`.
 
         :raises PublishError: its place was taken meanwhile, or an environment there is in use.
         """
         import asyncio  # not on the warm path
 
-        from pytest_fastenv.environment import drafts
+        from pytest_fastenv.environment import staging
 
         held = None
         if draft.final.parent == self.directory:
@@ -258,7 +258,7 @@ class Environments:
                 os.close(held)
                 held = None
         try:
-            return await asyncio.to_thread(drafts.publish, draft, summary)
+            return await asyncio.to_thread(staging.publish, draft, summary)
         finally:
             if held is not None:
                 os.close(held)

@@ -2,7 +2,7 @@
 
 ::
 
-    .fastenv/tree             names, sizes and mtimes of its files (`pytest_fastenv.environment.tree`)
+    .fastenv/tree             names, sizes and mtimes of its files (`pytest_fastenv.filesystem.tree`)
     .fastenv/manifest.json    what it was made of, for whom, and the digest of ``tree``
     .fastenv/plan.json        the plan that it was made from, where it was made from one
     .fastenv/ready            the digest of ``manifest.json``; made last, so without it nothing is whole
@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.environment import tree
-from pytest_fastenv.environment.tree import OWN_DIRECTORY, Tree
+from pytest_fastenv.filesystem import tree
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree
 from pytest_fastenv.runtime.environment import Environment
 
 _FORMAT = 1

@@ -23,7 +23,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pytest_fastenv.environment.quoting import Occurrence, occurrences, replaced
+from pytest_fastenv.environment.quoted_paths import Occurrence, occurrences, replaced
 from pytest_fastenv.errors import InterpreterError, StoreError
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import Bucket

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from pytest_fastenv.index.filenames import parse_filename
-from pytest_fastenv.index.page import Listed, Page, PageDraft
+from pytest_fastenv.index.page import Listed, Page, PageBuilder
+from pytest_fastenv.wheel.filenames import parse_filename
 
 
 class LinksPage:
@@ -34,7 +34,7 @@ class LinksPage:
         files = self._by_name.get(name)
         if not files:
             return None
-        draft = PageDraft(name, self._url)
+        draft = PageBuilder(name, self._url)
         for listed in files:
             draft.add(listed)
         return draft.page(location)

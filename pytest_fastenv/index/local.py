@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pytest_fastenv.index.filenames import normalized, parse_filename
 from pytest_fastenv.index.links_page import LinksPage
-from pytest_fastenv.index.page import Listed, Page, PageDraft
+from pytest_fastenv.index.page import Listed, Page, PageBuilder
 from pytest_fastenv.index.simple_html import anchors, parse_html
 from pytest_fastenv.index.urls import file_url, local_path
+from pytest_fastenv.wheel.filenames import normalized, parse_filename
 
 
 def local_index_page(location: str, name: str) -> Page | None:
@@ -27,7 +27,7 @@ def local_index_page(location: str, name: str) -> Page | None:
     page = directory / "index.html"
     if page.is_file():
         return parse_html(page.read_bytes(), name=name, url=file_url(page), location=location)
-    draft = PageDraft(name, file_url(directory, directory=True))
+    draft = PageBuilder(name, file_url(directory, directory=True))
     for listed in directory_files(directory):
         draft.add(listed)
     return draft.page(location)

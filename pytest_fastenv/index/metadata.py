@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.errors import FastenvError, MetadataError, NotFoundError
-from pytest_fastenv.index.core_metadata import parse_core_metadata
 from pytest_fastenv.index.download import Downloaded, Expected, check
-from pytest_fastenv.index.filenames import canonical_version, normalized
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.ranges import Range, fetch_range
 from pytest_fastenv.index.urls import Origin, local_path, origin, shown
@@ -28,6 +26,8 @@ from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.wheel.core_metadata import parse_core_metadata
+from pytest_fastenv.wheel.filenames import canonical_version, normalized
 
 _TAIL = 32 << 10
 _MOST_RANGES = 6

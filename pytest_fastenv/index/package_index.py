@@ -15,7 +15,6 @@ from pathlib import Path
 from pytest_fastenv.errors import NoSolutionError, UnknownProjectError
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.download import Downloaded, Expected, copy
-from pytest_fastenv.index.filenames import normalized
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.links_page import LinksPage
 from pytest_fastenv.index.local import local_project_names
@@ -31,6 +30,7 @@ from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.wheel.filenames import normalized
 
 
 class PackageIndex:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin
 
-from pytest_fastenv.index.filenames import ProjectFiles, parsed_version
 from pytest_fastenv.index.urls import split_login
 from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.wheel.filenames import ProjectFiles, parsed_version
 
 #: Number of the kept form; another number is read as "nothing kept".
 RECORD_FORMAT = 1
@@ -89,7 +89,7 @@ class Page:
 
 
 @dataclass(slots=True)
-class PageDraft:
+class PageBuilder:
     """Collects what a parser finds on a page.
 
     :param name: normalized name of the project.

@@ -13,7 +13,7 @@ from html import unescape
 from urllib.parse import urljoin
 
 from pytest_fastenv.errors import IndexAnswerError
-from pytest_fastenv.index.page import Listed, Page, PageDraft, Status, one_line
+from pytest_fastenv.index.page import Listed, Page, PageBuilder, Status, one_line
 from pytest_fastenv.index.urls import shown
 
 # Possessive quantifiers, and no "<" outside quotes: input that was made to take long is given up at once.
@@ -45,7 +45,7 @@ def parse_html(content: bytes, *, name: str, url: str, location: str, charset: s
     """
     text = _visible(content, charset)
     head = _head(text)
-    draft = PageDraft(name, _base(head, url))
+    draft = PageBuilder(name, _base(head, url))
     _read_meta(head, draft, url)
     for listed in _files(text):
         draft.add(listed)
@@ -126,7 +126,7 @@ def _hashes(text: str) -> str:
     return ",".join(f"{algorithm.lower()}={digest.lower()}" for algorithm, digest in _FRAGMENT_HASH.findall(text))
 
 
-def _read_meta(head: str, draft: PageDraft, url: str) -> None:
+def _read_meta(head: str, draft: PageBuilder, url: str) -> None:
     marker = reason = ""
     for tag in _META.finditer(head):
         attributes = _attributes(tag[1])

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pytest_fastenv.errors import IndexAnswerError
-from pytest_fastenv.index.page import Listed, Page, PageDraft, Status, one_line
+from pytest_fastenv.index.page import Listed, Page, PageBuilder, Status, one_line
 from pytest_fastenv.index.simple_html import newer_api
 from pytest_fastenv.index.urls import shown
 
@@ -31,7 +31,7 @@ def parse_json(content: bytes, *, name: str, url: str, location: str) -> Page:
     except RecursionError as error:
         raise IndexAnswerError(f"{shown(url)} answers JSON that is nested too deeply") from error
     try:
-        return _page(value, PageDraft(name, url)).page(location)
+        return _page(value, PageBuilder(name, url)).page(location)
     except _Misshapen as error:
         path, kind, found = error.args
         raise IndexAnswerError(
@@ -40,7 +40,7 @@ def parse_json(content: bytes, *, name: str, url: str, location: str) -> Page:
         ) from None
 
 
-def _page(page: Any, draft: PageDraft) -> PageDraft:
+def _page(page: Any, draft: PageBuilder) -> PageBuilder:
     if not isinstance(page, dict):
         raise _Misshapen("the answer", dict, page)
     meta = page.get("meta")

@@ -9,8 +9,8 @@ import zlib
 from typing import IO, cast
 
 from pytest_fastenv.errors import ArchiveError, LimitError, MetadataError
-from pytest_fastenv.index.core_metadata import LARGEST_METADATA
-from pytest_fastenv.index.filenames import normalized
+from pytest_fastenv.wheel.core_metadata import LARGEST_METADATA
+from pytest_fastenv.wheel.filenames import normalized
 
 _MEMBER = re.compile(r"([^/]+)\.dist-info/METADATA")
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})

@@ -18,9 +18,9 @@ from typing import NamedTuple
 from pytest_fastenv.archive.member_paths import NEW_FILE
 from pytest_fastenv.installer.collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
-from pytest_fastenv.installer.placing import Placer
-from pytest_fastenv.installer.record import encode, line, quote
-from pytest_fastenv.installer.scripts import generate, rewrite
+from pytest_fastenv.installer.placement import Placer
+from pytest_fastenv.wheel.record import encode, line, quote
+from pytest_fastenv.wheel.scripts import generate, rewrite
 
 INSTALLER = "pytest-fastenv"
 

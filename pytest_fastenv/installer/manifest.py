@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pytest_fastenv.archive.member_paths import paths_below
-from pytest_fastenv.installer.entry_points import Script
-from pytest_fastenv.installer.record import quote
 from pytest_fastenv.store.sealed import seal, unseal
+from pytest_fastenv.wheel.entry_points import Script
+from pytest_fastenv.wheel.record import quote
 
 TREE, MANIFEST, SUMMARY = "tree", "manifest.json", "wheel.json"
 """Names inside an entry of `Bucket.WHEELS`: the files, what is known of each, and the facts about the wheel."""

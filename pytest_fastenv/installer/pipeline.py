@@ -14,20 +14,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_fastenv.errors import ConflictError, StoreError
-from pytest_fastenv.installer.ahead import FetchAhead
-from pytest_fastenv.installer.direct_url import direct_url_text
+from pytest_fastenv.installer.fetch_ahead import FetchAhead
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
-from pytest_fastenv.installer.linking import Links
+from pytest_fastenv.installer.links import Links
 from pytest_fastenv.installer.timings import Timings
-from pytest_fastenv.installer.unpacked import Builder, UnpackedWheel
+from pytest_fastenv.installer.unpacked_wheel import Builder, UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.plan import Distribution, Plan, TreeSource, WheelSource
-from pytest_fastenv.model.protocols import Draft
+from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.schedule.outcome import Admission, run_all
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings import Settings
+from pytest_fastenv.wheel.direct_url import direct_url_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Installer:
         wheels: Wheels,
         builder: Builder,
         pools: Pools,
-        workers: FileWorkers,
+        workers: ProcessPool,
         recorder: Recorder,
         settings: Settings,
         timings: Timings | None = None,
@@ -70,7 +70,7 @@ class Installer:
         self._recorder = recorder
         self._settings = settings
 
-    async def install(self, plan: Plan, draft: Draft, *, leads: Admission | None = None) -> InstallReport:
+    async def install(self, plan: Plan, draft: Staging, *, leads: Admission | None = None) -> InstallReport:
         """Fill a draft with the distributions of a plan.
 
         After the first failure nothing new is begun; what is under way is finished, and what was fetched, built and
@@ -89,9 +89,9 @@ class Installer:
         self._report_method(installation.methods)
         return InstallReport(
             distributions=len(wheels),
-            cached=sum(wheel.origin == "cache" for wheel in wheels),
-            fetched=sum(wheel.origin == "network" for wheel in wheels),
-            built=sum(wheel.origin == "built" for wheel in wheels),
+            cached=sum(wheel.provenance == "cache" for wheel in wheels),
+            fetched=sum(wheel.provenance == "network" for wheel in wheels),
+            built=sum(wheel.provenance == "built" for wheel in wheels),
             fetched_bytes=sum(wheel.fetched_bytes for wheel in wheels),
         )
 
@@ -101,7 +101,7 @@ class Installer:
         obtaining = _Obtaining(self._wheels, self._builder, self._ahead)
         await run_all([obtaining.obtain(distribution) for distribution in order], obtaining.admission)
 
-    def _destination(self, draft: Draft) -> Destination:
+    def _destination(self, draft: Staging) -> Destination:
         target = draft.target
         scripts = target.schemes["scripts"]
         windows = target.platform.startswith("win")
@@ -191,7 +191,7 @@ class _Installation:
         if linked.changed:
             self._orders.remove(order)
             return linked
-        args: dict[str, str | int] = {"version": distribution.version, "source": wheel.origin, "key": wheel.sha256}
+        args: dict[str, str | int] = {"version": distribution.version, "source": wheel.provenance, "key": wheel.sha256}
         args |= {"bytes": linked.size_bytes, "files": linked.files}
         self._recorder.add(Span("link", distribution.name, linked.start_ns, linked.end_ns, args))
         self.methods.update(linked.methods)

@@ -16,7 +16,7 @@ from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.diagnosis import diagnosed
@@ -49,7 +49,7 @@ class Sdists:
         index: Downloads,
         store: Store,
         pools: Pools,
-        workers: FileWorkers,
+        workers: ProcessPool,
         recorder: Recorder,
         settings: Settings,
     ) -> None:

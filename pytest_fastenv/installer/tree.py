@@ -11,9 +11,9 @@ from pytest_fastenv.archive.inflate import WHOLE_BYTES, inflate, inflate_pieces
 from pytest_fastenv.archive.member_paths import NEW_FILE, paths_below, shown
 from pytest_fastenv.archive.zip_directory import Member
 from pytest_fastenv.errors import ArchiveError
-from pytest_fastenv.installer.entry_points import Script
 from pytest_fastenv.installer.manifest import Manifest
-from pytest_fastenv.installer.record import content_digest, encode, line
+from pytest_fastenv.wheel.entry_points import Script
+from pytest_fastenv.wheel.record import content_digest, encode, line
 
 _PTH_CODE = ("import ", "import\t")
 

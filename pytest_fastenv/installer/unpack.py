@@ -16,13 +16,13 @@ from pytest_fastenv.archive.member_paths import check_paths
 from pytest_fastenv.archive.zip_directory import read_directory
 from pytest_fastenv.errors import ArchiveError, MetadataError, RecordError
 from pytest_fastenv.installer.collection import paused_collection
-from pytest_fastenv.installer.entry_points import parse_scripts
 from pytest_fastenv.installer.manifest import MANIFEST, SUMMARY, TREE, facts_text
-from pytest_fastenv.installer.record import check_record, unlisted
-from pytest_fastenv.installer.schemes import check_data_paths, find_data_directory
 from pytest_fastenv.installer.tree import Layout, OpenArchive, unique_members, write_tree
-from pytest_fastenv.installer.wheel_names import normal_name
-from pytest_fastenv.installer.wheel_rules import check_dist_info_name, find_dist_info, read_metadata, read_wheel_file
+from pytest_fastenv.wheel.entry_points import parse_scripts
+from pytest_fastenv.wheel.names import normal_name
+from pytest_fastenv.wheel.record import check_record, unlisted
+from pytest_fastenv.wheel.rules import check_dist_info_name, find_dist_info, read_metadata, read_wheel_file
+from pytest_fastenv.wheel.schemes import check_data_paths, find_data_directory
 
 #: Written anew for each environment, so what a wheel brings under these names is checked but not kept.
 _OURS = ("INSTALLER", "REQUESTED", "direct_url.json", "RECORD", "RECORD.jws", "RECORD.p7s")

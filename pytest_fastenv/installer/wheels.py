@@ -19,19 +19,19 @@ from typing import Any
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError
 from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url_key
-from pytest_fastenv.installer.landing import Landing, Landings
 from pytest_fastenv.installer.manifest import SUMMARY
+from pytest_fastenv.installer.staging import Landing, Landings
 from pytest_fastenv.installer.unpack import Order
-from pytest_fastenv.installer.unpacked import Origin, UnpackedWheel, WheelFacts
-from pytest_fastenv.installer.wheel_names import check_expected, check_file_name, normal_name, parse_wheel_name
+from pytest_fastenv.installer.unpacked_wheel import Provenance, UnpackedWheel, WheelFacts
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.wheel.names import check_expected, check_file_name, normal_name, parse_wheel_name
 
 _ARCHIVE = "archive.whl"
 
@@ -55,7 +55,7 @@ class Wheels:
         index: Downloads,
         store: Store,
         pools: Pools,
-        workers: FileWorkers,
+        workers: ProcessPool,
         recorder: Recorder,
         settings: Settings,
     ) -> None:
@@ -93,7 +93,7 @@ class Wheels:
             )
         return wheel
 
-    async def from_file(self, path: Path, expect: Expect | None = None, *, origin: Origin) -> UnpackedWheel:
+    async def from_file(self, path: Path, expect: Expect | None = None, *, provenance: Provenance) -> UnpackedWheel:
         """Return the wheel in a file of our own, such as one built here; the file is consumed, also on failure.
 
         :raises ArchiveError, WheelError: see `from_artifact`.
@@ -101,15 +101,15 @@ class Wheels:
         try:
             parse_wheel_name(path.name)
             sha256 = await asyncio.to_thread(file_sha256, path)
-            wheel = self._open(sha256, origin) or await self._publish(sha256, path.name, origin, _mover(path))
+            wheel = self._open(sha256, provenance) or await self._publish(sha256, path.name, provenance, _mover(path))
             self._judge(wheel, path.name, expect)  # one that was in the store already
         finally:
             path.unlink(missing_ok=True)  # noqa: ASYNC240 - one call that does not wait for anything
         return wheel
 
-    def find(self, sha256: str, origin: Origin = "cache") -> UnpackedWheel | None:
+    def find(self, sha256: str, provenance: Provenance = "cache") -> UnpackedWheel | None:
         """Return a wheel of the store, or ``None``; one lookup and one small file."""
-        return self._open(sha256, origin)
+        return self._open(sha256, provenance)
 
     async def discard(self, wheel: UnpackedWheel) -> None:
         """Take a wheel whose files were changed out of the store, so that it is fetched or built again."""
@@ -149,7 +149,7 @@ class Wheels:
         self,
         sha256: str,
         label: str,
-        origin: Origin,
+        provenance: Provenance,
         bring: Callable[[Path], Awaitable[int]],
         *,
         size_bytes: int | None = None,
@@ -164,15 +164,15 @@ class Wheels:
         async def make(draft: Path) -> None:
             with self._landings.place(draft, size_bytes) as landing:
                 fetched_bytes = await bring(landing.path)
-                facts = await self._unpack(landing, draft, label, {"source": origin, "key": sha256})
+                facts = await self._unpack(landing, draft, label, {"source": provenance, "key": sha256})
             check_file_name(label, facts.name, facts.version)  # what is misnamed is not kept
             made.append(_Made(facts, fetched_bytes))
 
         while True:
             entry = await self._store.publish(Bucket.WHEELS, sha256, make, subject=label)
             if made:
-                return UnpackedWheel(sha256, entry, made[0].facts, origin, made[0].fetched_bytes, fresh=True)
-            wheel = self._open(sha256, "built" if origin == "built" else "cache")
+                return UnpackedWheel(sha256, entry, made[0].facts, provenance, made[0].fetched_bytes, fresh=True)
+            wheel = self._open(sha256, "built" if provenance == "built" else "cache")
             if wheel is not None:
                 return wheel
             await self._store.withdraw(Bucket.WHEELS, sha256)  # what a power cut left of an entry
@@ -197,10 +197,10 @@ class Wheels:
         facts: dict[str, Any] = await self._workers.call(f"{Order.__module__}:unpack", order)
         return facts
 
-    def _open(self, sha256: str, origin: Origin) -> UnpackedWheel | None:
+    def _open(self, sha256: str, provenance: Provenance) -> UnpackedWheel | None:
         entry = self._store.lookup(Bucket.WHEELS, sha256)
         facts = WheelFacts.load(entry / SUMMARY) if entry is not None else None
-        return UnpackedWheel(sha256, entry, facts, origin) if entry is not None and facts is not None else None
+        return UnpackedWheel(sha256, entry, facts, provenance) if entry is not None and facts is not None else None
 
     def _judge(self, wheel: UnpackedWheel, filename: str, expect: Expect | None) -> None:
         """Apply what depends on settings and on how the wheel was asked for: the same for new and for kept wheels."""

@@ -12,12 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pytest_fastenv.errors import (
-    FastenvError,
-    InterpreterError,
-    InterpreterNotFoundError,
-    UnusableInterpreterError,
-)
+from pytest_fastenv.errors import FastenvError, InterpreterError, InterpreterNotFoundError, UnusableInterpreterError
 from pytest_fastenv.interpreter.installed import installed
 from pytest_fastenv.interpreter.record import from_record, host_facts, stamp, to_record
 from pytest_fastenv.model.target import Target

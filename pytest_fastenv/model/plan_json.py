@@ -7,15 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.model.artifact import Artifact, Hashes
-from pytest_fastenv.model.plan import (
-    DirectUrl,
-    Distribution,
-    Plan,
-    SdistSource,
-    TreeSource,
-    Vcs,
-    WheelSource,
-)
+from pytest_fastenv.model.plan import DirectUrl, Distribution, Plan, SdistSource, TreeSource, Vcs, WheelSource
 from pytest_fastenv.model.target import Target
 
 _CLASSES = {

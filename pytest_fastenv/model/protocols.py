@@ -1,4 +1,4 @@
-"""What rooms on one floor ask of each other; `pytest_fastenv.provisioning` brings the two sides together."""
+"""What rooms on one floor ask of each other; `pytest_fastenv.provisioning.story` brings the two sides together."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class PinObserver(Protocol):
         """The search took a choice back."""
 
 
-class Draft(Protocol):
+class Staging(Protocol):
     """An environment in the making (the environment room makes it, the installer fills it)."""
 
     @property

@@ -19,11 +19,11 @@ from pytest_fastenv.runtime.launch import Launch, read_launch
 
 if TYPE_CHECKING:
     from pytest_fastenv.plugin.request import Asked
-    from pytest_fastenv.provisioning import Ready
+    from pytest_fastenv.provisioning.story import Ready
     from pytest_fastenv.runtime.session import Handed
 
 #: Without the working directory on its path (-P): the project's modules may be named like ours or the library's.
-PROVIDER = (sys.executable, "-P", "-m", "pytest_fastenv.provider")
+ENVIRONMENT_SERVER = (sys.executable, "-P", "-m", "pytest_fastenv.environment_server")
 _INTERRUPTED = 130
 _TERMINATED = 143
 
@@ -82,7 +82,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
 
 def _provide(asked: Asked) -> Ready:
     """Return the environment: one that stands, by standard library alone, or a new one."""
-    from pytest_fastenv.provisioning import provision, reuse
+    from pytest_fastenv.provisioning.story import provision, reuse
 
     settings = asked.settings
     ready = reuse(settings, base=asked.base, root=asked.root, needs=asked.needs, environ=os.environ)
@@ -119,7 +119,7 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
         lease_fd=ready.lease_fd if replace else None,
         outside=outside_words(invocation),
         plugin_paths=invocation.plugin_paths,
-        provider=PROVIDER,
+        server=ENVIRONMENT_SERVER,
         settings=to_json(asked.settings),
         base=str(asked.base),
     )
@@ -140,7 +140,7 @@ def handed_to_itself(config: pytest.Config) -> Handed:
     from pytest_fastenv.settings import to_json
 
     settings = to_json(parsed_settings(config))
-    return Handed(sys.prefix, provider=PROVIDER, settings=settings, base=str(config.rootpath))
+    return Handed(sys.prefix, server=ENVIRONMENT_SERVER, settings=settings, base=str(config.rootpath))
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import pytest
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.plugin.command_line import given_words, parse_known
-from pytest_fastenv.question import SessionNeeds
-from pytest_fastenv.runtime.distribution import runtime_files
+from pytest_fastenv.plugin.runtime_distribution import runtime_files
+from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.runtime.options import OPTIONS, ini_value
 from pytest_fastenv.settings import Settings, load
 from pytest_fastenv.version import __version__

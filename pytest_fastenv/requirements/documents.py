@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 from pytest_fastenv.errors import RequirementsError
+from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.request import ReadFile
-from pytest_fastenv.source_digest import source_digest
 
 # Longer marks first: the UTF-32 one begins with the UTF-16 one.
 _BYTE_ORDER_MARKS = (

@@ -16,7 +16,7 @@ from pytest_fastenv.requirements.pyproject import read_pyproject
 from pytest_fastenv.settings import Project
 
 #: Where a requirement stands that nobody wrote.
-ORIGIN = "the project under test"
+PROJECT = "the project under test"
 
 
 def apply_project(collection: Collection, base: Path, project: Project, from_sources: Sequence[Wanted]) -> None:
@@ -46,7 +46,9 @@ def apply_project(collection: Collection, base: Path, project: Project, from_sou
         collection.documents.note_project(base)
         editable = project in {"auto", "editable"}
         collection.wanted.append(
-            Wanted(name=None, location=Location(ORIGIN), text="-e ." if editable else ".", path=base, editable=editable)
+            Wanted(
+                name=None, location=Location(PROJECT), text="-e ." if editable else ".", path=base, editable=editable
+            )
         )
 
 

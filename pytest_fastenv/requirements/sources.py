@@ -16,7 +16,7 @@ from pytest_fastenv.requirements.direct import has_scheme, is_archive, is_projec
 from pytest_fastenv.requirements.documents import absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.inline_script import has_inline_metadata, read_script
-from pytest_fastenv.requirements.project import ORIGIN, apply_project
+from pytest_fastenv.requirements.project import PROJECT, apply_project
 from pytest_fastenv.requirements.pyproject import group_dependencies, project_dependencies, read_pyproject
 from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFiles, check_hashes
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement, split_extras
@@ -65,7 +65,7 @@ def read_sources(
         reader.read_requested(Excerpt.of(line, requested_by), absolute(root or base))
     collection = reader.collection
     apply_project(collection, absolute(root or base), project, reader.from_sources)
-    check_hashes(collection, exempt=lambda wanted: wanted.location.file == ORIGIN)
+    check_hashes(collection, exempt=lambda wanted: wanted.location.file == PROJECT)
     for wanted in collection.wanted:
         if wanted.path is not None and not wanted.editable:
             collection.documents.note_sources(wanted.path)

@@ -21,6 +21,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError
+from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.location import Location
@@ -32,7 +33,6 @@ from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy
 from pytest_fastenv.resolve.catalog import Catalog
 from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.source_digest import source_digest
 from pytest_fastenv.store.store import Store
 
 _STATIC_FILES = ("pyproject.toml", "setup.py", "setup.cfg")

@@ -12,23 +12,11 @@ from dataclasses import dataclass, replace
 
 from nab_resolver.types import Incompatibility, IncompatibilityCause
 
-from pytest_fastenv.errors import (
-    ConflictingRequirementsError,
-    FastenvError,
-    NoSolutionError,
-    UnknownProjectError,
-)
+from pytest_fastenv.errors import ConflictingRequirementsError, FastenvError, NoSolutionError, UnknownProjectError
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.provider import Key, Provider
-from pytest_fastenv.resolve.refusals import (
-    common_fault,
-    inventory,
-    newest_usable,
-    objections,
-    usable,
-    versions_phrase,
-)
+from pytest_fastenv.resolve.refusals import common_fault, inventory, newest_usable, objections, usable, versions_phrase
 from pytest_fastenv.resolve.version_set import VersionSet
 
 _MOST_LINES = 16
@@ -103,10 +91,10 @@ class Explanation:
     def _unsatisfiable(self, demand: Demand, hint: str | None) -> FastenvError | None:
         releases = self._facts.releases_now(demand.key.name)
         bits = demand.bits & releases.everything
-        if usable(releases, self._provider.admission, bits):
+        if usable(releases, self._provider.eligibility, bits):
             return None
         if isinstance(demand.by, Key) and usable(
-            self._facts.releases_now(demand.by.name), self._provider.admission, ~demand.by_bits
+            self._facts.releases_now(demand.by.name), self._provider.eligibility, ~demand.by_bits
         ):
             return None  # other releases of who demands it are part of the story
         name, who = demand.key.name, self._who(demand)
@@ -125,8 +113,8 @@ class Explanation:
                 filter(None, (fault.why, f"{who} asks for {self._text(demand)}, and no other release fits"))
             )
             return type(fault)(fault.what, where=fault.where or where, why=why, hint=fault.hint)
-        newest = newest_usable(releases, self._provider.admission)
-        lines = [*story, *objections(releases, self._provider.admission, bits), inventory(releases)]
+        newest = newest_usable(releases, self._provider.eligibility)
+        lines = [*story, *objections(releases, self._provider.eligibility, bits), inventory(releases)]
         if not hint and newest is not None and isinstance(demand.by, Wanted):
             hint = f"loosen {_wish(demand.by)}: the newest release that can be used is {newest}"
         return NoSolutionError(
@@ -199,10 +187,10 @@ class Explanation:
             joint = -1
             for bits in parties.values():
                 joint &= bits
-            if usable(releases, self._provider.admission, joint):
+            if usable(releases, self._provider.eligibility, joint):
                 continue
             texts = sorted({self._text(demand) for demand in demands})
-            more = objections(releases, self._provider.admission, joint & releases.everything)
+            more = objections(releases, self._provider.eligibility, joint & releases.everything)
             tail = f" ({'; '.join(more)})" if more else ""
             if len(texts) == 1:
                 return f"no release of {name} fits {texts[0]}{tail}; {inventory(releases)}"

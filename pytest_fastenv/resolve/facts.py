@@ -18,7 +18,7 @@ from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy,
 from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.releases import Releases
 from pytest_fastenv.resolve.requirements_of import Specifiers
-from pytest_fastenv.schedule.thinking import Thinking
+from pytest_fastenv.schedule.interrupted_work import Thinking
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from nab_resolver.types import Incompatibility, IncompatibilityCause, RangeProto
 from pytest_fastenv.errors import MetadataError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.request import Wanted
-from pytest_fastenv.resolve.admission import Admission
 from pytest_fastenv.resolve.candidates import Candidate, Refusal
 from pytest_fastenv.resolve.direct import reference
+from pytest_fastenv.resolve.eligibility import Eligibility
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.releases import Releases
 from pytest_fastenv.resolve.requirements_of import Dependency, DependencyReader
@@ -58,7 +58,7 @@ class Provider(BaseProvider[Key, int]):
         self._facts = facts
         self._reader = reader
         self._recorder = recorder
-        self.admission = Admission(facts, withheld)
+        self.eligibility = Eligibility(facts, withheld)
         #: What each decided or tried release needs, for the plan and for explanations.
         self.needs: dict[tuple[Key, int], tuple[Need, ...]] = {}
         self._dependencies: dict[tuple[Key, int], dict[Key, VersionSet]] = {}
@@ -104,7 +104,7 @@ class Provider(BaseProvider[Key, int]):
             releases = self._facts.releases_now(key.name)
             if releases.pre_releases >> number & 1:
                 used = sorted(specifiers.get(key.name, {""}))
-                if not self.admission.justifies(releases, number, used):
+                if not self.eligibility.justifies(releases, number, used):
                     found.add(key.name)
         return frozenset(found)
 
@@ -118,7 +118,7 @@ class Provider(BaseProvider[Key, int]):
         base = self._ranges.get(Key(package.name)) if package.extra else None
         if isinstance(base, VersionSet):
             bits &= base.bits
-        for number, candidate in self.admission.candidates(releases, bits):
+        for number, candidate in self.eligibility.candidates(releases, bits):
             if self._prepare(package, releases, number, candidate):
                 return number
         self._exhausted.add(package.name)
@@ -131,7 +131,7 @@ class Provider(BaseProvider[Key, int]):
     def has_satisfying_version(self, package: Key, version_range: Any) -> bool:
         """Tell whether `choose_version` would find one; nothing that was read is forgotten."""
         releases = self._facts.releases_now(package.name)
-        return any(True for _ in self.admission.candidates(releases, version_range.bits))
+        return any(True for _ in self.eligibility.candidates(releases, version_range.bits))
 
     def get_dependencies(self, package: Key, version: int) -> Mapping[Key, VersionSet]:
         """Return what a chosen release needs; `choose_version` has prepared it."""
@@ -150,7 +150,7 @@ class Provider(BaseProvider[Key, int]):
         Only what does not depend on timing is looked at, so that one request has one answer.
         """
         releases = self._facts.releases_now(package.name)
-        choices = (version_range.bits & self.admission.open(releases)).bit_count()
+        choices = (version_range.bits & self.eligibility.open(releases)).bit_count()
         peaceful = conflict_counts.get(package, 0) < _TROUBLESOME
         return choices > 1, peaceful, package.name not in self._roots, version_range.bits == -1
 
@@ -214,7 +214,7 @@ class Provider(BaseProvider[Key, int]):
     def _bits(self, name: str, specifier: str) -> int:
         releases = self._facts.releases_now(name)
         self._used.add(name)
-        if self.admission.consider(releases, specifier) and name in self._exhausted:
+        if self.eligibility.consider(releases, specifier) and name in self._exhausted:
             raise RestartError
         return releases.matching(specifier)
 
@@ -227,7 +227,7 @@ class Provider(BaseProvider[Key, int]):
 
     def _older(self, releases: Releases, number: int, count: int) -> list[Candidate]:
         found: list[Candidate] = []
-        for _, candidate in self.admission.candidates(releases, (1 << number) - 1):
+        for _, candidate in self.eligibility.candidates(releases, (1 << number) - 1):
             if len(found) >= count:
                 break
             found.append(candidate)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from packaging.version import Version
 
 from pytest_fastenv.errors import WheelError
-from pytest_fastenv.resolve.admission import Admission
 from pytest_fastenv.resolve.candidates import Refusal
+from pytest_fastenv.resolve.eligibility import Eligibility
 from pytest_fastenv.resolve.releases import Releases
 
 _SHOWN = 4
 _PLURALS = {"is": "are", "has": "have", "needs": "need", "was": "were"}
 
 
-def usable(releases: Releases, admission: Admission, bits: int) -> bool:
+def usable(releases: Releases, eligibility: Eligibility, bits: int) -> bool:
     """Tell whether a set has a release that may be chosen and can be installed."""
-    return any(True for _ in admission.candidates(releases, bits))
+    return any(True for _ in eligibility.candidates(releases, bits))
 
 
 def versions_phrase(releases: Releases, bits: int) -> str:
@@ -46,13 +46,13 @@ def inventory(releases: Releases) -> str:
     return f"{releases.name} has {count} releases, {ordered[0]} to {ordered[-1]}"
 
 
-def objections(releases: Releases, admission: Admission, bits: int) -> list[str]:
+def objections(releases: Releases, eligibility: Eligibility, bits: int) -> list[str]:
     """Return, for the releases of a set, why each cannot be used; equal reasons together, the newest first."""
     groups: dict[str, int] = {}
     for number in reversed(range(len(releases.versions))):
         if not bits >> number & 1:
             continue
-        reason = _reason(releases, admission, number)
+        reason = _reason(releases, eligibility, number)
         if reason is not None:
             groups[reason] = groups.get(reason, 0) | 1 << number
     lines = [
@@ -69,11 +69,11 @@ def _plural(reason: str) -> str:
     return f"{_PLURALS.get(verb, verb)} {rest}"
 
 
-def _reason(releases: Releases, admission: Admission, number: int) -> str | None:
+def _reason(releases: Releases, eligibility: Eligibility, number: int) -> str | None:
     objection = releases.objection(number)
     if objection is not None:
         return objection.reason
-    if any(found == number for found, _ in admission.candidates(releases, 1 << number)):
+    if any(found == number for found, _ in eligibility.candidates(releases, 1 << number)):
         return None
     why = releases.yanked(number)
     if why is not None:
@@ -93,7 +93,7 @@ def common_fault(releases: Releases, bits: int) -> WheelError | None:
     return faults[0] if faults else None
 
 
-def newest_usable(releases: Releases, admission: Admission) -> Version | None:
+def newest_usable(releases: Releases, eligibility: Eligibility) -> Version | None:
     """Return the newest release that could be used if nobody limited the project."""
-    first = next(admission.candidates(releases, releases.everything), None)
+    first = next(eligibility.candidates(releases, releases.everything), None)
     return None if first is None else releases.versions[first[0]]

@@ -14,18 +14,18 @@ from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import PinObserver, SourceMetadata
 from pytest_fastenv.model.request import ConfigSettings, Request, Wanted
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.resolve.ahead import Ahead
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
 from pytest_fastenv.resolve.catalog import Catalog
 from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.forecast import Ahead
 from pytest_fastenv.resolve.hashed import check_hashes
 from pytest_fastenv.resolve.pins import PinReport
 from pytest_fastenv.resolve.provider import Key, Provider
 from pytest_fastenv.resolve.requirements_of import DependencyReader, Specifiers
 from pytest_fastenv.resolve.search import Search, in_thread
+from pytest_fastenv.schedule.interrupted_work import Thinking
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.thinking import Thinking
 from pytest_fastenv.store.store import Store
 
 Named = Sequence[tuple[Wanted, str]]

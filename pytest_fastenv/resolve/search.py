@@ -52,12 +52,12 @@ class Search:
         while True:
             try:
                 solution = self._solve(provider, self.wanted, observer)
-                strays = provider.strays(solution.pins, self.wanted) - provider.admission.withheld
+                strays = provider.strays(solution.pins, self.wanted) - provider.eligibility.withheld
                 if not strays:
                     return solution, provider
                 # Begin again without them; should that have no solution, this one stands.
                 found = found or (solution, provider)
-                withheld = provider.admission.withheld | strays
+                withheld = provider.eligibility.withheld | strays
                 provider = Provider(self.facts, self.reader, self.recorder, withheld)
             except RestartError:
                 continue
@@ -74,7 +74,7 @@ class Search:
                     raise
                 explanation = Explanation(error.incompatibility, provider, self.facts)
                 joint = [(self.facts.releases_now(name), bits) for name, bits in explanation.joint()]
-                if provider.admission.nothing_else_fits(joint):
+                if provider.eligibility.nothing_else_fits(joint):
                     continue
                 raise explanation.error(self._ways_out(explanation.roots)) from None
 

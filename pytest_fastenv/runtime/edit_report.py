@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from . import session
-from .edits import Edit, Watch, shared_changes, shares_files
+from .edit_watch import Edit, Watch, shared_changes, shares_files
 
 _KEY = "fastenv_edits"
 _OTHERS = "a process that the tests started, or another run"

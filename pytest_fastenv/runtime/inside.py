@@ -48,14 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def offer_fixtures(config: pytest.Config, handed: Callable[[], session.Handed]) -> None:
     """Register the fixtures and their marker.
 
-    :param handed: see `Origin`; called when a test needs another environment.
+    :param handed: see `ServerStart`; called when a test needs another environment.
     """
     from . import fixtures  # not where pytest is only asked for its help or version
-    from .origin import ORIGIN, Origin
+    from .server_start import SERVER_START, ServerStart
 
     config.addinivalue_line("markers", fixtures.MARKER)
     config.pluginmanager.register(fixtures, fixtures.NAME)
-    config.stash[ORIGIN] = Origin(handed, session.outside_variables(os.environ))
+    config.stash[SERVER_START] = ServerStart(handed, session.outside_variables(os.environ))
 
 
 def announce(config: pytest.Config) -> None:
@@ -104,8 +104,8 @@ def enter(config: pytest.Config, handed: session.Handed | None) -> None:
     if handed is not None:
         session.settle(handed, os.environ)
         config.stash[_HANDED] = handed
-        if handed.provider and _is_scope_worker(handed) and _speaks_of_workers(config):
-            from .provider import expect
+        if handed.server and _is_scope_worker(handed) and _speaks_of_workers(config):
+            from .environment_server import expect
 
             expect(config, handed, session.outside_variables(os.environ))
 

@@ -22,8 +22,8 @@ class Handed(NamedTuple):
     :ivar lease_fd: descriptor that keeps the environment from being pruned.
     :ivar outside: the words that start the pytest with the whole plugin: interpreter and script, or ``-m pytest``.
     :ivar plugin_paths: directories for ``sys.path``: where plugins named by the runner that started pytest lie.
-    :ivar provider: the words that start the process which provides further environments while the session runs.
-    :ivar settings: those of the session, as `pytest_fastenv.settings.to_json` writes them: for the provider.
+    :ivar server: the words that start the process which provides further environments while the session runs.
+    :ivar settings: those of the session, as `pytest_fastenv.settings.to_json` writes them: for the environment server.
     :ivar base: what relative paths in sources are relative to.
     :ivar worker: the xdist worker that the environment belongs to; empty where it is the session's.
     """
@@ -33,7 +33,7 @@ class Handed(NamedTuple):
     lease_fd: int | None = None
     outside: tuple[str, ...] = ()
     plugin_paths: tuple[str, ...] = ()
-    provider: tuple[str, ...] = ()
+    server: tuple[str, ...] = ()
     settings: dict[str, Any] | None = None
     base: str = ""
     worker: str = ""
@@ -61,7 +61,7 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
             values.get("lease_fd"),
             tuple(values.get("outside", ())),
             tuple(values.get("plugin_paths", ())),
-            tuple(values.get("provider", ())),
+            tuple(values.get("server", ())),
             values.get("settings"),
             str(values.get("base", "")),
             str(values.get("worker", "")),

@@ -1,4 +1,4 @@
-"""Fresh environments for tests: made by the provider, changed through it, and nobody else's."""
+"""Fresh environments for tests: made by the environment server, changed through it, and nobody else's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Sequence, Union
 
 from .environment import Environment
 from .environment_in_test import EnvironmentInTest, outside_variables
-from .provider import Provider, ProviderError, provider
+from .environment_server import EnvironmentServer, ProviderError, environment_server
 
 if TYPE_CHECKING:
     import pytest
@@ -31,9 +31,9 @@ class VirtualEnvironment(EnvironmentInTest):
     #: What `install` raises.
     Error = ProviderError
 
-    def __init__(self, environment: Environment, process: Provider, asked: dict[str, Any]) -> None:
+    def __init__(self, environment: Environment, process: EnvironmentServer, asked: dict[str, Any]) -> None:
         super().__init__(environment, environment.prefix.parent)
-        self._provider = process
+        self._server = process
         self._asked = asked
 
     def install(self, *requirements: Source, editable: bool = False, upgrade: bool = False) -> None:
@@ -53,7 +53,7 @@ class VirtualEnvironment(EnvironmentInTest):
         new = [[source, editable] for source in _texts(requirements)]
         wishes = [*self._asked["wishes"], new]
         asked = {**self._asked, "wishes": wishes, "path": str(self.prefix), "upgrade": upgrade}
-        self._provider.ask("install", **asked)
+        self._server.ask("install", **asked)
         self._asked["wishes"] = wishes
 
     def delete(self) -> None:
@@ -111,7 +111,7 @@ class MakeVenv:
             "root": root,
         }
         place = self._directory / path if path is not None else self._free()
-        process = provider(self._config)
+        process = environment_server(self._config)
         made = process.ask("venv", path=str(place), system_site_packages=system_site_packages, **asked)
         return VirtualEnvironment(Environment.from_json(made), process, asked)
 

@@ -1,9 +1,9 @@
 """An environment for each worker of pytest-xdist (``--fastenv-scope worker``), by xdist's public hooks.
 
-They are made together before the first gateway opens; the provider looks whether each of them starts. The interpreter
-alone does not isolate a worker, since xdist gives all of them the controller's ``sys.path``: so what is sent to them
-begins with `worker_start`. A worker that is gone may have left its environment in any state: who replaces it gets
-another one.
+They are made together before the first gateway opens; the environment server looks whether each of them starts.
+The interpreter alone does not isolate a worker, since xdist gives all of them the controller's ``sys.path``: so what is
+sent to them begins with `worker_start`. A worker that is gone may have left its environment in any state: the one that
+replaces it gets another.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from typing import Any, Generator, Iterable, Sequence
 
 import pytest
 
-from . import provider, session, worker_start
-from .ending import USAGE, diagnosis, end_session
+from . import session, worker_start
 from .environment import Environment
+from .environment_server import ProviderError, environment_server
 from .header import elapsed
+from .session_end import USAGE, diagnosis, end_session
 
 #: What makes a gateway lead to another machine, or through another process.
 _ELSEWHERE = ("ssh", "vagrant_ssh", "socket", "via", "installvia")
@@ -126,8 +127,8 @@ class Workers:
         """
         names = [self._name(worker) for worker in ids]
         try:
-            answer = provider.provider(self._config).ask("workers", session=self._handed.prefix, names=names)
-        except provider.ProviderError as error:
+            answer = environment_server(self._config).ask("workers", session=self._handed.prefix, names=names)
+        except ProviderError as error:
             end_session(error.diagnosis, error.exit_code)
         made = {value["name"]: Environment.from_json(value) for value in answer["environments"]}
         return [made[name] for name in names]

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pytest_fastenv import oslock
 from pytest_fastenv.errors import LockTimeoutError
+from pytest_fastenv.filesystem import oslock
+from pytest_fastenv.filesystem.oslock import OsLock as Slot
 from pytest_fastenv.model.events import Recorder, Span
-from pytest_fastenv.oslock import OsLock as Slot
 
 _SHOW_AFTER_S = 0.5
 _POLL_S = 0.02

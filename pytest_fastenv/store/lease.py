@@ -12,8 +12,8 @@ import errno
 import os
 import sys
 
-from pytest_fastenv import oslock
 from pytest_fastenv.errors import StoreError
+from pytest_fastenv.filesystem import oslock
 
 if sys.platform == "win32":
     fcntl = None

@@ -22,10 +22,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Generic, NamedTuple, TypeVar
 
-from pytest_fastenv import oslock
 from pytest_fastenv.errors import LockTimeoutError
+from pytest_fastenv.filesystem import oslock
+from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.model.events import Recorder, Span
-from pytest_fastenv.oslock import OsLock
 
 SHOW_AFTER_S = 0.5
 """How long a wait lasts before it tells whom it waits for."""
@@ -33,7 +33,7 @@ SHOW_AFTER_S = 0.5
 _REFRESH_S = 1.0
 
 
-class Wanted(NamedTuple):
+class LockRequest(NamedTuple):
     """A lock that is asked for.
 
     :ivar path: the lock file.
@@ -48,7 +48,7 @@ class Wanted(NamedTuple):
 
 
 @asynccontextmanager
-async def hold(wanted: Wanted, recorder: Recorder) -> AsyncIterator[OsLock]:
+async def hold(wanted: LockRequest, recorder: Recorder) -> AsyncIterator[OsLock]:
     """Hold a lock around a block.
 
     :raises LockTimeoutError: it was not free in time; names process id, host and since when.
@@ -62,7 +62,7 @@ async def hold(wanted: Wanted, recorder: Recorder) -> AsyncIterator[OsLock]:
         turn.give_back()
 
 
-async def _acquire(wanted: Wanted, recorder: Recorder) -> tuple[OsLock, _Turn]:
+async def _acquire(wanted: LockRequest, recorder: Recorder) -> tuple[OsLock, _Turn]:
     turn, ticket = _enter(wanted.path)
     if ticket is None:
         try:
@@ -86,7 +86,9 @@ async def _acquire(wanted: Wanted, recorder: Recorder) -> tuple[OsLock, _Turn]:
             raise _timed_out(wanted) from None
 
 
-async def _wait_for_turn(turn: _Turn, ticket: _Ticket[bool], wanted: Wanted, recorder: Recorder, span: Span) -> None:
+async def _wait_for_turn(
+    turn: _Turn, ticket: _Ticket[bool], wanted: LockRequest, recorder: Recorder, span: Span
+) -> None:
     try:
         await _shown(ticket.future, wanted, recorder, span)
     except BaseException:
@@ -94,7 +96,7 @@ async def _wait_for_turn(turn: _Turn, ticket: _Ticket[bool], wanted: Wanted, rec
         raise
 
 
-async def _wait_for_file(turn: _Turn, wanted: Wanted, recorder: Recorder, span: Span) -> OsLock:
+async def _wait_for_file(turn: _Turn, wanted: LockRequest, recorder: Recorder, span: Span) -> OsLock:
     lock = oslock.try_lock(wanted.path)
     if lock is not None:
         return lock
@@ -110,7 +112,7 @@ async def _wait_for_file(turn: _Turn, wanted: Wanted, recorder: Recorder, span: 
 _T = TypeVar("_T")
 
 
-async def _shown(future: asyncio.Future[_T], wanted: Wanted, recorder: Recorder, span: Span) -> _T:
+async def _shown(future: asyncio.Future[_T], wanted: LockRequest, recorder: Recorder, span: Span) -> _T:
     """Wait for a future; from half a second on the span tells whom for."""
     delay_s = SHOW_AFTER_S
     while not (await asyncio.wait([future], timeout=delay_s))[0]:
@@ -121,7 +123,7 @@ async def _shown(future: asyncio.Future[_T], wanted: Wanted, recorder: Recorder,
     return future.result()
 
 
-def _timed_out(wanted: Wanted) -> LockTimeoutError:
+def _timed_out(wanted: LockRequest) -> LockTimeoutError:
     holder = oslock.read_holder(wanted.path)
     return LockTimeoutError(
         f"{wanted.subject} was not free within {wanted.timeout_s:g} s",

@@ -19,7 +19,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.buckets import Bucket
 
 if TYPE_CHECKING:
-    from pytest_fastenv.oslock import OsLock as Lock
+    from pytest_fastenv.filesystem.oslock import OsLock as Lock
     from pytest_fastenv.store.temporary import Home
 
 _READY = ".ready"
@@ -109,12 +109,12 @@ class Store:
         :raises LockTimeoutError: it was not free in time.
         :raises StoreError: lock files cannot be written, or their file system has no locks.
         """
-        from pytest_fastenv.store.locks import Wanted, hold  # asyncio is not on the warm path
+        from pytest_fastenv.store.locks import LockRequest, hold  # asyncio is not on the warm path
 
         self._check(key)
         self._prepare_root()
         path = os.path.join(self.root, "locks", bucket.value, f"{key}.lock")
-        return hold(Wanted(path, subject or f"{bucket.value}/{key}", key, self._lock_timeout_s), self.recorder)
+        return hold(LockRequest(path, subject or f"{bucket.value}/{key}", key, self._lock_timeout_s), self.recorder)
 
     @asynccontextmanager
     async def temporary(self, prefix: str) -> AsyncIterator[Path]:

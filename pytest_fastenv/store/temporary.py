@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Any
 
 from pytest_fastenv.errors import StoreError
-from pytest_fastenv.oslock import OsLock, try_lock
+from pytest_fastenv.filesystem.oslock import OsLock, try_lock
 
 _SUFFIX = ".lease"
 _swept: set[str] = set()

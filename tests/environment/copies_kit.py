@@ -13,15 +13,15 @@ from typing import Any
 
 from environment_kit import parts, running_target
 
-from pytest_fastenv.environment.drafts import EnvironmentDraft
 from pytest_fastenv.environment.environments import Environments
-from pytest_fastenv.environment.worker_environments import WorkerEnvironments
+from pytest_fastenv.environment.staging import StagedEnvironment
+from pytest_fastenv.environment_copies.worker_environments import WorkerEnvironments
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.schedule.workers import FileWorkers
-from pytest_fastenv.shebang import shebang
+from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.wheel.shebang import shebang
 
 MODULES = {
     "pytest/__init__.py": "",
@@ -41,7 +41,7 @@ def line(path: str, content: bytes) -> str:
     return f"{path},sha256={digest},{len(content)}"
 
 
-def fill_with(link: str, stored: Path) -> Callable[[EnvironmentDraft], Any]:
+def fill_with(link: str, stored: Path) -> Callable[[StagedEnvironment], Any]:
     """Return what fills a draft, with files linked to a directory by a method."""
 
     def bring(name: str, content: bytes, target: Path, mode: int = 0o644) -> None:
@@ -59,7 +59,7 @@ def fill_with(link: str, stored: Path) -> Callable[[EnvironmentDraft], Any]:
             shutil.copyfile(source, target)
             shutil.copymode(source, target)
 
-    async def fill(draft: EnvironmentDraft) -> Mapping[str, Any]:
+    async def fill(draft: StagedEnvironment) -> Mapping[str, Any]:
         schemes = draft.target.schemes
         place, scripts = draft.prefix / schemes["purelib"], draft.prefix / schemes["scripts"]
         for name, text in MODULES.items():
@@ -86,7 +86,7 @@ def make_original(
     store: Store,
     tmp_path: Path,
     link: str = "hardlink",
-    fill: Callable[[EnvironmentDraft], Any] | None = None,
+    fill: Callable[[StagedEnvironment], Any] | None = None,
     target: Target | None = None,
 ) -> Environment:
     """Make an environment; its lease is given back."""
@@ -109,7 +109,7 @@ def copies(
     """Make copies and keep them; `then` is called while their maker is still there, and they are removed after it."""
 
     async def make() -> dict[str, Environment]:
-        async with FileWorkers(count) as workers:
+        async with ProcessPool(count) as workers:
             maker = WorkerEnvironments(directory or original.prefix.parent, workers, Recorder(), dict(os.environ))
             made = await maker.make(original.prefix, names)
             if then is not None:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.environment.drafts import EnvironmentDraft
 from pytest_fastenv.environment.environments import Environments, Provided
 from pytest_fastenv.environment.fingerprint import Fingerprint
+from pytest_fastenv.environment.staging import StagedEnvironment
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target
@@ -23,7 +23,7 @@ def parts(**changes: Any) -> Fingerprint:
     return Fingerprint.of({"format": 1, "distributions": {"six": ["1.17", "a"]}, **changes})
 
 
-async def fill(draft: EnvironmentDraft) -> Mapping[str, Any]:
+async def fill(draft: StagedEnvironment) -> Mapping[str, Any]:
     """Put one module and its dist-info into a draft."""
     place = draft.prefix / draft.target.schemes["purelib"]
     (place / "six.py").write_text("__version__ = '1.17'\n")

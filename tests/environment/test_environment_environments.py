@@ -17,9 +17,9 @@ import environment_kit
 import pytest
 from environment_kit import fill, parts, provide, running_target
 
-from pytest_fastenv.environment.drafts import EnvironmentDraft, store_draft
 from pytest_fastenv.environment.environments import Environments, Found, Missing
 from pytest_fastenv.environment.skeleton import lay_out
+from pytest_fastenv.environment.staging import StagedEnvironment, stage_in_store
 from pytest_fastenv.errors import PublishError, StoreError, UsageError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store import lease
@@ -112,7 +112,7 @@ def test_a_directory_of_the_users(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_fill_that_fails_leaves_nothing(store: Store, environments: Environments) -> None:
-    async def fails(draft: EnvironmentDraft) -> Mapping[str, Any]:
+    async def fails(draft: StagedEnvironment) -> Mapping[str, Any]:
         await fill(draft)
         raise StoreError("no space left")
 
@@ -127,7 +127,7 @@ def test_a_cancelled_fill_leaves_nothing(store: Store, environments: Environment
     async def scenario() -> None:
         begun = asyncio.Event()
 
-        async def waits(draft: EnvironmentDraft) -> Mapping[str, Any]:
+        async def waits(draft: StagedEnvironment) -> Mapping[str, Any]:
             await fill(draft)
             begun.set()
             await asyncio.Event().wait()
@@ -267,7 +267,7 @@ def test_one_that_is_removed_each_time_is_an_error(store: Store, environments: E
     async def scenario() -> None:
         publish = environments.publish
 
-        async def publish_and_lose(draft: EnvironmentDraft, summary: Mapping[str, Any]) -> Any:
+        async def publish_and_lose(draft: StagedEnvironment, summary: Mapping[str, Any]) -> Any:
             made = await publish(draft, summary)
             shutil.rmtree(made.prefix)
             return made
@@ -386,7 +386,7 @@ def test_a_draft_in_the_store(store: Store, tmp_path: Path) -> None:
     """As for a build environment: the caller looks after the directory, which may be there and empty."""
     (tmp_path / "private").mkdir()
     target = running_target(store)
-    draft = asyncio.run(store_draft(target, store, tmp_path / "private", tmp_path / "final"))
+    draft = asyncio.run(stage_in_store(target, store, tmp_path / "private", tmp_path / "final"))
     assert (draft.prefix, draft.final, draft.target) == (tmp_path / "private", tmp_path / "final", target)
     (tmp_path / "private").rename(tmp_path / "final")
     command = [tmp_path / "final" / "bin" / "python", "-c", "import sys; print(sys.prefix)"]

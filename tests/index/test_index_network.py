@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.index.core_metadata import parse_core_metadata
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.wheel_metadata import read_metadata
@@ -21,6 +20,7 @@ from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.wheel.core_metadata import parse_core_metadata
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

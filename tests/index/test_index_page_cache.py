@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pytest_fastenv.index.page import Listed, Page, PageDraft, Status
+from pytest_fastenv.index.page import Listed, Page, PageBuilder, Status
 from pytest_fastenv.index.page_cache import PageCache
 from pytest_fastenv.store.store import Store
 
@@ -12,7 +12,7 @@ URL = "https://h.invalid/simple/a/"
 
 
 def page() -> Page:
-    draft = PageDraft("a", URL, status=Status("archived", "x"))
+    draft = PageBuilder("a", URL, status=Status("archived", "x"))
     draft.add(Listed("a-1.tar.gz", "sha256=" + "0" * 64, ">=3", "", None, 5, "t"))
     draft.add(Listed("a-2-py3-none-any.whl", "sha512=ab,sha256=cd", "", None, "", None, ""))
     draft.add(Listed("b-1.tar.gz"))

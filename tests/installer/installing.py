@@ -16,14 +16,14 @@ from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.installer.pipeline import Installer, InstallReport
 from pytest_fastenv.installer.sdists import Sdists
-from pytest_fastenv.installer.unpacked import UnpackedWheel
+from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, Plan, WheelSource
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
 
@@ -35,7 +35,7 @@ TARGET = Target(
 
 
 @dataclass(frozen=True)
-class SomeDraft:
+class SomeStaging:
     """A directory to fill."""
 
     prefix: Path
@@ -61,7 +61,7 @@ class Engine:
     recorder: Recorder
     pools: Pools
 
-    async def install(self, artifacts: Iterable[Artifact], draft: SomeDraft, **options: Any) -> InstallReport:
+    async def install(self, artifacts: Iterable[Artifact], draft: SomeStaging, **options: Any) -> InstallReport:
         distributions = tuple(Distribution(a.name, a.version, WheelSource(a), **options) for a in artifacts)
         return await self.installer.install(Plan(draft.target, distributions), draft)
 
@@ -79,7 +79,7 @@ async def engine(
     settings = settings or Settings(index_url="http://127.0.0.1:9/simple/")
     limits = Pools(**({"downloads": 5, "builds": 2, "installs": workers} | pools))
     config = IndexConfig(("http://127.0.0.1:9/simple/",))
-    async with FileWorkers(workers) as processes, HttpClient(config.network, config.credentials) as http:
+    async with ProcessPool(workers) as processes, HttpClient(config.network, config.credentials) as http:
         index = PackageIndex(config, http, store, limits, recorder)
         shared: Any = (index, store, limits, processes, recorder, settings)
         wheels = Wheels(*shared)

@@ -15,32 +15,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installing import SITE, TARGET, SomeDraft, artifact, contents, engine, run
+from installing import SITE, TARGET, SomeStaging, artifact, contents, engine, run
 from kit.archives import make_wheel
 
 from pytest_fastenv.errors import ConflictError
-from pytest_fastenv.installer import placing
-from pytest_fastenv.installer.entry_points import Script
-from pytest_fastenv.installer.placing import Placer
-from pytest_fastenv.installer.scripts import generate, rewrite
+from pytest_fastenv.installer import placement
+from pytest_fastenv.installer.placement import Placer
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import DirectUrl, Vcs
 from pytest_fastenv.settings import Settings
-from pytest_fastenv.shebang import shebang
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.wheel.entry_points import Script
+from pytest_fastenv.wheel.scripts import generate, rewrite
+from pytest_fastenv.wheel.shebang import shebang
 
 
 @pytest.fixture
-def draft(tmp_path: Path) -> SomeDraft:
+def draft(tmp_path: Path) -> SomeStaging:
     """An environment that can run what is installed: its `python` is this interpreter."""
     prefix = tmp_path / "env"
     (prefix / "bin").mkdir(parents=True)
     (prefix / "bin" / "python").symlink_to(sys.executable)
-    return SomeDraft(prefix, prefix)
+    return SomeStaging(prefix, prefix)
 
 
 def install(
-    store: Store, draft: SomeDraft, *wheels: Path, settings: Settings | None = None, **options: Any
+    store: Store, draft: SomeStaging, *wheels: Path, settings: Settings | None = None, **options: Any
 ) -> Recorder:
     recorder = Recorder()
 
@@ -76,7 +76,7 @@ class App:
 }
 
 
-def test_every_file_is_recorded_with_its_digest(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_every_file_is_recorded_with_its_digest(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheel = make_wheel(
         artifacts,
         "demo",
@@ -110,7 +110,7 @@ def test_every_file_is_recorded_with_its_digest(store: Store, artifacts: Path, d
     assert run_script(draft.prefix, "plain") == "plain\n"
 
 
-def test_scripts_name_the_final_place(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_scripts_name_the_final_place(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheel = make_wheel(
         artifacts, "demo", entry_points={"demo": "demo:main"}, data_files={"scripts/tool": "#!pythonw\n"}
     )
@@ -131,12 +131,12 @@ def test_scripts_start_from_any_place(directory: str, store: Store, artifacts: P
         entry_points={"demo": "demo:main"},
         data_files={"scripts/tool": "#!python -s\nimport sys\nprint('tool', sys.flags.no_user_site)\n"},
     )
-    install(store, SomeDraft(prefix, prefix), wheel)
+    install(store, SomeStaging(prefix, prefix), wheel)
     assert run_script(prefix, "demo", "a b") == "demo a b\n"
     assert run_script(prefix, "tool") == "tool 1\n"
 
 
-def test_entry_point_wins_over_a_script_of_its_own_wheel(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_entry_point_wins_over_a_script_of_its_own_wheel(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheel = make_wheel(
         artifacts, "demo", files=DEMO, entry_points={"demo": "demo:main"}, data_files={"scripts/demo": "#!python\nold"}
     )
@@ -160,7 +160,7 @@ def test_shebang_forms() -> None:
     assert rewrite(b"#!python", "/p") == b"#!/p\n"
 
 
-def test_own_records_replace_those_of_the_wheel(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_own_records_replace_those_of_the_wheel(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     brought = {"INSTALLER": "other", "direct_url.json": '{"url": "https://example.invalid"}', "REQUESTED": "x"}
     install(store, draft, make_wheel(artifacts, "demo", dist_info_files=brought))
     info = draft.prefix / SITE / "demo-1.0.dist-info"
@@ -191,20 +191,22 @@ def test_own_records_replace_those_of_the_wheel(store: Store, artifacts: Path, d
         ),
     ],
 )
-def test_direct_url_is_written(value: DirectUrl, content: Any, store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_direct_url_is_written(
+    value: DirectUrl, content: Any, store: Store, artifacts: Path, draft: SomeStaging
+) -> None:
     install(store, draft, make_wheel(artifacts, "demo"), direct_url=value)
     found = json.loads((draft.prefix / SITE / "demo-1.0.dist-info" / "direct_url.json").read_text())
     assert found == content
 
 
-def test_direct_url_of_a_wheel_has_its_digest(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_direct_url_of_a_wheel_has_its_digest(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheel = make_wheel(artifacts, "demo")
     install(store, draft, wheel, direct_url=DirectUrl(wheel.as_uri()))
     found = json.loads((draft.prefix / SITE / "demo-1.0.dist-info" / "direct_url.json").read_text())
     assert found["archive_info"]["hashes"] == {"sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()}
 
 
-def test_two_distributions_may_share_equal_files(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_two_distributions_may_share_equal_files(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheels = [make_wheel(artifacts, name, files={"ns/__init__.py": "", f"ns/{name}.py": ""}) for name in ("one", "two")]
     install(store, draft, *wheels)
     assert "ns/__init__.py" in record(draft.prefix, "one")
@@ -221,7 +223,7 @@ def test_two_distributions_may_share_equal_files(store: Store, artifacts: Path, 
     ],
 )
 def test_two_distributions_with_one_path_are_both_named(
-    one: Any, two: Any, path: str, store: Store, artifacts: Path, draft: SomeDraft
+    one: Any, two: Any, path: str, store: Store, artifacts: Path, draft: SomeStaging
 ) -> None:
     wheels = [make_wheel(artifacts, "one", **one), make_wheel(artifacts, "two", **two)]
     with pytest.raises(ConflictError) as caught:
@@ -232,7 +234,7 @@ def test_two_distributions_with_one_path_are_both_named(
     assert path in text
 
 
-def test_nothing_of_the_environment_itself_is_replaced(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_nothing_of_the_environment_itself_is_replaced(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     (draft.prefix / "pyvenv.cfg").write_text("home = here\n")
     with pytest.raises(ConflictError, match="it belongs to the environment itself"):
         install(store, draft, make_wheel(artifacts, "demo", data_files={"data/pyvenv.cfg": "home = elsewhere\n"}))
@@ -241,7 +243,7 @@ def test_nothing_of_the_environment_itself_is_replaced(store: Store, artifacts: 
 
 
 @pytest.mark.parametrize("method", ["hardlink", "copy", "symlink"])
-def test_files_are_placed_as_wanted(method: str, store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_files_are_placed_as_wanted(method: str, store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheel = make_wheel(artifacts, "demo", data_files={"scripts/plain": "#!/bin/sh\necho plain\n"})
     recorder = install(store, draft, wheel, settings=Settings(link=method))  # type: ignore[arg-type]
     path = draft.prefix / SITE / "demo" / "__init__.py"
@@ -257,7 +259,7 @@ def test_another_file_system_gets_copies(wanted: str, tmp_path: Path, monkeypatc
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
     monkeypatch.setattr(os, "link", refuse)
-    monkeypatch.setattr(placing, "_known", {})
+    monkeypatch.setattr(placement, "_known", {})
     (tmp_path / "source").write_bytes(b"content")
     placer = Placer(wanted, str(tmp_path), str(tmp_path))
     assert placer.place(str(tmp_path / "source"), str(tmp_path / "target"))
@@ -281,7 +283,7 @@ def test_exhausted_link_count_gives_this_file_an_inode_of_its_own(
     assert placer.used == {"copy": 1, "hardlink": 1}
 
 
-def test_platlib_may_be_another_directory(store: Store, artifacts: Path, draft: SomeDraft) -> None:
+def test_platlib_may_be_another_directory(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     target = replace(TARGET, schemes={**TARGET.schemes, "platlib": "lib64/python3.11/site-packages"})
     wheel = make_wheel(artifacts, "demo", root_is_purelib=False, data_files={"purelib/pure.py": ""})
     install(store, replace(draft, target=target), wheel)

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installing import SITE, SomeDraft, artifact, engine, run
+from installing import SITE, SomeStaging, artifact, engine, run
 from kit import faults
 from kit.archives import make_wheel
 
 from pytest_fastenv.errors import FailureGroup, NotFoundError, RecordError, StoreError
 from pytest_fastenv.installer.pipeline import InstallReport, in_order_of_beginning
-from pytest_fastenv.installer.unpacked import UnpackedWheel
+from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
-from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -36,9 +36,9 @@ def most_at_once(spans: list[Span]) -> int:
 
 
 @pytest.fixture
-def draft(tmp_path: Path) -> SomeDraft:
+def draft(tmp_path: Path) -> SomeStaging:
     (tmp_path / "env").mkdir()
-    return SomeDraft(tmp_path / "env", tmp_path / "env")
+    return SomeStaging(tmp_path / "env", tmp_path / "env")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def remote(artifacts: Path, index_server: Any) -> Any:
 
 
 def installed(
-    store: Store, recorder: Recorder, draft: SomeDraft, artifacts: list[Artifact], **options: Any
+    store: Store, recorder: Recorder, draft: SomeStaging, artifacts: list[Artifact], **options: Any
 ) -> InstallReport:
     async def work() -> InstallReport:
         async with engine(store, recorder, **options) as parts:
@@ -65,19 +65,19 @@ def installed(
     return report
 
 
-def test_report_counts_what_was_fetched_and_what_was_there(store: Store, draft: SomeDraft, remote: Any) -> None:
+def test_report_counts_what_was_fetched_and_what_was_there(store: Store, draft: SomeStaging, remote: Any) -> None:
     wheels = remote("one", "two", "three")
     size = sum(wheel.size_bytes for wheel in wheels)
     (draft.prefix / "a").mkdir()
     (draft.prefix / "b").mkdir()
-    part = installed(store, Recorder(), SomeDraft(draft.prefix / "a", draft.final), wheels[:2])
+    part = installed(store, Recorder(), SomeStaging(draft.prefix / "a", draft.final), wheels[:2])
     assert (part.distributions, part.fetched, part.cached, part.built) == (2, 2, 0, 0)
-    whole = installed(store, Recorder(), SomeDraft(draft.prefix / "b", draft.final), wheels)
+    whole = installed(store, Recorder(), SomeStaging(draft.prefix / "b", draft.final), wheels)
     assert (whole.distributions, whole.fetched, whole.cached) == (3, 1, 2)
     assert part.fetched_bytes + whole.fetched_bytes == size
 
 
-def test_spans_tell_what_happened(store: Store, recorder: Recorder, draft: SomeDraft, remote: Any) -> None:
+def test_spans_tell_what_happened(store: Store, recorder: Recorder, draft: SomeStaging, remote: Any) -> None:
     (wheel,) = remote("demo")
     installed(store, recorder, draft, [wheel])
     kinds = [span.kind for span in recorder.spans]
@@ -91,7 +91,9 @@ def test_spans_tell_what_happened(store: Store, recorder: Recorder, draft: SomeD
     assert unpack.args["bytes"] == link.args["bytes"]
 
 
-def test_linking_begins_while_downloads_go_on(store: Store, recorder: Recorder, draft: SomeDraft, remote: Any) -> None:
+def test_linking_begins_while_downloads_go_on(
+    store: Store, recorder: Recorder, draft: SomeStaging, remote: Any
+) -> None:
     small, slow = remote("small", "slow")
     remote.server.fault(Path(slow.url).name, faults.drip(4000))
     installed(store, recorder, draft, [small, slow])
@@ -101,7 +103,9 @@ def test_linking_begins_while_downloads_go_on(store: Store, recorder: Recorder, 
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-def test_no_pool_exceeds_its_limit(limit: int, store: Store, recorder: Recorder, draft: SomeDraft, remote: Any) -> None:
+def test_no_pool_exceeds_its_limit(
+    limit: int, store: Store, recorder: Recorder, draft: SomeStaging, remote: Any
+) -> None:
     installed(store, recorder, draft, remote(*"abcdef"), workers=limit, downloads=limit, installs=limit)
     fetches = [span for span in recorder.spans if span.kind == "fetch"]
     work = [span for span in recorder.spans if span.kind in {"unpack", "link"}]
@@ -111,13 +115,13 @@ def test_no_pool_exceeds_its_limit(limit: int, store: Store, recorder: Recorder,
     assert most_at_once(work) <= limit
 
 
-def test_serial_means_that_nothing_overlaps(store: Store, recorder: Recorder, draft: SomeDraft, remote: Any) -> None:
+def test_serial_means_that_nothing_overlaps(store: Store, recorder: Recorder, draft: SomeStaging, remote: Any) -> None:
     installed(store, recorder, draft, remote(*"abcdef"), downloads=1, builds=1, installs=1, serial=True)
     assert most_at_once(recorder.spans) == 1
 
 
 def test_all_independent_failures_are_reported_and_whole_entries_kept(
-    store: Store, recorder: Recorder, draft: SomeDraft, remote: Any
+    store: Store, recorder: Recorder, draft: SomeStaging, remote: Any
 ) -> None:
     def wrong(rows: Any) -> Any:
         return [(path, digest[:-1], size) for path, digest, size in rows]
@@ -142,7 +146,7 @@ def test_all_independent_failures_are_reported_and_whole_entries_kept(
     assert store.lookup(Bucket.WHEELS, bad.hashes.sha256) is None
 
 
-def test_nothing_is_begun_after_a_failure(store: Store, recorder: Recorder, draft: SomeDraft, remote: Any) -> None:
+def test_nothing_is_begun_after_a_failure(store: Store, recorder: Recorder, draft: SomeStaging, remote: Any) -> None:
     wheels = remote(*(f"w{n}" for n in range(8)))
     first = in_order_of_beginning([Distribution(w.name, w.version, WheelSource(w)) for w in wheels])
     remote.server.fault(Path(first[0].source.artifact.url).name, faults.answer(404))  # type: ignore[union-attr]
@@ -151,14 +155,16 @@ def test_nothing_is_begun_after_a_failure(store: Store, recorder: Recorder, draf
     assert [span for span in recorder.spans if span.kind in {"fetch", "link"}] == []
 
 
-def test_edited_file_does_not_reach_the_next_environment(store: Store, draft: SomeDraft, remote: Any) -> None:
+def test_edited_file_does_not_reach_the_next_environment(store: Store, draft: SomeStaging, remote: Any) -> None:
     wheels = remote("demo", "other")
     (draft.prefix / "a").mkdir()
     (draft.prefix / "b").mkdir()
-    installed(store, Recorder(), SomeDraft(draft.prefix / "a", draft.final), wheels, settings=Settings(link="hardlink"))
+    installed(
+        store, Recorder(), SomeStaging(draft.prefix / "a", draft.final), wheels, settings=Settings(link="hardlink")
+    )
     (draft.prefix / "a" / SITE / "demo" / "__init__.py").write_text("edited in place\n")
     recorder = Recorder()
-    report = installed(store, recorder, SomeDraft(draft.prefix / "b", draft.final), wheels)
+    report = installed(store, recorder, SomeStaging(draft.prefix / "b", draft.final), wheels)
     assert (draft.prefix / "b" / SITE / "demo" / "__init__.py").read_text() == "__version__ = '1.0'\n"
     assert (report.fetched, report.cached) == (1, 1)
     assert [n.text for n in recorder.notices] == [
@@ -167,7 +173,7 @@ def test_edited_file_does_not_reach_the_next_environment(store: Store, draft: So
 
 
 @pytest.mark.parametrize("damage", ["file", "manifest"])
-def test_lost_file_is_noticed_and_repaired(damage: str, store: Store, draft: SomeDraft, remote: Any) -> None:
+def test_lost_file_is_noticed_and_repaired(damage: str, store: Store, draft: SomeStaging, remote: Any) -> None:
     (wheel,) = remote("demo")
 
     async def entry() -> Path:
@@ -193,11 +199,11 @@ class FileBuilder:
         self.built.append(name)
         await asyncio.sleep(0)
         path = make_wheel(self.directory, name, version)
-        return await self.wheels.from_file(path, (name, version), origin="built")
+        return await self.wheels.from_file(path, (name, version), provenance="built")
 
 
 def test_sources_are_built_and_counted(
-    store: Store, recorder: Recorder, draft: SomeDraft, remote: Any, tmp_path: Path
+    store: Store, recorder: Recorder, draft: SomeStaging, remote: Any, tmp_path: Path
 ) -> None:
     builder = FileBuilder(tmp_path / "built")
 
@@ -230,7 +236,7 @@ def test_order_of_beginning() -> None:
 
 
 def test_cancelled_installation_leaves_no_half_made_entry(
-    store: Store, recorder: Recorder, draft: SomeDraft, remote: Any
+    store: Store, recorder: Recorder, draft: SomeStaging, remote: Any
 ) -> None:
     (wheel,) = remote("demo")
     remote.server.fault(Path(wheel.url).name, faults.drip(10))
@@ -249,17 +255,19 @@ def test_cancelled_installation_leaves_no_half_made_entry(
     run(work())
 
 
-def test_full_disk_is_a_diagnosis(store: Store, draft: SomeDraft, remote: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_a_diagnosis(
+    store: Store, draft: SomeStaging, remote: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wheels = remote("one", "two")
-    call = FileWorkers.call
+    call = ProcessPool.call
     full: set[str] = set()
 
-    async def limited(self: FileWorkers, function: str, *args: Any) -> Any:
+    async def limited(self: ProcessPool, function: str, *args: Any) -> Any:
         if function.rpartition(":")[2] in full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(draft.prefix / "file"))
         return await call(self, function, *args)
 
-    monkeypatch.setattr(FileWorkers, "call", limited)
+    monkeypatch.setattr(ProcessPool, "call", limited)
     for stage in ("unpack", "link_all"):
         full = {stage}
         with pytest.raises(StoreError) as caught:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installing import SomeDraft, artifact, contents, engine, run
+from installing import SomeStaging, artifact, contents, engine, run
 from kit.archives import core_metadata, wheel_metadata
 from kit.raw_zip import SYMLINK, Entry, entries, wheel_files, write
 
@@ -266,12 +266,12 @@ def test_fault_is_refused_on_every_route_and_leaves_nothing(
                 built.parent.mkdir()
                 shutil.copyfile(wheel, built)
                 try:
-                    await parts.wheels.from_file(built, ("demo", "1.0"), origin="built")
+                    await parts.wheels.from_file(built, ("demo", "1.0"), provenance="built")
                 finally:
                     assert not built.exists()
 
             remote = artifact(wheel, server.url.replace("/simple/", f"/files/{wheel.name}"))
-            draft = SomeDraft(prefix, tmp_path / "final")
+            draft = SomeStaging(prefix, tmp_path / "final")
             for route in (
                 parts.install([remote], draft),
                 parts.wheels.from_artifact(artifact(wheel)),

@@ -25,12 +25,12 @@ from pytest_fastenv.errors import (
     UnsupportedWheelError,
     WheelError,
 )
-from pytest_fastenv.installer.unpacked import UnpackedWheel
-from pytest_fastenv.installer.wheel_names import parse_wheel_name
+from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.wheel.names import parse_wheel_name
 
 NAME = "demo-1.0-py3-none-any.whl"
 
@@ -78,9 +78,9 @@ ODD = [
 @pytest.mark.parametrize(("make", "text"), [pytest.param(*rest, id=name) for name, *rest in ODD])
 def test_odd_wheel_is_accepted_with_one_notice_each_time(make: Any, text: str, store: Store, artifacts: Path) -> None:
     path = raw(artifacts, make())
-    for origin in ("network", "cache"):
+    for provenance in ("network", "cache"):
         wheel, notices = use(store, path)
-        assert wheel.origin == origin
+        assert wheel.provenance == provenance
         assert len([n for n in notices if text in n]) == 1, notices
 
 
@@ -223,11 +223,11 @@ def test_wheel_without_a_known_digest_is_fetched_once_while_its_age_permits(
     path = make_wheel(artifacts, "demo")
     server = index_server()
     url = server.url.replace("/simple/", f"/files/{path.name}")
-    origins = []
+    provenances = []
     for settings in (Settings(), Settings(), Settings(upgrade=True), Settings(max_age_s=0.0), Settings(offline=True)):
         wheel, _ = use(store, path, settings, url=url, hashed=False)
-        origins.append(wheel.origin)
-    assert origins == ["network", "cache", "network", "network", "cache"]
+        provenances.append(wheel.provenance)
+    assert provenances == ["network", "cache", "network", "network", "cache"]
     assert len([request for request in server.requests if request.path.endswith(path.name)]) == 3
 
 
@@ -241,7 +241,7 @@ def test_other_hashes_than_sha256_are_remembered(store: Store, artifacts: Path, 
 
     async def work(hashes: Hashes) -> str:
         async with engine(store, Recorder(), Settings(max_age_s=0.0)) as parts:
-            return (await parts.wheels.from_artifact(replace(artifact(path, url), hashes=hashes))).origin
+            return (await parts.wheels.from_artifact(replace(artifact(path, url), hashes=hashes))).provenance
 
     assert [run(work(strong)) for _ in range(2)] == ["network", "cache"]
     with pytest.raises(FastenvError, match="is not the file that was announced"):
@@ -253,8 +253,8 @@ def test_half_lost_entry_is_made_anew(store: Store, artifacts: Path) -> None:
     wheel, _ = use(store, path)
     (wheel.entry / "wheel.json").write_bytes(b"")  # what a power cut may leave
     again, _ = use(store, path)
-    assert (again.origin, again.sha256) == ("network", wheel.sha256)
-    assert use(store, path)[0].origin == "cache"
+    assert (again.provenance, again.sha256) == ("network", wheel.sha256)
+    assert use(store, path)[0].provenance == "cache"
 
 
 def test_no_archive_is_kept(store: Store, artifacts: Path) -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 # Imported before the fork: these are what a run that makes something uses.
-import pytest_fastenv.engine
+import pytest_fastenv.provisioning.engine
 import pytest_fastenv.requirements.sources
 from pytest_fastenv import provision
 from pytest_fastenv.errors import FastenvError
@@ -50,5 +50,5 @@ def main(directory: Path, count: int, sources: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    assert pytest_fastenv.engine
+    assert pytest_fastenv.provisioning.engine
     sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

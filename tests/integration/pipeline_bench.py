@@ -19,13 +19,13 @@ from urllib.parse import unquote
 from front_doors import Desk
 from kit.server import Fault, Handler
 
-from pytest_fastenv.engine import Engine, Surroundings
 from pytest_fastenv.environment.environments import Environments
 from pytest_fastenv.environment.fingerprint import fingerprint
 from pytest_fastenv.installer.pipeline import InstallReport
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Notice, Recorder, Span
 from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.provisioning.engine import Engine, Surroundings
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.settings import load

@@ -12,7 +12,7 @@ from kit.archives import make_sdist, make_wheel
 from kit.server import IndexServer
 from pipeline_bench import Bench
 
-from pytest_fastenv import oslock
+from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.model.events import Notice, Recorder, Span
 from pytest_fastenv.store.buckets import Bucket
 

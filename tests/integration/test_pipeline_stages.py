@@ -17,7 +17,7 @@ from kit.archives import make_sdist, make_wheel
 from kit.server import IndexServer
 from pipeline_bench import Bench, Gate, Run, begun, ended, held_back, noise, so_many_wait
 
-from pytest_fastenv import oslock
+from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.buckets import Bucket

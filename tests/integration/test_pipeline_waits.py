@@ -16,8 +16,8 @@ from kit.archives import make_sdist, make_wheel
 from kit.server import IndexServer
 from pipeline_bench import PATIENCE_S, Bench, Gate, Pieces, ended, noise
 
-from pytest_fastenv import oslock
 from pytest_fastenv.errors import LockTimeoutError
+from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.model.events import Recorder
 
 pytestmark = [

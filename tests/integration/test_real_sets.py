@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_fastenv import provision
-from pytest_fastenv.provisioning import Ready
+from pytest_fastenv.provisioning.story import Ready
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -29,13 +29,13 @@ from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.retry import Clock
-from pytest_fastenv.interpreter.installation import InstallTools, install
-from pytest_fastenv.interpreter.offer import Offer
+from pytest_fastenv.interpreter_downloads.installation import InstallTools, install
+from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.workers import FileWorkers
+from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
 
@@ -58,7 +58,7 @@ async def tools(store: Store, recorder: Recorder, limits: Limits = LIMITS) -> As
     config = IndexConfig.load(settings, IndexOptions(), {"HOME": "/nonexistent"})
     pools = Pools(downloads=8, builds=1, installs=2)
     clock = Clock(sleep=lambda _seconds: asyncio.sleep(0), jitter=lambda: 0.0)  # retries come at once
-    async with HttpClient(config.network, config.credentials, clock=clock) as http, FileWorkers(2) as workers:
+    async with HttpClient(config.network, config.credentials, clock=clock) as http, ProcessPool(2) as workers:
         yield InstallTools(PackageIndex(config, http, store, pools, recorder), pools, workers, limits)
 
 

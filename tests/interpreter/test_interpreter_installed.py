@@ -12,7 +12,7 @@ from interpreter_bench import installing, offer_of, says, stages, url_of
 from kit.server import IndexServer
 
 from pytest_fastenv.interpreter import installed as installed_module
-from pytest_fastenv.interpreter.installation import installed
+from pytest_fastenv.interpreter_downloads.installation import installed
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import Bucket

@@ -179,7 +179,7 @@ def test_inside(suite: Project) -> None:
     fine(suite.run("--fastenv", "requirements.txt", "test_venvs.py"), COUNT)
 
 
-def test_in_workers_each_has_its_own_provider(suite: Project) -> None:
+def test_in_workers_each_has_its_own_server(suite: Project) -> None:
     suite.write(
         test_pids__py="""\
             import os
@@ -189,7 +189,7 @@ def test_in_workers_each_has_its_own_provider(suite: Project) -> None:
 
             @pytest.mark.parametrize("number", range(4))
             def test_pid(venv, number):
-                Path("pids", "%s-%s" % (os.getpid(), venv._provider.pid)).touch()
+                Path("pids", "%s-%s" % (os.getpid(), venv._server.pid)).touch()
             """
     )
     (suite.directory / "pids").mkdir()
@@ -223,7 +223,7 @@ def test_no_provider_without_need(suite: Project, inside: bool) -> None:
 
             def test_it(request):
                 names = [name for name in sys.modules if name.startswith("pytest_fastenv")]
-                assert not [name for name in names if name.endswith((".provider", ".virtual_environment"))]
+                assert not [name for name in names if name.endswith((".environment_server", ".virtual_environment"))]
             """
     )
     arguments = ["--fastenv", "requirements.txt"] if inside else []
@@ -232,14 +232,14 @@ def test_no_provider_without_need(suite: Project, inside: bool) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_session_that_is_ended_leaves_nothing(suite: Project, number: signal.Signals, tmp_path: Path) -> None:
-    """While the provider works: it builds a project whose backend waits until it is killed."""
+    """While the environment server works: it builds a project whose backend waits until it is killed."""
     held = make_project(tmp_path / "held", "held", hold_s=600, build_log=tmp_path / "log", static=True)
     suite.write(
         test_held__py=f"""\
             from pathlib import Path
 
             def test_it(venv):
-                Path("pid").write_text(str(venv._provider.pid))
+                Path("pid").write_text(str(venv._server.pid))
                 venv.install({str(held)!r})
             """
     )
@@ -275,11 +275,11 @@ def test_a_provider_that_is_killed_is_replaced(suite: Project) -> None:
 
             def test_it(make_venv):
                 first = make_venv()
-                pid = first._provider.pid
+                pid = first._server.pid
                 os.kill(pid, signal.SIGKILL)
-                first._provider._process.wait()
+                first._server._process.wait()
                 first.install("fastenvalpha<2")
-                assert first._provider.pid != pid
+                assert first._server.pid != pid
                 assert first.installed() == {"fastenvalpha": "1.0"}
             """
     )
@@ -496,7 +496,7 @@ def test_in_workers_with_environments_of_their_own(suite: Project) -> None:
 
 
 def test_with_the_whole_plugin_inside(suite: Project) -> None:
-    """Where requirements bring this project along, the provider is still the one outside, with all it requires."""
+    """Where requirements bring this project along, the environment server is still the one outside."""
     suite.write(
         test_whole__py="""\
             import importlib.util

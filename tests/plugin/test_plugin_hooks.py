@@ -72,7 +72,7 @@ def test_import_is_cheap(run: Callable[..., Measured]) -> None:
     assert {name for name in later if name.startswith("pytest_fastenv")} == {
         "pytest_fastenv.runtime.fixtures",
         "pytest_fastenv.runtime.hookspecs",
-        "pytest_fastenv.runtime.origin",
+        "pytest_fastenv.runtime.server_start",
     }
 
 

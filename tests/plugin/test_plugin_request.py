@@ -180,7 +180,7 @@ def test_coverage_is_needed_when_its_options_are_used(
 
 
 def test_runtime_is_needed(directory: Path) -> None:
-    assert "pytest_fastenv_runtime/inside.py" in ask("--fastenv=a.txt").needs.runtime
+    assert "pytest_fastenv_runtime/runtime/inside.py" in ask("--fastenv=a.txt").needs.runtime
 
 
 def test_quiet(directory: Path) -> None:

@@ -40,7 +40,7 @@ AT_HOME = """\
         handed = json.loads(os.environ["FASTENV_INSIDE"])
         assert handed["worker"] == worker_id
         assert handed["prefix"] == os.environ["VIRTUAL_ENV"] == library.PREFIX == sys.prefix
-        assert {"provider", "settings", "base"} <= set(handed) and not {"summary", "lease_fd"} & set(handed)
+        assert {"server", "settings", "base"} <= set(handed) and not {"summary", "lease_fd"} & set(handed)
         scripts = os.path.dirname(sys.executable)
         assert os.path.dirname(scripts) == sys.prefix
         assert os.environ["PATH"].split(os.pathsep)[0] == scripts

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.runtime.distribution import runtime_files
+from pytest_fastenv.plugin.runtime_distribution import runtime_files
 from pytest_fastenv.runtime.session import VARIABLE, Handed, encode
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def run(
         "-m",
         "pytest",
         "-p",
-        "pytest_fastenv_runtime.inside",
+        "pytest_fastenv_runtime.runtime.inside",
         "-p",
         "no:cacheprovider",
         *arguments,
@@ -94,7 +94,7 @@ def test_wish_of_its_own_is_passed_on(runtime: Path, tmp_path: Path) -> None:
 def test_pytest_main_in_a_session(runtime: Path) -> None:
     (runtime.parent / "test_it.py").write_text(
         "import pytest\n\ndef test_it():\n"
-        "    assert pytest.main(['-p', 'pytest_fastenv_runtime.inside', '--fastenv=a.txt', 'x']) == 4\n"
+        "    assert pytest.main(['-p', 'pytest_fastenv_runtime.runtime.inside', '--fastenv=a.txt', 'x']) == 4\n"
     )
     done = run(runtime, "-s", handed=Handed(sys.prefix, dict(SUMMARY), outside=(sys.executable, "-m", "pytest")))
     assert done.returncode == 0, done.stdout
@@ -105,7 +105,7 @@ def test_program_of_its_own_that_calls_pytest(runtime: Path) -> None:
     """It is not pytest's process, so it is not given away, even where both have no arguments of their own."""
     (runtime.parent / "caller.py").write_text(
         "import pytest\n"
-        "code = pytest.main(['-p', 'pytest_fastenv_runtime.inside', '--fastenv=a.txt'])\n"
+        "code = pytest.main(['-p', 'pytest_fastenv_runtime.runtime.inside', '--fastenv=a.txt'])\n"
         "print('returned', int(code))\n"
     )
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "FASTENV_"))}

@@ -13,7 +13,7 @@ import execnet
 import pytest
 
 from pytest_fastenv.runtime import worker_start
-from pytest_fastenv.runtime.ending import diagnosis
+from pytest_fastenv.runtime.session_end import diagnosis
 from pytest_fastenv.runtime.worker_start import KEY, moved
 
 #: Stands for xdist's program: reads its first message and more, and tells where it is.

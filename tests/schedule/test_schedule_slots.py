@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv import oslock
 from pytest_fastenv.errors import LockTimeoutError
+from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.schedule import slots
 from pytest_fastenv.schedule.slots import MachineSlots

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_fastenv import oslock
 from pytest_fastenv.errors import LockTimeoutError, StoreError
+from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.store import locks
 from pytest_fastenv.store.buckets import Bucket
@@ -441,7 +441,7 @@ def test_a_program_that_ends_is_not_held_up_by_a_waiting_thread(tmp_path: Path) 
     held = oslock.try_lock(path)
     program = (
         "import sys, threading; sys.path[:0] = eval(sys.argv[2])\n"
-        "from pytest_fastenv import oslock\n"
+        "from pytest_fastenv.filesystem import oslock\n"
         "threading.Thread(target=oslock.wait_lock, args=(sys.argv[1],), daemon=True).start()\n"
     )
     command = [sys.executable, "-I", "-S", "-c", program, str(path), repr(sys.path)]

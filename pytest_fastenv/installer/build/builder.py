@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pytest_fastenv.errors import BuildError, MetadataError, MismatchError
+from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.installer.build import metadata as core
 from pytest_fastenv.installer.build.built_wheel import check_identity, find_dist_info, find_wheel
 from pytest_fastenv.installer.build.circle import Waits
@@ -33,14 +34,13 @@ from pytest_fastenv.installer.build.job import Job, key_of, normalized, subject_
 from pytest_fastenv.installer.build.records import BuildRecords
 from pytest_fastenv.installer.build.workspace import Workspace, Workspaces
 from pytest_fastenv.installer.sdists import Sdists
-from pytest_fastenv.installer.unpacked import UnpackedWheel
+from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import SdistSource, TreeSource
 from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.oslock import OsLock
 from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
@@ -235,7 +235,7 @@ class SourceBuilder:
         path = find_wheel(answer.value, directory, job.subject, space.log)
         check_identity(path, job.subject, job.name, job.version, space.log)
         expect = (job.name, job.version) if job.name and job.version else None
-        wheel = await self._wheels.from_file(path, expect, origin="built")
+        wheel = await self._wheels.from_file(path, expect, provenance="built")
         self._compare(bench, wheel)
         space.finished = True
         self._records.keep_wheel(job, wheel.sha256, bench.environment.key, seconds)

@@ -45,7 +45,7 @@ class ChannelClosedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ServerSpec:
     """What the hooks of one guardian have in common.
 
     :ivar python: the build environment's interpreter.
@@ -59,9 +59,9 @@ class Origin:
     preload: str = ""
     own_interpreter: bool = False
 
-    def plain(self) -> Origin:
-        """Return the origin of the same hooks without anything imported before."""
-        return Origin(self.python, self.variables, "", self.own_interpreter)
+    def plain(self) -> ServerSpec:
+        """Return the spec of the same hooks without anything imported before."""
+        return ServerSpec(self.python, self.variables, "", self.own_interpreter)
 
 
 class Channel:
@@ -127,18 +127,18 @@ class Guardian:
     :raises OSError: the interpreter cannot be started.
     """
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, spec: ServerSpec) -> None:
         self._control, theirs = socket.socketpair()
-        processes = "new" if origin.own_interpreter else "fork"
+        processes = "new" if spec.own_interpreter else "fork"
         try:
             self._process = subprocess.Popen(
-                [str(origin.python), "-I", _PROGRAM, "serve", str(theirs.fileno()), origin.preload, processes],
+                [str(spec.python), "-I", _PROGRAM, "serve", str(theirs.fileno()), spec.preload, processes],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=os.sep,
-                env=dict(origin.variables),
+                env=dict(spec.variables),
                 **_OUT_OF_REACH,
             )
         except BaseException:
@@ -189,21 +189,21 @@ class Guardians:
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
-        self._guardians: dict[Origin, Guardian] = {}
+        self._guardians: dict[ServerSpec, Guardian] = {}
         self._dismissed: list[subprocess.Popen[bytes]] = []
 
     @asynccontextmanager
-    async def channel(self, origin: Origin, locks: Sequence[int]) -> AsyncIterator[Channel]:
+    async def channel(self, spec: ServerSpec, locks: Sequence[int]) -> AsyncIterator[Channel]:
         """Open a channel for one hook around a block; when the block is left early, the hook is ended first.
 
         :raises OSError: the interpreter cannot be started.
         :raises ChannelClosedError: its process has ended at once.
         """
         if not HAS_GUARDIAN:
-            async with _supervisor(origin) as channel:
+            async with _supervisor(spec) as channel:
                 yield channel
             return
-        guardian = self._take(origin)
+        guardian = self._take(spec)
         try:
             channel = await guardian.open(locks)
             try:
@@ -213,7 +213,7 @@ class Guardians:
                 raise
             except BaseException:
                 if not channel.started:  # it hangs in the import of the backend, and holds our descriptors
-                    self._discard(origin)
+                    self._discard(spec)
                 await whatever_happens(channel.end())
                 raise
             finally:
@@ -221,23 +221,23 @@ class Guardians:
         finally:
             guardian.users -= 1
 
-    def _take(self, origin: Origin) -> Guardian:
-        guardian = self._guardians.pop(origin, None)
+    def _take(self, spec: ServerSpec) -> Guardian:
+        guardian = self._guardians.pop(spec, None)
         if guardian is not None and not guardian.alive:
             self._dismissed.append(guardian.dismiss())
             guardian = None
         if guardian is None:
-            guardian = Guardian(origin)
+            guardian = Guardian(spec)
         guardian.users += 1
-        self._guardians[origin] = guardian  # last: the most recently used
+        self._guardians[spec] = guardian  # last: the most recently used
         idle = [key for key, known in self._guardians.items() if not known.users]
         for key in idle[: max(len(idle) - self._keep, 0)]:
             self._dismissed.append(self._guardians.pop(key).dismiss())
         self._dismissed = [process for process in self._dismissed if process.poll() is None]
         return guardian
 
-    def _discard(self, origin: Origin) -> None:
-        guardian = self._guardians.pop(origin, None)
+    def _discard(self, spec: ServerSpec) -> None:
+        guardian = self._guardians.pop(spec, None)
         if guardian is not None:
             guardian.kill()
             self._dismissed.append(guardian.dismiss())
@@ -260,17 +260,17 @@ def _wait_for(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 @asynccontextmanager
-async def _supervisor(origin: Origin) -> AsyncIterator[Channel]:
+async def _supervisor(spec: ServerSpec) -> AsyncIterator[Channel]:
     """Start a supervisor directly, with pipes for a channel: where processes cannot fork or hand on descriptors."""
     process = await asyncio.create_subprocess_exec(
-        str(origin.python),
+        str(spec.python),
         "-I",
         _PROGRAM,
         "supervise",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=dict(origin.variables),
+        env=dict(spec.variables),
         limit=_LINE_LIMIT_BYTES,
         **_OUT_OF_REACH,
     )

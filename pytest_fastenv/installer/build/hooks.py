@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pytest_fastenv.errors import BuildError, BuildTimeoutError
 from pytest_fastenv.installer.build import log
 from pytest_fastenv.installer.build.environment_variables import backend_variables
-from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedError, Guardians, Origin
+from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedError, Guardians, ServerSpec
 from pytest_fastenv.installer.build.pyproject import BuildSystem
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.protocols import BuildEnvironment
@@ -104,10 +104,10 @@ class BackendServers:
         :raises BuildTimeoutError: it did not return in time; its processes have been ended.
         :raises BuildError: it failed, its process died, or the backend cannot be imported.
         """
-        origin, request = self._origin(environment, system), self._request(system, call)
+        spec, request = self._spec(environment, system), self._request(system, call)
         try:
             async with asyncio.timeout(self.timeout_s):
-                report = await self._report(origin, call, request)
+                report = await self._report(spec, call, request)
         except TimeoutError:
             raise self._timed_out(call) from None
         except OSError as error:
@@ -125,13 +125,13 @@ class BackendServers:
             )
         return _answer(call, system, report)
 
-    def _origin(self, environment: BuildEnvironment, system: BuildSystem) -> Origin:
+    def _spec(self, environment: BuildEnvironment, system: BuildSystem) -> ServerSpec:
         forks = FORKS_HOOKS and self.isolation == "auto"
         module = system.backend.partition(":")[0]
         # A backend inside the source tree is another one in each tree.
         preload = (module, *_COMPANIONS.get(module, ())) if forks and not system.backend_path else ()
         variables = backend_variables(self.environ, environment.scripts)
-        return Origin(environment.python, tuple(sorted(variables.items())), ",".join(preload), not forks)
+        return ServerSpec(environment.python, tuple(sorted(variables.items())), ",".join(preload), not forks)
 
     @staticmethod
     def _request(system: BuildSystem, call: HookCall) -> dict[str, Any]:
@@ -150,20 +150,20 @@ class BackendServers:
             "log_limit_bytes": log.LIMIT_BYTES,
         }
 
-    async def _report(self, origin: Origin, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def _report(self, spec: ServerSpec, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return await self._converse(origin, call, request)
+            return await self._converse(spec, call, request)
         except ChannelClosedError as closed:
             if closed.started:
                 raise _lost(call) from None
         # The server did not come to it: importing the backend has ended it. The hook's own process will tell more.
         try:
-            return await self._converse(origin.plain(), call, request)
+            return await self._converse(spec.plain(), call, request)
         except ChannelClosedError:
             raise _lost(call) from None
 
-    async def _converse(self, origin: Origin, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
-        async with self._guardians.channel(origin, call.locks) as channel:
+    async def _converse(self, spec: ServerSpec, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
+        async with self._guardians.channel(spec, call.locks) as channel:
             return await channel.converse(request)
 
     def _timed_out(self, call: HookCall) -> BuildTimeoutError:

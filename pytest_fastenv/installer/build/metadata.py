@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.errors import MetadataError
-from pytest_fastenv.index.core_metadata import parse_core_metadata
 from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.wheel.core_metadata import parse_core_metadata
 
 #: Fields that decide what is installed; where a backend may change one of them, it has to be asked.
 _DECISIVE = frozenset({"version", "requires-dist", "requires-python", "provides-extra"})

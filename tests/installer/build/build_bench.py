@@ -27,8 +27,8 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import SdistSource, TreeSource
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.schedule.slots import MachineSlots
-from pytest_fastenv.schedule.workers import FileWorkers
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
 
@@ -164,7 +164,7 @@ async def surroundings(
     pools = Pools(downloads=4, builds=chosen.concurrent_builds, installs=1, serial=chosen.serial)
     config = IndexConfig(())  # artifacts are files here
     environments = environments or Environments()
-    async with HttpClient(config.network, config.credentials) as http, FileWorkers(1) as workers:
+    async with HttpClient(config.network, config.credentials) as http, ProcessPool(1) as workers:
         index = PackageIndex(config, http, store, pools, recorder)
         wheels = Wheels(index, store, pools, workers, recorder, chosen)
         sdists = Sdists(index, store, pools, workers, recorder, chosen)

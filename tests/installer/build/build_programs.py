@@ -17,7 +17,11 @@ async def main(root: str, archive: str) -> None:
         wheel = await around.builder.build(sdist(Path(archive)), "demo", "1.0")
         print(
             json.dumps(
-                {"origin": wheel.origin, "sha256": wheel.sha256, "builds": len(around.spans("build", "build_wheel"))}
+                {
+                    "provenance": wheel.provenance,
+                    "sha256": wheel.sha256,
+                    "builds": len(around.spans("build", "build_wheel")),
+                }
             )
         )
 

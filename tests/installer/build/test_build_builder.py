@@ -28,7 +28,7 @@ from kit.archives import make_project, make_sdist
 
 from pytest_fastenv.errors import BuildError, CycleError, FastenvError, MetadataError, MismatchError
 from pytest_fastenv.installer.timings import Timings
-from pytest_fastenv.installer.unpacked import UnpackedWheel
+from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.model.events import Span
 
 T = TypeVar("T")
@@ -61,10 +61,10 @@ def test_an_sdist_becomes_an_unpacked_wheel_and_is_built_once(root: Path, artifa
     log = artifacts / "log"
     source = sdist(make_sdist(artifacts, "demo", build_log=log))
     first = build(root, source)
-    assert (first.name, first.version, first.origin) == ("demo", "1.0", "built")
+    assert (first.name, first.version, first.provenance) == ("demo", "1.0", "built")
     assert "demo/__init__.py" in packed(first)
     second = build(root, source)
-    assert second.origin == "cache"
+    assert second.provenance == "cache"
     assert second.sha256 == first.sha256
     assert len(log.read_text().splitlines()) == 1
     assert list((root / "tmp").glob("*/*")) == []
@@ -95,7 +95,7 @@ def test_what_changes_the_result_changes_the_key(root: Path, artifacts: Path) ->
     assert len(log.read_text().splitlines()) == 3
     build(root, source, environ={**os.environ, "HOME": "/elsewhere"})
     assert len(log.read_text().splitlines()) == 3
-    assert wheel.origin == "built"
+    assert wheel.provenance == "built"
 
 
 def test_config_settings_reach_the_backend(root: Path, artifacts: Path) -> None:
@@ -161,7 +161,7 @@ def test_nothing_is_held_while_a_build_environment_is_made(root: Path, artifacts
 
 
 def try_free(path: Path) -> bool:
-    from pytest_fastenv import oslock
+    from pytest_fastenv.filesystem import oslock
 
     lock = oslock.try_lock(path)
     if lock is not None:
@@ -402,7 +402,7 @@ def test_cancelling_one_of_two_who_wait_does_not_end_the_build(root: Path, artif
         one, two = (asyncio.create_task(around.builder.build(source, "demo", "1.0")) for _ in range(2))
         await asyncio.to_thread(wait_for_file, log)
         one.cancel()
-        return (await two).origin
+        return (await two).provenance
 
     assert within(root, work) == "built"
 
@@ -437,7 +437,7 @@ def test_eight_processes_make_one_build(root: Path, artifacts: Path, start: Star
         assert process.returncode == 0, err
         answers.append(json.loads(out))
     assert len(log.read_text().splitlines()) == 1
-    assert sorted(answer["origin"] for answer in answers) == ["built"] + ["cache"] * 7
+    assert sorted(answer["provenance"] for answer in answers) == ["built"] + ["cache"] * 7
     assert sum(answer["builds"] for answer in answers) == 1
 
 
@@ -457,7 +457,7 @@ def test_a_killed_owner_is_followed_within_a_second_and_no_two_builders_overlap(
     first.communicate()
     out, err = second.communicate(timeout=30)
     assert second.returncode == 0, err  # the backend fails where another build holds its sentinel file
-    assert json.loads(out)["origin"] == "built"
+    assert json.loads(out)["provenance"] == "built"
     one, two = (int(line.rpartition("ns=")[2]) for line in log.read_text().splitlines())
     assert one < killed_ns < two
     assert two - killed_ns < 1e9

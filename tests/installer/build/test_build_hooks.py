@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from build_bench import Bench, Environment, process_ends, wait_for_file
 
-from pytest_fastenv import oslock
 from pytest_fastenv.errors import BuildError, BuildTimeoutError
+from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.installer.build import guardian, log
 from pytest_fastenv.installer.build.guardian import HAS_GUARDIAN
 from pytest_fastenv.installer.build.hooks import HookAnswer

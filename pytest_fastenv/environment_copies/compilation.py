@@ -1,0 +1,114 @@
+"""Compile once what sessions import, for all copies of an environment.
+
+Python keeps what it compiles beside the source, but of what a worker compiles nothing is left when its environment
+goes, and where ``PYTHONDONTWRITEBYTECODE`` is set, as in many containers, nothing is kept at all. So each session notes
+what it imported (`pytest_fastenv.runtime.imported`), and before the next copies are made that is compiled in the
+environment they are made from. Copies share compiled files (`pytest_fastenv.environment_copies.bytecode`).
+
+::
+
+    .fastenv/imported      paths of sources relative to the prefix, one on each line
+    .fastenv/compiled      the digest of ``imported`` when all of it had been compiled
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.runtime.imported import NAME
+
+TIMEOUT_S = 120.0
+_DONE = "compiled"
+#: By time and size whatever SOURCE_DATE_EPOCH says: the files' times are the same in all copies (PEP 552).
+_PROGRAM = """\
+import importlib.util, os, py_compile, sys
+def is_current(path):
+    try:
+        with open(importlib.util.cache_from_source(path), "rb") as file:
+            header = file.read(16)
+        status = os.stat(path)
+    except OSError:
+        return False
+    words = (0, int(status.st_mtime), status.st_size)
+    return header[4:] == b"".join((word & 0xFFFFFFFF).to_bytes(4, "little") for word in words)
+for path in os.fsdecode(sys.stdin.buffer.read()).split("\\0"):
+    try:
+        if not is_current(path):
+            py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)
+    except (OSError, ValueError, py_compile.PyCompileError):
+        pass
+"""
+
+
+async def compile_imported(
+    environment: Environment, processes: int, environ: Mapping[str, str], recorder: Recorder
+) -> None:
+    """Compile what sessions in an environment imported and what is not compiled; at most once for each such list.
+
+    What cannot be compiled is left to whoever imports it: nothing fails here.
+
+    :param processes: how many may work at once.
+    :param environ: variables outside.
+    """
+    own = environment.prefix / OWN_DIRECTORY
+    try:
+        content = (own / NAME).read_bytes()
+    except OSError:
+        return
+    digest = hashlib.sha256(content).hexdigest()
+    if _is_done(own, digest) or not os.access(own, os.W_OK):
+        return
+    paths = _sources(environment.prefix, os.fsdecode(content).splitlines())
+    with recorder.span("unpack", "bytecode", count=len(paths), path=str(environment.prefix)):
+        parts = [paths[n::processes] for n in range(min(processes, len(paths)))]
+        codes = await asyncio.gather(*(_compile(environment, part, environ) for part in parts))
+    if not any(codes):
+        with suppress(OSError):  # it is done again, which costs a moment
+            (own / _DONE).write_text(digest, encoding="ascii")
+
+
+def _sources(prefix: Path, lines: Sequence[str]) -> list[str]:
+    """Return paths; what leads out of the environment is none of ours, whoever wrote it there."""
+    below = os.path.join(prefix, "")
+    paths = (os.path.normpath(os.path.join(prefix, line)) for line in lines)
+    return [path for path in paths if path.startswith(below) and path.endswith(".py")]
+
+
+def _is_done(own: Path, digest: str) -> bool:
+    try:
+        return (own / _DONE).read_text(encoding="ascii") == digest
+    except (OSError, ValueError):
+        return False
+
+
+async def _compile(environment: Environment, paths: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Compile in the environment's own interpreter; return its exit code."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            environment.python,
+            *("-I", "-S", "-c", _PROGRAM),
+            env=environment.variables(environ),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:  # it does not start: the probe of the copies tells why
+        return 1
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            await process.communicate(os.fsencode("\0".join(paths)))
+    except TimeoutError:
+        return 1
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0

@@ -1,0 +1,156 @@
+"""What is kept from one question to the next: open engines, and plans."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from pytest_fastenv.environment_server.context import Context
+from pytest_fastenv.environment_server.interpreters import target_of
+from pytest_fastenv.environment_server.requests import read_wishes
+from pytest_fastenv.environment_server.wishes import Wishes
+from pytest_fastenv.errors import NoSolutionError
+from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.model.protocols import Staging
+from pytest_fastenv.model.request import Request
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.provisioning.engine import Awaited, Engine, Surroundings
+from pytest_fastenv.provisioning.story import check_python
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and what can install it."""
+
+    plan: Plan
+    _engine: Engine
+    _discard: Callable[[Engine], Awaitable[None]]
+
+    async def install(self, plan: Plan, draft: Staging) -> object:
+        """Fill a draft with the plan, or with a part of it.
+
+        After a failure the engine is closed: it would begin nothing new.
+
+        :raises FastenvError: it cannot be had, or cannot be linked.
+        """
+        try:
+            return await self._engine.install(plan, draft)
+        except Exception:
+            await self._discard(self._engine)
+            raise
+
+
+class Planning:
+    """Plans for the environments of one session. For one event loop; one question at a time.
+
+    The same wishes for the same interpreter get the same plan as long as the session lasts, whatever an index has
+    published since. A plan that holds a local project to be built is made again: its sources may have been edited.
+    """
+
+    def __init__(self, context: Context) -> None:
+        # What the session's own environment was asked for is not for the others.
+        self._settings = replace(context.settings, sources=(), reports=(), recreate=False)
+        self._context = context
+        self._engines: dict[Any, tuple[Engine, AsyncExitStack]] = {}
+        self._anew: set[Any] = set()
+        self._plans: dict[str, Plan] = {}
+
+    @classmethod
+    def kept(cls, context: Context) -> Planning:
+        """Return the one of this session."""
+        known = context.kept.get(cls.__name__)
+        if known is None:
+            known = context.kept[cls.__name__] = cls(context)
+            context.stack.push_async_callback(known.aclose)
+        return cast("Planning", known)
+
+    async def aclose(self) -> None:
+        """Close the engines. Idempotent."""
+        while self._engines:
+            _, (_, stack) = self._engines.popitem()
+            await stack.aclose()
+
+    async def plan(
+        self,
+        wishes: Wishes,
+        interpreter: Target | Awaited,
+        preferences: Mapping[str, str] | None = None,
+        *,
+        upgrade: bool = False,
+    ) -> Planned:
+        """Return a plan that fulfils all wishes together.
+
+        :param preferences: versions by normalized name, taken where the wishes leave the choice.
+        :param upgrade: there is no preference for the projects that were asked for last, and the index is asked anew.
+        :raises NoSolutionError: there is none, also as the index is now.
+        :raises InterpreterNotFoundError: a script's inline metadata excludes the interpreter.
+        """
+        request = await self._read(wishes)
+        check_python(request, target_of(interpreter))
+        if upgrade:
+            last = await self._read(wishes.last)
+            raised = {wanted.name for wanted in last.wanted}
+            preferences = {name: version for name, version in (preferences or {}).items() if name not in raised}
+            return await self._resolve(request, interpreter, preferences, anew=True)
+        built = any(wanted.path is not None and not wanted.editable for wanted in request.wanted)
+        key = repr((request, target_of(interpreter).identity, sorted((preferences or {}).items())))
+        known = None if built else self._plans.get(key)
+        if known is not None:
+            engine = await self._engine(request, interpreter)
+            await engine.begin(known)
+            return Planned(known, engine, self._discard)
+        try:
+            planned = await self._resolve(request, interpreter, preferences)
+        except NoSolutionError:
+            if self._settings.offline:
+                raise
+            # What this session knows of the index may be older than what the test has just put there.
+            planned = await self._resolve(request, interpreter, preferences, anew=True)
+        self._plans[key] = planned.plan
+        return planned
+
+    async def _read(self, wishes: Wishes) -> Request:
+        return await asyncio.to_thread(read_wishes, wishes, self._settings, self._context.environ)
+
+    async def _discard(self, engine: Engine) -> None:
+        """Close an engine that something failed in: it begins nothing new after that."""
+        for key, (known, stack) in list(self._engines.items()):
+            if known is engine:
+                del self._engines[key]
+                await stack.aclose()
+
+    async def _resolve(
+        self,
+        request: Request,
+        interpreter: Target | Awaited,
+        preferences: Mapping[str, str] | None,
+        *,
+        anew: bool = False,
+    ) -> Planned:
+        engine = await self._engine(request, interpreter, anew=anew)
+        try:
+            plan = (await engine.resolve(request, preferences)).plan
+            await engine.begin(plan)
+        except Exception:
+            await self._discard(engine)
+            raise
+        return Planned(plan, engine, self._discard)
+
+    async def _engine(self, request: Request, interpreter: Target | Awaited, *, anew: bool = False) -> Engine:
+        key = (target_of(interpreter).identity, request.index, request.formats)
+        if key in self._engines and (anew or key in self._anew):
+            await self._discard(self._engines[key][0])
+        self._anew.discard(key)
+        if key not in self._engines:
+            context = self._context
+            settings = replace(self._settings, upgrade=True) if anew and not self._settings.offline else self._settings
+            around = Surroundings(settings, context.store, context.recorder, context.environ)
+            stack = AsyncExitStack()
+            engine = await stack.enter_async_context(Engine(around, interpreter, request.index, request.formats))
+            self._engines[key] = (engine, stack)
+            if anew:  # it asks the index about everything: not for what comes later
+                self._anew.add(key)
+        return self._engines[key][0]

@@ -1,0 +1,164 @@
+"""Answers questions, one after the other, each a JSON text on one line.
+
+::
+
+    {"do": "begin", "settings": {…}, "base": "…"}      the first one: what all others have in common
+    {"do": "venv", …}                                   the name of a handler, and what it takes
+    {"ok": {…}}                                         what the handler gave
+    {"error": {"what", "where", "why", "hint", "exit_code", "diagnosis"}}
+
+The end of the input ends everything: what is being done is cancelled, and put away with all that was made for the
+session. So nothing outlives a session, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+from pytest_fastenv.environment_server.context import Context
+from pytest_fastenv.errors import FastenvError, ProvideError, UsageError
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.settings import from_json, store_root
+from pytest_fastenv.store.store import Store
+
+
+class Handler(Protocol):
+    """Does one kind of thing."""
+
+    def __call__(self, context: Context, request: Mapping[str, Any], /) -> Awaitable[dict[str, Any]]:
+        """Do it and return the answer, as JSON can hold it.
+
+        :raises FastenvError: it cannot be done; the next request comes all the same.
+        """
+
+
+#: ``module:function`` by what is to be done; imported when first asked for.
+HANDLERS: dict[str, str] = {
+    "workers": "pytest_fastenv.environment_server.workers:workers",
+    "venv": "pytest_fastenv.environment_server.venvs:venv",
+    "install": "pytest_fastenv.environment_server.venvs:install",
+}
+_TERMINATED = 143
+
+
+def serve(questions: int, answers: IO[bytes]) -> int:
+    """Answer until the questions end.
+
+    :param questions: a descriptor to read from.
+    :return: an exit code: 143 after SIGTERM.
+    """
+    try:
+        asyncio.run(_Server(answers).run(questions))
+    except asyncio.CancelledError:
+        return _TERMINATED
+    return 0
+
+
+class _Server:
+    def __init__(self, answers: IO[bytes]) -> None:
+        self._answers = answers
+        self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._context: Context | None = None
+
+    async def run(self, questions: int) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if sys.platform != "win32" and task is not None:
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+
+        def tell(line: bytes | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody asks any more
+                loop.call_soon_threadsafe(self._lines.put_nowait, line)
+
+        # A thread: on Windows an event loop cannot wait for a pipe that it did not make.
+        threading.Thread(target=_read, args=(questions, tell), name="questions", daemon=True).start()
+        async with AsyncExitStack() as stack:
+            coming = asyncio.create_task(self._lines.get())
+            try:
+                while (line := await coming) is not None:
+                    coming = asyncio.create_task(self._lines.get())
+                    await self._work(line, coming, stack)
+            finally:
+                coming.cancel()
+
+    async def _work(self, line: bytes, coming: asyncio.Task[bytes | None], stack: AsyncExitStack) -> None:
+        """Answer one question; when the questions end meanwhile, stop."""
+        working = asyncio.create_task(self._answer(line, stack))
+        try:
+            await asyncio.wait({working, coming}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done() and coming.result() is None:
+                working.cancel()
+            await asyncio.wait({working})
+        finally:
+            if not working.done():  # SIGTERM
+                working.cancel()
+                await asyncio.wait({working})
+        if working.cancelled():
+            return
+        with suppress(BrokenPipeError):  # whoever asked is gone; the end of the questions follows
+            self._answers.write(json.dumps(working.result()).encode() + b"\n")
+            self._answers.flush()
+
+    async def _answer(self, line: bytes, stack: AsyncExitStack) -> dict[str, Any]:
+        try:
+            return {"ok": await self._do(json.loads(line), stack)}
+        except FastenvError as error:
+            return {"error": _error(error)}
+        except OSError as error:
+            from pytest_fastenv.store.diagnosis import unexpected  # only for the message
+
+            place = store_root(self._context.settings) if self._context else Path.cwd()
+            return {"error": _error(unexpected(error, place))}
+        except Exception as error:  # noqa: BLE001 - a defect costs this one answer, and is told with where it is
+            why = "".join(traceback.format_exception(error))
+            return {"error": _error(ProvideError(f"pytest-fastenv has a defect: {error!r}", why=why))}
+
+    async def _do(self, request: Mapping[str, Any], stack: AsyncExitStack) -> dict[str, Any]:
+        name = request["do"]
+        if name == "begin":
+            self._context = _context(request, stack)
+            return {"pid": os.getpid()}
+        if self._context is None or name not in HANDLERS:
+            raise UsageError(
+                f"the environment server cannot do {name!r} now", hint="is another version running inside?"
+            )
+        module, _, function = HANDLERS[name].partition(":")
+        handler = cast("Handler", getattr(import_module(module), function))
+        return await handler(self._context, request)
+
+
+def _context(request: Mapping[str, Any], stack: AsyncExitStack) -> Context:
+    settings, recorder = from_json(request["settings"]), Recorder()
+    store = Store(store_root(settings), recorder=recorder, lock_timeout_s=settings.lock_timeout_s)
+    return Context(settings, store, recorder, Path(os.path.abspath(request["base"])), dict(os.environ), stack)
+
+
+def _error(error: FastenvError) -> dict[str, Any]:
+    return {
+        "what": error.what,
+        "where": error.where,
+        "why": error.why,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+        "diagnosis": error.diagnosis(),
+    }
+
+
+def _read(questions: int, tell: Callable[[bytes | None], None]) -> None:
+    """Pass lines on, and their end as ``None``. Without a buffered stream: its lock would outlive this thread."""
+    rest = b""
+    while piece := os.read(questions, 1 << 16):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            tell(line)
+    tell(None)

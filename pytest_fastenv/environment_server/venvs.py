@@ -1,0 +1,118 @@
+"""Environments that tests ask for: made where the test says, changed as it says, and nobody else's.
+
+They are made as all others are: a copy of the skeleton, linked from the store, moved to its place whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pytest_fastenv.environment import manifest, staging
+from pytest_fastenv.environment.fingerprint import fingerprint
+from pytest_fastenv.environment.skeleton import lay_out
+from pytest_fastenv.environment_server.context import Context
+from pytest_fastenv.environment_server.interpreters import interpreter, target_of
+from pytest_fastenv.environment_server.wishes import Wishes
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.model.plan_json import plan_to_json
+from pytest_fastenv.model.target import Target
+
+_SITE_PACKAGES = re.compile(r"^include-system-site-packages\s*=.*$", re.MULTILINE)
+
+
+async def venv(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Make an environment; answers with it as JSON.
+
+    Takes ``path`` (absolute), ``wishes``, ``python``, ``project``, ``base``, ``root``,
+    ``system_site_packages``.
+
+    :raises UsageError: there is something at the path.
+    """
+    path = _free(request["path"])
+    wishes, found = Wishes.of(request, context.base), await interpreter(context, request.get("python"))
+    if wishes.is_empty and isinstance(found, Target):
+        plan, fill = Plan(found, ()), None
+    else:
+        from pytest_fastenv.environment_server.plans import Planning  # the engine: an empty environment can do without
+
+        planned = await Planning.kept(context).plan(wishes, found)
+        plan, fill = planned.plan, planned.install
+    site = bool(request.get("system_site_packages"))
+    identity = fingerprint(plan, context.settings, system_site_packages=site or None)
+    async with _draft(context, path, plan.target, identity) as draft:
+        if fill is not None:
+            await fill(plan, draft)
+        manifest.write_plan(draft.prefix, plan_to_json(plan))
+        if site:
+            _open_to_system(draft.prefix / "pyvenv.cfg")
+        made = await asyncio.to_thread(staging.publish, draft, {"distributions": len(plan.distributions)})
+    return made.to_json()
+
+
+async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Install into an environment that `venv` made; answers with ``added`` and ``replaced`` (pairs).
+
+    Takes what `venv` takes, with ``path`` the environment's prefix and ``wishes`` everything that it was ever asked to
+    hold; ``upgrade`` is about the last group of them.
+
+    :raises FastenvError: the environment is as it was.
+    """
+    from pytest_fastenv.environment_server.plans import Planning
+    from pytest_fastenv.provisioning.amendment import amend, installed  # as above
+
+    prefix = Path(request["path"])
+    wishes, found = Wishes.of(request, context.base), await interpreter(context, request.get("python"))
+    here = await asyncio.to_thread(installed, prefix, target_of(found))
+    preferences = {name: one.version for name, one in here.items()}
+    planned = await Planning.kept(context).plan(wishes, found, preferences, upgrade=bool(request.get("upgrade")))
+    amended = await amend(prefix, planned.plan, planned)
+    return {
+        "added": [(one.name, one.version) for one in amended.added],
+        "replaced": [(one.name, one.version) for one in amended.replaced],
+    }
+
+
+@asynccontextmanager
+async def _draft(
+    context: Context, path: Path, target: Target, identity: str
+) -> AsyncIterator[staging.StagedEnvironment]:
+    """Begin an environment beside its place. Nobody else knows that place, so it takes no lock in the store."""
+    beside = path.with_name(f".{path.name}.fastenv-drafts")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        async with staging.private_directory(beside) as private:
+            draft = staging.StagedEnvironment(private / "new", path, target, identity)
+            await lay_out(target, context.store, draft.prefix, path)
+            yield draft
+    finally:
+        with suppress(OSError):
+            beside.rmdir()
+
+
+def _free(place: str) -> Path:
+    """Return the real path of a place where nothing is.
+
+    :raises UsageError: there is something.
+    """
+    path = Path(os.path.realpath(place))
+    if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
+        raise UsageError(
+            f"{path} is there already",
+            hint="a fresh environment needs a new directory: give another path, or none",
+        )
+    return path
+
+
+def _open_to_system(configuration: Path) -> None:
+    """Let an environment see the packages of its base interpreter (https://docs.python.org/3/library/site.html)."""
+    text = configuration.read_text(encoding="utf-8")
+    line = "include-system-site-packages = true"
+    changed = _SITE_PACKAGES.sub(line, text) if _SITE_PACKAGES.search(text) else f"{text.rstrip()}\n{line}\n"
+    configuration.write_text(changed, encoding="utf-8")

@@ -1,0 +1,86 @@
+"""Environments for pytest-xdist's workers: copies of the session's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_fastenv.environment import manifest
+from pytest_fastenv.environment.environments import Environments
+from pytest_fastenv.environment_copies.compilation import compile_imported
+from pytest_fastenv.environment_copies.worker_environments import WorkerEnvironments
+from pytest_fastenv.environment_server.context import Context
+from pytest_fastenv.errors import PublishError
+from pytest_fastenv.schedule.process_pool import ProcessPool
+
+
+async def workers(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Make an environment for each of some workers; answers with ``environments``, each JSON with its ``name``.
+
+    Takes ``session``, the prefix of the session's environment, and ``names``. A worker that has an environment gets a
+    new one, and the old one is left to what still runs in it. The session's environment is held until the server ends;
+    then the copies are removed.
+
+    :raises PublishError: the session's environment is gone.
+    :raises StoreError: see `WorkerEnvironments.make`.
+    :raises InterpreterError: likewise.
+    """
+    session = Path(request["session"])
+    await asyncio.to_thread(_hold, context, session)
+    environments = await _environments(context)
+    await _compile(context, session)
+    made = await environments.make(session, request["names"])
+    return {"environments": [{"name": name, **environment.to_json()} for name, environment in made.items()]}
+
+
+def _hold(context: Context, session: Path) -> None:
+    """Hold the session's environment from now on: copies may have links into it."""
+    kept = f"workers: lease of {session}"
+    if kept in context.kept:
+        return
+    known = manifest.read(session)
+    held = None
+    if known is not None:
+        environments = Environments(context.store, context.settings.dir, context.recorder)
+        held = environments.lease(known.environment(session))
+    if held is None:
+        raise PublishError(
+            "workers cannot be given environments: the session's own is gone",
+            where=str(session),
+            hint="run again: it is made anew then",
+        )
+    os.set_inheritable(held, False)
+    context.kept[kept] = held
+    context.stack.callback(os.close, held)
+
+
+async def _compile(context: Context, session: Path) -> None:
+    """Compile once, for all copies, what earlier sessions imported."""
+    known = manifest.read(session)
+    if known is not None:
+        processes = context.settings.concurrent_installs
+        await compile_imported(known.environment(session), processes, context.environ, context.recorder)
+
+
+async def _file_workers(context: Context) -> ProcessPool:
+    kept = "workers: processes"
+    if kept not in context.kept:
+        file_workers = ProcessPool(context.settings.concurrent_installs)
+        context.kept[kept] = await context.stack.enter_async_context(file_workers)
+    found: ProcessPool = context.kept[kept]
+    return found
+
+
+async def _environments(context: Context) -> WorkerEnvironments:
+    kept = "workers: environments"
+    if kept not in context.kept:
+        directory = Environments(context.store, context.settings.dir, context.recorder).directory
+        file_workers = await _file_workers(context)
+        made = WorkerEnvironments(directory, file_workers, context.recorder, context.environ)
+        context.stack.push_async_callback(made.aclose)
+        context.kept[kept] = made
+    found: WorkerEnvironments = context.kept[kept]
+    return found

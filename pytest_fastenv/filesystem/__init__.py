@@ -1,0 +1,1 @@
+"""What the operating system gives: locks, copies and clones, digests of trees."""

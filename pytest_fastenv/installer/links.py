@@ -1,0 +1,103 @@
+"""Sends distributions to be linked, several small ones together, and says who is in whose way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pytest_fastenv.errors import ConflictError
+from pytest_fastenv.installer.link import Destination, Linked, LinkOrder, location
+from pytest_fastenv.installer.manifest import MANIFEST, Manifest
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.process_pool import ProcessPool
+from pytest_fastenv.store.diagnosis import diagnosed
+
+#: One call links at least one distribution, and more as long as they have fewer files than this together.
+_BATCH_FILES = 400
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    order: LinkOrder
+    files: int
+    linked: asyncio.Future[Linked] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Links:
+    """Links distributions into one environment."""
+
+    def __init__(self, destination: Destination, pools: Pools, workers: ProcessPool) -> None:
+        self._destination = destination
+        self._pools = pools
+        self._workers = workers
+        self._waiting: list[_Waiting] = []
+
+    async def link(self, order: LinkOrder, files: int) -> Linked:
+        """Link a distribution under a permit to install, perhaps together with others that wait for one.
+
+        :param files: how many files it has.
+        :raises StoreError: the environment's file system is full, or cannot be written.
+        """
+        mine = _Waiting(order, files)
+        self._waiting.append(mine)
+        try:
+            async with self._pools.install():
+                if mine in self._waiting:
+                    await self._link(self._take(mine))
+            return await mine.linked
+        finally:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+
+    def _take(self, mine: _Waiting) -> list[_Waiting]:
+        """Take what goes into one call: this one, and small ones that came before or after it."""
+        batch, files = [mine], mine.files
+        for other in self._waiting:
+            if other is not mine and files + other.files <= _BATCH_FILES:
+                batch.append(other)
+                files += other.files
+        self._waiting = [other for other in self._waiting if other not in batch]
+        return batch
+
+    async def _link(self, batch: list[_Waiting]) -> None:
+        try:
+            with diagnosed("the environment cannot be written", self._destination.prefix):
+                answers: list[Linked] = await self._workers.call(
+                    f"{Linked.__module__}:link_all", [waiting.order for waiting in batch], self._destination
+                )
+        except BaseException as error:
+            for waiting in batch:
+                if not waiting.linked.done():
+                    waiting.linked.set_exception(error)
+                    waiting.linked.exception()  # seen: whoever was cancelled does not come back for it
+            raise
+        for waiting, linked in zip(batch, answers, strict=True):
+            if not waiting.linked.done():
+                waiting.linked.set_result(linked)
+
+    def conflict(self, order: LinkOrder, linked: Linked, others: Iterable[LinkOrder]) -> ConflictError:
+        """Return the error that names both distributions of a conflict; reads manifests, so it blocks.
+
+        :param others: what else was linked into this environment.
+        """
+        path = linked.taken[0]
+        owner = next((other for other in others if other is not order and self._brings(other, path)), None)
+        more = f"; {len(linked.taken) - 1} more paths are taken as well" if len(linked.taken) > 1 else ""
+        whose = f"{owner.name} brings it too" if owner else "it belongs to the environment itself"
+        return ConflictError(
+            f"{order.name} brings {path}, and {whose}, with other contents{more}",
+            where=path,
+            hint="two distributions that overwrite each other cannot be in one environment: leave one of them out",
+        )
+
+    def _brings(self, order: LinkOrder, path: str) -> bool:
+        manifest = Manifest.load(f"{order.entry}/{MANIFEST}")
+        if manifest is None:
+            return False
+        schemes = self._destination.schemes
+        scripts = {f"{schemes['scripts']}/{script.name}" for script in manifest.scripts}
+        return path in scripts or any(
+            place == path or place.startswith(f"{path}/")
+            for place in (location(file, order, schemes) for file in manifest.paths)
+        )

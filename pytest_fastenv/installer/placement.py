@@ -1,0 +1,127 @@
+"""Brings one file into an environment: as a clone, a hard link, a copy or a symbolic link.
+
+A clone (a copy that shares its blocks until one side is written) is best: as cheap as a link, and what is edited in an
+environment stays there. Most Linux file systems have none; then hard links are made, and where those cannot be (another
+device, a link count at its maximum, a file system without links) copies.
+"""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import os
+import time
+from collections.abc import Callable
+from typing import Literal, cast
+
+from pytest_fastenv.filesystem.file_copies import IMPOSSIBLE, clone, copy
+
+Method = Literal["clone", "hardlink", "copy", "symlink"]
+
+_PAUSE_S = 0.005
+_PATIENCE_S = 1.0
+
+#: Per source and destination device: the best method that works between them, found by trying once per process.
+_known: dict[tuple[int, int, str], Method] = {}
+
+
+class Placer:
+    """Places files below one directory.
+
+    :param wanted: a method, or ``auto``.
+    :ivar used: how many files were placed by each method.
+    """
+
+    def __init__(self, wanted: str, source: str, destination: str) -> None:
+        self._wanted = wanted
+        self._devices = (os.stat(source).st_dev, os.stat(destination).st_dev, wanted)
+        first: Method = "clone" if wanted == "auto" else cast("Method", wanted)
+        self._method: Method = _known.get(self._devices, first)
+        self._patience_s = _PATIENCE_S
+        self.used: dict[str, int] = {}
+
+    def place(self, source: str, target: str) -> bool:
+        """Place one file; tell whether it could be: ``False`` when something else is there with that name.
+
+        What is there with the same content counts as placed.
+        """
+        while True:
+            try:
+                method = _METHODS[self._method](source, target)
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                if same_content(source, target):
+                    return True
+                if not self.awaits(target, os.stat(source).st_size):
+                    return False
+                continue
+            except OSError as error:
+                if not self._fall_back(error):
+                    raise
+                continue
+            self.used[method] = self.used.get(method, 0) + 1
+            return True
+
+    def awaits(self, target: str, size_bytes: int) -> bool:
+        """Tell, after a pause, whether it is worth looking again: another worker may be writing the file just now.
+
+        :param size_bytes: what it has when it is whole.
+        """
+        try:
+            growing = os.stat(target).st_size < size_bytes
+        except OSError:
+            growing = not os.path.lexists(target)  # it was there a moment ago: a clone that could not be made
+        if not growing or self._patience_s <= 0:
+            return False
+        self._patience_s -= _PAUSE_S
+        time.sleep(_PAUSE_S)  # the other worker does not know that we wait
+        return True
+
+    def _fall_back(self, error: OSError) -> bool:
+        """Tell whether another method was chosen, to try again with."""
+        if self._method == "copy" or error.errno not in IMPOSSIBLE:
+            return False
+        self._method = "hardlink" if self._method == "clone" and self._wanted == "auto" else "copy"
+        _known[self._devices] = self._method
+        return True
+
+
+def same_content(source: str, target: str) -> bool:
+    """Tell whether what is at the target is a file with the source's content."""
+    try:
+        return os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
+    except OSError:
+        return False
+
+
+def _hardlink(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        # This file has as many links as the file system counts: the environment gets an inode of its own.
+        return _copy(source, target)
+    return "hardlink"
+
+
+def _copy(source: str, target: str) -> str:
+    copy(source, target)
+    return "copy"
+
+
+def _symlink(source: str, target: str) -> str:
+    os.symlink(source, target)
+    return "symlink"
+
+
+def _clone(source: str, target: str) -> str:
+    clone(source, target)
+    return "clone"
+
+
+_METHODS: dict[Method, Callable[[str, str], str]] = {
+    "clone": _clone,
+    "hardlink": _hardlink,
+    "copy": _copy,
+    "symlink": _symlink,
+}

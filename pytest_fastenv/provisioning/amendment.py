@@ -1,0 +1,272 @@
+"""Change what an environment of ours holds: new distributions come in, other versions of theirs go out.
+
+Only for an environment that its user asked to change (one made inside a test); those that runs share are never changed.
+
+What is new is linked into a directory of its own inside the environment first. Then two rows of renames: what is
+replaced moves out, what is new moves in. Whatever fails, the renames are undone in reverse: the environment is as it
+was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import filecmp
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from packaging.version import InvalidVersion, Version
+
+from pytest_fastenv.environment import manifest
+from pytest_fastenv.environment.fingerprint import distribution_identity
+from pytest_fastenv.environment.staging import StagingDirectory
+from pytest_fastenv.errors import ConflictError, PublishError
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
+from pytest_fastenv.installer.link import INSTALLER
+from pytest_fastenv.model.plan import Distribution, Plan
+from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
+from pytest_fastenv.model.protocols import Staging
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.schedule.outcome import whatever_happens
+
+_DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
+
+
+class Installs(Protocol):
+    """What fills a directory: the engine."""
+
+    async def install(self, plan: Plan, draft: Staging) -> object:
+        """Link a plan's distributions into a draft."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A distribution that lies in an environment.
+
+    :ivar dist_info: its directory below the prefix, forward slashes.
+    :ivar installer: who put it there.
+    """
+
+    name: str
+    version: str
+    dist_info: str
+    installer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """What became of an environment.
+
+    :ivar added: distributions that were not there before.
+    :ivar replaced: distributions of which another version, or another content, was there.
+    """
+
+    added: tuple[Distribution, ...]
+    replaced: tuple[Distribution, ...]
+
+
+def installed(prefix: Path, target: Target) -> dict[str, Installed]:
+    """Return what an environment holds, by normalized name, whoever put it there."""
+    found: dict[str, Installed] = {}
+    for place in dict.fromkeys((target.schemes["purelib"], target.schemes["platlib"])):
+        try:
+            names = sorted(os.listdir(prefix / place))
+        except OSError:
+            continue
+        for match in filter(None, map(_DIST_INFO.fullmatch, names)):
+            name = re.sub(r"[-_.]+", "-", match["name"]).lower()
+            directory = f"{place}/{match[0]}"
+            found[name] = Installed(name, match["version"], directory, _first_line(prefix / directory / "INSTALLER"))
+    return found
+
+
+async def amend(prefix: Path, plan: Plan, engine: Installs) -> Amended:
+    """Make an environment hold a plan's distributions; what it holds besides stays.
+
+    :param prefix: a whole environment that nobody uses meanwhile.
+    :raises FastenvError: the environment is as it was.
+    """
+    here = await asyncio.to_thread(installed, prefix, plan.target)
+    known = _planned(prefix)
+    changing = [d for d in plan.distributions if not _is_there(d, here.get(d.name), known.get(d.name))]
+    going = [here[d.name] for d in changing if d.name in here]
+    own = prefix / OWN_DIRECTORY
+    if changing:
+        private = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="amendment-", dir=own))
+        try:
+            new = private / "new"
+            new.mkdir()
+            await engine.install(
+                replace(plan, distributions=tuple(changing)), StagingDirectory(new, prefix, plan.target)
+            )
+            swap = _Swap(prefix, private / "old", plan.target)
+            # Once begun it is finished, or undone, also where this task is cancelled.
+            await whatever_happens(asyncio.to_thread(swap.run, going, new))
+        finally:
+            await whatever_happens(asyncio.to_thread(shutil.rmtree, private, ignore_errors=True))
+    await asyncio.to_thread(manifest.write_plan, prefix, plan_to_json(plan))
+    return Amended(tuple(d for d in changing if d.name not in here), tuple(d for d in changing if d.name in here))
+
+
+def _planned(prefix: Path) -> Mapping[str, Distribution]:
+    plan = plan_from_json(manifest.read_plan(prefix))
+    return {} if plan is None else {distribution.name: distribution for distribution in plan.distributions}
+
+
+def _is_there(distribution: Distribution, here: Installed | None, known: Distribution | None) -> bool:
+    """Tell whether an environment holds a distribution just as it is planned."""
+    if here is None or not _is_version(here.version, distribution.version):
+        return False
+    if here.installer != INSTALLER:  # put there by other means: of an index's release one is as good as another
+        return distribution.direct_url is None
+    return known is not None and _identity(known) == _identity(distribution)
+
+
+def _is_version(written: str, planned: str) -> bool:
+    """Tell whether the version in the name of a ``.dist-info`` directory, normalized or not, is the one planned."""
+    try:
+        return Version(written.replace("_", "-")) == Version(planned)
+    except InvalidVersion:
+        return False
+
+
+def _identity(distribution: Distribution) -> str:
+    return distribution_identity(replace(distribution, requested=False))
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").partition("\n")[0].strip()
+    except OSError:
+        return ""
+
+
+@dataclass(slots=True)
+class _Swap:
+    """What goes out and what comes in, as renames that can be undone.
+
+    :ivar old: where what goes out is kept; made when needed.
+    """
+
+    prefix: Path
+    old: Path
+    target: Target
+    _moves: list[tuple[str, str]] = field(default_factory=list)
+    _made: list[str] = field(default_factory=list)
+
+    def run(self, going: Sequence[Installed], new: Path) -> None:
+        """Do all of it, or nothing. Blocks."""
+        try:
+            emptied = {os.path.dirname(path) for one in going for path in self._take_out(one)}
+            self._bring_in(new)
+        except BaseException:
+            self._undo()
+            raise
+        for directory in emptied:
+            self._remove_empty(directory)
+
+    def _take_out(self, one: Installed) -> Iterator[str]:
+        for path in _files(self.prefix, one):
+            yield path
+            self._move(path, f"{self.old}/{len(self._moves)}")
+
+    def _bring_in(self, new: Path) -> None:
+        for folder, folders, names in os.walk(new):
+            into = os.path.normpath(self.prefix / os.path.relpath(folder, new))
+            for name in (name for name in folders if os.path.islink(f"{folder}/{name}")):
+                names.append(name)
+            if not os.path.isdir(into):
+                self._make(into)
+            for name in names:
+                self._place(f"{folder}/{name}", f"{into}/{name}")
+
+    def _make(self, directory: str) -> None:
+        try:
+            os.mkdir(directory)
+        except FileExistsError:
+            raise self._conflict(directory) from None
+        self._made.append(directory)
+
+    def _place(self, source: str, path: str) -> None:
+        if not os.path.lexists(path):
+            self._move(source, path)
+        elif not (os.path.isfile(path) and filecmp.cmp(source, path, shallow=False)):
+            raise self._conflict(path)
+
+    def _move(self, source: str, path: str) -> None:
+        if len(self._moves) == 0:
+            self.old.mkdir(exist_ok=True)
+        os.rename(source, path)
+        self._moves.append((source, path))
+
+    def _undo(self) -> None:
+        for source, path in reversed(self._moves):
+            os.rename(path, source)
+        for directory in reversed(self._made):
+            with suppress(OSError):  # something else was written there meanwhile
+                os.rmdir(directory)
+
+    def _remove_empty(self, directory: str) -> None:
+        while len(directory) > len(str(self.prefix)):
+            try:
+                os.rmdir(directory)
+            except OSError:
+                return
+            directory = os.path.dirname(directory)
+
+    def _conflict(self, path: str) -> ConflictError:
+        owners = [one for one in installed(self.prefix, self.target).values() if path in set(_files(self.prefix, one))]
+        shown = os.path.relpath(path, self.prefix)
+        whose = f"{owners[0].name} {owners[0].version} has brought it" if owners else "no distribution has brought it"
+        return ConflictError(
+            f"{shown} is in the environment already, with other contents",
+            where=path,
+            why=whose,
+            hint="two distributions that overwrite each other cannot be in one environment: make another one",
+        )
+
+
+def _files(prefix: Path, one: Installed) -> list[str]:
+    """Return what belongs to a distribution and is there: the files of its RECORD, and their bytecode.
+
+    :raises PublishError: it has no RECORD, so nobody knows.
+    """
+    record = prefix / one.dist_info / "RECORD"
+    try:
+        with open(record, encoding="utf-8", newline="") as file:
+            listed = [row[0] for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PublishError(
+            f"{one.name} {one.version} cannot be replaced: nobody knows which files are its own",
+            where=str(record),
+            why=str(error),
+            hint=f"it was put there by {one.installer or 'something else'}; remove it with the same means",
+        ) from error
+    site_packages = os.path.dirname(prefix / one.dist_info)
+    paths = dict.fromkeys(os.path.normpath(os.path.join(site_packages, path)) for path in listed)
+    below = os.path.join(prefix, "")
+    ours = [path for path in paths if path.startswith(below) and os.path.lexists(path) and not _is_directory(path)]
+    return [*ours, *(found for found in _bytecode(ours) if found not in paths)]
+
+
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _bytecode(paths: Sequence[str]) -> Iterator[str]:
+    """Yield the bytecode files of modules; one list of each ``__pycache__`` is read."""
+    stems: dict[str, set[str]] = {}
+    for path in paths:
+        if path.endswith(".py"):
+            directory, name = os.path.split(path)
+            stems.setdefault(os.path.join(directory, "__pycache__"), set()).add(name[:-3])
+    for cache, names in stems.items():
+        with suppress(OSError):  # mostly there is none
+            yield from (f"{cache}/{name}" for name in os.listdir(cache) if name.partition(".")[0] in names)

@@ -1,0 +1,167 @@
+"""Build environments: isolated, keyed by what is in them, kept in the store, shared by all builds and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pytest_fastenv.environment.fingerprint import distribution_identity
+from pytest_fastenv.environment.staging import stage_in_store
+from pytest_fastenv.errors import NoSolutionError
+from pytest_fastenv.filesystem import tree
+from pytest_fastenv.installer.build.circle import Waits
+from pytest_fastenv.model.plan import Plan, WheelSource
+from pytest_fastenv.model.protocols import Staging
+from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.provisioning.resolutions import Resolution
+from pytest_fastenv.requirements.documents import Documents
+from pytest_fastenv.requirements.excerpt import Excerpt
+from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
+from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.schedule.single_flight import SingleFlight
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+
+class PlansAndInstalls(Protocol):
+    """What a build environment is made with: the engine itself."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the interpreter is still on its way."""
+
+    async def ready(self) -> None:
+        """Wait until the interpreter can be started."""
+
+    async def resolve(self, request: Request) -> Resolution:
+        """Return the plan of a request."""
+
+    async def obtain(self, plan: Plan) -> None:
+        """Fetch and build what a plan needs, and link nothing."""
+
+    async def install(self, plan: Plan, draft: Staging) -> object:
+        """Fill a draft with a plan's distributions."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBuildEnvironment:
+    """See `pytest_fastenv.model.protocols.BuildEnvironment`."""
+
+    python: Path
+    scripts: Path
+    key: str
+
+
+class StoredBuildEnvironments:
+    """Fulfils `pytest_fastenv.model.protocols.BuildEnvironments`.
+
+    ``build-environments-v1/ab/<key>/`` is a virtual environment; the key is a digest of the interpreter and the exact
+    build requirements.
+    """
+
+    def __init__(
+        self,
+        engine: PlansAndInstalls,
+        store: Store,
+        pools: Pools,
+        waits: Waits,
+        index: IndexOptions,
+        formats: FormatControl,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._pools = pools
+        self._waits = waits
+        self._index = index
+        self._formats = formats
+        self._made: SingleFlight[tuple[str, ...], StoredBuildEnvironment] = SingleFlight()
+        self._known: dict[tuple[str, ...], StoredBuildEnvironment] = {}
+
+    async def provide(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
+        """Return the environment for some build requirements; see the protocol for what is promised."""
+        wanted = tuple(sorted(set(requires)))
+        known = self._known.get(wanted)
+        if known is None:
+            with self._waits.waiting(self._waits.environment(wanted)):
+                known = await self._made.do(wanted, lambda: self._make(wanted, target, chain))
+            self._known[wanted] = known
+        return known
+
+    async def _make(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
+        with self._waits.building(self._waits.environment(requires)):
+            return await self._publish(await self._plan(requires, chain), target, chain)
+
+    async def _publish(self, plan: Plan, target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
+        identities = [target.identity, *(distribution_identity(distribution) for distribution in plan.distributions)]
+        key = hashlib.sha256(json.dumps(identities).encode()).hexdigest()
+
+        async def make(place: Path) -> None:
+            final = self._store.path(Bucket.BUILD_ENVIRONMENTS, key)
+            draft = await stage_in_store(target, self._store, place, final, self._pools.install)
+            await self._engine.install(plan, draft)
+            await asyncio.to_thread(_take_down, place, target)
+
+        def is_damaged(entry: Path) -> bool:
+            return _is_damaged(entry, target)
+
+        if self._store.lookup(Bucket.BUILD_ENVIRONMENTS, key) is None and (self._engine.is_waiting or _is_built(plan)):
+            # While the interpreter is on its way this goes on already. And nothing is built under the environment's
+            # lock: two processes that came upon a circle of build requirements from different ends would wait for
+            # each other's.
+            await self._engine.obtain(plan)
+        await self._engine.ready()
+        subject = f"the build environment of {chain[-1]}" if chain else "a build environment"
+        prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make, subject=subject)
+        if await asyncio.to_thread(is_damaged, prefix):
+            await self._store.withdraw(Bucket.BUILD_ENVIRONMENTS, key, damaged=is_damaged)
+            prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make, subject=subject)
+        scripts = prefix / target.schemes["scripts"]
+        python = scripts / ("python.exe" if target.markers.get("os_name") == "nt" else "python")
+        return StoredBuildEnvironment(python, scripts, key)
+
+    async def _plan(self, requires: Sequence[str], chain: tuple[str, ...]) -> Plan:
+        place = f"build requirements of {chain[-1]}" if chain else "build requirements"
+        surroundings = Surroundings(directories=(), documents=Documents(), specifiers_only=True)
+        wanted = tuple(read_requirement(Excerpt.of(text, place), surroundings) for text in requires)
+        request = Request(wanted=wanted, index=self._index, formats=self._formats)
+        try:
+            return (await self._engine.resolve(request)).plan
+        except NoSolutionError as error:
+            raise NoSolutionError(
+                f"the {place} cannot be satisfied: {error.what}", where=error.where, why=error.why, hint=error.hint
+            ) from error
+
+
+def _take_down(prefix: Path, target: Target) -> None:
+    """Write what a finished build environment holds: it is looked at again before each use by another process."""
+    own = prefix / tree.OWN_DIRECTORY
+    own.mkdir(exist_ok=True)
+    for number, directory in enumerate(_directories(target)):
+        (own / f"tree-{number}").write_bytes(tree.take(prefix / directory).encode())
+
+
+def _is_damaged(prefix: Path, target: Target) -> bool:
+    """Tell whether a build environment is not as it was made."""
+    try:
+        for number, directory in enumerate(_directories(target)):
+            known = tree.Tree.decode((prefix / tree.OWN_DIRECTORY / f"tree-{number}").read_bytes())
+            if tree.first_change(prefix / directory, known) is not None:
+                return True
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def _directories(target: Target) -> list[str]:
+    return sorted({target.schemes[name] for name in ("purelib", "platlib", "scripts")})
+
+
+def _is_built(plan: Plan) -> bool:
+    """Tell whether something of a plan has to be built first."""
+    return any(not isinstance(distribution.source, WheelSource) for distribution in plan.distributions)

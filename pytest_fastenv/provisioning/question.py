@@ -1,0 +1,102 @@
+"""What is asked: settings, sources, and all else that decides about the answer.
+
+Standard library only: this module is on the warm path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_fastenv.environment.request_cache import request_key
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.settings import Settings, store_root
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SessionNeeds:
+    """What a pytest session needs inside, on top of what its user asked for.
+
+    :ivar requirements: requirements such as ``pytest==9.2.0``. Each is asked for by name only; its version is taken
+        where what the user asked for leaves the choice.
+    :ivar requested: what the session's plugins ask for, as lines of a requirements file; as binding as the sources.
+    :ivar requested_by: who they are, for messages.
+    :ivar runtime: files of the plugin's runtime, by path below site-packages; left out where the plan brings
+        pytest-fastenv itself.
+    """
+
+    requirements: tuple[str, ...] = ()
+    runtime: Mapping[str, bytes] = field(default_factory=dict)
+    requested: tuple[str, ...] = ()
+    requested_by: str = ""
+
+    @property
+    def runtime_digest(self) -> str:
+        """A digest of the runtime's files."""
+        digest = hashlib.sha256()
+        for name, content in sorted(self.runtime.items()):
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request with everything that decides about its answer.
+
+    :ivar root: where the project lies that `Settings.project` is about.
+    :ivar begun_ns: `time.monotonic_ns` when it was put.
+    """
+
+    settings: Settings
+    base: Path
+    root: Path
+    needs: SessionNeeds
+    directory: Path | None
+    environ: Mapping[str, str]
+    begun_ns: int
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        base: Path | None,
+        root: Path | None,
+        needs: SessionNeeds | None,
+        directory: Path | None,
+        environ: Mapping[str, str],
+    ) -> Question:
+        """Make paths absolute and note the time."""
+        place = Path(os.path.abspath(base or Path.cwd()))
+        if directory is not None:
+            directory = Path(os.path.abspath(place / directory))
+        project = place if root is None else Path(os.path.abspath(root))
+        return cls(settings, place, project, needs or SessionNeeds(), directory, environ, time.monotonic_ns())
+
+    @property
+    def key(self) -> str:
+        """The digest under which the answer is kept."""
+        return request_key(
+            self.settings.sources,
+            self.base,
+            self.settings,
+            root=str(self.root),
+            directory=str(self.directory or ""),
+            needs=self.needs.requirements,
+            requested=self.needs.requested,
+            runtime=self.needs.runtime_digest,
+            pip=sorted((name, value) for name, value in self.environ.items() if name.startswith("PIP_")),
+        )
+
+    def store(self, recorder: Recorder) -> Store:
+        """Return the store; nothing is touched."""
+        return Store(store_root(self.settings), recorder=recorder, lock_timeout_s=self.settings.lock_timeout_s)
+
+    def is_new(self, store: Store) -> bool:
+        """Tell whether nothing was ever remembered for it, so that an environment has to be made."""
+        return self.settings.recreate or not os.path.exists(f"{store.path(Bucket.ANSWERS, self.key)}.json")

@@ -1,0 +1,248 @@
+"""The process that provides further environments while a session runs, as the session sees it.
+
+It is a process of the installation that has the whole plugin; an environment has only the runtime. It is started when
+something is first asked of it, and answers one question after the other: a JSON text on one line each way. It ends
+with its standard input, so also when this process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
+
+import pytest
+
+from .server_start import SERVER_START
+
+if TYPE_CHECKING:
+    from . import session
+
+#: How long it may take to put its things away before it is ended by force.
+_PATIENCE_S = 20.0
+_TAIL_BYTES = 2000
+#: What would make another Python of it, or let its modules come from the project under test.
+_MISLEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONSAFEPATH")
+_OUT_OF_REACH: dict[str, Any] = (  # of the terminal's Ctrl-C: it is told by its standard input
+    {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000200}  # CREATE_NEW_PROCESS_GROUP
+)
+
+_SERVER = pytest.StashKey["EnvironmentServer"]()
+_servers: weakref.WeakSet[EnvironmentServer] = weakref.WeakSet()
+
+
+class ProviderError(Exception):
+    """What was asked for cannot be had; nothing is left of it.
+
+    :ivar diagnosis: what happened, where, why, and what to do next: several lines of text.
+    :ivar exit_code: 4 when what was asked for is wrong, 3 when providing it failed.
+    """
+
+    def __init__(self, diagnosis: str, exit_code: int = 3) -> None:
+        super().__init__(diagnosis)
+        self.diagnosis = diagnosis
+        self.exit_code = exit_code
+
+
+def environment_server(config: pytest.Config) -> EnvironmentServer:
+    """Return the session's environment server: one for each process of pytest, closed at that one's end.
+
+    :raises ProviderError: this session was not told how to start one.
+    """
+    known = config.stash.get(_SERVER, None)
+    if known is None:
+        origin = config.stash[SERVER_START]
+        handed = origin.handed()
+        if not handed.server:
+            __tracebackhide__ = True
+            raise ProviderError("this environment has no way to provide others: run pytest with pytest-fastenv", 4)
+        known = config.stash[_SERVER] = EnvironmentServer(
+            handed.server, handed.settings or {}, handed.base, origin.environ
+        )
+        config.add_cleanup(known.close)
+    return known
+
+
+def expect(config: pytest.Config, handed: session.Handed, environ: Mapping[str, str]) -> None:
+    """Start the session's environment server early, while pytest still loads plugins: something will be asked of it."""
+    known = config.stash[_SERVER] = EnvironmentServer(handed.server, handed.settings or {}, handed.base, environ)
+    config.add_cleanup(known.close)
+    with contextlib.suppress(ProviderError):  # who asks will be told
+        known.start()
+
+
+class EnvironmentServer:
+    """A process that provides environments. Safe to use from several threads; one question at a time.
+
+    :param words: what starts it.
+    :param settings: of the session, as `pytest_fastenv.settings.to_json` writes them.
+    :param base: what relative paths are relative to.
+    :param environ: all its environment variables; what would lead its Python astray is left out.
+    """
+
+    def __init__(
+        self, words: Sequence[str], settings: Mapping[str, Any], base: str, environ: Mapping[str, str]
+    ) -> None:
+        self._words = list(words)
+        self._begin = {"do": "begin", "settings": dict(settings), "base": base}
+        self._cwd = base if os.path.isdir(base) else None
+        self._environ = {name: value for name, value in environ.items() if name.upper() not in _MISLEADING}
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._begun = False
+        self._complaints: Any = None
+        _servers.add(self)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id; ``None`` while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start the process and do not wait until it can answer.
+
+        :raises ProviderError: it does not start.
+        """
+        with self._lock:
+            if self._process is None:
+                self._start()
+
+    def ask(self, do: str, **values: Any) -> dict[str, Any]:
+        """Let something be done and return the answer. Blocks.
+
+        Whatever interrupts the waiting (Ctrl-C, a time limit) ends the process in good order: what it was doing is
+        cancelled and put away. The next question starts another one, as it does after its death.
+
+        :param do: the name of a handler (`pytest_fastenv.environment_server.server`).
+        :param values: what the handler takes, as JSON can hold it.
+        :raises ProviderError: it could not be done.
+        """
+        __tracebackhide__ = True
+        with self._lock:
+            try:
+                if self._process is not None and self._process.poll() is not None:
+                    self._end()  # it was ended by somebody since the last answer; that was whole
+                if self._process is None:
+                    self._start()
+                if not self._begun:
+                    _content(self._exchange(self._begin))
+                    self._begun = True
+                answer = self._exchange({"do": do, **values})
+            except BaseException:
+                self._end()
+                raise
+        return _content(answer)
+
+    def close(self) -> None:
+        """End the process and wait until it has put everything away; it may be asked again. Idempotent."""
+        with self._lock:
+            self._end()
+
+    def forget(self) -> None:
+        """Let go of the process in a forked child: it belongs to the parent, and must see its input end with that."""
+        process, self._process = self._process, None
+        self._lock = threading.Lock()
+        if process is not None:
+            process.returncode = 0  # not our child: nothing is to be waited for
+            self._close_streams(process)
+
+    def _start(self) -> None:
+        self._begun = False
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        try:
+            self._process = subprocess.Popen(
+                self._words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                env=self._environ,
+                cwd=self._cwd,
+                **_OUT_OF_REACH,
+            )
+        except OSError as error:
+            self._complaints.close()
+            text = "the process that provides environments does not start\n  where: {}\n  why:   {}"
+            raise ProviderError(text.format(self._words[0], error.strerror or error)) from error
+
+    def _exchange(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        __tracebackhide__ = True
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+        try:
+            process.stdin.write(json.dumps(question).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except OSError:  # a broken pipe
+            line = b""
+        if not line.endswith(b"\n"):
+            raise self._died(process)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _died(self, process: subprocess.Popen[bytes]) -> ProviderError:
+        try:
+            code = process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            ending = "closed its output"
+        else:
+            ending = "was ended by signal {}".format(-code) if code < 0 else "ended with exit code {}".format(code)
+        self._complaints.seek(0, os.SEEK_END)
+        self._complaints.seek(max(0, self._complaints.tell() - _TAIL_BYTES))
+        said = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
+        text = "the process that provides environments {}".format(ending)
+        if said:
+            text += "\n  why:   " + "\n         ".join(said)
+        return ProviderError(text + "\n  next:  ask again: another one is started")
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            with contextlib.suppress(OSError):  # a broken pipe: it is gone
+                process.stdin.close()  # type: ignore[union-attr]
+            for action in (None, process.terminate):
+                if action is not None:
+                    action()
+                try:
+                    process.wait(_PATIENCE_S)
+                except subprocess.TimeoutExpired:
+                    continue
+                return
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            self._close_streams(process)
+
+    def _close_streams(self, process: subprocess.Popen[bytes]) -> None:
+        for stream in filter(None, (process.stdin, process.stdout, self._complaints)):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _content(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was answered.
+
+    :raises ProviderError: it is an error.
+    """
+    __tracebackhide__ = True
+    error = answer.get("error")
+    if error is not None:
+        raise ProviderError(str(error["diagnosis"]), int(error["exit_code"]))
+    content: dict[str, Any] = answer["ok"]
+    return content
+
+
+def _forget_all() -> None:
+    for known in list(_servers):
+        known.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

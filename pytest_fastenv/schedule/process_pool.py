@@ -1,0 +1,232 @@
+"""Worker processes for work on files and bytes that must not share this process's interpreter lock.
+
+Threads gain nothing for unpacking and linking, and each of them slows the event loop down. Workers are processes that
+start in a few milliseconds, stay, and do one job at a time each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, cast
+
+from pytest_fastenv.errors import FastenvError, ProvideError
+from pytest_fastenv.schedule.outcome import whatever_happens
+from pytest_fastenv.schedule.permits import Permits
+
+_PROGRAM = str(Path(__file__).with_name("pool_process.py"))
+_NAME = f"{__package__}.pool_process"
+_BUFFER_BYTES = 1 << 20
+_TAIL_BYTES = 2000
+_DYING_S = 1.0
+_OUT_OF_REACH: dict[str, Any]  # of the terminal's Ctrl-C, from the first moment
+if sys.platform == "win32":
+    _OUT_OF_REACH = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+else:
+    _OUT_OF_REACH = {"start_new_session": True}
+
+
+class ProcessPool:
+    """So many worker processes, started when first needed.
+
+    :param count: most jobs at once.
+    :ivar started: how many processes were started so far, replacements of dead ones too.
+
+    Use as an async context manager, or call `aclose` at the end. For one event loop.
+    """
+
+    def __init__(self, count: int) -> None:
+        if count < 1:
+            msg = "at least one worker is needed"
+            raise ValueError(msg)
+        self.count = count
+        self.started = 0
+        self._idle: list[_PoolProcess] = []
+        self._all: set[_PoolProcess] = set()
+        self._permits = Permits(count)
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Do a job in the next worker that is free and return its result.
+
+        What it raises there is raised here with its class; errors that are not ours carry the worker's traceback as a
+        note. When the call is cancelled its worker is killed, and has ended before the cancellation is reported: no
+        job writes after that.
+
+        :param function: ``package.module:function``; imported in the worker.
+        :param args: values that can be pickled.
+        :raises ProvideError: the worker died; names the signal.
+        """
+        if self._closed:
+            msg = "the workers have been closed"
+            raise RuntimeError(msg)
+        message = pickle.dumps((function, args, kwargs), 5)
+        await self._permits.take()
+        try:
+            worker = await self._next()
+            answer = await self._converse(worker, message, function)
+        finally:
+            self._permits.give_back()
+        return _unwrap(answer)
+
+    async def aclose(self) -> None:
+        """End all workers; jobs that still run are killed. Idempotent."""
+        self._closed = True
+        workers, self._all = self._all, set()
+        self._idle.clear()
+        await whatever_happens(*(worker.ended() for worker in workers))
+
+    async def _converse(self, worker: _PoolProcess, message: bytes, function: str) -> Any:
+        """Send a job, return the answer, and put the worker back; one that did not answer in full is ended."""
+        try:
+            answer = await worker.exchange(message)
+        except (EOFError, ConnectionError):
+            self._all.discard(worker)
+            await whatever_happens(worker.ended(within_s=_DYING_S))
+            raise worker.death(function) from None
+        except BaseException:
+            self._all.discard(worker)
+            await whatever_happens(worker.ended())
+            raise
+        self._idle.append(worker)
+        return pickle.loads(answer)  # noqa: S301 - from our own process
+
+    async def _next(self) -> _PoolProcess:
+        """Return a worker that is free and lives."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.lives:
+                return worker
+            self._all.discard(worker)
+            await worker.ended()
+        return await self._start()
+
+    async def _start(self) -> _PoolProcess:
+        worker = await _PoolProcess.start()
+        self._all.add(worker)
+        self.started += 1
+        return worker
+
+
+class _PoolProcess:
+    """One process, its pipes and what it says on its standard error."""
+
+    def __init__(self, process: asyncio.subprocess.Process, said: IO[bytes]) -> None:
+        self._process = process
+        self._to = cast("asyncio.StreamWriter", process.stdin)
+        self._from = cast("asyncio.StreamReader", process.stdout)
+        self._said = said
+        self._last_words = ""
+
+    @classmethod
+    async def start(cls) -> _PoolProcess:
+        import tempfile  # costs more to import than all of this module; runs that need no worker do without
+
+        said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `ended`
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *_command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                limit=_BUFFER_BYTES,
+                **_OUT_OF_REACH,
+            )
+        except OSError as error:
+            said.close()
+            why = error.strerror or str(error)
+            hint = "raise the limits of open files and processes (ulimit -n, ulimit -u)"
+            what = "a worker process cannot be started"
+            raise ProvideError(what, where=sys.executable, why=why, hint=hint) from error
+        except BaseException:
+            said.close()
+            raise
+        worker = cls(process, said)
+        worker._send(pickle.dumps(_search_path(), 5))
+        return worker
+
+    async def exchange(self, message: bytes) -> bytes:
+        self._send(message)
+        await self._to.drain()
+        size_bytes = int.from_bytes(await self._from.readexactly(8), "big")
+        return await self._from.readexactly(size_bytes)
+
+    @property
+    def lives(self) -> bool:
+        return self._process.returncode is None
+
+    async def ended(self, within_s: float = 0.0) -> None:
+        """Kill the process if it does not end by itself, and close what belongs to it. Idempotent."""
+        if self.lives and within_s:
+            await asyncio.wait([asyncio.ensure_future(self._process.wait())], timeout=within_s)
+        if self.lives:
+            self._kill()
+        await self._process.wait()
+        self._to.close()
+        if not self._said.closed:
+            self._said.seek(0)
+            self._last_words = self._said.read()[-_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            self._said.close()
+
+    def _kill(self) -> None:
+        if sys.platform == "win32":
+            self._process.kill()
+            return
+        with suppress(ProcessLookupError):  # asyncio's own kill would take the exit code away from its watcher
+            os.kill(self._process.pid, signal.SIGKILL)
+
+    def death(self, function: str) -> ProvideError:
+        code = self._process.returncode or 0
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        hint = "the system may be short of memory; FASTENV_CONCURRENT_INSTALLS=1 needs less"
+        return ProvideError(
+            f"a worker process {how} while it did {function}",
+            why=self._last_words or None,
+            hint=hint if code == -getattr(signal, "SIGKILL", 9) else None,
+        )
+
+    def _send(self, message: bytes) -> None:
+        self._to.writelines((len(message).to_bytes(8, "big"), message))
+
+
+def _command() -> list[str]:
+    options = ["-I", "-S"]  # no site, no variables: it starts in a third of the time
+    if sys.dont_write_bytecode:
+        options.append("-B")
+    return [sys.executable, *options, _PROGRAM]
+
+
+def _search_path() -> list[str]:
+    """Return the paths to import from; this package's own too where an import hook found it."""
+    paths = [path or os.getcwd() for path in sys.path]
+    home = str(Path(__file__).resolve().parents[2])
+    return paths if home in paths else [*paths, home]
+
+
+def _unwrap(answer: tuple[Any, ...]) -> Any:
+    kind, *rest = answer
+    if kind == "result":
+        return rest[0]
+    if kind == "unsendable":
+        raise ProvideError("a worker process met an error that cannot be passed on", why=rest[0])
+    cls, args, attributes, text = rest
+    error: BaseException = cls.__new__(cls, *args)
+    error.__dict__.update(attributes)
+    if not isinstance(error, FastenvError):
+        error.add_note(f"in a worker process:\n{text}")
+    raise error

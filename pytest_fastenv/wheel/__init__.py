@@ -1,0 +1,1 @@
+"""The rules of wheels: names, RECORD, entry points, schemes, scripts, core metadata."""

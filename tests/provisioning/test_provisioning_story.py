@@ -1,0 +1,286 @@
+"""The whole story on a real index on loopback: made once, reused when nothing changed, remade with a reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.archives import make_project, make_sdist, make_wheel
+from kit.server import IndexServer
+
+from pytest_fastenv import provision
+from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError
+from pytest_fastenv.provisioning.question import SessionNeeds
+from pytest_fastenv.provisioning.story import Ready, reuse
+from pytest_fastenv.settings import Settings, load
+
+pytestmark = pytest.mark.slow
+
+
+class Desk:
+    """A user's directory, an index, and what the user asks there."""
+
+    def __init__(self, directory: Path, artifacts: Path, server: IndexServer) -> None:
+        self.directory = directory
+        self.artifacts = artifacts
+        self.server = server
+        directory.mkdir(exist_ok=True)
+
+    def write(self, text: str, name: str = "requirements.txt") -> None:
+        (self.directory / name).write_text(text)
+
+    def settings(self, **changes: Any) -> Settings:
+        made = replace(load({}, self.environ(), {}), sources=("requirements.txt",), project="none")
+        return replace(made, **changes)
+
+    def environ(self) -> dict[str, str]:
+        return {**os.environ, "FASTENV_INDEX_URL": self.server.url}
+
+    def ask(
+        self, *, environ: Mapping[str, str] | None = None, needs: SessionNeeds | None = None, **changes: Any
+    ) -> Ready:
+        ready = provision(
+            settings=self.settings(**changes),
+            base=self.directory,
+            needs=needs,
+            environ={**self.environ(), **(environ or {})},
+        )
+        if ready.lease_fd is not None:
+            os.close(ready.lease_fd)
+        return ready
+
+
+@pytest.fixture
+def desk(tmp_path: Path, artifacts: Path, index_server: Callable[..., IndexServer]) -> Desk:
+    make_wheel(artifacts, "app", requires=["lib>=1"], entry_points={"app": "app:main"})
+    make_wheel(artifacts, "lib", "1.0")
+    make_sdist(artifacts, "built", "1.0")
+    made = Desk(tmp_path / "project", artifacts, index_server())
+    made.write("app\nbuilt\n")
+    return made
+
+
+def test_made_reused_and_nothing_asked_twice(desk: Desk) -> None:
+    first = desk.ask()
+    assert first.environment.installed() == {"app": "1.0", "built": "1.0", "lib": "1.0"}
+    assert {name: first.summary[name] for name in ("distributions", "fetched", "built", "cached", "reused")} == {
+        "distributions": 3,
+        "fetched": 2,
+        "built": 1,
+        "cached": 0,
+        "reused": False,
+    }
+    asked = len(desk.server.requests)
+    second = desk.ask()
+    assert second.environment == first.environment
+    assert second.summary["reused"] is True
+    assert len(desk.server.requests) == asked
+
+
+def test_it_runs_what_is_in_it(desk: Desk) -> None:
+    environment = desk.ask().environment
+    ran = environment.run(
+        ["python", "-c", "import app, lib, built; print(app.__file__)"], capture_output=True, text=True
+    )
+    assert Path(ran.stdout.strip()).is_relative_to(environment.prefix)
+
+
+def test_other_requirements_mean_another_environment_and_back_again(desk: Desk) -> None:
+    first = desk.ask()
+    desk.write("app\n")
+    second = desk.ask()
+    assert second.environment.prefix != first.environment.prefix
+    assert second.summary["reason"] == f"{desk.directory}/requirements.txt changed: -built 1.0"
+    desk.write("app\nbuilt\n")
+    third = desk.ask()
+    assert third.environment.prefix == first.environment.prefix
+    assert third.summary["reused"] is True
+
+
+def test_an_edited_environment_is_left_alone_and_remade_with_the_same_versions(desk: Desk) -> None:
+    first = desk.ask()
+    edited = first.environment.purelib / "lib" / "__init__.py"
+    os.unlink(edited)
+    edited.write_text("edited = True\n")
+    make_wheel(desk.artifacts, "lib", "2.0")  # released in between: the resolution still stands
+    second = desk.ask()
+    assert second.environment.prefix != first.environment.prefix
+    assert "lib/__init__.py" in second.summary["reason"]
+    assert edited.read_text() == "edited = True\n"
+    assert second.environment.installed()["lib"] == "1.0"
+    assert desk.ask(upgrade=True).environment.installed()["lib"] == "2.0"
+
+
+def test_the_index_is_followed_when_the_resolution_is_too_old(desk: Desk) -> None:
+    desk.ask()
+    make_wheel(desk.artifacts, "lib", "2.0")
+    assert desk.ask(max_age_s=3600.0).environment.installed()["lib"] == "1.0"
+    newer = desk.ask(max_age_s=0.0, upgrade=True)
+    assert newer.environment.installed()["lib"] == "2.0"
+
+
+def test_offline_uses_what_there_is_and_makes_no_request(desk: Desk) -> None:
+    desk.ask()
+    asked = len(desk.server.requests)
+    desk.write("app\n")
+    ready = desk.ask(offline=True, max_age_s=0.0)
+    assert ready.environment.installed() == {"app": "1.0", "lib": "1.0"}
+    assert len(desk.server.requests) == asked
+
+
+def test_recreate_makes_another_one(desk: Desk) -> None:
+    first, second = desk.ask(), desk.ask(recreate=True)
+    assert second.environment.prefix != first.environment.prefix
+    assert desk.ask().environment.prefix == second.environment.prefix
+
+
+def test_a_variable_that_a_file_refers_to_counts(desk: Desk) -> None:
+    desk.write("${WHICH}\n")
+    assert "app" in desk.ask(environ={"WHICH": "app"}).environment.installed()
+    ready = desk.ask(environ={"WHICH": "lib"})
+    assert ready.environment.installed() == {"lib": "1.0"}
+    assert ready.summary["reason"].startswith("the variable WHICH changed: ")
+
+
+def test_a_project_that_is_built_is_looked_at_every_time(desk: Desk) -> None:
+    project = make_project(desk.directory / "mine", "mine")
+    desk.write("./mine\n")
+    first = desk.ask()
+    (project / "mine" / "__init__.py").write_text("changed = True\n")
+    second = desk.ask()
+    assert "changed" in second.summary["reason"]
+    assert second.environment.prefix != first.environment.prefix
+    assert (second.environment.purelib / "mine" / "__init__.py").read_text() == "changed = True\n"
+
+
+def test_an_editable_project_is_followed_without_being_remade(desk: Desk) -> None:
+    project = make_project(desk.directory / "mine", "mine", requires=["lib"])
+    desk.write("-e ./mine\n")
+    first = desk.ask()
+    assert first.environment.installed() == {"lib": "1.0", "mine": "1.0"}
+    (project / "mine" / "__init__.py").write_text("print('edited')\n")
+    second = desk.ask()
+    assert second.environment == first.environment
+    ran = second.environment.run(["python", "-c", "import mine"], capture_output=True, text=True)
+    assert ran.stdout == "edited\n"
+
+
+def test_the_project_in_the_root_comes_along_as_editable(desk: Desk) -> None:
+    root = make_project(desk.directory / "root", "mine")
+    ready = provision(settings=desk.settings(project="auto"), base=desk.directory, root=root, environ=desk.environ())
+    assert ready.environment.installed() == {"app": "1.0", "built": "1.0", "lib": "1.0", "mine": "1.0"}
+
+
+def test_pips_configuration_counts(desk: Desk, tmp_path: Path, index_server: Callable[..., IndexServer]) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    make_wheel(other, "lib", "5.0")
+    environ = {"FASTENV_INDEX_URL": "", "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    desk.write("lib\n")
+    (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {desk.server.url}\n")
+    assert desk.ask(environ=environ, index_url=None).environment.installed() == {"lib": "1.0"}
+    assert desk.ask(environ=environ, index_url=None).summary["reused"] is True
+    (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {index_server(other).url}\n")
+    changed = desk.ask(environ=environ, index_url=None)
+    assert changed.environment.installed() == {"lib": "5.0"}
+    assert "pip.conf changed" in changed.summary["reason"]
+
+
+def test_what_the_session_needs_is_added_unless_it_is_named(desk: Desk) -> None:
+    for version in ("7.0", "8.0", "9.0"):
+        make_wheel(desk.artifacts, "pytest", version)
+    needs = SessionNeeds(("pytest==8.0",), {"hello.py": b"said = 1\n"})
+    ready = desk.ask(needs=needs)
+    assert ready.environment.installed()["pytest"] == "8.0"
+    assert (ready.environment.purelib / "hello.py").read_bytes() == b"said = 1\n"
+    desk.write("pytest<9,!=8.0\n")
+    assert desk.ask(needs=needs).environment.installed()["pytest"] == "7.0"
+    desk.write("pytest\n")
+    assert desk.ask(needs=needs).environment.installed()["pytest"] == "9.0"
+    desk.write("app\n")
+    desk.write("pytest>8\n", "constraints.txt")
+    desk.write("app\n-c constraints.txt\n")
+    assert desk.ask(needs=needs).environment.installed()["pytest"] == "9.0"
+
+
+def test_remote_requirements_files_are_read(desk: Desk) -> None:
+    (desk.artifacts / "remote.txt").write_text("lib\n")
+    desk.write(f"-r {desk.server.files_url}remote.txt\n")
+    assert desk.ask().environment.installed() == {"lib": "1.0"}
+
+
+def test_an_interpreter_that_a_script_excludes_is_refused(desk: Desk) -> None:
+    desk.write('# /// script\n# requires-python = "<3"\n# dependencies = ["app"]\n# ///\n', "script.py")
+    with pytest.raises(InterpreterNotFoundError, match="requires Python <3"):
+        desk.ask(sources=("script.py",))
+
+
+def test_a_chosen_directory(desk: Desk, tmp_path: Path) -> None:
+    place = tmp_path / "here"
+    made = provision(settings=desk.settings(), base=desk.directory, directory=place, environ=desk.environ())
+    assert made.environment.prefix == place
+    assert made.lease_fd is not None
+    os.close(made.lease_fd)
+    again = provision(settings=desk.settings(), base=desk.directory, directory=place, environ=desk.environ())
+    assert again.summary["reused"] is True
+
+
+def test_a_failure_leaves_nothing_that_passes_for_whole(desk: Desk) -> None:
+    desk.write("app\nmissing-project\n")
+    with pytest.raises(UnknownProjectError, match="missing-project"):
+        desk.ask()
+    store = Path(os.environ["FASTENV_CACHE_DIR"])
+    assert not list((store / "environments").glob("*-*"))
+    assert reuse(desk.settings(), base=desk.directory, environ=desk.environ()) is None
+
+
+def test_a_warm_run_imports_nothing_heavy_and_makes_no_request(desk: Desk) -> None:
+    desk.ask()
+    asked = len(desk.server.requests)
+    code = f"""
+import sys, json
+from pathlib import Path
+from pytest_fastenv.provisioning.story import reuse
+from pytest_fastenv.settings import load
+from dataclasses import replace
+import os
+settings = replace(load({{}}, os.environ, {{}}), sources=("requirements.txt",), project="none")
+assert reuse(settings, base=Path({str(desk.directory)!r}), environ=os.environ) is not None
+print(json.dumps(sorted(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], env=desk.environ(), capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    modules = set(json.loads(ran.stdout))
+    heavy = {"asyncio", "httpx", "packaging", "virtualenv", "rich", "resolvelib", "nab_resolver", "ssl", "socket"}
+    assert not heavy & modules
+    ours = {name for name in modules if name.startswith("pytest_fastenv.")}
+    assert not [name for name in ours if re.search(r"\.(index|resolve|installer|requirements|report|engine)\b", name)]
+    assert len(desk.server.requests) == asked
+
+
+def test_a_warm_run_writes_nothing(desk: Desk) -> None:
+    desk.ask()
+    store = Path(os.environ["FASTENV_CACHE_DIR"])
+
+    def state() -> list[tuple[str, int, int]]:
+        return sorted((str(p), p.lstat().st_size, p.lstat().st_mtime_ns) for p in store.rglob("*"))
+
+    before = state()
+    assert reuse(desk.settings(), base=desk.directory, environ=desk.environ()) is not None
+    assert state() == before
+
+
+def test_reports_are_written(desk: Desk) -> None:
+    desk.ask(reports=(Path("trace.json"), Path("timeline.html")))
+    events = json.loads((desk.directory / "trace.json").read_text())["traceEvents"]
+    kinds = {event["cat"] for event in events if event["ph"] == "X"}
+    assert {"resolve", "fetch", "build", "unpack", "link"} <= kinds
+    assert "<svg" in (desk.directory / "timeline.html").read_text()

@@ -1,0 +1,60 @@
+"""The engine's coroutine runs to its end from anywhere, and signals end it in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+
+from pytest_fastenv.schedule.event_loop import TERMINATED, run_to_end
+
+
+async def _thread() -> str:
+    return threading.current_thread().name
+
+
+def test_runs_in_this_thread_and_gives_the_result() -> None:
+    assert run_to_end(_thread()) == threading.current_thread().name
+
+
+def test_where_a_loop_runs_already_another_thread_does_it() -> None:
+    async def outer() -> str:
+        return run_to_end(_thread())
+
+    assert asyncio.run(outer()) == "pytest-fastenv"
+
+
+def test_errors_pass_from_the_other_thread() -> None:
+    async def fail() -> None:
+        raise LookupError("inner")
+
+    async def outer() -> None:
+        run_to_end(fail())
+
+    with pytest.raises(LookupError, match="inner"):
+        asyncio.run(outer())
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome"), [(signal.SIGTERM, SystemExit(TERMINATED)), (signal.SIGINT, KeyboardInterrupt())]
+)
+def test_a_signal_ends_it_in_good_order(number: signal.Signals, outcome: BaseException) -> None:
+    tidied = []
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)  # tidying may wait, too
+            tidied.append(True)
+
+    before = signal.getsignal(number)
+    with pytest.raises(type(outcome)) as caught:
+        run_to_end(work())
+    assert caught.value.args == outcome.args
+    assert tidied == [True]
+    assert signal.getsignal(number) is before
