@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from interpreter_bench import installing, offer_of, says, stages, url_of
+from kit.interpreter_bench import installing, offer_of, says, stages, url_of
 from kit.server import IndexServer
 
 from pytest_fastenv.interpreter import installed as installed_module

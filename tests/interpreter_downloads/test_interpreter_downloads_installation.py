@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from interpreter_bench import installing, nothing_is_left, offer_of, says, tools, url_of
+from kit.interpreter_bench import installing, nothing_is_left, offer_of, says, tools, url_of
 from kit.interpreters import Found
 from kit.python_archives import pack_interpreter
 from kit.server import IndexServer

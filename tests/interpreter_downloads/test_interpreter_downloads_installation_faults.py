@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interpreter_bench import installing, nothing_is_left, offer_of, url_of, write_archive
 from kit import faults
+from kit.interpreter_bench import installing, nothing_is_left, offer_of, url_of, write_archive
 from kit.server import IndexServer
 
 from pytest_fastenv.archive.limits import Limits

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from interpreter_bench import installing, offer_of
+from kit.interpreter_bench import installing, offer_of
 from kit.interpreters import Found
 from kit.python_archives import pack_interpreter
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interpreter_bench import installing, offer_of
+from kit.interpreter_bench import installing, offer_of
 from kit.interpreters import Found
 from kit.python_archives import BUILD_PREFIX, pack_interpreter
 

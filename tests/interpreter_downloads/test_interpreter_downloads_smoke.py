@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interpreter_bench import altered, installing, nothing_is_left, offer_of, write_archive
+from kit.interpreter_bench import altered, installing, nothing_is_left, offer_of, write_archive
 
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter_downloads import smoke

@@ -22,7 +22,6 @@ if __name__ == "__main__":
 
 from kit.python_archives import sha256
 from kit.server import IndexServer
-
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.index.config import IndexConfig
