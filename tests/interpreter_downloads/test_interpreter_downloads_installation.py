@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="archives are packed from interpreters of Linux"),
 ]
 
-_PROGRAM = str(Path(__file__).with_name("interpreter_bench.py"))
+_PROGRAM = str(Path(__file__).parents[1] / "kit" / "interpreter_bench.py")
 Server = Callable[..., IndexServer]
 
 

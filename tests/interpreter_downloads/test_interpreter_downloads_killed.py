@@ -19,7 +19,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
-_PROGRAM = str(Path(__file__).with_name("interpreter_bench.py"))
+_PROGRAM = str(Path(__file__).parents[1] / "kit" / "interpreter_bench.py")
 
 
 def _no_strace() -> str:
