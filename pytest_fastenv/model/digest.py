@@ -1,0 +1,44 @@
+"""The digests that name things: of values, of bytes, of files. All are SHA-256, as 64 hexadecimal digits.
+
+Standard library only: this module is on the warm path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any
+
+from pytest_fastenv.model.codec import encode
+
+
+def key_of(*parts: Any) -> str:
+    """Return the key of what some values decide: equal values give equal keys, and every field of each counts.
+
+    A field that is added to a class is in the key from then on, also while it is at its default.
+
+    :param parts: dataclasses, named tuples, enumerations, paths, and whatever JSON can hold of them.
+    :raises TypeError: a part is none of these.
+    """
+    text = json.dumps([encode(part, object, defaults=True) for part in parts], sort_keys=True, separators=(",", ":"))
+    return bytes_sha256(text.encode("utf-8", "surrogatepass"))
+
+
+def bytes_sha256(content: bytes) -> str:
+    """Return the digest of some bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def text_sha256(text: str) -> str:
+    """Return the digest of a text; file names and variables that are not UTF-8 have one, too."""
+    return bytes_sha256(text.encode("utf-8", "surrogateescape"))
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """Return the digest of a file's content; blocks.
+
+    :raises OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
