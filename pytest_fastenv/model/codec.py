@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path, PurePath
@@ -77,7 +77,7 @@ def _encode(value: Any, kind: Any, defaults: bool) -> Any:
 
 
 def _encode_record(value: Any, kind: Any, defaults: bool) -> dict[str, Any]:
-    own: Hashable = type(value)
+    own: Any = type(value)
     members = [(member, getattr(value, member.name)) for member in _members(own)]
     written = {
         member.name: _encode(found, member.kind, defaults)
