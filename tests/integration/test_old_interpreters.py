@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -13,12 +14,10 @@ from typing import Any
 
 import pytest
 from kit.archives import make_wheel
+from kit.installed import supports
 from kit.interpreters import EXPECTED, Found
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
-
-#: The last series of pytest for a version of Python; those that are not named run the one that runs here.
-LAST_PYTEST = {(3, 8): "8.3", (3, 9): "8.4"}
 
 #: Releases with a wheel for each of the interpreters of the suite, and the compiled module of each.
 COMPILED = {
@@ -92,8 +91,14 @@ def run(
     return done, found
 
 
-def expected_pytest(minor: tuple[int, int]) -> str:
-    return LAST_PYTEST.get(minor, ".".join(pytest.__version__.split(".")[:2]))
+def expected_pytest(minor: tuple[int, int], directory: Path) -> str:
+    """Return the version that runs here where it supports the interpreter, else the one that pip takes for it."""
+    if supports("pytest", minor):
+        return pytest.__version__
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
+    subprocess.run([*pip, "--python-version", id_of(minor), "-d", directory, "pytest"], check=True)
+    [wheel] = directory.glob("pytest-*.whl")
+    return wheel.name.split("-")[1]
 
 
 @pytest.fixture
@@ -114,7 +119,7 @@ def test_a_session_under_each_interpreter(
     arguments = ("--fastenv", str(next(library.iterdir())), "--fastenv-python", str(python))
     done, found = run(tmp_path, *arguments)
     assert found["version"] == full
-    assert found["pytest"].startswith(f"{expected_pytest(minor)}.")
+    assert found["pytest"] == expected_pytest(minor, tmp_path / "taken by pip")
     assert found["base"] == os.path.realpath(python)
     assert found["prefix"].startswith(str(tmp_path / "cache"))
     header = next(line for line in done.stdout.splitlines() if line.startswith("fastenv: "))
@@ -126,13 +131,14 @@ def test_a_session_under_each_interpreter(
     assert "reused" in next(line for line in again.stdout.splitlines() if line.startswith("fastenv: "))
 
 
-def test_workers_under_the_oldest(interpreters: list[Found], tmp_path: Path, library: Path) -> None:
-    """The newest pytest-xdist that supports it comes along."""
+def test_workers_and_coverage_under_the_oldest(interpreters: list[Found], tmp_path: Path, library: Path) -> None:
+    """The newest pytest-xdist and pytest-cov that support it come along, though others run here."""
     version, python = interpreters[0]
     arguments = ("--fastenv", str(next(library.iterdir())), "--fastenv-python", str(python))
-    _, found = run(tmp_path, *arguments, "-n", "2")
+    done, found = run(tmp_path, *arguments, "-n", "2", "--cov=.", "--cov-report=term")
     assert found["xdist"]
     assert found["version"] == ".".join(map(str, version))
+    assert re.search(r"^test_inside.py +\d+ +\d+ +\d+%", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_the_same_suite_with_binary_wheels_for_each(interpreters: list[Found], tmp_path: Path, library: Path) -> None:

@@ -1,9 +1,11 @@
-"""Wheels made of what is installed beside the tests, for indexes that must have pytest itself."""
+"""What is installed beside the tests: wheels made of it, for indexes that must have pytest itself."""
 
 from __future__ import annotations
 
 from importlib.metadata import distribution
 from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
 
 from kit.archives import record_rows, write_zip
 
@@ -11,6 +13,16 @@ _NOT_IN_WHEELS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
 #: pytest and all it requires on the Pythons that are tested.
 PYTEST = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
+
+
+def supports(project: str, python: tuple[int, ...]) -> bool:
+    """Tell whether the installed release of a project runs on a version of Python, by its own ``Requires-Python``.
+
+    The newest release of nothing runs on every interpreter of the machine: a test that lets one of them import what
+    lies here asks first.
+    """
+    required = distribution(project).metadata.get("Requires-Python") or ""
+    return SpecifierSet(required).contains(".".join(map(str, python)))
 
 
 def wheel_of(project: str, directory: Path) -> Path:
