@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pytest_fastenv.errors import UsageError
+from pytest_fastenv.model.link import LinkMode
 
 Scope = Literal["session", "worker"]
 Project = Literal["auto", "editable", "wheel", "sdist", "none"]
-Link = Literal["auto", "clone", "hardlink", "copy", "symlink"]
 
 MOST_SECONDS = 3650 * 86400.0
 """Ten years: what the operating system's and libraries' clocks can take everywhere."""
@@ -37,7 +37,7 @@ class Settings:
     scope: Scope = "session"
     python: str | None = None
     project: Project = "auto"
-    link: Link = "auto"
+    link: LinkMode = LinkMode.AUTO
     dir: Path | None = None
     max_age_s: float = 24 * 3600.0
     offline: bool = False
@@ -176,7 +176,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("scope", "scope", None, _choice("session", "worker")),
     Option("python", "python", None, _text),
     Option("project", "project", None, _choice("auto", "editable", "wheel", "sdist", "none")),
-    Option("link", "link", None, _choice("auto", "clone", "hardlink", "copy", "symlink")),
+    Option("link", "link", None, LinkMode.parse),
     Option("dir", "dir", None, _path),
     Option("max_age_s", "max-age", None, _age),
     Option("offline", "offline", "FASTENV_OFFLINE", _flag),

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_fastenv.cli.python import add_commands as add_python_commands
 from pytest_fastenv.errors import FastenvError, UsageError
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings import Settings, load
 from pytest_fastenv.version import __version__
 
@@ -78,7 +79,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--python", metavar="SPEC", help="the interpreter: 3.12, >=3.11, a path (default: the running one)")
     add("--project", metavar="HOW", help="install the project here too: auto, editable, wheel, sdist, none")
-    add("--link", metavar="MODE", help="auto, clone, hardlink, copy, symlink")
+    add("--link", metavar="MODE", help=LinkMode.words())
     add("--max-age", dest="max_age_s", metavar="AGE", help="how long a resolution stands: 0, 90m, 24h, forever")
     add("--offline", action="store_true", help="use what the store has; not one connection")
     add("--upgrade", action="store_true", help="ask the index now")

@@ -77,7 +77,7 @@ class _Finishing:
         self._original = original
         self._prefix = prefix
         self._before, self._after = original.python(original.prefix), original.python(prefix)
-        self._duplicator = Duplicator(clones=original.method in {"auto", "clone"})
+        self._duplicator = Duplicator(clones=original.link.clones_own_files)
         self._sizes: dict[tuple[int, str], int] = {}
         self._links: dict[tuple[int, str], str] = {}
         self._directories: set[int] = set()

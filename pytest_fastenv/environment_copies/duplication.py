@@ -117,8 +117,8 @@ class _Copying:
     def __init__(self, part: Part) -> None:
         self._original = read_original(part.original)
         self._part = part
-        self._shares_bytecode = self._original.method not in {"clone", "copy"}
-        self._duplicator = Duplicator(clones=self._original.method in {"auto", "clone"})
+        self._shares_bytecode = self._original.link.shares_files
+        self._duplicator = Duplicator(clones=self._original.link.clones_own_files)
         self.times = [array("q") for _ in part.targets]
 
     def directory(self, index: int) -> None:

@@ -13,6 +13,7 @@ from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.manifest import Manifest
 from pytest_fastenv.errors import StoreError
 from pytest_fastenv.filesystem.tree import Tree
+from pytest_fastenv.model.link import LinkMode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +40,9 @@ class Original:
         return self.tree.directories[index].partition("\0")[0]
 
     @property
-    def method(self) -> str:
-        """How files were placed in it: ``auto`` or one of the methods."""
-        return str(self.manifest.parts.get("link", "auto"))
+    def link(self) -> LinkMode:
+        """How its files were brought from the store."""
+        return LinkMode.parse(self.manifest.parts.get("link", LinkMode.AUTO))
 
     def led(self, leads_to: str, prefix: str) -> str:
         """Return what a symbolic link leads to in a copy."""

@@ -116,7 +116,7 @@ class WorkerEnvironments:
         """Copy all files but those that hold a prefix; return what `Finish.times` is for each place."""
         count = self._workers.count
         ranges = source.parts(count * _PARTS if count > 1 else 1)
-        folded = await self._foldable(source, ranges) if source.method == "symlink" else frozenset()
+        folded = await self._foldable(source, ranges) if source.link.folds_directories else frozenset()
         self._files += 0 if folded else len(source.tree.numbers) // 2 * len(places)
         parts = [Part(source.prefix, begin, end, places, folded) for begin, end in ranges]
         times: list[list[bytes]] = await run_all(self._workers.call(_COPY, part) for part in parts)

@@ -19,6 +19,7 @@ from pytest_fastenv.archive.member_paths import NEW_FILE
 from pytest_fastenv.installer.collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
 from pytest_fastenv.installer.placement import Placer
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.wheel.record import encode, line, quote
 from pytest_fastenv.wheel.scripts import generate, rewrite
 
@@ -32,14 +33,14 @@ class Destination(NamedTuple):
     :ivar python: path of its interpreter once it is published, for scripts.
     :ivar schemes: install locations relative to the prefix, forward slashes.
     :ivar platform: ``sysconfig.get_platform()`` of its interpreter.
-    :ivar method: how files are placed; ``auto`` or one of `placing.Method`.
+    :ivar mode: how files are placed.
     """
 
     prefix: str
     python: str
     schemes: Mapping[str, str]
     platform: str
-    method: str
+    mode: LinkMode
 
 
 class LinkOrder(NamedTuple):
@@ -74,7 +75,7 @@ class Linked(NamedTuple):
     size_bytes: int = 0
     changed: Sequence[str] = ()
     taken: Sequence[str] = ()
-    methods: Mapping[str, int] = {}
+    methods: Mapping[LinkMode, int] = {}
 
 
 def link_all(orders: Sequence[LinkOrder], destination: Destination) -> list[Linked]:
@@ -129,7 +130,7 @@ class _Linking:
         self._root = destination.schemes["purelib" if order.root_is_purelib else "platlib"]
         self._lines: list[str] = []
         self.taken: list[str] = []
-        self.placer = Placer(destination.method, self._tree, destination.prefix)
+        self.placer = Placer(destination.mode, self._tree, destination.prefix)
 
     def run(self) -> None:
         self._make_directories()

@@ -21,6 +21,7 @@ from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.unpacked_wheel import Builder, UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.events import Recorder, Span
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Distribution, Plan, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.schedule.outcome import Admission, run_all
@@ -114,9 +115,9 @@ class Installer:
             self._settings.link,
         )
 
-    def _report_method(self, methods: set[str]) -> None:
+    def _report_method(self, methods: set[LinkMode]) -> None:
         wanted = self._settings.link
-        if wanted != "auto" and methods - {wanted}:
+        if wanted.names_a_way and methods - {wanted}:
             found = " and ".join(sorted(methods))
             self._recorder.notice("info", f"link method {wanted} is not possible here for all files: used {found}")
 
@@ -155,7 +156,7 @@ class _Installation:
         self._links = links
         self._recorder = recorder
         self._orders: list[LinkOrder] = []
-        self.methods: set[str] = set()
+        self.methods: set[LinkMode] = set()
 
     async def run(self, distributions: Sequence[Distribution]) -> list[UnpackedWheel]:
         return await run_all([self._install(d) for d in distributions], self._obtaining.admission)

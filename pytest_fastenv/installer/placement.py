@@ -12,33 +12,32 @@ import filecmp
 import os
 import time
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import assert_never
 
 from pytest_fastenv.filesystem.file_copies import IMPOSSIBLE, clone, copy
-
-Method = Literal["clone", "hardlink", "copy", "symlink"]
+from pytest_fastenv.model.link import LinkMode
 
 _PAUSE_S = 0.005
 _PATIENCE_S = 1.0
 
-#: Per source and destination device: the best method that works between them, found by trying once per process.
-_known: dict[tuple[int, int, str], Method] = {}
+#: Per source and destination device and mode: the first of its ways that works between them, found by trying once per
+#: process.
+_known: dict[tuple[int, int, LinkMode], int] = {}
 
 
 class Placer:
     """Places files below one directory.
 
-    :param wanted: a method, or ``auto``.
-    :ivar used: how many files were placed by each method.
+    :ivar used: how many files were placed by each way.
     """
 
-    def __init__(self, wanted: str, source: str, destination: str) -> None:
-        self._wanted = wanted
-        self._devices = (os.stat(source).st_dev, os.stat(destination).st_dev, wanted)
-        first: Method = "clone" if wanted == "auto" else cast("Method", wanted)
-        self._method: Method = _known.get(self._devices, first)
+    def __init__(self, mode: LinkMode, source: str, destination: str) -> None:
+        self._mode = mode
+        self._devices = (os.stat(source).st_dev, os.stat(destination).st_dev, mode)
+        self._index = _known.get(self._devices, 0)
+        self._bring = _function(mode.ways[self._index])
         self._patience_s = _PATIENCE_S
-        self.used: dict[str, int] = {}
+        self.used: dict[LinkMode, int] = {}
 
     def place(self, source: str, target: str) -> bool:
         """Place one file; tell whether it could be: ``False`` when something else is there with that name.
@@ -47,7 +46,7 @@ class Placer:
         """
         while True:
             try:
-                method = _METHODS[self._method](source, target)
+                way = self._bring(source, target)
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
                 if same_content(source, target):
                     return True
@@ -58,7 +57,7 @@ class Placer:
                 if not self._fall_back(error):
                     raise
                 continue
-            self.used[method] = self.used.get(method, 0) + 1
+            self.used[way] = self.used.get(way, 0) + 1
             return True
 
     def awaits(self, target: str, size_bytes: int) -> bool:
@@ -77,11 +76,12 @@ class Placer:
         return True
 
     def _fall_back(self, error: OSError) -> bool:
-        """Tell whether another method was chosen, to try again with."""
-        if self._method == "copy" or error.errno not in IMPOSSIBLE:
+        """Tell whether another way was chosen, to try again with."""
+        if self._index + 1 == len(self._mode.ways) or error.errno not in IMPOSSIBLE:
             return False
-        self._method = "hardlink" if self._method == "clone" and self._wanted == "auto" else "copy"
-        _known[self._devices] = self._method
+        self._index += 1
+        self._bring = _function(self._mode.ways[self._index])
+        _known[self._devices] = self._index
         return True
 
 
@@ -93,7 +93,7 @@ def same_content(source: str, target: str) -> bool:
         return False
 
 
-def _hardlink(source: str, target: str) -> str:
+def _hardlink(source: str, target: str) -> LinkMode:
     try:
         os.link(source, target)
     except OSError as error:
@@ -101,27 +101,34 @@ def _hardlink(source: str, target: str) -> str:
             raise
         # This file has as many links as the file system counts: the environment gets an inode of its own.
         return _copy(source, target)
-    return "hardlink"
+    return LinkMode.HARDLINK
 
 
-def _copy(source: str, target: str) -> str:
+def _copy(source: str, target: str) -> LinkMode:
     copy(source, target)
-    return "copy"
+    return LinkMode.COPY
 
 
-def _symlink(source: str, target: str) -> str:
+def _symlink(source: str, target: str) -> LinkMode:
     os.symlink(source, target)
-    return "symlink"
+    return LinkMode.SYMLINK
 
 
-def _clone(source: str, target: str) -> str:
+def _clone(source: str, target: str) -> LinkMode:
     clone(source, target)
-    return "clone"
+    return LinkMode.CLONE
 
 
-_METHODS: dict[Method, Callable[[str, str], str]] = {
-    "clone": _clone,
-    "hardlink": _hardlink,
-    "copy": _copy,
-    "symlink": _symlink,
-}
+def _function(way: LinkMode) -> Callable[[str, str], LinkMode]:
+    match way:
+        case LinkMode.AUTO:
+            return _function(way.ways[0])
+        case LinkMode.CLONE:
+            return _clone
+        case LinkMode.HARDLINK:
+            return _hardlink
+        case LinkMode.COPY:
+            return _copy
+        case LinkMode.SYMLINK:
+            return _symlink
+    assert_never(way)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 PACKAGE = "pytest_fastenv_runtime"
 _HERE = Path(__file__).parents[1]
+#: What the runtime needs of the other rooms, at the same places.
+_SHARED = ("errors.py", "model/__init__.py", "model/link.py")
 _DIST_INFO = "pytest_fastenv-{}.dist-info"
 
 
@@ -46,7 +48,8 @@ def runtime_files(version: str) -> dict[str, bytes]:
 
 def _modules() -> Iterator[tuple[str, bytes]]:
     yield "__init__.py", b""
-    yield "errors.py", (_HERE / "errors.py").read_bytes()
+    for name in _SHARED:
+        yield name, (_HERE / name).read_bytes()
     for name in sorted(os.listdir(_HERE / "runtime")):
         if name.endswith(".py"):
             yield f"runtime/{name}", (_HERE / "runtime" / name).read_bytes()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from ..model.link import LinkMode
 from . import session
 from .edit_watch import Edit, Watch, shared_changes, shares_files
 
@@ -51,7 +52,7 @@ class _WorkerWatch:
 class _SessionWatch:
     def __init__(self, handed: session.Handed, controller: bool) -> None:
         settings = handed.settings or {}
-        self._link = str(settings.get("link", "auto"))
+        self._link = LinkMode.parse(settings.get("link", LinkMode.AUTO))
         self._prefix = handed.prefix
         self._own_environments = controller and settings.get("scope") == "worker"
         self._controller = controller
@@ -97,9 +98,9 @@ class _SessionWatch:
         if len(lines) > _MOST_LINES:
             terminal.write_line("... and {} more".format(len(lines) - _MOST_LINES))
         reached = "the environments of all workers" if self._own_environments else "every environment that has them"
-        apart = "copy" if self._link in ("auto", "clone") else "copy, or clone where the file system can,"
         terminal.write_line("These files are shared by links: each edit reached {} at once.".format(reached))
-        terminal.write_line("With --fastenv-link {} an edit stays in the environment it is made in.".format(apart))
+        advised = "With --fastenv-link {} an edit stays in the environment it is made in."
+        terminal.write_line(advised.format(self._link.keeps_edits_apart))
 
     def pytest_unconfigure(self) -> None:
         """Watch no longer."""

@@ -22,6 +22,7 @@ from pytest_fastenv.errors import ConflictError
 from pytest_fastenv.installer import placement
 from pytest_fastenv.installer.placement import Placer
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import DirectUrl, Vcs
 from pytest_fastenv.settings import Settings
 from pytest_fastenv.store.store import Store
@@ -242,10 +243,10 @@ def test_nothing_of_the_environment_itself_is_replaced(store: Store, artifacts: 
     assert not (draft.prefix / SITE / "demo-1.0.dist-info" / "RECORD").exists()
 
 
-@pytest.mark.parametrize("method", ["hardlink", "copy", "symlink"])
-def test_files_are_placed_as_wanted(method: str, store: Store, artifacts: Path, draft: SomeStaging) -> None:
+@pytest.mark.parametrize("method", [LinkMode.HARDLINK, LinkMode.COPY, LinkMode.SYMLINK])
+def test_files_are_placed_as_wanted(method: LinkMode, store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheel = make_wheel(artifacts, "demo", data_files={"scripts/plain": "#!/bin/sh\necho plain\n"})
-    recorder = install(store, draft, wheel, settings=Settings(link=method))  # type: ignore[arg-type]
+    recorder = install(store, draft, wheel, settings=Settings(link=method))
     path = draft.prefix / SITE / "demo" / "__init__.py"
     kind = "symlink" if path.is_symlink() else "hardlink" if path.stat().st_nlink > 1 else "copy"
     assert kind == method
@@ -253,8 +254,8 @@ def test_files_are_placed_as_wanted(method: str, store: Store, artifacts: Path, 
     assert recorder.notices == []
 
 
-@pytest.mark.parametrize("wanted", ["auto", "clone", "hardlink"])
-def test_another_file_system_gets_copies(wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wanted", [LinkMode.AUTO, LinkMode.CLONE, LinkMode.HARDLINK])
+def test_another_file_system_gets_copies(wanted: LinkMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
@@ -275,7 +276,7 @@ def test_exhausted_link_count_gives_this_file_an_inode_of_its_own(
         raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
 
     (tmp_path / "source").write_bytes(b"content")
-    placer = Placer("hardlink", str(tmp_path), str(tmp_path))
+    placer = Placer(LinkMode.HARDLINK, str(tmp_path), str(tmp_path))
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", exhausted)
         assert placer.place(str(tmp_path / "source"), str(tmp_path / "one"))

@@ -20,6 +20,7 @@ from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder, Span
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings import Settings
@@ -160,7 +161,11 @@ def test_edited_file_does_not_reach_the_next_environment(store: Store, draft: So
     (draft.prefix / "a").mkdir()
     (draft.prefix / "b").mkdir()
     installed(
-        store, Recorder(), SomeStaging(draft.prefix / "a", draft.final), wheels, settings=Settings(link="hardlink")
+        store,
+        Recorder(),
+        SomeStaging(draft.prefix / "a", draft.final),
+        wheels,
+        settings=Settings(link=LinkMode.HARDLINK),
     )
     (draft.prefix / "a" / SITE / "demo" / "__init__.py").write_text("edited in place\n")
     recorder = Recorder()

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_fastenv.installer import placement
 from pytest_fastenv.installer.placement import Placer
+from pytest_fastenv.model.link import LinkMode
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_a_file_in_the_making_is_waited_for(
         target.unlink() if found is None else target.write_text("the whole content")
 
     monkeypatch.setattr(placement.time, "sleep", meanwhile)
-    placer = Placer("copy", str(source.parent), str(tmp_path))
+    placer = Placer(LinkMode.COPY, str(source.parent), str(tmp_path))
     assert placer.place(str(source), str(target))
     assert target.read_text() == "the whole content"
 
@@ -42,6 +43,6 @@ def test_another_content_is_in_the_way(
     target.write_text(content)
     pauses: list[float] = []
     monkeypatch.setattr(placement.time, "sleep", pauses.append)
-    assert not Placer("copy", str(source.parent), str(tmp_path)).place(str(source), str(target))
+    assert not Placer(LinkMode.COPY, str(source.parent), str(tmp_path)).place(str(source), str(target))
     assert sum(pauses) <= 1.1
     assert target.read_text() == content

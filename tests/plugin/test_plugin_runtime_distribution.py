@@ -51,7 +51,7 @@ def test_all_modules_are_in_it_and_only_those() -> None:
     package = Path(pytest_fastenv.__file__).parent
     packed = {name.partition("/")[2] for name in runtime_files("1") if name.startswith("pytest_fastenv_runtime/")}
     runtime = {f"runtime/{path.name}" for path in (package / "runtime").glob("*.py")}
-    assert packed == {"__init__.py", "errors.py", *runtime}
+    assert packed == {"__init__.py", "errors.py", "model/__init__.py", "model/link.py", *runtime}
 
 
 def test_digest_follows_the_content() -> None:
@@ -64,6 +64,7 @@ def test_every_interpreter_can_import_it(tmp_path: Path, interpreters: list[tupl
     install(tmp_path)
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); "
+        "from pytest_fastenv_runtime.model import link; "
         "from pytest_fastenv_runtime.runtime import header, launch, options, relay, session; "
         "compile(open(sys.argv[1] + '/pytest_fastenv_runtime/runtime/inside.py').read(), 'inside', 'exec'); "
         "raise SystemExit(relay.run_in_place([sys.executable, '-c', 'raise SystemExit(4)'], {}))"
