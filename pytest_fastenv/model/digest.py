@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any
 
-from pytest_fastenv.model.codec import encode
+from pytest_fastenv.model.codec import encode_for_key
 
 
 def key_of(*parts: Any) -> str:
@@ -21,7 +21,7 @@ def key_of(*parts: Any) -> str:
     :param parts: dataclasses, named tuples, enumerations, paths, and whatever JSON can hold of them.
     :raises TypeError: a part is none of these.
     """
-    text = json.dumps([encode(part, object, defaults=True) for part in parts], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([encode_for_key(part) for part in parts], sort_keys=True, separators=(",", ":"))
     return bytes_sha256(text.encode("utf-8", "surrogatepass"))
 
 

@@ -60,7 +60,6 @@ FULL = Tree(
 @pytest.mark.parametrize("value", [Tree(Leaf("x"), Path("p")), FULL])
 def test_what_was_encoded_comes_back(value: Tree) -> None:
     assert decode(Tree, encode(value)) == value
-    assert decode(Tree, encode(value, defaults=True)) == value
 
 
 def test_defaults_are_left_out_and_classes_told_only_where_there_are_several() -> None:
