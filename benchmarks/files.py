@@ -21,7 +21,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.schedule.outcome import run_all
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.settings import load
+from pytest_fastenv.settings.values import load
 from pytest_fastenv.store.store import Store
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.runtime.environment_server import ProviderError
     from pytest_fastenv.runtime.session_environment import SessionEnvironment
     from pytest_fastenv.runtime.virtual_environment import MakeVenv, VirtualEnvironment
-    from pytest_fastenv.settings import Settings
+    from pytest_fastenv.settings.values import Settings
 
 __all__ = [
     "CommandError",
@@ -44,7 +44,7 @@ _HOMES = {
     "Plan": "pytest_fastenv.model.plan",
     "ProviderError": "pytest_fastenv.runtime.environment_server",
     "SessionEnvironment": "pytest_fastenv.runtime.session_environment",
-    "Settings": "pytest_fastenv.settings",
+    "Settings": "pytest_fastenv.settings.values",
     "VirtualEnvironment": "pytest_fastenv.runtime.virtual_environment",
     "provision": "pytest_fastenv.provisioning.story",
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_fastenv.errors import BombError, LimitError
 
 if TYPE_CHECKING:  # worker processes have no settings, and dataclasses are slow to import
-    from pytest_fastenv.settings import Settings
+    from pytest_fastenv.settings.values import Settings
 
 _MIB = 1024 * 1024
 

@@ -12,7 +12,7 @@ from typing import Any
 from pytest_fastenv.cli.python import add_commands as add_python_commands
 from pytest_fastenv.errors import FastenvError, UsageError
 from pytest_fastenv.model.link import LinkMode
-from pytest_fastenv.settings import Settings, load
+from pytest_fastenv.settings.values import Settings, load
 from pytest_fastenv.version import __version__
 
 

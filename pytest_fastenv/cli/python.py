@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_fastenv.errors import FastenvError
-from pytest_fastenv.settings import Settings, load, store_root
+from pytest_fastenv.settings.values import Settings, load, store_root
 
 if TYPE_CHECKING:
     from pytest_fastenv.interpreter.search import Found

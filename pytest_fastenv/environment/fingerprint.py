@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, WheelSource
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 
 _FORMAT = 1
 _NAMED_AT_MOST = 3

@@ -26,7 +26,7 @@ from pytest_fastenv.environment import manifest
 from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.version import __version__

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
 

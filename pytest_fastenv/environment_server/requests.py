@@ -13,7 +13,7 @@ from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.request import FormatControl, IndexOptions, Request, Wanted
 from pytest_fastenv.provisioning.engine import fetch_text
 from pytest_fastenv.requirements.sources import COMMAND_LINE, read_sources
-from pytest_fastenv.settings import Project, Settings
+from pytest_fastenv.settings.values import Project, Settings
 
 T = TypeVar("T")
 

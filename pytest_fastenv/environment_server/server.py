@@ -29,7 +29,7 @@ from typing import IO, Any, Protocol, cast
 from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.errors import FastenvError, ProvideError, UsageError
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.settings import from_json, store_root
+from pytest_fastenv.settings.values import from_json, store_root
 from pytest_fastenv.store.store import Store
 
 

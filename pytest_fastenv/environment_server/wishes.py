@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.settings import Project
+from pytest_fastenv.settings.values import Project
 
 
 @dataclass(frozen=True, slots=True)

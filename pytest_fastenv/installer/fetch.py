@@ -16,7 +16,7 @@ from pytest_fastenv.errors import HashError, NotFoundError
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

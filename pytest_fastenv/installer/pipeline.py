@@ -27,7 +27,7 @@ from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.schedule.outcome import Admission, run_all
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.wheel.direct_url import direct_url_text
 
 

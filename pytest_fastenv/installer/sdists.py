@@ -17,7 +17,7 @@ from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.store import Store

@@ -28,7 +28,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.wheel.names import check_expected, check_file_name, normal_name, parse_wheel_name

@@ -21,7 +21,7 @@ from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.interpreter_downloads.selection import Selection
 from pytest_fastenv.interpreter_downloads.shortage import Shortage
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

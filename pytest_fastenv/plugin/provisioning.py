@@ -110,7 +110,7 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
     from pytest_fastenv.plugin.inner_command import inner_command, outside_words
     from pytest_fastenv.runtime.relay import CAN_REPLACE
     from pytest_fastenv.runtime.session import Handed
-    from pytest_fastenv.settings import to_json
+    from pytest_fastenv.settings.values import to_json
 
     replace = replace and CAN_REPLACE
     handed = Handed(
@@ -137,7 +137,7 @@ def handed_to_itself(config: pytest.Config) -> Handed:
     """
     from pytest_fastenv.plugin.request import parsed_settings
     from pytest_fastenv.runtime.session import Handed
-    from pytest_fastenv.settings import to_json
+    from pytest_fastenv.settings.values import to_json
 
     settings = to_json(parsed_settings(config))
     return Handed(sys.prefix, server=ENVIRONMENT_SERVER, settings=settings, base=str(config.rootpath))

@@ -18,7 +18,7 @@ from pytest_fastenv.plugin.command_line import given_words, parse_known
 from pytest_fastenv.plugin.runtime_distribution import runtime_files
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.runtime.options import OPTIONS, ini_value
-from pytest_fastenv.settings import Settings, load
+from pytest_fastenv.settings.values import Settings, load
 from pytest_fastenv.version import __version__
 
 _PATHS = ("dir", "report")

@@ -42,7 +42,7 @@ from pytest_fastenv.schedule.outcome import together
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.schedule.slots import MachineSlots
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

@@ -24,7 +24,7 @@ from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.outcome import run_all
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings import Settings, store_root
+from pytest_fastenv.settings.values import Settings, store_root
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

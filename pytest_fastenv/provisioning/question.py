@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_fastenv.environment.request_cache import request_key
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.settings import Settings, store_root
+from pytest_fastenv.settings.values import Settings, store_root
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

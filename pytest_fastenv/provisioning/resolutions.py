@@ -17,7 +17,7 @@ from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

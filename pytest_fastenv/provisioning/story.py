@@ -22,7 +22,7 @@ from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.settings import Settings, load, store_root
+from pytest_fastenv.settings.values import Settings, load, store_root
 
 if TYPE_CHECKING:
     from pytest_fastenv.environment.staging import StagedEnvironment

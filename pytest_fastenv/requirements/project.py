@@ -13,7 +13,7 @@ from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.requirements.collection import Collection
 from pytest_fastenv.requirements.direct import is_project
 from pytest_fastenv.requirements.pyproject import read_pyproject
-from pytest_fastenv.settings import Project
+from pytest_fastenv.settings.values import Project
 
 #: Where a requirement stands that nobody wrote.
 PROJECT = "the project under test"

@@ -21,7 +21,7 @@ from pytest_fastenv.requirements.pyproject import group_dependencies, project_de
 from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFiles, check_hashes
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement, split_extras
 from pytest_fastenv.requirements.variables import ObservedVariables
-from pytest_fastenv.settings import Project
+from pytest_fastenv.settings.values import Project
 
 COMMAND_LINE = "command line"
 

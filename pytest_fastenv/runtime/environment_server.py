@@ -80,7 +80,7 @@ class EnvironmentServer:
     """A process that provides environments. Safe to use from several threads; one question at a time.
 
     :param words: what starts it.
-    :param settings: of the session, as `pytest_fastenv.settings.to_json` writes them.
+    :param settings: of the session, as `pytest_fastenv.settings.values.to_json` writes them.
     :param base: what relative paths are relative to.
     :param environ: all its environment variables; what would lead its Python astray is left out.
     """

@@ -23,7 +23,7 @@ class Handed(NamedTuple):
     :ivar outside: the words that start the pytest with the whole plugin: interpreter and script, or ``-m pytest``.
     :ivar plugin_paths: directories for ``sys.path``: where plugins named by the runner that started pytest lie.
     :ivar server: the words that start the process which provides further environments while the session runs.
-    :ivar settings: those of the session, as `pytest_fastenv.settings.to_json` writes them: for the environment server.
+    :ivar settings: those of the session, as JSON holds them: for the environment server.
     :ivar base: what relative paths in sources are relative to.
     :ivar worker: the xdist worker that the environment belongs to; empty where it is the session's.
     """

@@ -20,7 +20,7 @@ from pytest_fastenv.archive.member_paths import check_paths, shown
 from pytest_fastenv.archive.zip_directory import Member, read_directory
 from pytest_fastenv.errors import ArchiveError, BombError, FastenvError, LimitError
 from pytest_fastenv.installer.unpack import Order, unpack
-from pytest_fastenv.settings import Settings, load
+from pytest_fastenv.settings.values import Settings, load
 
 
 def read(archive: bytes) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.settings import OPTIONS, flag_name
+from pytest_fastenv.settings.values import OPTIONS, flag_name
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -14,7 +14,7 @@ from pytest_fastenv.environment.fingerprint import Fingerprint, distribution_ide
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.plan import DirectUrl, Distribution, Plan, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 
 TARGET = Target(
     python="/opt/python3.12",

@@ -19,7 +19,7 @@ from pytest_fastenv.environment.request_cache import CachedEnvironment, Miss, Re
 from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.request import ReadFile, read_variable
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

@@ -18,7 +18,7 @@ from kit.archives import make_project
 
 from pytest_fastenv.environment_server.server import HANDLERS
 from pytest_fastenv.plugin.provisioning import ENVIRONMENT_SERVER
-from pytest_fastenv.settings import Settings, to_json
+from pytest_fastenv.settings.values import Settings, to_json
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +147,7 @@ def test_an_empty_environment_needs_no_engine(client: Client) -> None:
         "import asyncio, sys; from contextlib import AsyncExitStack; from pathlib import Path;"
         "from pytest_fastenv.environment_server.context import Context;"
         "from pytest_fastenv.environment_server.venvs import venv;"
-        "from pytest_fastenv.model.events import Recorder; from pytest_fastenv.settings import Settings;"
+        "from pytest_fastenv.model.events import Recorder; from pytest_fastenv.settings.values import Settings;"
         "from pytest_fastenv.store.store import Store; place = Path(sys.argv[1]);"
         "context = Context(Settings(), Store(place / 'store', recorder=Recorder()), Recorder(), place, {}, None);"
         "asyncio.run(venv(context, {'path': str(place / 'env')}));"

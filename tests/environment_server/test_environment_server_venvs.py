@@ -27,7 +27,7 @@ from pytest_fastenv.errors import (
 )
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
 pytestmark = pytest.mark.slow

@@ -23,7 +23,7 @@ from pytest_fastenv.environment_server.workers import workers
 from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store import lease
 from pytest_fastenv.store.store import Store
 
@@ -162,7 +162,7 @@ from pathlib import Path
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.environment_server.workers import workers
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 recorder = Recorder()
 root = Path({str(store.root)!r})

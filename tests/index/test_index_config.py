@@ -9,7 +9,7 @@ from distlib.index import DEFAULT_INDEX
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.model.request import IndexOptions
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 
 BARE = {"PIP_CONFIG_FILE": os.devnull, "HOME": "/nonexistent"}
 

@@ -18,7 +18,7 @@ from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.wheel.core_metadata import parse_core_metadata
 

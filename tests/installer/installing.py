@@ -24,7 +24,7 @@ from pytest_fastenv.model.plan import Distribution, Plan, WheelSource
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
 SITE = "lib/python3.11/site-packages"

@@ -19,7 +19,7 @@ from pytest_fastenv.installer.fetch_ahead import FetchAhead
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, SdistSource, WheelSource
 from pytest_fastenv.schedule.outcome import Admission, NotAdmittedError
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
 Serve = Callable[..., IndexServer]

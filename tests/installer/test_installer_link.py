@@ -24,7 +24,7 @@ from pytest_fastenv.installer.placement import Placer
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import DirectUrl, Vcs
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.wheel.entry_points import Script
 from pytest_fastenv.wheel.scripts import generate, rewrite

@@ -23,7 +23,7 @@ from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

@@ -21,7 +21,7 @@ from kit.raw_zip import Entry, write
 from pytest_fastenv.archive.tar_archive import ArchiveOrder, unpack_sdist
 from pytest_fastenv.errors import BombError, SdistError
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
 

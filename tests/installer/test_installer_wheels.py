@@ -28,7 +28,7 @@ from pytest_fastenv.errors import (
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.wheel.names import parse_wheel_name
 

@@ -28,7 +28,7 @@ from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.provisioning.engine import Engine, Surroundings
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.settings import load
+from pytest_fastenv.settings.values import load
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

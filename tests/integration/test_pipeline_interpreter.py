@@ -19,7 +19,7 @@ from pipeline_bench import Bench, Gate, Pieces, ended, noise
 
 from pytest_fastenv import provision
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.settings import load
+from pytest_fastenv.settings.values import load
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from pytest_fastenv.interpreter_downloads.supply import Catalogue, available, of
 from pytest_fastenv.interpreter_downloads.tables import tables_version
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.engine import fetch_text
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
 MISSING = InterpreterNotFoundError(

@@ -35,7 +35,7 @@ from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
 LIMITS = Limits()

@@ -17,7 +17,7 @@ from pytest_fastenv.errors import InterpreterNotFoundError, NetworkError
 from pytest_fastenv.interpreter.discovery import find, find_target
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.provisioning.interpreters import Installed, downloadable, install_all
-from pytest_fastenv.settings import Settings, load
+from pytest_fastenv.settings.values import Settings, load
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 

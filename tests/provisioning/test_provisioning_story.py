@@ -20,7 +20,7 @@ from pytest_fastenv import provision
 from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.provisioning.story import Ready, reuse
-from pytest_fastenv.settings import Settings, load
+from pytest_fastenv.settings.values import Settings, load
 
 pytestmark = pytest.mark.slow
 
@@ -249,7 +249,7 @@ def test_a_warm_run_imports_nothing_heavy_and_makes_no_request(desk: Desk) -> No
 import sys, json
 from pathlib import Path
 from pytest_fastenv.provisioning.story import reuse
-from pytest_fastenv.settings import load
+from pytest_fastenv.settings.values import load
 from dataclasses import replace
 import os
 settings = replace(load({{}}, os.environ, {{}}), sources=("requirements.txt",), project="none")

@@ -9,7 +9,7 @@ from kit.archives import make_project, make_sdist, make_wheel
 from pytest_fastenv.errors import RequestError, RequirementsError, UsageError
 from pytest_fastenv.model.request import Request, read_variable
 from pytest_fastenv.requirements.sources import read_sources
-from pytest_fastenv.settings import Project
+from pytest_fastenv.settings.values import Project
 
 PYPROJECT = """\
 [project]

@@ -24,7 +24,7 @@ from pytest_fastenv.model.request import IndexOptions, Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolve.resolution import resolve
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
 SET = Path(__file__).parent / "data" / "mixed-15.txt"

@@ -45,7 +45,7 @@ from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.schedule.slots import MachineSlots
-from pytest_fastenv.settings import Settings
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.store import Store

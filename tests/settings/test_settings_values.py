@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.settings import OPTIONS, Settings, flag_name, ini_name, load, store_root
+from pytest_fastenv.settings.values import OPTIONS, Settings, flag_name, ini_name, load, store_root
 
 
 def test_nothing_given_means_defaults() -> None:
@@ -122,6 +122,6 @@ def test_the_store_lies_where_it_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_loading_settings_imports_nothing_heavy() -> None:
-    code = "import sys; import pytest_fastenv.settings; print('\\n'.join(sys.modules))"
+    code = "import sys; import pytest_fastenv.settings.values; print('\\n'.join(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {"asyncio", "httpx", "packaging", "virtualenv", "rich", "platformdirs"} & set(modules)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_fastenv.settings import Settings, from_json, load, to_json
+from pytest_fastenv.settings.values import Settings, from_json, load, to_json
 
 
 @pytest.mark.parametrize(
