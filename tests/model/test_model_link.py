@@ -9,7 +9,7 @@ import pytest
 
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.runtime.options import OPTIONS
-from pytest_fastenv.settings import Settings, from_json, to_json
+from pytest_fastenv.settings.values import Settings, from_json, to_json
 
 
 @pytest.mark.parametrize("mode", LinkMode)
