@@ -95,7 +95,7 @@ class Planning:
             raised = {wanted.name for wanted in last.wanted}
             preferences = {name: version for name, version in (preferences or {}).items() if name not in raised}
             return await self._resolve(request, interpreter, preferences, anew=True)
-        built = any(wanted.path is not None and not wanted.editable for wanted in request.wanted)
+        built = any(wanted.reference.tree_to_build is not None for wanted in request.wanted)
         key = repr((request, target_of(interpreter).identity, sorted((preferences or {}).items())))
         known = None if built else self._plans.get(key)
         if known is not None:

@@ -71,18 +71,19 @@ def _read(
 
 def _subject(wanted: Wanted) -> object:
     """Return what a requirement is about: a project, or a directory whose project is not known yet."""
-    return wanted.name or wanted.path
+    return wanted.name or wanted.reference.directory
 
 
 def _editable(wanted: Wanted) -> Wanted:
-    if wanted.path is None and wanted.vcs is None:
+    reference = wanted.reference.with_editable(True)
+    if reference is None:
         raise UsageError(
             f"{wanted.text} cannot be editable",
             where=_ASKING,
             why="only a local project's directory or a repository can",
             hint="give the directory, or leave editable out",
         )
-    return replace(wanted, editable=True)
+    return replace(wanted, reference=reference)
 
 
 def _asked_by_test(wanted: Wanted) -> Wanted:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.location import Location
-from pytest_fastenv.model.plan import Vcs
+from pytest_fastenv.model.reference import IndexReference, Reference
 
 ConfigSettings = tuple[tuple[str, str | tuple[str, ...]], ...]
 """Config settings (PEP 517) as sorted pairs, hashable."""
@@ -23,11 +23,7 @@ class Wanted:
     :ivar specifier: version specifiers as text (PEP 440), empty for any version.
     :ivar extras: normalized extras, sorted.
     :ivar marker: environment marker as text (PEP 508), or ``None``.
-    :ivar url: direct URL of an archive (``https:``, ``http:``, ``file:``), without fragment; else ``None``.
-    :ivar path: local project directory; else ``None``.
-    :ivar vcs: version-control source; else ``None``.
-    :ivar subdirectory: of the archive or repository, where the project lies.
-    :ivar editable: PEP 660.
+    :ivar reference: where it is to come from.
     :ivar hashes: what ``--hash`` (or a URL's fragment) demands.
     :ivar config_settings: per-line config settings.
     :ivar location: the line that asks for it.
@@ -40,18 +36,9 @@ class Wanted:
     specifier: str = ""
     extras: tuple[str, ...] = ()
     marker: str | None = None
-    url: str | None = None
-    path: Path | None = None
-    vcs: Vcs | None = None
-    subdirectory: str | None = None
-    editable: bool = False
+    reference: Reference = IndexReference()
     hashes: Hashes = Hashes()
     config_settings: ConfigSettings = ()
-
-    @property
-    def is_direct(self) -> bool:
-        """Whether it names its source itself instead of leaving the choice to an index."""
-        return self.url is not None or self.path is not None or self.vcs is not None
 
 
 @dataclass(frozen=True, slots=True)

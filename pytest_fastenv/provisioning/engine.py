@@ -250,8 +250,8 @@ class Engine:
     def _without_logins(self, request: Request) -> Request:
         """Keep user names and passwords of direct URLs for their origin, and out of plans, records and messages."""
         take = self._config.credentials.take
-        wanted = tuple(replace(w, url=take(w.url)) if w.url else w for w in request.wanted)
-        constraints = tuple(replace(w, url=take(w.url)) if w.url else w for w in request.constraints)
+        wanted = tuple(replace(w, reference=w.reference.with_url(take)) for w in request.wanted)
+        constraints = tuple(replace(w, reference=w.reference.with_url(take)) for w in request.constraints)
         return replace(request, wanted=wanted, constraints=constraints)
 
     @property

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_fastenv.index.config import IndexConfig
+from pytest_fastenv.model.codec import encode
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
+from pytest_fastenv.model.reference import Reference
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.settings.values import Settings
@@ -67,14 +69,14 @@ def resolution_key(
 
     ``None`` for a request that names a local project to be built: its content must be looked at every time.
     """
-    if any(wanted.path is not None and not wanted.editable for wanted in request.wanted):
+    if any(wanted.reference.tree_to_build is not None for wanted in request.wanted):
         return None
     asked = [
         [_plain(wanted) for wanted in request.wanted],
         [_plain(constraint) for constraint in request.constraints],
         [sorted(request.formats.no_binary), sorted(request.formats.only_binary)],
         [request.require_hashes, request.pre, request.prefer_binary, request.config_settings],
-        [file.sha256 for file in request.files if any(w.path for w in request.wanted)],
+        [file.sha256 for file in request.files if any(w.reference.directory for w in request.wanted)],
         [target.identity, config.index_urls, config.find_links],
         sorted((preferences or {}).items()),
     ]
@@ -87,11 +89,7 @@ def _plain(wanted: Wanted) -> list[object]:
         wanted.specifier,
         wanted.extras,
         wanted.marker,
-        wanted.url,
-        str(wanted.path),
-        (wanted.vcs.url, wanted.vcs.revision) if wanted.vcs else None,
-        wanted.subdirectory,
-        wanted.editable,
+        encode(wanted.reference, Reference, defaults=True),
         wanted.hashes.values,
         wanted.config_settings,
     ]

@@ -14,6 +14,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.plan import Vcs
+from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, Reference, RepositoryReference
 from pytest_fastenv.requirements.documents import Documents, absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.fragments import Fragment, parse_fragment
@@ -33,10 +34,7 @@ class Direct:
     :ivar egg: what an ``egg=`` fragment says, unchecked.
     """
 
-    url: str | None = None
-    path: Path | None = None
-    vcs: Vcs | None = None
-    subdirectory: str | None = None
+    reference: Reference
     hashes: Hashes = Hashes()
     name: str | None = None
     egg: str | None = None
@@ -111,7 +109,7 @@ def _local(path: Path, fragment: Fragment, excerpt: Excerpt, documents: Document
             what = f"{project} has no project: neither pyproject.toml nor setup.py is there"
             raise excerpt.error(what)
         documents.note_project(project)
-        return Direct(path=project, hashes=fragment.hashes, egg=fragment.egg)
+        return Direct(DirectoryReference(project), hashes=fragment.hashes, egg=fragment.egg)
     if not is_archive(path.name):
         hint = f"-r {excerpt.text} reads a requirements file" if path.suffix in {".txt", ".in"} else None
         raise excerpt.error(f"{path.name} is neither a wheel nor a source distribution", hint=hint)
@@ -120,9 +118,8 @@ def _local(path: Path, fragment: Fragment, excerpt: Excerpt, documents: Document
     except OSError as error:
         raise excerpt.error(f"{path} cannot be read: {error.strerror}") from None
     return Direct(
-        url=path.as_uri(),
+        ArchiveReference(path.as_uri(), fragment.subdirectory),
         name=_wheel_name(path.name, excerpt),
-        subdirectory=fragment.subdirectory,
         hashes=fragment.hashes,
         egg=fragment.egg,
     )
@@ -154,9 +151,8 @@ def _archive_url(excerpt: Excerpt) -> Direct:
     if url.endswith(".git"):
         raise excerpt.error("this is the address of a repository", hint=f"git+{parts.scheme}://... reads a repository")
     return Direct(
-        url=url,
+        ArchiveReference(url, fragment.subdirectory),
         name=_wheel_name(filename, excerpt),
-        subdirectory=fragment.subdirectory,
         hashes=fragment.hashes,
         egg=fragment.egg,
     )
@@ -182,7 +178,7 @@ def _git_url(excerpt: Excerpt) -> Direct:
     if fragment.hashes:
         raise excerpt.error("a repository has no digest", hint="name a full commit after @ instead")
     vcs = Vcs(parts._replace(path=path).geturl(), unquote(revision) or None)
-    return Direct(vcs=vcs, subdirectory=fragment.subdirectory, egg=fragment.egg)
+    return Direct(RepositoryReference(vcs, fragment.subdirectory), egg=fragment.egg)
 
 
 def _split(excerpt: Excerpt, url: str) -> SplitResult:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.location import Location
+from pytest_fastenv.model.reference import DirectoryReference, is_same_directory
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.requirements.collection import Collection
 from pytest_fastenv.requirements.direct import is_project
@@ -31,29 +31,32 @@ def apply_project(collection: Collection, base: Path, project: Project, from_sou
     """
     if project == "none":
         return
-    named = [index for index, wanted in enumerate(collection.wanted) if _is(wanted.path, base)]
+    named = [index for index, wanted in enumerate(collection.wanted) if is_same_directory(wanted.reference, base)]
     if project == "auto":
         if not _has_build_system(collection, base):
             return
         for index in named:
             if any(collection.wanted[index] is source for source in from_sources):
-                collection.wanted[index] = replace(collection.wanted[index], editable=True)
+                collection.wanted[index] = _editable(collection.wanted[index], True)
     else:
         _require_project(base, project)
         for index in named:
-            collection.wanted[index] = replace(collection.wanted[index], editable=project == "editable")
+            collection.wanted[index] = _editable(collection.wanted[index], project == "editable")
     if not named:
         collection.documents.note_project(base)
         editable = project in {"auto", "editable"}
         collection.wanted.append(
             Wanted(
-                name=None, location=Location(PROJECT), text="-e ." if editable else ".", path=base, editable=editable
+                name=None,
+                location=Location(PROJECT),
+                text="-e ." if editable else ".",
+                reference=DirectoryReference(base, editable=editable),
             )
         )
 
 
-def _is(path: Path | None, base: Path) -> bool:
-    return path is not None and (path == base or os.path.samefile(path, base))
+def _editable(wanted: Wanted, editable: bool) -> Wanted:
+    return replace(wanted, reference=wanted.reference.with_editable(editable) or wanted.reference)
 
 
 def _has_build_system(collection: Collection, base: Path) -> bool:

@@ -230,7 +230,7 @@ def _check_constraint(wanted: Wanted, excerpt: Excerpt) -> None:
         raise excerpt.error("a constraint needs a name", hint="write NAME @ URL")
     if wanted.extras:
         raise excerpt.error("a constraint cannot have extras", hint="put the extras into a requirements file")
-    if wanted.path is not None:
+    if wanted.reference.directory is not None:
         raise excerpt.error("a directory cannot be a constraint", hint="put it into a requirements file")
 
 
@@ -268,11 +268,11 @@ def _place(wanted: Wanted) -> str:
 
 
 def _lacks(together: list[Wanted]) -> str | None:
-    if any(wanted.path is not None or wanted.vcs is not None for wanted in together):
+    if any(not wanted.reference.has_digest for wanted in together):
         return "directories and repositories have no digest"
     if not any(wanted.hashes for wanted in together):
         return "no --hash"
-    if not any(wanted.url is not None or _is_pin(wanted.specifier) for wanted in together):
+    if not any(wanted.reference.is_direct or _is_pin(wanted.specifier) for wanted in together):
         return "not pinned with =="
     return None
 

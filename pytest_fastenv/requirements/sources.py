@@ -67,8 +67,8 @@ def read_sources(
     apply_project(collection, absolute(root or base), project, reader.from_sources)
     check_hashes(collection, exempt=lambda wanted: wanted.location.file == PROJECT)
     for wanted in collection.wanted:
-        if wanted.path is not None and not wanted.editable:
-            collection.documents.note_sources(wanted.path)
+        if wanted.reference.tree_to_build is not None:
+            collection.documents.note_sources(wanted.reference.tree_to_build)
     return collection.finish(variables.observed)
 
 

@@ -58,12 +58,14 @@ def read_requirement(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
         wanted = _specifier(excerpt, surroundings)
     else:
         wanted = _address(excerpt, surroundings)
-    if surroundings.editable and wanted.path is None and wanted.vcs is None:
+    reference = wanted.reference.with_editable(surroundings.editable)
+    if reference is None:
+        hint = f"remove -e, or write -e ./{excerpt.text} if this is a directory"
         raise excerpt.error(
             "only a local project's directory or a repository can be editable",
-            hint="remove -e" if wanted.is_direct else f"remove -e, or write -e ./{excerpt.text} if this is a directory",
+            hint="remove -e" if wanted.reference.is_direct else hint,
         )
-    return wanted
+    return replace(wanted, reference=reference)
 
 
 def _is_address(text: str, directories: Sequence[Path]) -> bool:
@@ -98,7 +100,6 @@ def _specifier(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
         marker=str(requirement.marker) if requirement.marker else None,
         hashes=surroundings.hashes,
         config_settings=surroundings.config_settings,
-        editable=surroundings.editable,
         location=_line_of(excerpt),
         text=_shown(excerpt, surroundings),
     )
@@ -138,11 +139,7 @@ def _wanted(
         name=direct.name,
         extras=_normalized(extras),
         marker=marker,
-        url=direct.url,
-        path=direct.path,
-        vcs=direct.vcs,
-        subdirectory=direct.subdirectory,
-        editable=surroundings.editable,
+        reference=direct.reference,
         hashes=Hashes.of([*surroundings.hashes.values, *direct.hashes.values]),
         config_settings=surroundings.config_settings,
         location=_line_of(excerpt),

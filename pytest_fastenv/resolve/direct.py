@@ -8,6 +8,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import assert_never
 from urllib.parse import unquote, urldefrag, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
@@ -28,7 +29,13 @@ from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, TreeSource, Vcs, WheelSource
 from pytest_fastenv.model.protocols import SourceMetadata
-from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.model.reference import (
+    ArchiveReference,
+    DirectoryReference,
+    IndexReference,
+    RepositoryReference,
+)
+from pytest_fastenv.model.request import ConfigSettings, Wanted
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy
 from pytest_fastenv.resolve.catalog import Catalog
 from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
@@ -87,41 +94,50 @@ class Directs:
 
     async def _source(self, wanted: Wanted) -> tuple[Source, DirectUrl]:
         settings = wanted.config_settings or self.policy.settings_of(wanted.name or "")
-        if wanted.path is not None:
-            path = wanted.path / (wanted.subdirectory or "")
-            content = await asyncio.to_thread(tree_digest, path, editable=wanted.editable)
-            tree = TreeSource(path, content, editable=wanted.editable, config_settings=settings)
-            return tree, DirectUrl(
-                wanted.path.as_uri(), wanted.subdirectory, is_directory=True, editable=wanted.editable
-            )
-        if wanted.vcs is not None:
-            # Only those who install from a repository pay for the import.
-            from pytest_fastenv.index.git import checkout
-
-            found = await checkout(wanted.vcs, self.store, self.recorder, offline=self.offline, pools=self.pools)
-            if wanted.editable:
-                self.recorder.notice(
-                    "info", f"{wanted.text} is installed as a wheel: a checkout in the store is not there to be edited"
+        match wanted.reference:
+            case DirectoryReference() as named:
+                content = await asyncio.to_thread(tree_digest, named.project, editable=named.editable)
+                tree = TreeSource(named.project, content, editable=named.editable, config_settings=settings)
+                return tree, DirectUrl(
+                    named.path.as_uri(), named.subdirectory, is_directory=True, editable=named.editable
                 )
-            tree = TreeSource(
-                found.path / (wanted.subdirectory or ""),
-                found.commit,
-                checkout=True,
-                subdirectory=wanted.subdirectory,
-                config_settings=settings,
-            )
-            vcs = replace(wanted.vcs, url=without_credentials(wanted.vcs.url), commit=found.commit)
-            return tree, DirectUrl(vcs.url, wanted.subdirectory, vcs=vcs)
-        artifact = self._artifact(wanted)
-        direct = DirectUrl(
-            without_credentials(artifact.url), wanted.subdirectory, archive_hashes=artifact.hashes.values
-        )
-        if artifact.kind == "wheel":
-            return WheelSource(artifact), direct
-        return SdistSource(artifact, wanted.subdirectory, settings), direct
+            case RepositoryReference() as named:
+                return await self._checkout(named, settings, wanted.text)
+            case ArchiveReference() as named:
+                artifact = self._artifact(named.url, wanted)
+                direct = DirectUrl(
+                    without_credentials(artifact.url), named.subdirectory, archive_hashes=artifact.hashes.values
+                )
+                if artifact.kind == "wheel":
+                    return WheelSource(artifact), direct
+                return SdistSource(artifact, named.subdirectory, settings), direct
+            case IndexReference():
+                msg = f"{wanted.text} names no source"
+                raise ValueError(msg)
+        assert_never(wanted.reference)
 
-    def _artifact(self, wanted: Wanted) -> Artifact:
-        url = wanted.url or ""
+    async def _checkout(
+        self, named: RepositoryReference, settings: ConfigSettings, text: str
+    ) -> tuple[TreeSource, DirectUrl]:
+        # Only those who install from a repository pay for the import.
+        from pytest_fastenv.index.git import checkout
+
+        found = await checkout(named.vcs, self.store, self.recorder, offline=self.offline, pools=self.pools)
+        if named.editable:
+            self.recorder.notice(
+                "info", f"{text} is installed as a wheel: a checkout in the store is not there to be edited"
+            )
+        tree = TreeSource(
+            found.path / (named.subdirectory or ""),
+            found.commit,
+            checkout=True,
+            subdirectory=named.subdirectory,
+            config_settings=settings,
+        )
+        vcs = replace(named.vcs, url=without_credentials(named.vcs.url), commit=found.commit)
+        return tree, DirectUrl(vcs.url, named.subdirectory, vcs=vcs)
+
+    def _artifact(self, url: str, wanted: Wanted) -> Artifact:
         filename = unquote(urlsplit(url).path.rpartition("/")[2])
         name, version = wanted.name or "", ""
         try:
@@ -159,27 +175,27 @@ def reference(dependency: Dependency, required_by: str) -> Wanted:
     """
     written = dependency.url or ""
     url, fragment = urldefrag(written)
-    subdirectory = re.search(r"(?:^|&)subdirectory=([^&]+)", fragment)
+    found = re.search(r"(?:^|&)subdirectory=([^&]+)", fragment)
+    subdirectory = unquote(found[1]) if found else None
     wanted = Wanted(
         dependency.name,
         Location(required_by),
         str(dependency),
         extras=dependency.extras,
-        subdirectory=unquote(subdirectory[1]) if subdirectory else None,
         hashes=Hashes.of(url_hashes(written)),
     )
     parts = urlsplit(url)
     if parts.scheme.startswith("git+"):
         path, at, revision = parts.path.rpartition("@")
         bare = urlunsplit((parts.scheme[4:], parts.netloc, path if at else parts.path, parts.query, ""))
-        return replace(wanted, vcs=Vcs(bare, revision if at else None))
+        return replace(wanted, reference=RepositoryReference(Vcs(bare, revision if at else None), subdirectory))
     if parts.scheme not in {"http", "https", "file"}:
         raise MetadataError(f"{required_by} needs {dependency}, an address of a kind that is not supported")
     if parts.scheme == "file":
         local = Path(url2pathname(parts.path))
         if local.is_dir():
-            return replace(wanted, path=local)
-    return replace(wanted, url=url)
+            return replace(wanted, reference=DirectoryReference(local, subdirectory))
+    return replace(wanted, reference=ArchiveReference(url, subdirectory))
 
 
 def without_credentials(url: str) -> str:

@@ -101,8 +101,7 @@ class Facts:
     async def examine(self, wanted: Wanted) -> Candidate:
         """Return the candidate a direct reference stands for."""
         # Extras, line and spelling do not make it another candidate.
-        place = wanted.url, wanted.path, wanted.vcs, wanted.subdirectory
-        key = "direct", wanted.name, place, wanted.editable, wanted.hashes, wanted.config_settings
+        key = "direct", wanted.name, wanted.reference, wanted.hashes, wanted.config_settings
         return await asyncio.shield(self.start(key, lambda: self.directs.examine(wanted)))
 
     def reserve(self, names: Iterable[str]) -> None:
@@ -127,7 +126,7 @@ class Facts:
             await self._settled.wait()
         if name not in self._only_direct:
             for constraint in self.policy.constraints.get(name, ()):
-                if constraint.is_direct:
+                if constraint.reference.is_direct:
                     candidate = await self.examine(constraint)
                     self._only_direct.add(name)
                     self._direct.setdefault(name, []).append(candidate)

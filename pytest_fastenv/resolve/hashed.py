@@ -23,7 +23,7 @@ def check_hashes(distributions: Sequence[Distribution], wanted: Sequence[tuple[W
     :raises RequirementsError: names everything that lacks a hash or a pin, each with a line to paste.
     """
     hashed = {name for want, name in wanted if want.hashes}
-    pinned = {name for want, name in wanted if want.is_direct or _is_pin(want.specifier)}
+    pinned = {name for want, name in wanted if want.reference.is_direct or _is_pin(want.specifier)}
     fixed = hashed & pinned
     lacking = [d for d in distributions if d.name not in fixed and not _by_itself(d)]
     if not lacking:

@@ -82,7 +82,7 @@ class Provider(BaseProvider[Key, int]):
         found = []
         for want, name in wanted:
             releases = self._facts.releases_now(name)
-            if want.is_direct:
+            if want.reference.is_direct:
                 numbers = range(len(releases.versions) - len(releases.direct), len(releases.versions))
                 candidate = self._facts.directly(want)
                 bits = sum(1 << n for n in numbers if releases.direct[n - numbers.start].source == candidate.source)

@@ -70,9 +70,9 @@ async def resolve(  # noqa: PLR0913 - the world it works in, each part once
         facts = Facts(directs, specifiers, thinking)
         try:
             ahead = Ahead(facts, reader, specifiers, observer)
-            facts.reserve(wanted.name for wanted in applying if wanted.name is not None and wanted.is_direct)
+            facts.reserve(wanted.name for wanted in applying if wanted.name is not None and wanted.reference.is_direct)
             for wanted in applying:
-                if wanted.name is not None and not wanted.is_direct:
+                if wanted.name is not None and not wanted.reference.is_direct:
                     ahead.want(wanted.name, wanted.extras, wanted.specifier, asked_for=True)
             async with thinking.aside():
                 named = await _named(applying, facts, ahead, reader)
@@ -111,7 +111,7 @@ def _policy(request: Request, target: Target, reader: DependencyReader, preferen
     for wanted in (*request.wanted, *(one for some in constraints.values() for one in some)):
         if wanted.name is None or not _applies(wanted, reader):
             continue
-        if wanted.hashes and not wanted.is_direct:
+        if wanted.hashes and not wanted.reference.is_direct:
             hashes[wanted.name] = hashes.get(wanted.name, Hashes()) & wanted.hashes
         if wanted.config_settings:
             settings.setdefault(wanted.name, wanted.config_settings)
@@ -130,14 +130,16 @@ def _policy(request: Request, target: Target, reader: DependencyReader, preferen
 
 async def _named(applying: Sequence[Wanted], facts: Facts, ahead: Ahead, reader: DependencyReader) -> Named:
     """Look at everything that is named directly, all at once, and return all requirements with names."""
-    direct = [wanted for wanted in applying if wanted.is_direct]
+    direct = [wanted for wanted in applying if wanted.reference.is_direct]
     candidates = dict(zip(direct, await asyncio.gather(*(facts.examine(wanted) for wanted in direct)), strict=True))
     facts.name_directly(dict.fromkeys(candidates.values()))
     for wanted, candidate in candidates.items():
         if candidate.metadata is not None:
             for extra in ("", *wanted.extras):
                 ahead.dependencies(reader.read(candidate.metadata, extra))
-    return [(wanted, candidates[wanted].name if wanted.is_direct else wanted.name or "") for wanted in applying]
+    return [
+        (wanted, candidates[wanted].name if wanted.reference.is_direct else wanted.name or "") for wanted in applying
+    ]
 
 
 def _plan(target: Target, solution: Solution[Key, int], provider: Provider, facts: Facts, named: Named) -> Plan:

@@ -93,7 +93,7 @@ class Search:
         """Return what would help, each tried: the limit of one requirement taken away, everything else as it is."""
         found = []
         for suspect in suspects[:_LOOSENED]:
-            if not suspect.specifier or suspect.is_direct:
+            if not suspect.specifier or suspect.reference.is_direct:
                 continue
             loosened = [(replace(w, specifier="") if w is suspect else w, name) for w, name in self.wanted]
             provider = Provider(self.facts, self.reader, Recorder())

@@ -7,6 +7,7 @@ import pytest
 from kit.archives import make_project, make_sdist, make_wheel
 
 from pytest_fastenv.errors import RequestError, RequirementsError, UsageError
+from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference
 from pytest_fastenv.model.request import Request, read_variable
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.settings.values import Project
@@ -155,10 +156,10 @@ def test_artifacts_and_directories(tmp_path: Path) -> None:
     wheel, sdist = make_wheel(tmp_path, "w"), make_sdist(tmp_path, "s")
     make_project(tmp_path / "django", "django")
     request = read(tmp_path, wheel.name, f"{sdist.name}[x]", "django", "./django[y]", str(tmp_path / "django"))
-    assert [(w.url, w.path) for w in request.wanted] == [
-        (wheel.as_uri(), None),
-        (sdist.as_uri(), None),
-        *[(None, tmp_path / "django")] * 3,
+    assert [w.reference for w in request.wanted] == [
+        ArchiveReference(wheel.as_uri()),
+        ArchiveReference(sdist.as_uri()),
+        *[DirectoryReference(tmp_path / "django")] * 3,
     ]
     assert [w.extras for w in request.wanted] == [(), ("x",), (), ("y",), ()]
     assert {file.path.name for file in request.files if file.sha256} == {
@@ -224,7 +225,7 @@ def test_unusable_sources(tmp_path: Path, source: str, error: type[RequestError]
 
 
 def project_of(request: Request, base: Path) -> list[tuple[bool, tuple[str, ...]]]:
-    return [(wanted.editable, wanted.extras) for wanted in request.wanted if wanted.path == base]
+    return [(one.reference.editable, one.extras) for one in request.wanted if one.reference.directory == base]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from kit.archives import make_project, make_sdist, make_wheel
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.plan import Vcs
+from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, RepositoryReference
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
@@ -51,7 +52,7 @@ def test_dependency_specifiers(
 ) -> None:
     wanted = read(text)
     assert (wanted.name, wanted.specifier, wanted.extras, wanted.marker) == (name, specifier, extras, marker)
-    assert not wanted.is_direct
+    assert not wanted.reference.is_direct
     assert str(wanted.location) == "r.txt:1"
 
 
@@ -80,8 +81,8 @@ def test_archive_urls(
     text: str, name: str | None, url: str, extras: tuple[str, ...], marker: str | None, subdirectory: str | None
 ) -> None:
     wanted = read(text)
-    assert (wanted.name, wanted.url, wanted.extras) == (name, url, extras)
-    assert (wanted.marker, wanted.subdirectory) == (marker, subdirectory)
+    assert (wanted.name, wanted.reference, wanted.extras) == (name, ArchiveReference(url, subdirectory), extras)
+    assert wanted.marker == marker
 
 
 def test_digest_of_a_url() -> None:
@@ -103,8 +104,7 @@ def test_digest_of_a_url() -> None:
 )
 def test_repositories(text: str, vcs: Vcs, name: str | None, subdirectory: str | None, *, editable: bool) -> None:
     wanted = read(text, editable=editable)
-    assert (wanted.vcs, wanted.name, wanted.subdirectory) == (vcs, name, subdirectory)
-    assert wanted.editable is editable
+    assert (wanted.reference, wanted.name) == (RepositoryReference(vcs, subdirectory, editable), name)
 
 
 @pytest.mark.parametrize(
@@ -130,23 +130,24 @@ def test_local_projects(
     base: Path, text: str, directory: str, extras: tuple[str, ...], marker: str | None, *, editable: bool
 ) -> None:
     wanted = read(text, base, editable=editable)
-    assert (wanted.path, wanted.extras, wanted.marker) == (base / directory, extras, marker)
-    assert wanted.editable is editable
+    assert (wanted.extras, wanted.marker) == (extras, marker)
+    assert wanted.reference == DirectoryReference(base / directory, editable=editable)
 
 
 def test_local_projects_by_absolute_names(base: Path) -> None:
-    assert read(str(base / "project"), base).path == base / "project"
-    assert read((base / "with space").as_uri(), base).path == base / "with space"
-    assert read(f"p @ {(base / 'with space').as_uri()}", base).path == base / "with space"
+    assert read(str(base / "project"), base).reference.directory == base / "project"
+    assert read((base / "with space").as_uri(), base).reference.directory == base / "with space"
+    assert read(f"p @ {(base / 'with space').as_uri()}", base).reference.directory == base / "with space"
 
 
 def test_local_archives(base: Path) -> None:
     wheel = read("dist/some_name-1.0-py3-none-any.whl[x]", base)
     assert (wheel.name, wheel.extras) == ("some-name", ("x",))
-    assert wheel.url == (base / "dist/some_name-1.0-py3-none-any.whl").as_uri()
+    assert wheel.reference == ArchiveReference((base / "dist/some_name-1.0-py3-none-any.whl").as_uri())
     sdist = read("./dist/src-2.0.tar.gz", base)
-    assert (sdist.name, sdist.url) == (None, (base / "dist/src-2.0.tar.gz").as_uri())
-    assert read(f"src @ {sdist.url}", base).name == "src"
+    url = (base / "dist/src-2.0.tar.gz").as_uri()
+    assert (sdist.name, sdist.reference) == (None, ArchiveReference(url))
+    assert read(f"src @ {url}", base).name == "src"
 
 
 def test_what_decides_a_project_is_noted(base: Path) -> None:

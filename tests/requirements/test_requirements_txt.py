@@ -7,6 +7,7 @@ import pytest
 from kit.archives import make_project
 
 from pytest_fastenv.errors import RequirementsError
+from pytest_fastenv.model.reference import ArchiveReference
 from pytest_fastenv.model.request import Request
 from pytest_fastenv.requirements.sources import read_sources
 
@@ -198,7 +199,7 @@ def test_texts_are_shown_as_written_without_credentials(tmp_path: Path, write) -
         "https://me:**@h.invalid/b.zip",
         "-e ./p[x]",
     ]
-    assert request.wanted[0].url == "https://token@h.invalid/a.zip"
+    assert request.wanted[0].reference == ArchiveReference("https://token@h.invalid/a.zip")
     assert "token" not in request.wanted[0].location.text
 
 
@@ -206,7 +207,10 @@ def test_paths_are_relative_to_the_base_first_then_to_the_file(tmp_path: Path, w
     for directory in ("p", "sub/p", "sub/q"):
         make_project(tmp_path / directory, "x")
     write("sub/s.txt", "./p\n-e ./q")
-    assert [wanted.path for wanted in read(tmp_path, "sub/s.txt").wanted] == [tmp_path / "p", tmp_path / "sub/q"]
+    assert [wanted.reference.directory for wanted in read(tmp_path, "sub/s.txt").wanted] == [
+        tmp_path / "p",
+        tmp_path / "sub/q",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import Plan, SdistSource, TreeSource
+from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, Reference, RepositoryReference
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolve.resolution import resolve
@@ -157,9 +158,12 @@ class World:
 def want(text: str, line: int = 1, file: str = "requirements.txt", **fields: Any) -> Wanted:
     """Read one requirement as the requirements room would."""
     location = Location(file, line, text=text)
-    if {"path", "vcs", "url"} & fields.keys():
-        return Wanted(fields.pop("name", None), location, text, **fields)
+    reference = _reference(fields)
+    if reference is not None:
+        return Wanted(fields.pop("name", None), location, text, reference=reference, **fields)
     requirement = Requirement(text)
+    if requirement.url:
+        fields["reference"] = ArchiveReference(requirement.url, fields.pop("subdirectory", None))
     return Wanted(
         canonicalize_name(requirement.name),
         location,
@@ -167,9 +171,17 @@ def want(text: str, line: int = 1, file: str = "requirements.txt", **fields: Any
         specifier=str(requirement.specifier),
         extras=tuple(sorted(canonicalize_name(extra) for extra in requirement.extras)),
         marker=str(requirement.marker) if requirement.marker else None,
-        url=requirement.url,
         **fields,
     )
+
+
+def _reference(fields: dict[str, Any]) -> Reference | None:
+    """Take what tells a direct source out of the fields of a requirement."""
+    if "path" in fields:
+        return DirectoryReference(fields.pop("path"), editable=fields.pop("editable", False))
+    if "vcs" in fields:
+        return RepositoryReference(fields.pop("vcs"), editable=fields.pop("editable", False))
+    return ArchiveReference(fields.pop("url")) if "url" in fields else None
 
 
 def ask(*texts: str | Wanted, constraints: tuple[str | Wanted, ...] = (), **fields: Any) -> Request:

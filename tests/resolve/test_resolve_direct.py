@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWhe
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import SdistSource, TreeSource, Vcs, WheelSource
+from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, RepositoryReference
 from pytest_fastenv.resolve.direct import reference, tree_digest, without_credentials
 from pytest_fastenv.resolve.requirements_of import Dependency
 
@@ -242,11 +242,12 @@ def test_credentials_are_not_recorded(url: str, expected: str) -> None:
 
 def test_references_in_metadata(tmp_path: Path) -> None:
     git = reference(Dependency("x", ("e",), "", "git+https://example.invalid/x.git@v1#subdirectory=py&egg=x"), "app 1")
-    assert git.vcs == Vcs("https://example.invalid/x.git", "v1")
-    assert (git.subdirectory, git.extras, str(git.location)) == ("py", ("e",), "app 1")
-    assert reference(Dependency("x", (), "", tmp_path.as_uri()), "app 1").path == tmp_path
+    assert git.reference == RepositoryReference(Vcs("https://example.invalid/x.git", "v1"), "py")
+    assert (git.extras, str(git.location)) == (("e",), "app 1")
+    local = reference(Dependency("x", (), "", tmp_path.as_uri()), "app 1")
+    assert local.reference == DirectoryReference(tmp_path)
     plain = reference(Dependency("x", (), "", "https://example.invalid/x-1.tar.gz#sha256=" + "0" * 64), "app 1")
-    assert (plain.url, plain.hashes.sha256) == ("https://example.invalid/x-1.tar.gz", "0" * 64)
-    assert replace(plain, url=None).url is None
+    assert plain.reference == ArchiveReference("https://example.invalid/x-1.tar.gz")
+    assert plain.hashes.sha256 == "0" * 64
     with pytest.raises(MetadataError, match="not supported"):
         reference(Dependency("x", (), "", "hg+https://example.invalid/x"), "app 1")

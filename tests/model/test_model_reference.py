@@ -1,0 +1,63 @@
+"""What a requirement refers to: every kind answers the same questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from pytest_fastenv.model.codec import decode, encode
+from pytest_fastenv.model.plan import Vcs
+from pytest_fastenv.model.reference import (
+    ArchiveReference,
+    DirectoryReference,
+    IndexReference,
+    Reference,
+    RepositoryReference,
+    is_same_directory,
+)
+
+ARCHIVE = ArchiveReference("https://h.invalid/a.zip", "sub")
+DIRECTORY = DirectoryReference(Path("/src"), "sub")
+REPOSITORY = RepositoryReference(Vcs("https://h.invalid/r.git", "v1"), "sub")
+ALL: list[Reference] = [IndexReference(), ARCHIVE, DIRECTORY, REPOSITORY]
+
+
+def test_all_kinds_are_here() -> None:
+    assert {type(one) for one in ALL} == set(get_args(Reference))
+
+
+@pytest.mark.parametrize("one", ALL)
+def test_it_comes_back_from_json_with_every_field(one: Reference) -> None:
+    for defaults in (False, True):
+        assert decode(Reference, encode(one, Reference, defaults=defaults)) == one  # type: ignore[arg-type]
+
+
+def test_what_can_be_editable() -> None:
+    found = [one.with_editable(True) for one in ALL]
+    assert [one is not None and one.editable for one in found] == [False, False, True, True]
+    assert [one.with_editable(False) for one in ALL] == ALL
+
+
+def test_what_is_direct_and_what_has_a_digest() -> None:
+    assert [one.is_direct for one in ALL] == [False, True, True, True]
+    assert [one.has_digest for one in ALL] == [True, True, False, False]
+
+
+def test_a_directory_that_is_built_decides_by_its_content() -> None:
+    assert [one.tree_to_build for one in ALL] == [None, None, Path("/src/sub"), None]
+    assert DirectoryReference(Path("/src"), editable=True).tree_to_build is None
+
+
+def test_only_the_url_of_a_transfer_is_changed() -> None:
+    changed = [one.with_url(lambda url: url.replace("h.invalid", "i.invalid")) for one in ALL]
+    assert changed == [ALL[0], ArchiveReference("https://i.invalid/a.zip", "sub"), *ALL[2:]]
+
+
+def test_the_same_directory_by_another_path(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "other").symlink_to("real")
+    assert is_same_directory(DirectoryReference(tmp_path / "other"), tmp_path / "real")
+    assert not is_same_directory(DirectoryReference(tmp_path), tmp_path / "real")
+    assert not is_same_directory(ARCHIVE, tmp_path)
