@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.model.codec import encode
+from pytest_fastenv.model.codec import encode_for_key
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
-from pytest_fastenv.model.reference import Reference
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.settings.values import Settings
@@ -89,7 +88,7 @@ def _plain(wanted: Wanted) -> list[object]:
         wanted.specifier,
         wanted.extras,
         wanted.marker,
-        encode(wanted.reference, Reference, defaults=True),
+        encode_for_key(wanted.reference),
         wanted.hashes.values,
         wanted.config_settings,
     ]
