@@ -1,8 +1,10 @@
 """Clean virtual environments for pytest runs, provisioned by a pipelined installer.
 
-The engine without pytest: `provision`. What the fixtures give, for annotations: `SessionEnvironment`,
-`VirtualEnvironment`, `MakeVenv`. Public names are imported on first use, so that pytest runs that do not ask
-for an environment pay nothing for this package.
+The names here are the whole public interface in Python; ``docs/reference/python.md`` says what each promises.
+`provision` is the engine without pytest, beside what it takes, returns and raises. The fixtures give a
+`SessionEnvironment`, a `VirtualEnvironment` and `MakeVenv`. Everything that goes wrong on purpose is a `FastenvError`.
+
+Names are imported on first use, so that pytest runs that do not ask for an environment pay nothing for this package.
 """
 
 from __future__ import annotations
@@ -12,39 +14,135 @@ from typing import TYPE_CHECKING, Any
 from pytest_fastenv.version import __version__
 
 if TYPE_CHECKING:
-    from pytest_fastenv.errors import FastenvError
-    from pytest_fastenv.model.plan import Plan
-    from pytest_fastenv.provisioning.story import provision
+    from pytest_fastenv.errors import (
+        ArchiveError,
+        AuthError,
+        BombError,
+        BuildError,
+        BuildTimeoutError,
+        ConflictError,
+        ConflictingRequirementsError,
+        CycleError,
+        EnvironmentServerError,
+        FailureGroup,
+        FastenvError,
+        HashError,
+        IndexAnswerError,
+        InsecureRedirectError,
+        IntegrityError,
+        InterpreterError,
+        InterpreterNotFoundError,
+        LimitError,
+        LockTimeoutError,
+        MetadataError,
+        MismatchError,
+        NetworkError,
+        NoSolutionError,
+        NotFoundError,
+        OfflineMissError,
+        ProvideError,
+        PublishError,
+        RateLimitedError,
+        RecordError,
+        RequestError,
+        RequirementsError,
+        SchemeError,
+        ScriptError,
+        SdistError,
+        SizeMismatchError,
+        StalledError,
+        StoreError,
+        TooManyRedirectsError,
+        UnknownProjectError,
+        UnsupportedWheelError,
+        UnusableInterpreterError,
+        UsageError,
+        WheelError,
+    )
+    from pytest_fastenv.model.events import Notice, Recorder, Span
+    from pytest_fastenv.provisioning.question import SessionNeeds
+    from pytest_fastenv.provisioning.story import Ready, provision
     from pytest_fastenv.runtime.environment import Environment
-    from pytest_fastenv.runtime.environment_in_test import CommandError
-    from pytest_fastenv.runtime.environment_server import ProviderError
-    from pytest_fastenv.runtime.session_environment import SessionEnvironment
+    from pytest_fastenv.runtime.environment_in_test import CommandError, InstalledDistribution
+    from pytest_fastenv.runtime.session_environment import PlannedDistribution, SessionEnvironment
     from pytest_fastenv.runtime.virtual_environment import MakeVenv, VirtualEnvironment
     from pytest_fastenv.settings.values import Settings
 
 __all__ = [
+    "ArchiveError",
+    "AuthError",
+    "BombError",
+    "BuildError",
+    "BuildTimeoutError",
     "CommandError",
+    "ConflictError",
+    "ConflictingRequirementsError",
+    "CycleError",
     "Environment",
+    "EnvironmentServerError",
+    "FailureGroup",
     "FastenvError",
+    "HashError",
+    "IndexAnswerError",
+    "InsecureRedirectError",
+    "InstalledDistribution",
+    "IntegrityError",
+    "InterpreterError",
+    "InterpreterNotFoundError",
+    "LimitError",
+    "LockTimeoutError",
     "MakeVenv",
-    "Plan",
-    "ProviderError",
+    "MetadataError",
+    "MismatchError",
+    "NetworkError",
+    "NoSolutionError",
+    "NotFoundError",
+    "Notice",
+    "OfflineMissError",
+    "PlannedDistribution",
+    "ProvideError",
+    "PublishError",
+    "RateLimitedError",
+    "Ready",
+    "RecordError",
+    "Recorder",
+    "RequestError",
+    "RequirementsError",
+    "SchemeError",
+    "ScriptError",
+    "SdistError",
     "SessionEnvironment",
+    "SessionNeeds",
     "Settings",
+    "SizeMismatchError",
+    "Span",
+    "StalledError",
+    "StoreError",
+    "TooManyRedirectsError",
+    "UnknownProjectError",
+    "UnsupportedWheelError",
+    "UnusableInterpreterError",
+    "UsageError",
     "VirtualEnvironment",
+    "WheelError",
     "__version__",
     "provision",
 ]
 
+#: The modules of names that are no errors of `pytest_fastenv.errors`.
 _HOMES = {
     "CommandError": "pytest_fastenv.runtime.environment_in_test",
     "Environment": "pytest_fastenv.runtime.environment",
-    "FastenvError": "pytest_fastenv.errors",
+    "InstalledDistribution": "pytest_fastenv.runtime.environment_in_test",
     "MakeVenv": "pytest_fastenv.runtime.virtual_environment",
-    "Plan": "pytest_fastenv.model.plan",
-    "ProviderError": "pytest_fastenv.runtime.environment_server",
+    "Notice": "pytest_fastenv.model.events",
+    "PlannedDistribution": "pytest_fastenv.runtime.session_environment",
+    "Ready": "pytest_fastenv.provisioning.story",
+    "Recorder": "pytest_fastenv.model.events",
     "SessionEnvironment": "pytest_fastenv.runtime.session_environment",
+    "SessionNeeds": "pytest_fastenv.provisioning.question",
     "Settings": "pytest_fastenv.settings.values",
+    "Span": "pytest_fastenv.model.events",
     "VirtualEnvironment": "pytest_fastenv.runtime.virtual_environment",
     "provision": "pytest_fastenv.provisioning.story",
 }
@@ -52,8 +150,13 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use (PEP 562)."""
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES.get(name, "pytest_fastenv.errors")), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names (PEP 562)."""
+    return sorted(__all__)

@@ -20,22 +20,30 @@
     │   ├── BuildError              BuildTimeoutError, MismatchError, CycleError
     │   ├── StoreError              LockTimeoutError
     │   ├── InterpreterError        UnusableInterpreterError
-    │   └── PublishError            an environment that could not be made whole
-    └── FailureGroup                several independent failures of one run, shown one after the other
+    │   ├── PublishError            an environment that could not be made whole
+    │   └── EnvironmentServerError  the process that makes environments while a session runs
+    ├── FailureGroup                several independent failures of one run, shown one after the other
+    └── CommandError                a program that a test ran (`runtime.environment_in_test`)
+
+Standard library only, Python 3.8 and newer: this module is on the warm path, and is copied into environments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any, Mapping, Sequence
 
 
 class FastenvError(Exception):
     """Base of every error raised on purpose.
 
+    Every parameter is an attribute, too, so that an error can be made again from its attributes: `to_json` and pickle
+    rely on it.
+
     :param what: one sentence that says what went wrong, naming the distribution, file or option.
     :param where: the place: a file with line and column, a URL without credentials, a log's path.
     :param why: the cause, as far as it is known; may have several lines (a log's tail, a caret).
     :param hint: the next step for the reader.
+    :ivar exit_code: of pytest and the ``fastenv`` command when this ends them: 4 where the request is wrong, else 3.
     """
 
     exit_code = 3
@@ -59,6 +67,41 @@ class FastenvError(Exception):
 
     def __str__(self) -> str:
         return self.diagnosis()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return class and parts as JSON can hold them; `error_from_json` makes the error of them again.
+
+        An error of a class that is defined elsewhere is written as one of the nearest class of this module.
+        """
+        from inspect import signature  # only where an error leaves its process
+
+        cls = next(cls for cls in type(self).__mro__ if globals().get(cls.__name__) is cls)
+        parts = {name: getattr(self, name) for name in signature(cls).parameters}
+        if isinstance(self, FailureGroup):
+            parts["failures"] = [failure.to_json() for failure in self.failures]
+        return {"class": cls.__name__, "exit_code": self.exit_code, "parts": parts}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the error be pickled, as `to_json` writes it."""
+        return error_from_json, (self.to_json(),)
+
+
+def error_from_json(value: Mapping[str, Any]) -> FastenvError:
+    """Return the error that `FastenvError.to_json` wrote: of the same class, with the same parts.
+
+    A class that this version does not have becomes `RequestError` or `ProvideError`, as the exit code says.
+
+    :raises KeyError: it is not what `to_json` writes.
+    """
+    parts = dict(value["parts"])
+    cls = globals().get(value["class"])
+    if cls is FailureGroup:
+        return FailureGroup([error_from_json(failure) for failure in parts["failures"]])
+    if not (isinstance(cls, type) and issubclass(cls, FastenvError)):
+        cls = RequestError if value["exit_code"] == RequestError.exit_code else ProvideError
+        parts = {name: parts.get(name) for name in ("what", "where", "why", "hint")}
+    made: FastenvError = cls(**parts)
+    return made
 
 
 class RequestError(FastenvError):
@@ -239,6 +282,10 @@ class UnusableInterpreterError(InterpreterError):
 
 class PublishError(ProvideError):
     """An environment could not be made whole; nothing of it is left for a later run."""
+
+
+class EnvironmentServerError(ProvideError):
+    """The process that makes environments while a session runs does not start, or it ended; asking again starts one."""
 
 
 class FailureGroup(FastenvError):

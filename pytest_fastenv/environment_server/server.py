@@ -113,15 +113,15 @@ class _Server:
         try:
             return {"ok": await self._do(json.loads(line), stack)}
         except FastenvError as error:
-            return {"error": _error(error)}
+            return {"error": error.to_json()}
         except OSError as error:
             from pytest_fastenv.store.diagnosis import unexpected  # only for the message
 
             place = store_root(self._context.settings) if self._context else Path.cwd()
-            return {"error": _error(unexpected(error, place))}
+            return {"error": unexpected(error, place).to_json()}
         except Exception as error:  # noqa: BLE001 - a defect costs this one answer, and is told with where it is
             why = "".join(traceback.format_exception(error))
-            return {"error": _error(ProvideError(f"pytest-fastenv has a defect: {error!r}", why=why))}
+            return {"error": ProvideError(f"pytest-fastenv has a defect: {error!r}", why=why).to_json()}
 
     async def _do(self, request: Mapping[str, Any], stack: AsyncExitStack) -> dict[str, Any]:
         name = request["do"]
@@ -141,17 +141,6 @@ def _context(request: Mapping[str, Any], stack: AsyncExitStack) -> Context:
     settings, recorder = from_json(request["settings"]), Recorder()
     store = Store(store_root(settings), recorder=recorder, lock_timeout_s=settings.lock_timeout_s)
     return Context(settings, store, recorder, Path(os.path.abspath(request["base"])), dict(os.environ), stack)
-
-
-def _error(error: FastenvError) -> dict[str, Any]:
-    return {
-        "what": error.what,
-        "where": error.where,
-        "why": error.why,
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-        "diagnosis": error.diagnosis(),
-    }
 
 
 def _read(questions: int, tell: Callable[[bytes | None], None]) -> None:

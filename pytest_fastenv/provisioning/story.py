@@ -68,12 +68,14 @@ def provision(
     :param sources: as for ``--fastenv``; in place of `Settings.sources`.
     :param settings: default: what the variables say, and no project besides the sources.
     :param base: what relative paths are relative to; default: the current directory.
-    :param root: where the project lies that `Settings.project` is about; default: `base`.
+    :param root: the directory of the project that `Settings.project` speaks of; default: `base`.
+    :param needs: what a pytest session needs inside besides; default: nothing.
     :param directory: where the environment is to lie; default: in the directory of environments.
     :param recorder: hears what happens while it happens.
     :param environ: default: `os.environ`.
     :raises RequestError: the request is wrong.
     :raises ProvideError: providing it failed; what is finished is kept for the next try.
+    :raises FailureGroup: several things failed, each by itself.
     """
     environ = os.environ if environ is None else environ
     settings = settings or replace(load({}, environ, {}), project="none")

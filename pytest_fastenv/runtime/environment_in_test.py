@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Sequence
 
+from ..errors import FastenvError
 from . import session
 from .environment import Environment
 
@@ -39,16 +40,33 @@ class InstalledDistribution(NamedTuple):
     editable: bool = False
 
 
-class CommandError(subprocess.CalledProcessError):
-    """A program ended with an exit code that is not 0; the text shows the end of what it wrote."""
+class CommandError(subprocess.CalledProcessError, FastenvError):
+    """A program ended with an exit code that is not 0; the text shows the end of what it wrote.
+
+    It is what `subprocess.run` raises for that, and one of this package's errors: either class catches it.
+
+    :ivar returncode: the program's; `exit_code` says nothing about it.
+    """
+
+    def __init__(self, returncode: int, cmd: Any, output: Any = None, stderr: Any = None) -> None:
+        subprocess.CalledProcessError.__init__(self, returncode, cmd, output, stderr)
+        FastenvError.__init__(self, subprocess.CalledProcessError.__str__(self), why=_shown(output, stderr) or None)
 
     def __str__(self) -> str:
-        lines = [super().__str__()]
-        for name, text in (("standard output", self.stdout), ("standard error", self.stderr)):
-            if text:
-                shown = (text if isinstance(text, str) else text.decode("utf-8", "replace")).splitlines()
-                lines += ["{}:".format(name), *("  " + line for line in shown[-_SHOWN_LINES:])]
-        return "\n".join(lines)
+        return self.diagnosis()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CommandError, (self.returncode, self.cmd, self.output, self.stderr)
+
+
+def _shown(stdout: Any, stderr: Any) -> str:
+    """Return the last lines of what a program wrote."""
+    lines: list[str] = []
+    for name, text in (("standard output", stdout), ("standard error", stderr)):
+        if text:
+            told = (text if isinstance(text, str) else text.decode("utf-8", "replace")).splitlines()
+            lines += ["{}:".format(name), *("  " + line for line in told[-_SHOWN_LINES:])]
+    return "\n".join(lines)
 
 
 class EnvironmentInTest:

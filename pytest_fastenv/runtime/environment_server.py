@@ -1,4 +1,4 @@
-"""The process that provides further environments while a session runs, as the session sees it.
+"""The process that makes further environments while a session runs, as the session sees it.
 
 It is a process of the installation that has the whole plugin; an environment has only the runtime. It is started when
 something is first asked of it, and answers one question after the other: a JSON text on one line each way. It ends
@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import weakref
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import pytest
 
+from ..errors import EnvironmentServerError, RequestError, error_from_json
 from .server_start import SERVER_START
 
 if TYPE_CHECKING:
@@ -36,23 +38,10 @@ _SERVER = pytest.StashKey["EnvironmentServer"]()
 _servers: weakref.WeakSet[EnvironmentServer] = weakref.WeakSet()
 
 
-class ProviderError(Exception):
-    """What was asked for cannot be had; nothing is left of it.
-
-    :ivar diagnosis: what happened, where, why, and what to do next: several lines of text.
-    :ivar exit_code: 4 when what was asked for is wrong, 3 when providing it failed.
-    """
-
-    def __init__(self, diagnosis: str, exit_code: int = 3) -> None:
-        super().__init__(diagnosis)
-        self.diagnosis = diagnosis
-        self.exit_code = exit_code
-
-
 def environment_server(config: pytest.Config) -> EnvironmentServer:
     """Return the session's environment server: one for each process of pytest, closed at that one's end.
 
-    :raises ProviderError: this session was not told how to start one.
+    :raises RequestError: this session was not told how to start one.
     """
     known = config.stash.get(_SERVER, None)
     if known is None:
@@ -60,7 +49,11 @@ def environment_server(config: pytest.Config) -> EnvironmentServer:
         handed = origin.handed()
         if not handed.server:
             __tracebackhide__ = True
-            raise ProviderError("this environment has no way to provide others: run pytest with pytest-fastenv", 4)
+            raise RequestError(
+                "no environments can be made here: this session was not told how",
+                where=sys.prefix,
+                hint="run pytest with the pytest-fastenv that made this environment, or install it here",
+            )
         known = config.stash[_SERVER] = EnvironmentServer(
             handed.server, handed.settings or {}, handed.base, origin.environ
         )
@@ -72,7 +65,7 @@ def expect(config: pytest.Config, handed: session.Handed, environ: Mapping[str, 
     """Start the session's environment server early, while pytest still loads plugins: something will be asked of it."""
     known = config.stash[_SERVER] = EnvironmentServer(handed.server, handed.settings or {}, handed.base, environ)
     config.add_cleanup(known.close)
-    with contextlib.suppress(ProviderError):  # who asks will be told
+    with contextlib.suppress(EnvironmentServerError):  # the first question meets it again, and tells it
         known.start()
 
 
@@ -106,7 +99,7 @@ class EnvironmentServer:
     def start(self) -> None:
         """Start the process and do not wait until it can answer.
 
-        :raises ProviderError: it does not start.
+        :raises EnvironmentServerError: it does not start.
         """
         with self._lock:
             if self._process is None:
@@ -120,7 +113,8 @@ class EnvironmentServer:
 
         :param do: the name of a handler (`pytest_fastenv.environment_server.server`).
         :param values: what the handler takes, as JSON can hold it.
-        :raises ProviderError: it could not be done.
+        :raises FastenvError: it could not be done: the error that the process met, with its class and parts.
+        :raises EnvironmentServerError: the process does not start, or ended before it answered.
         """
         __tracebackhide__ = True
         with self._lock:
@@ -166,8 +160,12 @@ class EnvironmentServer:
             )
         except OSError as error:
             self._complaints.close()
-            text = "the process that provides environments does not start\n  where: {}\n  why:   {}"
-            raise ProviderError(text.format(self._words[0], error.strerror or error)) from error
+            raise EnvironmentServerError(
+                "the process that makes environments does not start",
+                where=self._words[0],
+                why=error.strerror or str(error),
+                hint="is the pytest-fastenv that made this session's environment still installed?",
+            ) from error
 
     def _exchange(self, question: Mapping[str, Any]) -> dict[str, Any]:
         __tracebackhide__ = True
@@ -184,7 +182,7 @@ class EnvironmentServer:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _died(self, process: subprocess.Popen[bytes]) -> ProviderError:
+    def _died(self, process: subprocess.Popen[bytes]) -> EnvironmentServerError:
         try:
             code = process.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -194,10 +192,11 @@ class EnvironmentServer:
         self._complaints.seek(0, os.SEEK_END)
         self._complaints.seek(max(0, self._complaints.tell() - _TAIL_BYTES))
         said = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
-        text = "the process that provides environments {}".format(ending)
-        if said:
-            text += "\n  why:   " + "\n         ".join(said)
-        return ProviderError(text + "\n  next:  ask again: another one is started")
+        return EnvironmentServerError(
+            "the process that makes environments {}".format(ending),
+            why="\n".join(said) or None,
+            hint="ask again: another one is started",
+        )
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -229,12 +228,12 @@ class EnvironmentServer:
 def _content(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was answered.
 
-    :raises ProviderError: it is an error.
+    :raises FastenvError: an error was answered.
     """
     __tracebackhide__ = True
     error = answer.get("error")
     if error is not None:
-        raise ProviderError(str(error["diagnosis"]), int(error["exit_code"]))
+        raise error_from_json(error)
     content: dict[str, Any] = answer["ok"]
     return content
 

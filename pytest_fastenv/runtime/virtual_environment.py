@@ -1,4 +1,4 @@
-"""Fresh environments for tests: made by the environment server, changed through it, and nobody else's."""
+"""Fresh environments for tests: the environment server makes and changes them, and each belongs to one test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Sequence, Union
 
+from ..errors import FastenvError
 from .environment import Environment
 from .environment_in_test import EnvironmentInTest, outside_variables
-from .environment_server import EnvironmentServer, ProviderError, environment_server
+from .environment_server import EnvironmentServer, environment_server
 
 if TYPE_CHECKING:
     import pytest
@@ -28,8 +29,8 @@ class VirtualEnvironment(EnvironmentInTest):
     ``PYTHONPATH`` but one that is in `env`. It runs in `workspace`, the directory that the environment lies in.
     """
 
-    #: What `install` raises.
-    Error = ProviderError
+    #: What `install` raises, for tests in environments that have no ``pytest_fastenv`` to import it from.
+    Error = FastenvError
 
     def __init__(self, environment: Environment, process: EnvironmentServer, asked: dict[str, Any]) -> None:
         super().__init__(environment, environment.prefix.parent)
@@ -47,7 +48,7 @@ class VirtualEnvironment(EnvironmentInTest):
             requirements file, ... Relative paths are relative to pytest's root directory.
         :param editable: local projects are installed so that their sources are used where they lie (PEP 660).
         :param upgrade: take the newest versions of the projects named now, and ask the index for them.
-        :raises VirtualEnvironment.Error: it cannot be done; the environment is as it was.
+        :raises FastenvError: it cannot be done; the environment is as it was.
         """
         __tracebackhide__ = True
         new = [[source, editable] for source in _texts(requirements)]
@@ -70,8 +71,8 @@ class MakeVenv:
     :param directory: where they lie if no other place is chosen.
     """
 
-    #: What making one raises.
-    Error = ProviderError
+    #: What making one raises; see `VirtualEnvironment.Error`.
+    Error = FastenvError
 
     def __init__(self, config: pytest.Config, directory: Path) -> None:
         self._config = config
@@ -98,7 +99,7 @@ class MakeVenv:
         :param path: where it is to lie, a directory that does not exist or is empty; relative to the test's temporary
             directory. Default: ``.venv`` there, or ``.venv-2``, ...
         :param system_site_packages: let it see the packages of its base interpreter.
-        :raises MakeVenv.Error: it cannot be had; nothing is left of it.
+        :raises FastenvError: it cannot be had; nothing is left of it.
         """
         __tracebackhide__ = True
         root = str(self._config.rootpath)

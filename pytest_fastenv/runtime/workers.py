@@ -19,11 +19,12 @@ from typing import Any, Generator, Iterable, Sequence
 
 import pytest
 
+from ..errors import FastenvError, ProvideError, UsageError
 from . import session, worker_start
 from .environment import Environment
-from .environment_server import ProviderError, environment_server
+from .environment_server import environment_server
 from .header import elapsed
-from .session_end import USAGE, diagnosis, end_session
+from .session_end import end_session
 
 #: What makes a gateway lead to another machine, or through another process.
 _ELSEWHERE = ("ssh", "vagrant_ssh", "socket", "via", "installvia")
@@ -112,7 +113,7 @@ class Workers:
             return
         started, spec = node.gateway in self._ready, node.gateway.spec
         if not started and spec.python in self._suspects:
-            end_session(self._never_started(node, error), 3)
+            end_session(self._never_started(node, error))
         self._failures += 1
         most = self._config.getoption("maxworkerrestart", None)
         if most is None or self._failures <= int(most):
@@ -128,8 +129,8 @@ class Workers:
         names = [self._name(worker) for worker in ids]
         try:
             answer = environment_server(self._config).ask("workers", session=self._handed.prefix, names=names)
-        except ProviderError as error:
-            end_session(error.diagnosis, error.exit_code)
+        except FastenvError as error:
+            end_session(error)
         made = {value["name"]: Environment.from_json(value) for value in answer["environments"]}
         return [made[name] for name in names]
 
@@ -147,8 +148,8 @@ class Workers:
         spec.python = shlex.quote(str(environment.python))  # execnet takes it for words of a shell
         self._environments[spec.python] = environment
 
-    def _never_started(self, node: Any, error: object) -> str:
-        return diagnosis(
+    def _never_started(self, node: Any, error: object) -> FastenvError:
+        return ProvideError(
             "worker {} does not start in its environment, and neither did the one before it".format(node.gateway.id),
             where=str(self._environments[node.gateway.spec.python].prefix),
             why="\n".join(str(error).splitlines()[-_TAIL_LINES:]),
@@ -169,15 +170,15 @@ def _refuse(texts: Iterable[str], option: str) -> None:
         try:
             spec = execnet.XSpec(text)
         except (ValueError, AttributeError) as error:
-            end_session(diagnosis("{} cannot be read".format(named), why=str(error)), USAGE)
+            end_session(UsageError("{} cannot be read".format(named), why=str(error)))
         elsewhere = [key for key in _ELSEWHERE if getattr(spec, key)]
         if elsewhere or not spec.popen:
             why = "'{}' leads to another machine or process".format(elsewhere[0]) if elsewhere else "it is no 'popen'"
             what = "{}: no environment of its own can be provided for this gateway".format(named)
-            end_session(diagnosis(what, why=why, hint=_HINT), USAGE)
+            end_session(UsageError(what, why=why, hint=_HINT))
         if spec.python:
             what = "{}: the worker's interpreter is the one of its environment".format(named)
-            end_session(diagnosis(what, hint="leave 'python=' out, and choose it with --fastenv-python"), USAGE)
+            end_session(UsageError(what, hint="leave 'python=' out, and choose it with --fastenv-python"))
 
 
 def _spellings(*prefixes: str) -> list[str]:

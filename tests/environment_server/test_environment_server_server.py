@@ -17,6 +17,7 @@ import pytest
 from kit.archives import make_project
 
 from pytest_fastenv.environment_server.server import HANDLERS
+from pytest_fastenv.errors import UsageError, error_from_json
 from pytest_fastenv.plugin.provisioning import ENVIRONMENT_SERVER
 from pytest_fastenv.settings.values import Settings, to_json
 
@@ -71,9 +72,10 @@ def test_questions_in_order(client: Client) -> None:
     assert made["prefix"] == str(client.directory / "one")
     assert Path(made["python"]).exists()
     taken, unknown = client.read()["error"], client.read()["error"]
-    assert taken["what"].endswith("one is there already")
-    assert unknown["what"] == "the environment server cannot do 'dance' now"
-    assert set(unknown) == {"what", "where", "why", "hint", "exit_code", "diagnosis"}
+    assert taken["parts"]["what"].endswith("one is there already")
+    error = error_from_json(unknown)
+    assert type(error) is UsageError
+    assert error.what == "the environment server cannot do 'dance' now"
     _, errors = client.process.communicate("", timeout=30)
     assert (client.process.returncode, errors) == (0, "")
 
@@ -85,16 +87,16 @@ def test_nothing_before_the_beginning(client: Client) -> None:
 
 def test_settings_are_checked(client: Client) -> None:
     client.write({"do": "begin", "settings": {"link": "glue"}, "base": "."})
-    error = client.read()["error"]
-    assert (error["what"], error["exit_code"]) == ("link: 'glue' is not accepted", 4)
+    error = error_from_json(client.read()["error"])
+    assert (error.what, error.exit_code) == ("link: 'glue' is not accepted", 4)
 
 
 def test_a_defect_costs_one_answer(client: Client) -> None:
     client.begin()
     client.write({"do": "venv"}, {"do": "venv", "path": str(client.directory / "one")})
-    error = client.read()["error"]
-    assert "has a defect: KeyError('path')" in error["what"]
-    assert "Traceback" in error["why"]
+    error = error_from_json(client.read()["error"])
+    assert "has a defect: KeyError('path')" in error.what
+    assert "Traceback" in (error.why or "")
     assert "ok" in client.read()
 
 
@@ -102,8 +104,8 @@ def test_a_full_disk_is_a_diagnosis(client: Client) -> None:
     client.begin()
     (client.directory / "file").touch()
     client.write({"do": "venv", "path": str(client.directory / "file" / "env")})
-    error = client.read()["error"]
-    assert (error["exit_code"], "defect" in error["what"]) == (3, False)
+    error = error_from_json(client.read()["error"])
+    assert (error.exit_code, "defect" in error.what) == (3, False)
 
 
 @pytest.mark.parametrize("how", ["end of questions", "SIGTERM"])

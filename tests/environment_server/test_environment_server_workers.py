@@ -153,8 +153,8 @@ def test_what_was_edited_in_place_reaches_no_copy(play: Play) -> None:
     play(later, link="hardlink")
 
 
-def test_what_a_killed_provider_leaves_is_swept(play: Play, store: Store) -> None:
-    """The next provider removes it, while it does its own work."""
+def test_what_a_killed_server_leaves_is_swept(play: Play, store: Store) -> None:
+    """The next server removes it, while it does its own work."""
     program = f"""
 import asyncio, os, sys
 from contextlib import AsyncExitStack

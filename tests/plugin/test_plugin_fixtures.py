@@ -74,6 +74,7 @@ def test_install(venv):
     with pytest.raises(venv.Error, match="fastenvgamma") as caught:
         venv.install("fastenvgamma")
     assert caught.value.exit_code == 4
+    assert type(caught.value).__name__ == "ConflictingRequirementsError"
     assert venv.installed() == {"fastenvalpha": "1.0", "fastenvbeta": "1.0"}
     assert venv.run(["fastenvalpha-tool"]).stdout.strip() == "1.0"
     venv.install("fastenvalpha>=2")
@@ -216,7 +217,7 @@ def ended(pid: int, within_s: float = 20.0) -> bool:
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_no_provider_without_need(suite: Project, inside: bool) -> None:
+def test_no_environment_server_without_need(suite: Project, inside: bool) -> None:
     suite.write(
         test_lazy__py="""\
             import sys
@@ -255,11 +256,11 @@ def test_a_session_that_is_ended_leaves_nothing(suite: Project, number: signal.S
         while not (tmp_path / "log").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         backend = int(re.search(r"pid=(\d+)", (tmp_path / "log").read_text())[1])  # type: ignore[index]
-        provider = int((suite.directory / "pid").read_text())
-        assert is_alive(provider)
+        server = int((suite.directory / "pid").read_text())
+        assert is_alive(server)
         session.send_signal(number)
         output, _ = session.communicate(timeout=60)
-    assert ended(provider), output
+    assert ended(server), output
     assert ended(backend), output
     assert "INTERNALERROR" not in output
     if number == signal.SIGINT:
@@ -267,7 +268,7 @@ def test_a_session_that_is_ended_leaves_nothing(suite: Project, number: signal.S
         assert "KeyboardInterrupt" in output
 
 
-def test_a_provider_that_is_killed_is_replaced(suite: Project) -> None:
+def test_an_environment_server_that_is_killed_is_replaced(suite: Project) -> None:
     suite.write(
         test_killed__py="""\
             import os

@@ -15,7 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.runtime.environment_server import EnvironmentServer, ProviderError
+from pytest_fastenv.errors import (
+    BuildError,
+    ConflictingRequirementsError,
+    EnvironmentServerError,
+    FailureGroup,
+    FastenvError,
+    UsageError,
+)
+from pytest_fastenv.runtime.environment_server import EnvironmentServer
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +41,7 @@ for line in sys.stdin:
     elif do == "echo":
         answer = {"ok": {"asked": asked, "begun": begun, "cwd": os.getcwd(), "environ": dict(os.environ)}}
     elif do == "fail":
-        answer = {"error": {"diagnosis": "it is wrong\\n  next:  mend it", "exit_code": 4}}
+        answer = {"error": asked["error"]}
     elif do == "die":
         sys.stderr.write("the last words")
         sys.exit(5)
@@ -47,7 +55,7 @@ open(sys.argv[1], "a").write("ended\\n")
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[..., EnvironmentServer]]:
-    """Make providers of the program above; each is closed at the end."""
+    """Make servers of the program above; each is closed at the end."""
     made: list[EnvironmentServer] = []
 
     def server(program: str = PROGRAM, environ: Mapping[str, str] | None = None) -> EnvironmentServer:
@@ -94,11 +102,21 @@ def test_question_and_answer(make: Callable[..., EnvironmentServer], tmp_path: P
     assert server.pid != pid
 
 
-def test_an_error_leaves_it_alive(make: Callable[..., EnvironmentServer]) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConflictingRequirementsError("it is wrong", where="there", why="two\nlines", hint="mend it"),
+        FailureGroup([BuildError("one"), UsageError("two")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_is_raised_again_and_leaves_it_alive(
+    make: Callable[..., EnvironmentServer], error: FastenvError
+) -> None:
     server = make()
-    with pytest.raises(ProviderError, match="it is wrong\n  next:  mend it") as caught:
-        server.ask("fail")
-    assert (caught.value.exit_code, caught.value.diagnosis) == (4, str(caught.value))
+    with pytest.raises(type(error)) as caught:
+        server.ask("fail", error=error.to_json())
+    assert (caught.value.exit_code, caught.value.diagnosis()) == (error.exit_code, error.diagnosis())
     pid = server.pid
     assert server.ask("echo")
     assert server.pid == pid
@@ -106,7 +124,7 @@ def test_an_error_leaves_it_alive(make: Callable[..., EnvironmentServer]) -> Non
 
 def test_death_is_told_and_the_next_question_starts_another(make: Callable[..., EnvironmentServer]) -> None:
     server = make()
-    with pytest.raises(ProviderError, match=r"ended with exit code 5\n  why:   the last words\n  next:"):
+    with pytest.raises(EnvironmentServerError, match=r"ended with exit code 5\n  why:   the last words\n  next:"):
         server.ask("die")
     assert server.pid is None
     assert server.ask("echo")
@@ -123,7 +141,7 @@ def test_killed_while_it_works(make: Callable[..., EnvironmentServer], tmp_path:
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(ProviderError, match="was ended by signal 9"):
+    with pytest.raises(EnvironmentServerError, match="was ended by signal 9"):
         server.ask("hang", mark=str(mark))
     killer.join()
     assert server.ask("echo")
@@ -131,12 +149,12 @@ def test_killed_while_it_works(make: Callable[..., EnvironmentServer], tmp_path:
 
 def test_no_such_program(tmp_path: Path) -> None:
     server = EnvironmentServer((str(tmp_path / "absent"),), {}, str(tmp_path), {})
-    with pytest.raises(ProviderError, match=r"does not start\n  where: .*absent"):
+    with pytest.raises(EnvironmentServerError, match=r"does not start\n  where: .*absent"):
         server.ask("echo")
 
 
 def test_not_the_program_that_was_meant(make: Callable[..., EnvironmentServer]) -> None:
-    with pytest.raises(ProviderError, match="No module named 'nowhere'"):
+    with pytest.raises(EnvironmentServerError, match="No module named 'nowhere'"):
         make("import nowhere").ask("echo")
 
 
@@ -216,13 +234,16 @@ def test_the_oldest_interpreter_can_use_it(tmp_path: Path, interpreters: list[tu
     code = "import sys; [compile(open(p).read(), p, 'exec', 0, True) for p in sys.argv[1:]]"
     paths = [str(here / f"{name}.py") for name in names]
     subprocess.run([interpreters[0][1], "-I", "-c", code, *paths], check=True)
-    package = tmp_path / "inside"
-    package.mkdir()
+    package = tmp_path / "inside" / "runtime"
+    package.mkdir(parents=True)
     for name in ("session", "environment", "environment_in_test", "session_environment"):
         (package / f"{name}.py").write_bytes((here / f"{name}.py").read_bytes())
-    (package / "__init__.py").touch()
+    (package.parent / "errors.py").write_bytes((here.parent / "errors.py").read_bytes())
+    for directory in (package, package.parent):
+        (directory / "__init__.py").touch()
     script = (
-        "import json, sys; sys.path.insert(0, sys.argv[1]); from inside.session_environment import session_environment;"
+        "import json, sys; sys.path.insert(0, sys.argv[1]);"
+        "from inside.runtime.session_environment import session_environment;"
         "here = session_environment(list); print(json.dumps([here.python_version, str(here.prefix), here.plan,"
         " here.run(['python3', '-c', 'print(1)'], env={'PATH': '/usr/bin:/bin'}).stdout]))"
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import pytest_fastenv
+from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.environment_in_test import CommandError, EnvironmentInTest, outside_variables
 from pytest_fastenv.runtime.session_environment import SessionEnvironment, session_environment
-from pytest_fastenv.runtime.virtual_environment import MakeVenv
+from pytest_fastenv.runtime.virtual_environment import MakeVenv, VirtualEnvironment
 
 
 @pytest.fixture
@@ -62,10 +66,35 @@ def test_a_failing_program_shows_what_it_said(here: SessionEnvironment) -> None:
         here.run([sys.executable, "-c", code])
     text = str(caught.value)
     assert "returned non-zero exit status 1" in text
-    assert text.endswith("  99\nstandard error:\n  the end")
-    assert "\n  59\n" not in text
+    assert text.endswith("           99\n         standard error:\n           the end")
+    assert "60\n" in text
+    assert "59\n" not in text
     assert isinstance(caught.value, here.CommandError)
     assert caught.value.stdout.startswith("0\n1\n")
+
+
+def test_errors_are_those_of_the_package() -> None:
+    assert VirtualEnvironment.Error is MakeVenv.Error is pytest_fastenv.FastenvError
+    assert VirtualEnvironment.CommandError is pytest_fastenv.CommandError
+
+
+def test_a_failing_program_is_an_error_of_both_kinds() -> None:
+    """Who knows `subprocess` catches its class, and who wants any error of this package catches that."""
+    error = CommandError(7, ["true", "a b"], "said", b"complained")
+    assert isinstance(error, subprocess.CalledProcessError)
+    assert isinstance(error, FastenvError)
+    for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(same) is CommandError
+        assert (same.returncode, same.cmd, same.stdout, same.stderr) == (7, ["true", "a b"], "said", b"complained")
+        assert str(same) == same.diagnosis()
+        assert same.diagnosis().splitlines()[1:] == [
+            "  why:   standard output:",
+            "           said",
+            "         standard error:",
+            "           complained",
+        ]
+        assert "returned non-zero exit status 7" in same.what
+    assert CommandError(7, "true").why is None
 
 
 @pytest.mark.slow

@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import execnet
 import pytest
 
+from pytest_fastenv.errors import UsageError
 from pytest_fastenv.runtime import worker_start
-from pytest_fastenv.runtime.session_end import diagnosis
+from pytest_fastenv.runtime.session_end import end_session
 from pytest_fastenv.runtime.worker_start import KEY, moved
 
 #: Stands for xdist's program: reads its first message and more, and tells where it is.
@@ -81,11 +81,12 @@ def test_what_is_sent_imports_nothing_of_ours() -> None:
     assert imported == ["from __future__ import annotations", "import os", "from typing import Any, Sequence"]
 
 
-def test_a_diagnosis_reads_like_those_of_the_outside() -> None:
-    from pytest_fastenv.errors import FastenvError
-
-    parts: dict[str, Any] = {"where": "here", "why": "two\nlines", "hint": "do this"}
-    assert diagnosis("what happened", **parts) == FastenvError("what happened", **parts).diagnosis()
+def test_a_session_ends_with_an_error_as_the_outside_does(capsys: pytest.CaptureFixture[str]) -> None:
+    error = UsageError("what happened", where="here", why="two\nlines", hint="do this")
+    with pytest.raises(pytest.exit.Exception) as caught:
+        end_session(error)
+    assert caught.value.returncode == 4
+    assert capsys.readouterr().err == f"\nfastenv: error: {error.diagnosis()}\n"
 
 
 def test_it_needs_no_xdist_to_be_imported() -> None:
