@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         WheelError,
     )
     from pytest_fastenv.model.events import Notice, Recorder, Span
+    from pytest_fastenv.model.link import LinkMode
     from pytest_fastenv.provisioning.question import SessionNeeds
     from pytest_fastenv.provisioning.story import Ready, provision
     from pytest_fastenv.runtime.environment import Environment
@@ -90,6 +91,7 @@ __all__ = [
     "InterpreterError",
     "InterpreterNotFoundError",
     "LimitError",
+    "LinkMode",
     "LockTimeoutError",
     "MakeVenv",
     "MetadataError",
@@ -134,6 +136,7 @@ _HOMES = {
     "CommandError": "pytest_fastenv.runtime.environment_in_test",
     "Environment": "pytest_fastenv.runtime.environment",
     "InstalledDistribution": "pytest_fastenv.runtime.environment_in_test",
+    "LinkMode": "pytest_fastenv.model.link",
     "MakeVenv": "pytest_fastenv.runtime.virtual_environment",
     "Notice": "pytest_fastenv.model.events",
     "PlannedDistribution": "pytest_fastenv.runtime.session_environment",

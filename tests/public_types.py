@@ -19,6 +19,7 @@ from pytest_fastenv import (
     FailureGroup,
     FastenvError,
     InstalledDistribution,
+    LinkMode,
     MakeVenv,
     Notice,
     PlannedDistribution,
@@ -42,7 +43,7 @@ def listen(what: str, event: Span | Notice) -> None:
 def provide(directory: Path) -> Environment:
     recorder = Recorder()
     recorder.subscribe(listen)
-    settings = Settings(link="copy", max_age_s=0, find_links=("wheels",))
+    settings = Settings(link=LinkMode.COPY, max_age_s=0, find_links=("wheels",))
     needs = SessionNeeds(requirements=("pytest==9",))
     try:
         ready = pytest_fastenv.provision(
@@ -66,7 +67,7 @@ def provide_wrongly() -> None:
     Settings(link="glue")  # type: ignore[arg-type]
     pytest_fastenv.provision(["six"], Settings())  # type: ignore[call-arg]
     pytest_fastenv.provision(3)  # type: ignore[arg-type]
-    Settings().link = "copy"  # type: ignore[misc]
+    Settings().link = LinkMode.COPY  # type: ignore[misc]
 
 
 @pytest.mark.fastenv(requirements=["six"], python=["3.12", "3.13"])
