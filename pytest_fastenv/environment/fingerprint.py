@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, WheelSource
+from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.settings.values import Settings
 
-_FORMAT = 1
+_FORMAT = 2
 _NAMED_AT_MOST = 3
 
 
@@ -65,36 +64,15 @@ def distribution_identity(distribution: Distribution) -> str:
     same with its config settings, a directory by its content and place. ``direct_url.json`` (PEP 610) and ``REQUESTED``
     (PEP 376) are files of the environment too.
     """
-    source = distribution.source
-    named: dict[str, Any]
-    match source:
-        case WheelSource(artifact):
-            named = {"wheel": _artifact(artifact)}
-        case SdistSource(artifact, subdirectory, config):
-            named = {"sdist": _artifact(artifact), "subdirectory": subdirectory, "config": config}
-        case _:
-            named = {
-                "tree": str(source.path),
-                "content": source.content,
-                "editable": source.editable,
-                "subdirectory": source.subdirectory,
-                "config": source.config_settings,
-            }
-    named.update(
-        name=distribution.name,
-        version=distribution.version,
-        requested=distribution.requested,
-        direct_url=asdict(distribution.direct_url) if distribution.direct_url else None,
-    )
+    named = {
+        "source": distribution.source.identity,
+        "name": distribution.name,
+        "version": distribution.version,
+        "requested": distribution.requested,
+        "direct_url": asdict(distribution.direct_url) if distribution.direct_url else None,
+    }
     text = json.dumps(named, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _artifact(artifact: Artifact) -> list[Any]:
-    """Return what stands for the bytes: their digest, else all that is known about them."""
-    if artifact.hashes.sha256:
-        return [artifact.filename, artifact.hashes.sha256]
-    return [artifact.filename, artifact.url, artifact.hashes.values]
 
 
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

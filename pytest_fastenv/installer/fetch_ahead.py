@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import assert_never
 
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.installer.unpacked_wheel import Builder, UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.model.plan import Distribution, SdistSource, WheelSource
+from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.schedule.outcome import Admission
 
 
@@ -44,20 +45,27 @@ class FetchAhead:
 
     def pinned(self, distribution: Distribution, *, certain: bool = False) -> None:
         """Begin with a distribution that is not begun yet: to fetch a wheel; to build a source, if it is certain."""
-        source = distribution.source
-        if not isinstance(source, WheelSource):
-            if certain and isinstance(source, SdistSource) and source not in self._builds:
-                begun = self._builder.build(source, distribution.name, distribution.version)
-                self._builds[source] = asyncio.get_running_loop().create_task(begun)
-            return
-        if self._names.get(distribution.name, source.artifact) != source.artifact:
+        match distribution.source:
+            case WheelSource(artifact):
+                self._fetch(artifact, distribution)
+            case SdistSource() as source:
+                if certain and source not in self._builds:
+                    begun = self._builder.build(source, distribution.name, distribution.version)
+                    self._builds[source] = asyncio.get_running_loop().create_task(begun)
+            case TreeSource():
+                return
+            case _:
+                assert_never(distribution.source)
+
+    def _fetch(self, artifact: Artifact, distribution: Distribution) -> None:
+        if self._names.get(distribution.name, artifact) != artifact:
             self.unpinned(distribution.name)
-        self._names[distribution.name] = source.artifact
-        if source.artifact not in self._tasks or self._tasks[source.artifact].cancelled():
+        self._names[distribution.name] = artifact
+        if artifact not in self._tasks or self._tasks[artifact].cancelled():
             expect = (distribution.name, distribution.version)
-            admission = self._admissions[source.artifact] = Admission()
-            fetched = self._wheels.from_artifact(source.artifact, expect, admission=admission)
-            self._tasks[source.artifact] = asyncio.get_running_loop().create_task(fetched)
+            admission = self._admissions[artifact] = Admission()
+            fetched = self._wheels.from_artifact(artifact, expect, admission=admission)
+            self._tasks[artifact] = asyncio.get_running_loop().create_task(fetched)
 
     def unpinned(self, name: str) -> None:
         """Give up what the search took back."""

@@ -12,6 +12,7 @@ import os
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from pytest_fastenv.errors import ConflictError, StoreError
 from pytest_fastenv.installer.fetch_ahead import FetchAhead
@@ -22,7 +23,7 @@ from pytest_fastenv.installer.unpacked_wheel import Builder, UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
-from pytest_fastenv.model.plan import Distribution, Plan, TreeSource, WheelSource
+from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.schedule.outcome import Admission, run_all
 from pytest_fastenv.schedule.pools import Pools
@@ -133,14 +134,16 @@ class _Obtaining:
 
     async def obtain(self, distribution: Distribution) -> UnpackedWheel:
         self.admission.check()
-        source = distribution.source
-        if isinstance(source, WheelSource):
-            begun = await self._ahead.claim(source.artifact, self.admission) if self._ahead else None
-            if begun is not None:
-                return begun
-            expect = (distribution.name, distribution.version)
-            return await self._wheels.from_artifact(source.artifact, expect, admission=self.admission)
-        return await self._builder.build(source, distribution.name, distribution.version)
+        match distribution.source:
+            case WheelSource(artifact):
+                begun = await self._ahead.claim(artifact, self.admission) if self._ahead else None
+                if begun is not None:
+                    return begun
+                expect = (distribution.name, distribution.version)
+                return await self._wheels.from_artifact(artifact, expect, admission=self.admission)
+            case SdistSource() | TreeSource() as source:
+                return await self._builder.build(source, distribution.name, distribution.version)
+        assert_never(distribution.source)
 
     async def again(self, distribution: Distribution, wheel: UnpackedWheel) -> UnpackedWheel:
         """Replace an entry whose files are not what they were."""
@@ -213,8 +216,8 @@ def in_order_of_beginning(distributions: Sequence[Distribution], timings: Timing
 
     :param timings: what is known from earlier runs; where nothing is, sizes decide.
     """
-    sources = _longest_first([d for d in distributions if not isinstance(d.source, WheelSource)], timings)
-    wheels = _longest_first([d for d in distributions if isinstance(d.source, WheelSource)], timings)
+    sources = _longest_first([d for d in distributions if d.source.needs_build], timings)
+    wheels = _longest_first([d for d in distributions if not d.source.needs_build], timings)
     half = (len(wheels) + 1) // 2
     alternating = [d for pair in zip(wheels[:half], reversed(wheels), strict=False) for d in pair]
     return [*sources, *dict.fromkeys(alternating)]
@@ -230,14 +233,13 @@ def _longest_first(distributions: list[Distribution], timings: Timings | None) -
 
 
 def _size(distribution: Distribution) -> int:
-    source = distribution.source
-    return 0 if isinstance(source, TreeSource) else source.artifact.size_bytes or 0
+    return distribution.source.size_bytes
 
 
 def _order(distribution: Distribution, wheel: UnpackedWheel) -> LinkOrder:
     direct_url = ""
     if distribution.direct_url is not None:
-        sha256 = wheel.sha256 if isinstance(distribution.source, WheelSource) else None
+        sha256 = None if distribution.source.needs_build else wheel.sha256
         direct_url = direct_url_text(distribution.direct_url, sha256)
     facts = wheel.facts
     return LinkOrder(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pytest_fastenv.installer.manifest import TREE
-from pytest_fastenv.model.plan import SdistSource, TreeSource
+from pytest_fastenv.model.plan import BuildSource
 from pytest_fastenv.store.sealed import unseal
 
 Provenance = Literal["cache", "network", "built"]
@@ -105,5 +105,5 @@ class UnpackedWheel:
 class Builder(Protocol):
     """Builds wheels from source (the build part of this room does)."""
 
-    async def build(self, source: SdistSource | TreeSource, name: str, version: str) -> UnpackedWheel:
+    async def build(self, source: BuildSource, name: str, version: str) -> UnpackedWheel:
         """Return the wheel of a source: from the store, or built now; records its own spans."""

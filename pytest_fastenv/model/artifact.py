@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 #: Algorithms accepted for artifacts, strongest first. PEP 503 recommends one that hashlib guarantees;
 #: md5 and sha1 are refused because they no longer identify a file.
@@ -96,3 +96,10 @@ class Artifact:
     def kind(self) -> Literal["wheel", "sdist"]:
         """What the file name says; everything that is no wheel is a source distribution."""
         return "wheel" if self.filename.endswith(".whl") else "sdist"
+
+    @property
+    def identity(self) -> list[Any]:
+        """What stands for the bytes, as JSON can hold it: their digest, else all that is known about them."""
+        if self.hashes.sha256:
+            return [self.filename, self.hashes.sha256]
+        return [self.filename, self.url, self.hashes.values]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.codec import encode_for_key
 from pytest_fastenv.model.target import Target
 
 _ConfigSettings = tuple[tuple[str, str | tuple[str, ...]], ...]
@@ -45,23 +47,89 @@ class DirectUrl:
 
 @dataclass(frozen=True, slots=True)
 class WheelSource:
-    """A wheel that is installed as it is."""
+    """A wheel that is installed as it is. The questions that each source answers stand here.
+
+    :cvar needs_build: a wheel has to be made of it first.
+    :cvar editable: what is installed leads to the sources where they lie (PEP 660).
+    :cvar has_digest: ``--hash`` can be demanded of it.
+    """
+
+    needs_build: ClassVar[bool] = False
+    editable: ClassVar[bool] = False
+    has_digest: ClassVar[bool] = True
 
     artifact: Artifact
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What stands for the content in keys, as JSON can hold it."""
+        return {**encode_for_key(self), "artifact": self.artifact.identity}
+
+    @property
+    def size_bytes(self) -> int:
+        """What has to be fetched, as far as it is announced; 0 where that is unknown or nothing."""
+        return self.artifact.size_bytes or 0
+
+    @property
+    def filename(self) -> str | None:
+        """The name of the file that is fetched, if it is one."""
+        return self.artifact.filename
+
+    def named(self, name: str, version: str) -> WheelSource:
+        """Return the source as that of a project and version, which only its metadata could tell."""
+        return replace(self, artifact=replace(self.artifact, name=name, version=version))
 
 
 @dataclass(frozen=True, slots=True)
 class SdistSource:
-    """A source distribution's archive that is built into a wheel first."""
+    """A source distribution's archive that is built into a wheel first. See `WheelSource` for what it answers."""
+
+    needs_build: ClassVar[bool] = True
+    editable: ClassVar[bool] = False
+    has_digest: ClassVar[bool] = True
 
     artifact: Artifact
     subdirectory: str | None = None
     config_settings: _ConfigSettings = ()
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The archive, the place in it, and how it is built."""
+        return {**encode_for_key(self), "artifact": self.artifact.identity}
+
+    @property
+    def build_identity(self) -> dict[str, Any]:
+        """What decides a build of it besides the content, as JSON can hold it; the same on every machine."""
+        return _without(encode_for_key(self), "artifact")
+
+    @property
+    def size_bytes(self) -> int:
+        """The archive's, as announced."""
+        return self.artifact.size_bytes or 0
+
+    @property
+    def filename(self) -> str | None:
+        """The archive's."""
+        return self.artifact.filename
+
+    @property
+    def label(self) -> str:
+        """What to call it as long as its name is not known."""
+        return self.artifact.filename
+
+    @property
+    def version(self) -> str | None:
+        """The version, as far as the file name tells."""
+        return self.artifact.version or None
+
+    def named(self, name: str, version: str) -> SdistSource:
+        """See `WheelSource.named`."""
+        return replace(self, artifact=replace(self.artifact, name=name, version=version))
+
 
 @dataclass(frozen=True, slots=True)
 class TreeSource:
-    """A directory with a project in it: a local project or a checkout.
+    """A directory with a project in it: a local project or a checkout. See `WheelSource` for what it answers.
 
     :ivar path: the project's directory (subdirectory applied).
     :ivar content: digest that stands for what a build of it would read; for a checkout, its commit.
@@ -70,6 +138,9 @@ class TreeSource:
         before a (non-editable) build.
     """
 
+    needs_build: ClassVar[bool] = True
+    has_digest: ClassVar[bool] = False
+
     path: Path
     content: str
     editable: bool = False
@@ -77,8 +148,64 @@ class TreeSource:
     subdirectory: str | None = None
     config_settings: _ConfigSettings = ()
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Its content and place, and how it is built."""
+        decides: dict[str, Any] = encode_for_key(self)
+        return decides
 
-Source = WheelSource | SdistSource | TreeSource
+    @property
+    def build_identity(self) -> dict[str, Any]:
+        """See `SdistSource.build_identity`; what leads to the sources where they lie is only good there."""
+        elsewhere = () if self.editable else ("path",)
+        return _without(encode_for_key(self), "content", "checkout", *elsewhere)
+
+    @property
+    def size_bytes(self) -> int:
+        """Nothing is fetched."""
+        return 0
+
+    @property
+    def filename(self) -> str | None:
+        """It is no file."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """The directory."""
+        return str(self.path)
+
+    @property
+    def version(self) -> str | None:
+        """Only its metadata tells."""
+        return None
+
+    def named(self, name: str, version: str) -> TreeSource:
+        """Return it as it is: it does not hold name and version."""
+        del name, version
+        return self
+
+
+#: What a wheel has to be built of.
+BuildSource = SdistSource | TreeSource
+Source = WheelSource | BuildSource
+
+
+def _without(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: item for name, item in value.items() if name not in names}
+
+
+def archive_source(
+    artifact: Artifact, subdirectory: str | None = None, config_settings: _ConfigSettings = ()
+) -> WheelSource | SdistSource:
+    """Return what a file is as a source.
+
+    :param subdirectory: of a source distribution, where the project lies in it.
+    :param config_settings: with which a source distribution is built.
+    """
+    if artifact.kind == "wheel":
+        return WheelSource(artifact)
+    return SdistSource(artifact, subdirectory, config_settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from typing import Protocol
 
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource
+from pytest_fastenv.model.plan import BuildSource, Distribution
 from pytest_fastenv.model.target import Target
 
 
 class SourceMetadata(Protocol):
     """Gives core metadata of what has to be built (resolve asks; the build part of installer answers)."""
 
-    async def metadata(self, source: SdistSource | TreeSource, name: str | None) -> CoreMetadata:
+    async def metadata(self, source: BuildSource, name: str | None) -> CoreMetadata:
         """Return the metadata a wheel built from the source would have.
 
         Static PKG-INFO of an sdist is used when PEP 643 allows, then ``prepare_metadata_for_build_wheel``, then a

@@ -15,7 +15,7 @@ from pytest_fastenv.environment.staging import stage_in_store
 from pytest_fastenv.errors import NoSolutionError
 from pytest_fastenv.filesystem import tree
 from pytest_fastenv.installer.build.circle import Waits
-from pytest_fastenv.model.plan import Plan, WheelSource
+from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
 from pytest_fastenv.model.target import Target
@@ -164,4 +164,4 @@ def _directories(target: Target) -> list[str]:
 
 def _is_built(plan: Plan) -> bool:
     """Tell whether something of a plan has to be built first."""
-    return any(not isinstance(distribution.source, WheelSource) for distribution in plan.distributions)
+    return any(distribution.source.needs_build for distribution in plan.distributions)

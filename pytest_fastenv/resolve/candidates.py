@@ -11,7 +11,7 @@ from packaging.version import Version
 from pytest_fastenv.errors import WheelError
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, WheelSource
+from pytest_fastenv.model.plan import DirectUrl, Source, archive_source
 from pytest_fastenv.model.request import ConfigSettings, FormatControl, Wanted
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolve.requirements_of import Specifiers
@@ -118,11 +118,7 @@ class ArtifactChoice:
         if best is None:
             return Refusal(reasons[min(reasons)] if reasons else "has no files")
         artifact = replace(best[1], hashes=best[1].hashes & wanted) if wanted else best[1]
-        source: Source
-        if artifact.kind == "wheel":
-            source = WheelSource(artifact)
-        else:
-            source = SdistSource(artifact, config_settings=self._policy.settings_of(name))
+        source = archive_source(artifact, config_settings=self._policy.settings_of(name))
         return Candidate(name, version, str(version), source)
 
     def _objection(self, artifact: Artifact, wanted: Hashes) -> tuple[int, str] | None:

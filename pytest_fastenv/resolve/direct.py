@@ -27,7 +27,7 @@ from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, TreeSource, Vcs, WheelSource
+from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, TreeSource, Vcs, WheelSource, archive_source
 from pytest_fastenv.model.protocols import SourceMetadata
 from pytest_fastenv.model.reference import (
     ArchiveReference,
@@ -68,7 +68,7 @@ class Directs:
         :raises MetadataError: its metadata cannot be used.
         """
         source, direct = await self._source(wanted)
-        metadata = await self._metadata(source, wanted)
+        metadata = await self.metadata(source, wanted.name)
         name = canonicalize_name(metadata.name)
         if wanted.name is not None and name != wanted.name:
             raise NoSolutionError(
@@ -87,10 +87,7 @@ class Directs:
             version = Version(metadata.version)
         except InvalidVersion as error:
             raise MetadataError(f"{wanted.text} has no valid version", why=str(error)) from error
-        if not isinstance(source, TreeSource):
-            artifact = replace(source.artifact, name=name, version=str(version))
-            source = replace(source, artifact=artifact)
-        return Candidate(name, version, str(version), source, direct, metadata)
+        return Candidate(name, version, str(version), source.named(name, str(version)), direct, metadata)
 
     async def _source(self, wanted: Wanted) -> tuple[Source, DirectUrl]:
         settings = wanted.config_settings or self.policy.settings_of(wanted.name or "")
@@ -108,9 +105,7 @@ class Directs:
                 direct = DirectUrl(
                     without_credentials(artifact.url), named.subdirectory, archive_hashes=artifact.hashes.values
                 )
-                if artifact.kind == "wheel":
-                    return WheelSource(artifact), direct
-                return SdistSource(artifact, named.subdirectory, settings), direct
+                return archive_source(artifact, named.subdirectory, settings), direct
             case IndexReference():
                 msg = f"{wanted.text} names no source"
                 raise ValueError(msg)
@@ -161,10 +156,17 @@ class Directs:
             )
         return artifact
 
-    async def _metadata(self, source: Source, wanted: Wanted) -> CoreMetadata:
-        if isinstance(source, WheelSource):
-            return await self.catalog.metadata(source.artifact)
-        return await self.sources.metadata(source, wanted.name)
+    async def metadata(self, source: Source, name: str | None) -> CoreMetadata:
+        """Return the core metadata of a source: a wheel's own, or what a build of it would have.
+
+        :param name: as far as known, for messages.
+        """
+        match source:
+            case WheelSource(artifact):
+                return await self.catalog.metadata(artifact)
+            case SdistSource() | TreeSource():
+                return await self.sources.metadata(source, name)
+        assert_never(source)
 
 
 def reference(dependency: Dependency, required_by: str) -> Wanted:

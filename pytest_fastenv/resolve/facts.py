@@ -12,7 +12,6 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.errors import MetadataError, UnknownProjectError
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.model.plan import TreeSource, WheelSource
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
 from pytest_fastenv.resolve.direct import Directs
@@ -144,10 +143,7 @@ class Facts:
     async def _read_metadata(self, candidate: Candidate) -> CoreMetadata | Refusal:
         result: CoreMetadata | Refusal
         try:
-            if isinstance(candidate.source, WheelSource):
-                metadata = await self.directs.catalog.metadata(candidate.source.artifact)
-            else:
-                metadata = await self.directs.sources.metadata(candidate.source, candidate.name)
+            metadata = await self.directs.metadata(candidate.source, candidate.name)
             result = _checked(metadata, candidate)
         except MetadataError as fault:
             result = Refusal(f"has metadata that cannot be used: {fault.what}", fault)
@@ -195,7 +191,7 @@ class Facts:
                 raise TooCostlyError
         misses = self._misses[candidate.name] = self._misses.get(candidate.name, 0) + 1
         along = older(min(2 * (misses - 2), 8)) if misses > 2 else ()
-        wheels = [other for other in along if isinstance(other.source, WheelSource)]
+        wheels = [other for other in along if not other.source.needs_build]
         return self._ask(lambda: self._metadata_along(candidate, wheels))
 
     def known_metadata(self, candidate: Candidate) -> CoreMetadata | None:
@@ -254,7 +250,7 @@ def _checked(metadata: CoreMetadata, candidate: Candidate) -> CoreMetadata:
 
     :raises MetadataError: it names another project or version; both are in the text.
     """
-    where = None if isinstance(candidate.source, TreeSource) else candidate.source.artifact.filename
+    where = candidate.source.filename
     if canonicalize_name(metadata.name) != candidate.name:
         raise MetadataError(f"the metadata of {candidate} says it is the project {metadata.name}", where=where)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_fastenv.errors import FastenvError
-from pytest_fastenv.model.plan import Distribution, WheelSource
+from pytest_fastenv.model.plan import Distribution
 from pytest_fastenv.model.protocols import PinObserver
 from pytest_fastenv.resolve.candidates import Candidate, Refusal
 from pytest_fastenv.resolve.facts import Facts
@@ -99,6 +99,6 @@ class Ahead:
         _, candidate = next(releases.newest(usual), (0, None))
         asked_for = releases.name in self._asked_for
         certain = asked_for and bits.bit_count() == 1
-        if candidate is None or isinstance(candidate.source, WheelSource) or asked_for:
+        if candidate is None or not candidate.source.needs_build or asked_for:
             return candidate, certain
         return None, False

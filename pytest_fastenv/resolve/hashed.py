@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import assert_never
 
 from pytest_fastenv.errors import RequirementsError
-from pytest_fastenv.model.plan import Distribution, TreeSource
+from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.model.request import Wanted
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -42,7 +43,7 @@ def _is_pin(specifier: str) -> bool:
 
 
 def _by_itself(distribution: Distribution) -> bool:
-    if not isinstance(distribution.source, TreeSource):
+    if distribution.source.has_digest:
         return False
     vcs = distribution.direct_url.vcs if distribution.direct_url else None
     return vcs is None or bool(vcs.revision and _COMMIT.fullmatch(vcs.revision))
@@ -51,11 +52,13 @@ def _by_itself(distribution: Distribution) -> bool:
 def _line(distribution: Distribution) -> str:
     by = f"  # for {', '.join(distribution.required_by)}" if distribution.required_by else ""
     direct = distribution.direct_url
-    if isinstance(distribution.source, TreeSource):
-        commit = direct.vcs.commit if direct and direct.vcs else None
-        return f"{distribution.name} @ git+{direct.url if direct else ''}@{commit}{by}"
-    artifact = distribution.source.artifact
-    known = [pair for pair in artifact.hashes.values if pair[0] == "sha256"] or list(artifact.hashes.values)
-    pin = f"{distribution.name} @ {direct.url}" if direct else f"{distribution.name}=={distribution.version}"
-    hashes = "".join(f" --hash={algorithm}:{digest}" for algorithm, digest in known[:1])
-    return f"{pin}{hashes or '  (the index announces no hash)'}{by}"
+    match distribution.source:
+        case WheelSource(artifact) | SdistSource(artifact):
+            known = [pair for pair in artifact.hashes.values if pair[0] == "sha256"] or list(artifact.hashes.values)
+            pin = f"{distribution.name} @ {direct.url}" if direct else f"{distribution.name}=={distribution.version}"
+            hashes = "".join(f" --hash={algorithm}:{digest}" for algorithm, digest in known[:1])
+            return f"{pin}{hashes or '  (the index announces no hash)'}{by}"
+        case TreeSource():
+            commit = direct.vcs.commit if direct and direct.vcs else None
+            return f"{distribution.name} @ git+{direct.url if direct else ''}@{commit}{by}"
+    assert_never(distribution.source)

@@ -21,7 +21,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, assert_never
 
 from pytest_fastenv.errors import BuildError, MetadataError, MismatchError
 from pytest_fastenv.filesystem.oslock import OsLock
@@ -38,7 +38,7 @@ from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.model.plan import SdistSource, TreeSource
+from pytest_fastenv.model.plan import BuildSource, SdistSource, TreeSource
 from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.outcome import Admission
@@ -119,7 +119,7 @@ class SourceBuilder:
         await self._spaces.aclose()
         await self._servers.aclose()
 
-    async def build(self, source: SdistSource | TreeSource, name: str | None, version: str | None) -> UnpackedWheel:
+    async def build(self, source: BuildSource, name: str | None, version: str | None) -> UnpackedWheel:
         """Return the wheel of a source: from the store, or built now.
 
         Cancelling ends the build's processes before it passes, unless another task waits for the same build.
@@ -137,7 +137,7 @@ class SourceBuilder:
         with self._waits.waiting(job.subject), diagnosed(f"{job.subject} cannot be built", self._store.root):
             return await self._built.do(job.key, partial(self._at_bench, job, partial(self._find, job), self._make))
 
-    async def metadata(self, source: SdistSource | TreeSource, name: str | None) -> CoreMetadata:
+    async def metadata(self, source: BuildSource, name: str | None) -> CoreMetadata:
         """Return the metadata a wheel built from the source would have.
 
         What the source states for good is taken as it is (PEP 643, PEP 621); else the backend is asked, and if it
@@ -146,7 +146,7 @@ class SourceBuilder:
         :raises BuildError: the backend failed.
         :raises MismatchError: the source is another project's or version's than its file name says.
         """
-        version = source.artifact.version if isinstance(source, SdistSource) else None
+        version = source.version
         job = await self._job(source, name, version)
         known = self._told.done(job.key) or self._records.metadata(job)
         if known is None and self._built.is_under_way(job.key):
@@ -159,11 +159,14 @@ class SourceBuilder:
         _check(job, known)
         return known
 
-    async def _job(self, source: SdistSource | TreeSource, name: str | None, version: str | None) -> Job:
-        if isinstance(source, SdistSource):
-            content = source.artifact.hashes.sha256 or (await self._sdists.fetch(source.artifact)).sha256
-        else:
-            content = source.content
+    async def _job(self, source: BuildSource, name: str | None, version: str | None) -> Job:
+        match source:
+            case SdistSource(artifact):
+                content = artifact.hashes.sha256 or (await self._sdists.fetch(artifact)).sha256
+            case TreeSource(content=content):
+                pass
+            case _:
+                assert_never(source)
         key = key_of(source, content, self._target, self._variables)
         return Job(key, source, normalized(name), version or None, subject_of(source, name, version))
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from pytest_fastenv.model.plan import SdistSource, TreeSource
+from pytest_fastenv.model.plan import BuildSource
 from pytest_fastenv.model.target import Target
 
-_KEY_VERSION = 1
+_KEY_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Job:
     """
 
     key: str
-    source: SdistSource | TreeSource
+    source: BuildSource
     name: str | None
     version: str | None
     subject: str
@@ -35,7 +35,7 @@ class Job:
     @property
     def editable(self) -> bool:
         """Whether the sources stay where they are (PEP 660)."""
-        return isinstance(self.source, TreeSource) and self.source.editable
+        return self.source.editable
 
     @property
     def kind(self) -> str:
@@ -49,16 +49,14 @@ class Job:
         return settings or None
 
 
-def subject_of(source: SdistSource | TreeSource, name: str | None, version: str | None) -> str:
+def subject_of(source: BuildSource, name: str | None, version: str | None) -> str:
     """Name a source for people: by project and version as far as known, else by its file or directory."""
     if name and version:
         return f"{name} {version}"
-    if isinstance(source, SdistSource):
-        return name or source.artifact.filename
-    return name or str(source.path)
+    return name or source.label
 
 
-def key_of(source: SdistSource | TreeSource, content: str, target: Target, variables: Sequence[tuple[str, str]]) -> str:
+def key_of(source: BuildSource, content: str, target: Target, variables: Sequence[tuple[str, str]]) -> str:
     """Return the digest of everything that decides what a build gives.
 
     Besides the source and its config settings: the interpreter and the platform, and the environment variables that
@@ -70,14 +68,11 @@ def key_of(source: SdistSource | TreeSource, content: str, target: Target, varia
     parts: dict[str, Any] = {
         "version": _KEY_VERSION,
         "content": content,
-        "subdirectory": source.subdirectory,
-        "config_settings": source.config_settings,
+        "source": source.build_identity,
         "variables": variables,
         "target": [target.implementation, target.version, target.soabi, target.platform, target.free_threaded],
         "externals": sorted(target.externals.items()),
     }
-    if isinstance(source, TreeSource):
-        parts["editable"] = str(source.path) if source.editable else None
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import assert_never
 
 from pytest_fastenv.errors import BuildError, FastenvError
 from pytest_fastenv.installer.build.job import Job
@@ -16,7 +17,7 @@ from pytest_fastenv.installer.build.pyproject import Pyproject, read_pyproject
 from pytest_fastenv.installer.build.source_tree import copy_tree
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.model.plan import SdistSource
+from pytest_fastenv.model.plan import SdistSource, TreeSource
 from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.store.diagnosis import store_error
@@ -62,9 +63,12 @@ class Workspace:
 
     def static_metadata(self) -> CoreMetadata | None:
         """Return the metadata that the source states for good, or ``None`` where the backend has to be asked."""
-        if isinstance(self.job.source, SdistSource):
-            return from_pkg_info(self.tree)
-        return from_project_table(self.pyproject.project)
+        match self.job.source:
+            case SdistSource():
+                return from_pkg_info(self.tree)
+            case TreeSource():
+                return from_project_table(self.pyproject.project)
+        assert_never(self.job.source)
 
     def note(self, error: BaseException) -> None:
         """Give the log that an error sends its reader to something to say, where the backend printed nothing."""
@@ -133,14 +137,18 @@ async def _open(job: Job, sdists: Sdists, store: Store, pools: Pools) -> Workspa
 
 
 async def _tree(job: Job, root: Path, sdists: Sdists, store: Store, pools: Pools) -> Path:
-    source = job.source
-    if isinstance(source, SdistSource):
-        into = root / "source"
-        into.mkdir()
-        top = await sdists.unpack(await sdists.fetch(source.artifact), into)
-        return _subdirectory(top, source.subdirectory, job)
-    if source.editable:
-        return source.path
+    match job.source:
+        case SdistSource(artifact, subdirectory):
+            into = root / "source"
+            into.mkdir()
+            top = await sdists.unpack(await sdists.fetch(artifact), into)
+            return _subdirectory(top, subdirectory, job)
+        case TreeSource() as source:
+            return source.path if source.editable else await _copied(source, job, root, store, pools)
+    assert_never(job.source)
+
+
+async def _copied(source: TreeSource, job: Job, root: Path, store: Store, pools: Pools) -> Path:
     if not source.path.is_dir():
         raise BuildError(f"{job.subject} cannot be built: its directory is not there", where=str(source.path))
     # A subdirectory is part of a whole (a repository), and its build may look around in it.
@@ -160,9 +168,12 @@ async def _tree(job: Job, root: Path, sdists: Sdists, store: Store, pools: Pools
 
 def _shown_at(job: Job, tree: Path, root: Path) -> Path:
     """Return what a tree is called in messages: where it came from, or its place in the source distribution."""
-    if not isinstance(job.source, SdistSource):
-        return job.source.path
-    return Path(os.path.relpath(tree, os.path.realpath(root / "source")))
+    match job.source:
+        case SdistSource():
+            return Path(os.path.relpath(tree, os.path.realpath(root / "source")))
+        case TreeSource(path):
+            return path
+    assert_never(job.source)
 
 
 def _subdirectory(top: Path, inside: str | None, job: Job) -> Path:
