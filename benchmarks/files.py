@@ -13,14 +13,12 @@ from pathlib import Path
 from benchmarks.errors import BenchmarkError
 from benchmarks.sets import Pin
 from pytest_fastenv.errors import FastenvError
-from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.model.request import IndexOptions
+from pytest_fastenv.provisioning.run import Run
+from pytest_fastenv.provisioning.tools import open_tools
 from pytest_fastenv.schedule.outcome import run_all
-from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.settings.values import load
 from pytest_fastenv.store.store import Store
 
@@ -50,13 +48,11 @@ def _sha256(path: Path) -> str | None:
 
 
 async def _download(pins: Sequence[Pin], directory: Path) -> None:
-    settings, recorder = load({}, os.environ, {}), Recorder()
-    pools = Pools(downloads=8, builds=1, installs=1)
-    config = IndexConfig.load(settings, IndexOptions(), os.environ)
+    settings = replace(load({}, os.environ, {}), concurrent_downloads=8)
     with tempfile.TemporaryDirectory(prefix="index-", dir=directory.parent) as scratch:
-        async with HttpClient(config.network, config.credentials) as http:
-            index = PackageIndex(config, http, Store(Path(scratch), recorder=recorder), pools, recorder)
-            await run_all([_download_one(index, pin, directory) for pin in pins])
+        run = Run.of(settings, Store(Path(scratch), recorder=Recorder()), os.environ)
+        async with open_tools(run) as tools:
+            await run_all([_download_one(tools.index, pin, directory) for pin in pins])
 
 
 async def _download_one(index: PackageIndex, pin: Pin, directory: Path) -> None:

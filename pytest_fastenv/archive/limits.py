@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pytest_fastenv.errors import BombError, LimitError
-
-if TYPE_CHECKING:  # worker processes have no settings, and dataclasses are slow to import
-    from pytest_fastenv.settings.values import Settings
 
 _MIB = 1024 * 1024
 
@@ -25,11 +22,6 @@ class Limits(NamedTuple):
     ratio: int = 50
     members: int = 250_000
     text_bytes: int = 8 * _MIB
-
-    @classmethod
-    def of(cls, settings: Settings) -> Limits:
-        """Return the limits that settings give."""
-        return cls(expanded_bytes=settings.expansion_mib * _MIB, ratio=settings.expansion_ratio)
 
     def check_expansion(self, archive: str, packed: int, expanded: int) -> None:
         """Refuse an archive that expands out of proportion.

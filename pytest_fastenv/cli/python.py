@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.model.target import Target
     from pytest_fastenv.provisioning.interpreters import Installed
+    from pytest_fastenv.provisioning.run import Run
     from pytest_fastenv.store.store import Store
 
 _SPEC = "3.12, 3.12.4, >=3.11,<3.14, 3.13t, pypy3.10, a path"
@@ -115,9 +116,15 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _store(settings: Settings, recorder: Recorder) -> Store:
-    from pytest_fastenv.store.store import Store  # the parser needs none
+    from pytest_fastenv.provisioning.question import store_of  # the parser needs none
 
-    return Store(store_root(settings), recorder=recorder, lock_timeout_s=settings.lock_timeout_s)
+    return store_of(settings, recorder)
+
+
+def _run(settings: Settings, recorder: Recorder) -> Run:
+    from pytest_fastenv.provisioning.run import Run  # what only looks on this machine does without
+
+    return Run.of(settings, _store(settings, recorder), os.environ)
 
 
 def _find(options: argparse.Namespace) -> int:
@@ -178,7 +185,7 @@ def _offers(spec: str | None, settings: Settings, recorder: Recorder) -> list[Of
     wanted = Selection.parse(spec) if spec else None
     if spec and wanted is None:
         return []
-    offers = run_to_end(downloadable(settings, os.environ, recorder))
+    offers = run_to_end(downloadable(_run(settings, recorder)))
     return [offer for offer in offers if wanted is None or wanted.fits(offer)]
 
 
@@ -231,7 +238,7 @@ def _install(options: argparse.Namespace) -> int:
     check_descriptors()
     with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
         try:
-            outcomes = run_to_end(install_all(options.words, settings, os.environ, recorder))
+            outcomes = run_to_end(install_all(options.words, _run(settings, recorder)))
         except OSError as error:
             raise unexpected(error, store_root(settings)) from error
     failures = [outcome for outcome in outcomes if isinstance(outcome, FastenvError)]

@@ -36,7 +36,7 @@ async def _find(context: Context, spec: str) -> Target | Awaited:
         return await asyncio.to_thread(find_target, spec or None, context.store)
     except InterpreterNotFoundError as missing:
         # Only where an interpreter is missing: the engine takes a while to import.
-        from pytest_fastenv.provisioning.engine import Surroundings, to_be_downloaded
+        from pytest_fastenv.provisioning.engine import to_be_downloaded
+        from pytest_fastenv.provisioning.run import Run
 
-        around = Surroundings(context.settings, context.store, context.recorder, context.environ)
-        return await to_be_downloaded(spec, around, missing)
+        return await to_be_downloaded(spec, Run.of(context.settings, context.store, context.environ), missing)

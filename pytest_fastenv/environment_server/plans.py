@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from pytest_fastenv.environment_server.context import Context
@@ -17,8 +18,10 @@ from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import Request
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.provisioning.engine import Awaited, Engine, Surroundings
+from pytest_fastenv.provisioning.engine import Awaited, Engine, open_engine
+from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.story import check_python
+from pytest_fastenv.provisioning.tools import fetch_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,7 @@ class Planning:
     """
 
     def __init__(self, context: Context) -> None:
-        # What the session's own environment was asked for is not for the others.
-        self._settings = replace(context.settings, sources=(), reports=(), recreate=False)
-        self._context = context
+        self._run = Run.of(context.settings, context.store, context.environ)
         self._engines: dict[Any, tuple[Engine, AsyncExitStack]] = {}
         self._anew: set[Any] = set()
         self._plans: dict[str, Plan] = {}
@@ -105,7 +106,7 @@ class Planning:
         try:
             planned = await self._resolve(request, interpreter, preferences)
         except NoSolutionError:
-            if self._settings.offline:
+            if self._run.policies.freshness.offline:
                 raise
             # What this session knows of the index may be older than what the test has just put there.
             planned = await self._resolve(request, interpreter, preferences, anew=True)
@@ -113,7 +114,7 @@ class Planning:
         return planned
 
     async def _read(self, wishes: Wishes) -> Request:
-        return await asyncio.to_thread(read_wishes, wishes, self._settings, self._context.environ)
+        return await asyncio.to_thread(read_wishes, wishes, self._run.environ, partial(fetch_text, self._run))
 
     async def _discard(self, engine: Engine) -> None:
         """Close an engine that something failed in: it begins nothing new after that."""
@@ -145,11 +146,10 @@ class Planning:
             await self._discard(self._engines[key][0])
         self._anew.discard(key)
         if key not in self._engines:
-            context = self._context
-            settings = replace(self._settings, upgrade=True) if anew and not self._settings.offline else self._settings
-            around = Surroundings(settings, context.store, context.recorder, context.environ)
+            policies = self._run.policies
+            run = replace(self._run, policies=policies.asking_anew() if anew else policies)
             stack = AsyncExitStack()
-            engine = await stack.enter_async_context(Engine(around, interpreter, request.index, request.formats))
+            engine = await stack.enter_async_context(open_engine(run, interpreter, request.index, request.formats))
             self._engines[key] = (engine, stack)
             if anew:  # it asks the index about everything: not for what comes later
                 self._anew.add(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -11,9 +11,8 @@ from pytest_fastenv.environment_server.wishes import Wish, Wishes
 from pytest_fastenv.errors import RequestError, UsageError
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.request import FormatControl, IndexOptions, Request, Wanted
-from pytest_fastenv.provisioning.engine import fetch_text
 from pytest_fastenv.requirements.sources import COMMAND_LINE, read_sources
-from pytest_fastenv.settings.values import Project, Settings
+from pytest_fastenv.settings.values import Project
 
 T = TypeVar("T")
 
@@ -21,14 +20,16 @@ T = TypeVar("T")
 _ASKING = "this test"
 
 
-def read_wishes(wishes: Wishes, settings: Settings, environ: Mapping[str, str]) -> Request:
+def read_wishes(wishes: Wishes, environ: Mapping[str, str], fetch: Callable[[str], bytes]) -> Request:
     """Read all wishes into one request. Blocks.
 
-    Who asks for a project again means the last wish: the earlier ones for it are dropped.
+    A project that is asked for again is wanted as the last wish says: the earlier ones for it are dropped.
+
+    :param fetch: reads a requirements file from a server; blocks.
 
     :raises RequestError: something cannot be read.
     """
-    reading = partial(_read, wishes=wishes, settings=settings, environ=environ)
+    reading = partial(_read, wishes=wishes, environ=environ, fetch=fetch)
     request = reading((), project=wishes.project)
     for group in wishes.groups:
         new = reading(group)
@@ -42,8 +43,8 @@ def _read(
     group: Sequence[Wish],
     *,
     wishes: Wishes,
-    settings: Settings,
     environ: Mapping[str, str],
+    fetch: Callable[[str], bytes],
     project: Project = "none",
 ) -> Request:
     request = Request()
@@ -58,7 +59,7 @@ def _read(
                 root=wishes.root,
                 environ=environ,
                 project="none" if editable else project,
-                fetch=partial(fetch_text, settings, environ),
+                fetch=fetch,
             )
         except RequestError as error:
             if error.where == COMMAND_LINE:

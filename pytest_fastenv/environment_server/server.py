@@ -29,8 +29,8 @@ from typing import IO, Any, Protocol, cast
 from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.errors import FastenvError, ProvideError, UsageError
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.settings.values import from_json, store_root
-from pytest_fastenv.store.store import Store
 
 
 class Handler(Protocol):
@@ -139,7 +139,7 @@ class _Server:
 
 def _context(request: Mapping[str, Any], stack: AsyncExitStack) -> Context:
     settings, recorder = from_json(request["settings"]), Recorder()
-    store = Store(store_root(settings), recorder=recorder, lock_timeout_s=settings.lock_timeout_s)
+    store = store_of(settings, recorder)
     return Context(settings, store, recorder, Path(os.path.abspath(request["base"])), dict(os.environ), stack)
 
 

@@ -25,6 +25,24 @@ _DEFAULT_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class IndexChoice:
+    """What was chosen for this run, stronger than requirements files and pip's configuration.
+
+    :ivar mirror: of interpreters; its login, if it has one, is remembered with the others.
+    :ivar timeout_s: how long a server may say nothing.
+    :ivar upgrade: ask the indexes now, however fresh what is kept may be.
+    """
+
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    mirror: str | None = None
+    timeout_s: float = _DEFAULT_TIMEOUT_S
+    offline: bool = False
+    upgrade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Proxies:
     """Proxy URLs by scheme, as the environment or pip's ``proxy`` option gives them; may carry credentials.
 
@@ -75,8 +93,8 @@ class IndexConfig:
     credentials: Credentials = field(default_factory=lambda: Credentials({}), repr=False, compare=False)
 
     @classmethod
-    def load(cls, settings: Settings, options: IndexOptions, environ: Mapping[str, str]) -> IndexConfig:
-        """Combine settings, options of the request's files, and pip's configuration; reads small files only.
+    def load(cls, choice: IndexChoice, options: IndexOptions, environ: Mapping[str, str]) -> IndexConfig:
+        """Combine what was chosen, options of the request's files, and pip's configuration; reads small files only.
 
         A main index takes the place of everything weaker places say about indexes, extra ones included; where only
         extra indexes or find-links are given in requirements files they add to pip's configuration. Both as for pip.
@@ -85,15 +103,15 @@ class IndexConfig:
         """
         pip = read_pip_config(environ)
         credentials = Credentials(environ, keyring=_text(pip, "keyring-provider") != "disabled")
-        locations = _locations(settings, options, pip)
+        locations = _locations(choice, options, pip)
         config = cls(
             index_urls=tuple(dict.fromkeys(credentials.take(_index(text)) for text in locations[0])),
             find_links=tuple(dict.fromkeys(credentials.take(_link(text)) for text in locations[1])),
-            network=_network(settings, options, pip, environ),
-            upgrade=settings.upgrade,
+            network=_network(choice, options, pip, environ),
+            upgrade=choice.upgrade,
             credentials=credentials,
         )
-        _take_login_of_mirror(settings.python_mirror or "", credentials)
+        _take_login_of_mirror(choice.mirror or "", credentials)
         return config
 
 
@@ -106,29 +124,29 @@ def _take_login_of_mirror(mirror: str, credentials: Credentials) -> None:
 
 
 def _locations(
-    settings: Settings, options: IndexOptions, pip: Mapping[str, PipValue]
+    choice: IndexChoice, options: IndexOptions, pip: Mapping[str, PipValue]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return index locations in order, and find-links locations."""
-    find_links = settings.find_links or (*_words(pip, "find-links"), *options.find_links)
+    find_links = choice.find_links or (*_words(pip, "find-links"), *options.find_links)
     switched_off = pip["no-index"].flag() if "no-index" in pip else False
-    if settings.index_url is None and (options.no_index or switched_off):
+    if choice.index_url is None and (options.no_index or switched_off):
         return (), find_links
-    if settings.index_url is not None:
-        return (settings.index_url, *settings.extra_index_urls), find_links
+    if choice.index_url is not None:
+        return (choice.index_url, *choice.extra_index_urls), find_links
     if options.index_url is not None:
         indexes: tuple[str, ...] = (options.index_url, *options.extra_index_urls)
     else:
         main = _text(pip, "index-url") or _default_index()
         indexes = (main, *_words(pip, "extra-index-url"), *options.extra_index_urls)
-    if settings.extra_index_urls:
-        indexes = (indexes[0], *settings.extra_index_urls)
+    if choice.extra_index_urls:
+        indexes = (indexes[0], *choice.extra_index_urls)
     return indexes, find_links
 
 
 def _network(
-    settings: Settings, options: IndexOptions, pip: Mapping[str, PipValue], environ: Mapping[str, str]
+    choice: IndexChoice, options: IndexOptions, pip: Mapping[str, PipValue], environ: Mapping[str, str]
 ) -> Network:
-    timeout_s = settings.http_timeout_s
+    timeout_s = choice.timeout_s
     if timeout_s == _DEFAULT_TIMEOUT_S and not environ.get("FASTENV_HTTP_TIMEOUT") and "timeout" in pip:
         timeout_s = pip["timeout"].number() or timeout_s
     cert, cert_source = _certificates(pip, environ)
@@ -142,7 +160,7 @@ def _network(
         trusted_hosts=tuple(dict.fromkeys((*_words(pip, "trusted-host"), *options.trusted_hosts))),
         timeout_s=min(timeout_s, MOST_SECONDS),
         retries=int(pip["retries"].number()) if "retries" in pip else _DEFAULT_RETRIES,
-        offline=settings.offline,
+        offline=choice.offline,
     )
 
 

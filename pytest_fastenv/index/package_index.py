@@ -37,10 +37,11 @@ class PackageIndex:
     """Answers from the configured indexes and find-links locations; everything is asked for once in this process.
 
     :param http: made from the same configuration; the caller closes it.
+    :ivar config: which indexes these are.
     """
 
     def __init__(self, config: IndexConfig, http: HttpClient, store: Store, pools: Pools, recorder: Recorder) -> None:
-        self._config = config
+        self.config = config
         self._http = http
         self._pools = pools
         self._recorder = recorder
@@ -95,9 +96,9 @@ class PackageIndex:
             )
 
     async def _find(self, name: str) -> Project:
-        pages = [page for page in [await self._linked(link, name) for link in self._config.find_links] if page]
+        pages = [page for page in [await self._linked(link, name) for link in self.config.find_links] if page]
         index_page: Page | None = None
-        for position, location in enumerate(self._config.index_urls):
+        for position, location in enumerate(self.config.index_urls):
             async with self._pools.alone():
                 page = await self._pages.project(location, name)
             if page is None:
@@ -105,7 +106,7 @@ class PackageIndex:
             if index_page is None or not index_page.rows:
                 index_page = page
             if page.rows:
-                await self._report_shadows(name, location, self._config.index_urls[position + 1 :])
+                await self._report_shadows(name, location, self.config.index_urls[position + 1 :])
                 break
         if index_page is None and not pages:
             raise self._unknown(name)
@@ -167,8 +168,8 @@ class PackageIndex:
                 )
 
     def _unknown(self, name: str) -> UnknownProjectError:
-        places = [*self._config.index_urls, *self._config.find_links]
-        names = {n for url in self._config.index_urls if url.startswith("file:") for n in local_project_names(url)}
+        places = [*self.config.index_urls, *self.config.find_links]
+        names = {n for url in self.config.index_urls if url.startswith("file:") for n in local_project_names(url)}
         close = difflib.get_close_matches(name, names, 3, 0.8)
         return UnknownProjectError(
             f"no index has a project named {name}",

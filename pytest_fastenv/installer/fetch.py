@@ -5,51 +5,30 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pytest_fastenv.errors import HashError, NotFoundError
 from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.model.events import Recorder, Span
+from pytest_fastenv.model.events import Span
+from pytest_fastenv.model.freshness import Freshness
+from pytest_fastenv.model.protocols import Transferred
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
-from pytest_fastenv.store.store import Store
-
-
-class Transferred(Protocol):
-    """What a download tells of itself."""
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """Hexadecimal digests by algorithm, SHA-256 always."""
-
-    @property
-    def size_bytes(self) -> int:
-        """The file's size."""
-
-
-class Downloads(Protocol):
-    """Writes artifacts to files, hashes checked (the index room does)."""
-
-    async def download(
-        self, artifact: Artifact, into: Path, on_bytes: Callable[[int], None] | None = None
-    ) -> Transferred:
-        """Write the artifact into a file while holding a permit to download."""
+from pytest_fastenv.tools import Tools
 
 
 class Fetching:
     """Fetches artifacts and remembers the digest of those whose digest was not known before."""
 
-    def __init__(self, downloads: Downloads, store: Store, recorder: Recorder, settings: Settings) -> None:
-        self._downloads = downloads
-        self._store = store
-        self._recorder = recorder
-        self._settings = settings
+    def __init__(self, tools: Tools, freshness: Freshness) -> None:
+        self._downloads = tools.index
+        self._store = tools.store
+        self._recorder = tools.recorder
+        self._freshness = freshness
 
     async def fetch(self, artifact: Artifact, into: Path, admission: Admission | None = None) -> Transferred:
         """Write an artifact into a file, as a ``fetch`` span from its first byte to its last.
@@ -110,16 +89,9 @@ class Fetching:
             return None
         if not artifact.hashes.accept(digests):
             return None
-        if not artifact.hashes and not self._is_recent(record.get("at")):
+        if not artifact.hashes and not self._freshness.accepts(record.get("at")):
             return None
         return str(digests["sha256"])
-
-    def _is_recent(self, at: object) -> bool:
-        """Tell whether what was found at a URL may be taken to be there still."""
-        if self._settings.offline:
-            return True
-        age_s = time.time() - at if isinstance(at, (int, float)) else -1.0
-        return not self._settings.upgrade and 0 <= age_s <= self._settings.max_age_s
 
     def _remember(self, artifact: Artifact, digests: Mapping[str, str]) -> None:
         if not artifact.url.startswith("file:") and artifact.hashes.algorithms != ("sha256",):

@@ -27,10 +27,10 @@ class _Waiting:
 class Links:
     """Links distributions into one environment."""
 
-    def __init__(self, destination: Destination, pools: Pools, workers: ProcessPool) -> None:
+    def __init__(self, destination: Destination, pools: Pools, processes: ProcessPool) -> None:
         self._destination = destination
         self._pools = pools
-        self._workers = workers
+        self._processes = processes
         self._waiting: list[_Waiting] = []
 
     async def link(self, order: LinkOrder, files: int) -> Linked:
@@ -63,7 +63,7 @@ class Links:
     async def _link(self, batch: list[_Waiting]) -> None:
         try:
             with diagnosed("the environment cannot be written", self._destination.prefix):
-                answers: list[Linked] = await self._workers.call(
+                answers: list[Linked] = await self._processes.call(
                     f"{Linked.__module__}:link_all", [waiting.order for waiting in batch], self._destination
                 )
         except BaseException as error:

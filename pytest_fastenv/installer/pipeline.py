@@ -26,9 +26,7 @@ from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.schedule.outcome import Admission, run_all
-from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings.values import Settings
+from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.direct_url import direct_url_text
 
 
@@ -54,12 +52,10 @@ class Installer:
 
     def __init__(
         self,
+        tools: Tools,
         wheels: Wheels,
         builder: Builder,
-        pools: Pools,
-        workers: ProcessPool,
-        recorder: Recorder,
-        settings: Settings,
+        link: LinkMode = LinkMode.AUTO,
         timings: Timings | None = None,
         ahead: FetchAhead | None = None,
     ) -> None:
@@ -67,10 +63,10 @@ class Installer:
         self._ahead = ahead
         self._wheels = wheels
         self._builder = builder
-        self._pools = pools
-        self._workers = workers
-        self._recorder = recorder
-        self._settings = settings
+        self._pools = tools.pools
+        self._processes = tools.processes
+        self._recorder = tools.recorder
+        self._link = link
 
     async def install(self, plan: Plan, draft: Staging, *, leads: Admission | None = None) -> InstallReport:
         """Fill a draft with the distributions of a plan.
@@ -82,7 +78,7 @@ class Installer:
         :raises FastenvError: the failure, where there is just one.
         :raises FailureGroup: all failures that are independent of each other.
         """
-        links = Links(self._destination(draft), self._pools, self._workers)
+        links = Links(self._destination(draft), self._pools, self._processes)
         obtaining = _Obtaining(self._wheels, self._builder, self._ahead)
         if leads is not None:
             obtaining.admission.lead(leads)
@@ -113,11 +109,11 @@ class Installer:
             os.path.normpath(python),
             dict(target.schemes),
             target.platform,
-            self._settings.link,
+            self._link,
         )
 
     def _report_method(self, methods: set[LinkMode]) -> None:
-        wanted = self._settings.link
+        wanted = self._link
         if wanted.names_a_way and methods - {wanted}:
             found = " and ".join(sorted(methods))
             self._recorder.notice("info", f"link method {wanted} is not possible here for all files: used {found}")

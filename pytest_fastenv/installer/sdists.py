@@ -8,19 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.archive.tar_archive import ArchiveOrder
 from pytest_fastenv.errors import HashError, SdistError
-from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url_key
+from pytest_fastenv.installer.fetch import Fetching, file_sha256, url_key
 from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings.values import Settings
+from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.diagnosis import diagnosed
-from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +40,13 @@ class FetchedSdist:
 class Sdists:
     """Gives archives of source distributions, and what is in them. For one event loop; any number of processes."""
 
-    def __init__(
-        self,
-        index: Downloads,
-        store: Store,
-        pools: Pools,
-        workers: ProcessPool,
-        recorder: Recorder,
-        settings: Settings,
-    ) -> None:
-        self._store = store
-        self._pools = pools
-        self._workers = workers
-        self._recorder = recorder
-        self._limits = Limits.of(settings)
-        self._fetching = Fetching(index, store, recorder, settings)
+    def __init__(self, tools: Tools, freshness: Freshness) -> None:
+        self._store = tools.store
+        self._pools = tools.pools
+        self._processes = tools.processes
+        self._recorder = tools.recorder
+        self._limits = tools.limits
+        self._fetching = Fetching(tools, freshness)
 
     async def fetch(self, artifact: Artifact) -> FetchedSdist:
         """Return the archive of an artifact; fetched if it is not in the store, hashes checked either way.
@@ -90,7 +78,7 @@ class Sdists:
             args = {"version": sdist.version, "source": sdist.source, "key": sdist.sha256}
             span = self._recorder.span("unpack", subject, **args, bytes=size_bytes)
             with span, diagnosed(f"{subject} cannot be unpacked", into):
-                top = await self._workers.call(f"{ArchiveOrder.__module__}:unpack_sdist", order)
+                top = await self._processes.call(f"{ArchiveOrder.__module__}:unpack_sdist", order)
         return Path(top)
 
     async def _fetch_by_url(self, artifact: Artifact) -> FetchedSdist:

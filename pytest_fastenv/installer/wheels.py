@@ -16,27 +16,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError
-from pytest_fastenv.installer.fetch import Downloads, Fetching, file_sha256, url_key
+from pytest_fastenv.installer.fetch import Fetching, file_sha256, url_key
 from pytest_fastenv.installer.manifest import SUMMARY
 from pytest_fastenv.installer.staging import Landing, Landings
 from pytest_fastenv.installer.unpack import Order
 from pytest_fastenv.installer.unpacked_wheel import Provenance, UnpackedWheel, WheelFacts
 from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
-from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.names import check_expected, check_file_name, normal_name, parse_wheel_name
 
 _ARCHIVE = "archive.whl"
 
 #: Name and version that a caller knows already.
 Expect = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WheelPolicy:
+    """How wheels are judged.
+
+    :ivar strict: code in ``.pth`` files, which runs whenever the interpreter starts, is not accepted.
+    :ivar unchecked_records: normalized names of projects whose RECORD may be wrong.
+    """
+
+    strict: bool = False
+    unchecked_records: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +58,15 @@ class _Made:
 class Wheels:
     """Gives unpacked wheels by artifact or by file. For one event loop; safe with any number of processes."""
 
-    def __init__(
-        self,
-        index: Downloads,
-        store: Store,
-        pools: Pools,
-        workers: ProcessPool,
-        recorder: Recorder,
-        settings: Settings,
-    ) -> None:
-        self._store = store
-        self._pools = pools
-        self._workers = workers
-        self._recorder = recorder
-        self._settings = settings
-        self._limits = Limits.of(settings)
+    def __init__(self, tools: Tools, freshness: Freshness, policy: WheelPolicy) -> None:
+        self._store = tools.store
+        self._pools = tools.pools
+        self._processes = tools.processes
+        self._recorder = tools.recorder
+        self._policy = policy
+        self._limits = tools.limits
         self._landings = Landings()
-        self._fetching = Fetching(index, store, recorder, settings)
+        self._fetching = Fetching(tools, freshness)
 
     async def from_artifact(
         self, artifact: Artifact, expect: Expect | None = None, *, admission: Admission | None = None
@@ -192,9 +192,9 @@ class Wheels:
         return WheelFacts.from_json(facts)
 
     async def _call(self, landing: Landing, draft: Path, label: str) -> dict[str, Any]:
-        exempt = tuple(self._settings.unchecked_records)
+        exempt = tuple(self._policy.unchecked_records)
         order = Order(landing.elsewhere, str(draft), label, landing.in_memory, exempt, self._limits)
-        facts: dict[str, Any] = await self._workers.call(f"{Order.__module__}:unpack", order)
+        facts: dict[str, Any] = await self._processes.call(f"{Order.__module__}:unpack", order)
         return facts
 
     def _open(self, sha256: str, provenance: Provenance) -> UnpackedWheel | None:
@@ -209,14 +209,14 @@ class Wheels:
         if expect is not None:
             check_expected(filename, (facts.name, facts.version), expect)
         if facts.record_fault:
-            if normal_name(facts.name) not in self._settings.unchecked_records:
+            if normal_name(facts.name) not in self._policy.unchecked_records:
                 raise RecordError(facts.record_fault, where=filename)
             self._recorder.notice("warning", f"{facts.record_fault} (accepted: {facts.name} is exempt from the check)")
         for warning in facts.warnings:
             self._recorder.notice("warning", warning)
         if facts.pth_code:
             files = ", ".join(facts.pth_code)
-            if self._settings.strict:
+            if self._policy.strict:
                 raise WheelError(
                     f"{filename} runs code whenever the interpreter starts",
                     where=files,

@@ -11,10 +11,9 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import InterpreterError, NetworkError, NotFoundError
 from pytest_fastenv.interpreter.installed import installed, is_damaged, known_target, write_record
 from pytest_fastenv.interpreter.probe import probe
@@ -23,38 +22,19 @@ from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.interpreter_downloads.smoke import smoke_test
 from pytest_fastenv.interpreter_downloads.unpack import INSTALLATION, InterpreterOrder
 from pytest_fastenv.model.artifact import Artifact, Hashes
-from pytest_fastenv.model.events import Recorder, Span
-from pytest_fastenv.model.protocols import Transfer
+from pytest_fastenv.model.events import Span
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.diagnosis import diagnosed
-from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 
-__all__ = ["InstallTools", "install", "installed"]
+__all__ = ["install", "installed"]
 
 #: Everything that is built waits for the interpreter: its turn comes before that of packages.
 _PRIORITY = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class InstallTools:
-    """What an interpreter is installed with.
-
-    :ivar transfer: fetches the archive, holding a permit to download.
-    :ivar pools: gives the permit to unpack.
-    :ivar workers: does the unpacking.
-    :ivar limits: how much the archive may hold.
-    """
-
-    transfer: Transfer
-    pools: Pools
-    workers: ProcessPool
-    limits: Limits = Limits()
-
-
-async def install(offer: Offer, store: Store, tools: InstallTools, recorder: Recorder) -> Target:
+async def install(offer: Offer, tools: Tools) -> Target:
     """Return an interpreter that was offered; installed if it is not in the store, once however many ask.
 
     Fetching and unpacking are a span ``interpreter`` each (``stage`` tells which). What is whole is not fetched again;
@@ -66,18 +46,18 @@ async def install(offer: Offer, store: Store, tools: InstallTools, recorder: Rec
     :raises InterpreterError: what is in it does not start, or lacks what is needed.
     :raises StoreError: the store cannot be written.
     """
-    return await _Installation(offer, store, tools, recorder).run()
+    return await _Installation(offer, tools).run()
 
 
 class _Installation:
     """One interpreter on its way into the store."""
 
-    def __init__(self, offer: Offer, store: Store, tools: InstallTools, recorder: Recorder) -> None:
+    def __init__(self, offer: Offer, tools: Tools) -> None:
         self._offer = offer
-        self._store = store
+        self._store = tools.store
         self._tools = tools
-        self._recorder = recorder
-        self._final = store.path(Bucket.PYTHONS, offer.sha256) / INSTALLATION
+        self._recorder = tools.recorder
+        self._final = tools.store.path(Bucket.PYTHONS, offer.sha256) / INSTALLATION
         self._source = "cache" if offer.url.startswith("file:") else "network"
 
     async def run(self) -> Target:
@@ -107,7 +87,7 @@ class _Installation:
         artifact = Artifact("", offer.version, offer.filename, offer.url, hashes)
         with ExitStack() as stack:
             try:
-                await self._tools.transfer.download(artifact, archive, self._meter(stack))
+                await self._tools.index.download(artifact, archive, self._meter(stack))
             except NotFoundError as error:
                 raise NotFoundError(
                     f"{offer.short} cannot be downloaded: {offer.filename} is not there",
@@ -146,7 +126,7 @@ class _Installation:
         )
         async with self._tools.pools.install(priority=_PRIORITY):
             with self._span("unpack", bytes=size_bytes), diagnosed(f"{offer.short} cannot be unpacked", place):
-                await self._tools.workers.call(f"{InterpreterOrder.__module__}:unpack_interpreter", order)
+                await self._tools.processes.call(f"{InterpreterOrder.__module__}:unpack_interpreter", order)
 
     def _span(self, stage: str, **args: str | int) -> AbstractContextManager[Span]:
         offer = self._offer

@@ -21,9 +21,19 @@ from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.interpreter_downloads.selection import Selection
 from pytest_fastenv.interpreter_downloads.shortage import Shortage
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
+
+
+class DownloadPolicy(NamedTuple):
+    """Whether interpreters may be downloaded, and from where.
+
+    :ivar mirror: as it was given; ``None`` for where the tables say.
+    """
+
+    mirror: str | None = None
+    permitted: bool = True
+    offline: bool = False
 
 
 class Catalogue(NamedTuple):
@@ -41,7 +51,7 @@ async def offered(
     spec: str,
     host: Target,
     store: Store,
-    settings: Settings,
+    policy: DownloadPolicy,
     fetch: Fetch,
     *,
     missing: InterpreterNotFoundError | None = None,
@@ -67,10 +77,10 @@ async def offered(
     old = wanted.too_old()
     if old is not None:
         raise too_old(f"asked for as {spec!r}", old)
-    if settings.python_downloads == "never":
+    if not policy.permitted:
         raise await asyncio.to_thread(shortage.forbidden)  # asks the interpreters of the machine
-    mirror = Mirror.parse(settings.python_mirror)
-    if settings.offline and not mirror.is_local:
+    mirror = Mirror.parse(policy.mirror)
+    if policy.offline and not mirror.is_local:
         raise await asyncio.to_thread(shortage.offline, mirror)
     catalogue = await _catalogue(host, mirror, fetch)
     chosen = wanted.pick(catalogue.offers)
@@ -79,7 +89,7 @@ async def offered(
     return await _with_digest(chosen, store)
 
 
-async def available(host: Target, settings: Settings, fetch: Fetch) -> Catalogue:
+async def available(host: Target, policy: DownloadPolicy, fetch: Fetch) -> Catalogue:
     """Return everything that could be downloaded for this machine; nothing where that is not allowed.
 
     Digests of archives in a directory without ``SHA256SUMS`` are left open.
@@ -87,8 +97,8 @@ async def available(host: Target, settings: Settings, fetch: Fetch) -> Catalogue
     :raises InterpreterError: the catalogue cannot be read.
     :raises UsageError: ``FASTENV_PYTHON_MIRROR`` is not a mirror.
     """
-    mirror = Mirror.parse(settings.python_mirror)
-    if settings.python_downloads == "never" or (settings.offline and not mirror.is_local):
+    mirror = Mirror.parse(policy.mirror)
+    if not policy.permitted or (policy.offline and not mirror.is_local):
         return Catalogue(mirror, [])
     return await _catalogue(host, mirror, fetch)
 

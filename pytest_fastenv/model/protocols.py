@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import BuildSource, Distribution
 from pytest_fastenv.model.target import Target
@@ -94,19 +93,6 @@ class Transferred(Protocol):
     @property
     def size_bytes(self) -> int:
         """How much it was."""
-
-
-class Transfer(Protocol):
-    """Fetches one file (installing an interpreter asks; the index room answers)."""
-
-    async def download(
-        self, artifact: Artifact, into: Path, on_bytes: Callable[[int], None] | None = None
-    ) -> Transferred:
-        """Write an artifact to a file and check its hashes and size; a permit to download is held meanwhile.
-
-        :raises IntegrityError: it is not what was announced.
-        :raises NetworkError: it could not be had.
-        """
 
 
 class Interpreter(Protocol):

@@ -23,10 +23,9 @@ from pytest_fastenv.provisioning.resolutions import Resolution
 from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
-from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.store.buckets import Bucket
-from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 
 
 class PlansAndInstalls(Protocol):
@@ -68,15 +67,14 @@ class StoredBuildEnvironments:
     def __init__(
         self,
         engine: PlansAndInstalls,
-        store: Store,
-        pools: Pools,
+        tools: Tools,
         waits: Waits,
         index: IndexOptions,
         formats: FormatControl,
     ) -> None:
         self._engine = engine
-        self._store = store
-        self._pools = pools
+        self._store = tools.store
+        self._pools = tools.pools
         self._waits = waits
         self._index = index
         self._formats = formats

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.environment.skeleton import skeleton
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, ProvideError
-from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.index.http import HttpClient
-from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.pip_config import configuration_files
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.circle import Waits
@@ -30,34 +25,22 @@ from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.interpreter_downloads.arrival import Arrival, Present
 from pytest_fastenv.interpreter_downloads.offer import Offer
-from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import FormatControl, IndexOptions, ReadFile, Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.build_environments import StoredBuildEnvironments
 from pytest_fastenv.provisioning.resolutions import Resolution, Resolutions, resolution_key
+from pytest_fastenv.provisioning.run import Policies, Run
+from pytest_fastenv.provisioning.tools import open_tools
 from pytest_fastenv.resolve.resolution import resolve
 from pytest_fastenv.schedule.outcome import together
-from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.process_pool import ProcessPool
-from pytest_fastenv.schedule.slots import MachineSlots
-from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What an engine works in.
-
-    :ivar environ: environment variables: where pip's configuration is looked for.
-    """
-
-    settings: Settings
-    store: Store
-    recorder: Recorder
-    environ: Mapping[str, str]
+_NO_OPTIONS = IndexOptions()
+_NO_CONTROL = FormatControl()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +62,7 @@ class Awaited:
         return cls(offer, assumed_target(offer, host, home))
 
 
-async def to_be_downloaded(spec: str, around: Surroundings, missing: InterpreterNotFoundError) -> Awaited:
+async def to_be_downloaded(spec: str, run: Run, missing: InterpreterNotFoundError) -> Awaited:
     """Choose what is to be downloaded in place of an interpreter that is not on this machine.
 
     :param missing: what the search for it raised.
@@ -87,71 +70,57 @@ async def to_be_downloaded(spec: str, around: Surroundings, missing: Interpreter
     """
     from pytest_fastenv.interpreter_downloads.supply import offered  # only where an interpreter is missing
 
-    async def fetch(url: str) -> bytes:
-        return await asyncio.to_thread(fetch_text, around.settings, around.environ, url)
-
-    host = await asyncio.to_thread(find_target, None, around.store)
-    offer = await offered(spec, host, around.store, around.settings, fetch, missing=missing)
-    return Awaited.of(offer, host, around.store)
+    host = await asyncio.to_thread(find_target, None, run.store)
+    async with open_tools(run) as tools:
+        offer = await offered(spec, host, run.store, run.policies.downloads, tools.text, missing=missing)
+    return Awaited.of(offer, host, run.store)
 
 
 class Engine:
     """Resolves requests and installs plans for one interpreter; an asynchronous context manager.
 
     Where the interpreter has to be downloaded, that begins first and goes on beside everything that does not run it.
-    Leaving the engine closes connections and ends worker processes and build backends.
+    Leaving the engine ends build backends and whatever it has begun; its tools are left open.
+
+    :param index: what the request's files say about indexes; builds follow it, too.
+    :param formats: likewise about wheels and source distributions.
+    :ivar tools: what it works with.
     """
 
     def __init__(
-        self, around: Surroundings, interpreter: Target | Awaited, index: IndexOptions, formats: FormatControl
+        self,
+        tools: Tools,
+        policies: Policies,
+        interpreter: Target | Awaited,
+        index: IndexOptions = _NO_OPTIONS,
+        formats: FormatControl = _NO_CONTROL,
     ) -> None:
-        settings, store, recorder = around.settings, around.store, around.recorder
-        self._around = around
+        self.tools = tools
         self.target = target = interpreter if isinstance(interpreter, Target) else interpreter.target
         self._stack = AsyncExitStack()
-        self.pools = Pools(
-            downloads=settings.concurrent_downloads,
-            builds=settings.concurrent_builds,
-            installs=settings.concurrent_installs,
-            serial=settings.serial,
-        )
-        self._config = IndexConfig.load(settings, index, around.environ)
-        self._resolutions = Resolutions(store, settings)
-        self._http = HttpClient(self._config.network, self._config.credentials)
-        self._index = PackageIndex(self._config, self._http, store, self.pools, recorder)
-        self._workers = ProcessPool(settings.concurrent_installs)
-        wheels = Wheels(self._index, store, self.pools, self._workers, recorder, settings)
-        sdists = Sdists(self._index, store, self.pools, self._workers, recorder, settings)
+        self._resolutions = Resolutions(tools.store, policies.freshness)
+        wheels = Wheels(tools, policies.freshness, policies.wheels)
+        sdists = Sdists(tools, policies.freshness)
         self._interpreter = Present(target) if isinstance(interpreter, Target) else self._arrival(interpreter)
         self._waits = Waits()
-        environments = StoredBuildEnvironments(self, store, self.pools, self._waits, index, formats)
-        # As many as cores, whatever this process may do at once: all processes of the machine must agree on it.
-        slots = MachineSlots(store.root / "slots", os.cpu_count() or 1, recorder, settings.lock_timeout_s)
-        self._builder = SourceBuilder(
-            target, wheels, sdists, environments, store, self.pools, slots, recorder, settings, waits=self._waits
-        )
-        self._timings = Timings(store)
+        environments = StoredBuildEnvironments(self, tools, self._waits, index, formats)
+        self._builder = SourceBuilder(tools, target, wheels, sdists, environments, policies.backends, self._waits)
+        self._timings = Timings(tools.store)
         # Strictly serial work begins nothing before it is its turn.
-        self._ahead = None if settings.serial or settings.offline else FetchAhead(wheels, self._builder)
-        self._installer = Installer(
-            wheels, self._builder, self.pools, self._workers, recorder, settings, self._timings, self._ahead
-        )
+        self._ahead = None if tools.pools.serial or tools.offline else FetchAhead(wheels, self._builder)
+        self._installer = Installer(tools, wheels, self._builder, policies.link, self._timings, self._ahead)
 
     def _arrival(self, awaited: Awaited) -> Arrival:
-        from pytest_fastenv.interpreter_downloads.installation import InstallTools, install  # as above
+        from pytest_fastenv.interpreter_downloads.installation import install  # as above
 
-        settings, store, recorder = self._around.settings, self._around.store, self._around.recorder
-        tools = InstallTools(self._index, self.pools, self._workers, Limits.of(settings))
-        return Arrival(awaited.target, lambda: install(awaited.offer, store, tools, recorder))
+        return Arrival(awaited.target, lambda: install(awaited.offer, self.tools))
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._http)
-        await self._stack.enter_async_context(self._workers)
         await self._stack.enter_async_context(self._builder)
         if isinstance(self._interpreter, Arrival):
             self._stack.push_async_callback(self._interpreter.aclose)
             self._interpreter.begin()
-            if self._around.settings.serial:
+            if self.tools.pools.serial:
                 await self.ready()
         if self._ahead is not None:
             self._stack.push_async_callback(self._ahead.aclose)
@@ -163,7 +132,7 @@ class Engine:
 
         async def make() -> None:
             await self.ready()
-            await skeleton(self.target, self._around.store, self.pools.install)
+            await skeleton(self.target, self.tools.store, self.tools.pools.install)
 
         making = asyncio.create_task(make())
 
@@ -176,7 +145,7 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._timings.learn(self._around.recorder.spans)
+        self._timings.learn(self.tools.recorder.spans)
         await self._stack.aclose()
 
     @property
@@ -213,7 +182,7 @@ class Engine:
         :raises NoSolutionError: there is none; the text explains it.
         """
         request = self._without_logins(request)
-        key = resolution_key(request, self.target, self._config, preferences)
+        key = resolution_key(request, self.target, self.tools.index.config, preferences)
         known = self._resolutions.find(key)
         if known is not None:
             return known
@@ -235,21 +204,12 @@ class Engine:
 
     async def _search(self, request: Request, preferences: Mapping[str, str] | None) -> Plan:
         return await resolve(
-            request,
-            self.target,
-            self._index,
-            self._builder,
-            store=self._around.store,
-            recorder=self._around.recorder,
-            offline=self._around.settings.offline,
-            observer=self._ahead,
-            preferences=preferences,
-            pools=self.pools,
+            request, self.target, self.tools, self._builder, observer=self._ahead, preferences=preferences
         )
 
     def _without_logins(self, request: Request) -> Request:
         """Keep user names and passwords of direct URLs for their origin, and out of plans, records and messages."""
-        take = self._config.credentials.take
+        take = self.tools.index.config.credentials.take
         wanted = tuple(replace(w, reference=w.reference.with_url(take)) for w in request.wanted)
         constraints = tuple(replace(w, reference=w.reference.with_url(take)) for w in request.constraints)
         return replace(request, wanted=wanted, constraints=constraints)
@@ -273,21 +233,24 @@ class Engine:
     def configuration_files(self) -> tuple[ReadFile, ...]:
         """Pip's configuration files, there or not: they decided where distributions come from."""
         found = []
-        for path in dict.fromkeys(configuration_files(self._around.environ, sys.prefix)):
+        for path in dict.fromkeys(configuration_files(self.tools.environ, sys.prefix)):
             content = path.read_bytes() if path.is_file() else None
             found.append(ReadFile(path, hashlib.sha256(content).hexdigest() if content is not None else ""))
         return tuple(found)
 
 
-def fetch_text(settings: Settings, environ: Mapping[str, str], url: str) -> bytes:
-    """Return a requirements file from a server. Blocks; not for a thread that runs an event loop.
+@asynccontextmanager
+async def open_engine(
+    run: Run,
+    interpreter: Target | Awaited,
+    index: IndexOptions = _NO_OPTIONS,
+    formats: FormatControl = _NO_CONTROL,
+) -> AsyncIterator[Engine]:
+    """Give an engine with tools of its own for a block.
 
-    :raises NetworkError: it cannot be had.
+    :param index: what the request's files say about indexes.
+    :param formats: likewise about wheels and source distributions.
+    :raises UsageError: the index's configuration is not accepted.
     """
-
-    async def fetch() -> bytes:
-        config = IndexConfig.load(settings, IndexOptions(), environ)
-        async with HttpClient(config.network, config.credentials) as http:
-            return (await http.get(config.credentials.take(url))).content
-
-    return asyncio.run(fetch())
+    async with open_tools(run, index) as tools, Engine(tools, run.policies, interpreter, index, formats) as engine:
+        yield engine

@@ -19,6 +19,11 @@ from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 
+def store_of(settings: Settings, recorder: Recorder) -> Store:
+    """Return the store that settings name; nothing is touched."""
+    return Store(store_root(settings), recorder=recorder, lock_timeout_s=settings.lock_timeout_s)
+
+
 @dataclass(frozen=True, slots=True)
 class SessionNeeds:
     """What a pytest session needs inside, on top of what its user asked for.
@@ -95,7 +100,7 @@ class Question:
 
     def store(self, recorder: Recorder) -> Store:
         """Return the store; nothing is touched."""
-        return Store(store_root(self.settings), recorder=recorder, lock_timeout_s=self.settings.lock_timeout_s)
+        return store_of(self.settings, recorder)
 
     def is_new(self, store: Store) -> bool:
         """Tell whether nothing was ever remembered for it, so that an environment has to be made."""

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.model.codec import encode_for_key
+from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
@@ -37,22 +36,19 @@ class Resolution:
 class Resolutions:
     """Keeps resolutions in the store, as records of the bucket for answers."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, freshness: Freshness) -> None:
         self._store = store
-        self._max_age_s = settings.max_age_s
-        self._upgrade = settings.upgrade
-        self._offline = settings.offline
+        self._freshness = freshness
 
     def find(self, key: str | None) -> Resolution | None:
         """Return a resolution that still stands; offline any age is good."""
-        record = self._store.read_record(Bucket.ANSWERS, key) if key and not self._upgrade else None
+        record = self._store.read_record(Bucket.ANSWERS, key) if key and not self._freshness.upgrade else None
         if record is None:
             return None
         at, plan = record.get("at"), plan_from_json(record.get("plan"))
         if plan is None or not isinstance(at, float):
             return None
-        stands = self._offline or 0 <= time.time() - at < self._max_age_s
-        return Resolution(plan, at) if stands else None
+        return Resolution(plan, at) if self._freshness.accepts(at) else None
 
     def keep(self, key: str | None, resolution: Resolution) -> None:
         """Remember a resolution."""

@@ -203,13 +203,15 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
     from pytest_fastenv.environment.fingerprint import fingerprint
     from pytest_fastenv.model.plan_json import plan_to_json
     from pytest_fastenv.model.target import Target
-    from pytest_fastenv.provisioning.engine import Engine, Surroundings, fetch_text, to_be_downloaded
+    from pytest_fastenv.provisioning.engine import open_engine, to_be_downloaded
+    from pytest_fastenv.provisioning.run import Run
+    from pytest_fastenv.provisioning.tools import fetch_text
     from pytest_fastenv.requirements.sources import read_sources
 
     settings, store = asked.settings, asked.store(recorder)
-    around = Surroundings(settings, store, recorder, asked.environ)
+    run = Run.of(settings, store, asked.environ)
     if isinstance(missed.target, InterpreterNotFoundError):
-        interpreter: Target | Awaited = await to_be_downloaded(settings.python or "", around, missed.target)
+        interpreter: Target | Awaited = await to_be_downloaded(settings.python or "", run, missed.target)
     else:
         interpreter = missed.target
     request = await asyncio.to_thread(
@@ -221,12 +223,12 @@ async def _make(asked: Question, missed: _Missed, recorder: Recorder) -> Ready:
         project=settings.project,
         requested=asked.needs.requested,
         requested_by=asked.needs.requested_by,
-        fetch=partial(fetch_text, settings, asked.environ),
+        fetch=partial(fetch_text, run),
     )
     request, preferences = _with_needs(request, asked.needs)
     target = interpreter if isinstance(interpreter, Target) else interpreter.target
     check_python(request, target)
-    async with Engine(around, interpreter, request.index, request.formats) as engine:
+    async with open_engine(run, interpreter, request.index, request.formats) as engine:
         resolution = await engine.resolve(request, preferences)
         plan = resolution.plan
         await engine.begin(plan)

@@ -24,7 +24,6 @@ from packaging.version import InvalidVersion, Version
 from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError
 from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.artifact import Artifact, Hashes
-from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, TreeSource, Vcs, WheelSource, archive_source
@@ -37,10 +36,8 @@ from pytest_fastenv.model.reference import (
 )
 from pytest_fastenv.model.request import ConfigSettings, Wanted
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy
-from pytest_fastenv.resolve.catalog import Catalog
 from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
-from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 
 _STATIC_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
@@ -52,14 +49,10 @@ class Directs:
     Looking at one may download an archive, clone a repository and run a build backend.
     """
 
-    catalog: Catalog
+    tools: Tools
     sources: SourceMetadata
     policy: Policy
     choice: ArtifactChoice
-    store: Store
-    recorder: Recorder
-    offline: bool = False
-    pools: Pools | None = None
 
     async def examine(self, wanted: Wanted) -> Candidate:
         """Return the one candidate that a direct reference stands for, with its metadata.
@@ -117,9 +110,10 @@ class Directs:
         # Only those who install from a repository pay for the import.
         from pytest_fastenv.index.git import checkout
 
-        found = await checkout(named.vcs, self.store, self.recorder, offline=self.offline, pools=self.pools)
+        tools = self.tools
+        found = await checkout(named.vcs, tools.store, tools.recorder, offline=tools.offline, pools=tools.pools)
         if named.editable:
-            self.recorder.notice(
+            tools.recorder.notice(
                 "info", f"{text} is installed as a wheel: a checkout in the store is not there to be edited"
             )
         tree = TreeSource(
@@ -163,7 +157,7 @@ class Directs:
         """
         match source:
             case WheelSource(artifact):
-                return await self.catalog.metadata(artifact)
+                return await self.tools.index.metadata(artifact)
             case SdistSource() | TreeSource():
                 return await self.sources.metadata(source, name)
         assert_never(source)

@@ -132,7 +132,7 @@ class Facts:
         page, unknown = None, None
         if name not in self._only_direct:
             try:
-                page = await self.directs.catalog.project(name)
+                page = await self.directs.tools.index.project(name)
             except UnknownProjectError as error:
                 unknown = error
         if name in self._only_direct:  # perhaps since a moment ago

@@ -8,9 +8,9 @@ from contextlib import suppress
 from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.errors import UnknownProjectError
+from pytest_fastenv.index.project import Project
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
-from pytest_fastenv.resolve.catalog import ProjectPage
 from pytest_fastenv.resolve.requirements_of import Specifiers
 
 
@@ -28,7 +28,7 @@ class Releases:
     def __init__(
         self,
         name: str,
-        page: ProjectPage | None,
+        page: Project | None,
         tools: tuple[Policy, Specifiers, ArtifactChoice],
         direct: Sequence[Candidate] = (),
         unknown: UnknownProjectError | None = None,

@@ -9,13 +9,11 @@ from nab_resolver.resolver import Solution
 
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
-from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import PinObserver, SourceMetadata
 from pytest_fastenv.model.request import ConfigSettings, Request, Wanted
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
-from pytest_fastenv.resolve.catalog import Catalog
 from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.forecast import Ahead
@@ -25,25 +23,20 @@ from pytest_fastenv.resolve.provider import Key, Provider
 from pytest_fastenv.resolve.requirements_of import DependencyReader, Specifiers
 from pytest_fastenv.resolve.search import Search, in_thread
 from pytest_fastenv.schedule.interrupted_work import Thinking
-from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 
 Named = Sequence[tuple[Wanted, str]]
 """Requirements that apply to the target, each with the name of its project."""
 
 
-async def resolve(  # noqa: PLR0913 - the world it works in, each part once
+async def resolve(
     request: Request,
     target: Target,
-    index: Catalog,
+    tools: Tools,
     sources: SourceMetadata,
     *,
-    store: Store,
-    recorder: Recorder,
-    offline: bool = False,
     observer: PinObserver | None = None,
     preferences: Mapping[str, str] | None = None,
-    pools: Pools | None = None,
 ) -> Plan:
     """Find out exactly which artifacts satisfy a request.
 
@@ -51,12 +44,11 @@ async def resolve(  # noqa: PLR0913 - the world it works in, each part once
     are read ahead, all at once; the search runs in a thread of its own, so the event loop stays free. Cancelling it
     ends both before the cancellation passes on.
 
-    :param index: where projects are found (`pytest_fastenv.index`).
+    :param tools: the index tells which projects there are; its permits limit what goes on at once, and in a serial run
+        the search stops while something is fetched or built.
     :param sources: gives metadata of what has to be built.
-    :param offline: repositories are not fetched anew; the index has its own such switch.
     :param observer: hears of pins while the search goes on, and of likely ones before it, on the event loop.
     :param preferences: versions by normalized name, to be kept where nothing speaks against them.
-    :param pools: limit what goes on at once; in a serial run the search stops while something is fetched or built.
     :raises NoSolutionError: with who wants what, and what to loosen.
     :raises RequirementsError: hashes are required and missing.
     :raises FastenvError: what reading the index, building or cloning came to.
@@ -64,9 +56,9 @@ async def resolve(  # noqa: PLR0913 - the world it works in, each part once
     reader, specifiers = DependencyReader(target), Specifiers()
     applying = [wanted for wanted in request.wanted if _applies(wanted, reader)]
     policy = _policy(request, target, reader, preferences or {})
-    directs = Directs(index, sources, policy, ArtifactChoice(policy, specifiers), store, recorder, offline, pools)
+    directs = Directs(tools, sources, policy, ArtifactChoice(policy, specifiers))
     subject = f"{len(applying)} requirements"
-    async with Thinking("resolve", subject, recorder, pools, target=target.short) as thinking:
+    async with Thinking("resolve", subject, tools.recorder, tools.pools, target=target.short) as thinking:
         facts = Facts(directs, specifiers, thinking)
         try:
             ahead = Ahead(facts, reader, specifiers, observer)
@@ -77,7 +69,7 @@ async def resolve(  # noqa: PLR0913 - the world it works in, each part once
             async with thinking.aside():
                 named = await _named(applying, facts, ahead, reader)
             report = PinReport(observer, facts, frozenset(name for _, name in named)) if observer else None
-            search = Search(facts, reader, recorder, named)
+            search = Search(facts, reader, tools.recorder, named)
             solution, provider = await in_thread(lambda: search.run(report), facts.stop)
             plan = _plan(target, solution, provider, facts, named)
         finally:
@@ -87,7 +79,7 @@ async def resolve(  # noqa: PLR0913 - the world it works in, each part once
         constraints = [(c, c.name) for c in request.constraints if c.name and _applies(c, reader)]
         check_hashes(plan.distributions, [*named, *constraints])
     for warning in plan.warnings:
-        recorder.notice("warning", warning)
+        tools.recorder.notice("warning", warning)
     return plan
 
 

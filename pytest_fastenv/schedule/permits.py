@@ -17,6 +17,11 @@ class Permits:
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
         self._asked = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a permit."""
+        return sum(not future.done() for _, _, future in self._waiting)
+
     async def take(self, priority: float = 0.0) -> None:
         """Take a permit, waiting for one if need be."""
         if self._free:  # nobody waits while one is free

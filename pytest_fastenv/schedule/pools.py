@@ -64,6 +64,10 @@ class Pools:
         """Return how many permits of a pool are held now."""
         return self._held[pool]
 
+    def waiting(self, pool: str) -> int:
+        """Return how many wait for a permit of a pool now; in a serial run for the one permit."""
+        return self._permits[pool].waiting
+
     @asynccontextmanager
     async def _hold(self, pool: str, priority: float) -> AsyncIterator[None]:
         permits = self._permits[pool]

@@ -20,7 +20,6 @@ from pytest_fastenv.archive.member_paths import check_paths, shown
 from pytest_fastenv.archive.zip_directory import Member, read_directory
 from pytest_fastenv.errors import ArchiveError, BombError, FastenvError, LimitError
 from pytest_fastenv.installer.unpack import Order, unpack
-from pytest_fastenv.settings.values import Settings, load
 
 
 def read(archive: bytes) -> dict[str, bytes]:
@@ -183,10 +182,8 @@ def test_large_members_are_inflated_in_pieces() -> None:
     assert max(pieces) <= 1 << 20
 
 
-def test_limits_come_from_settings() -> None:
-    assert Limits.of(Settings()) == Limits()
-    given = load({}, {"FASTENV_EXPANSION_MIB": "1", "FASTENV_EXPANSION_RATIO": "10"}, {})
-    limits = Limits.of(given)
+def test_limits() -> None:
+    limits = Limits(expanded_bytes=1 << 20, ratio=10)
     limits.check_expansion("x.whl", 2 << 20, 20 << 20)
     limits.check_expansion("x.whl", 1, 1 << 20)
     with pytest.raises(BombError):

@@ -7,15 +7,14 @@ import pytest
 from distlib.index import DEFAULT_INDEX
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.index.config import IndexConfig
+from pytest_fastenv.index.config import IndexChoice, IndexConfig
 from pytest_fastenv.model.request import IndexOptions
-from pytest_fastenv.settings.values import Settings
 
 BARE = {"PIP_CONFIG_FILE": os.devnull, "HOME": "/nonexistent"}
 
 
-def load(settings: Settings | None = None, options: IndexOptions | None = None, **environ: str) -> IndexConfig:
-    return IndexConfig.load(settings or Settings(), options or IndexOptions(), BARE | environ)
+def load(choice: IndexChoice | None = None, options: IndexOptions | None = None, **environ: str) -> IndexConfig:
+    return IndexConfig.load(choice or IndexChoice(), options or IndexOptions(), BARE | environ)
 
 
 def test_the_default_is_distlib_s_index_in_its_simple_form() -> None:
@@ -44,9 +43,9 @@ def test_options_of_requirements_files_add_or_replace() -> None:
 
 
 def test_our_settings_count_first() -> None:
-    settings = Settings(index_url="https://s.invalid/", find_links=("https://l.invalid/",), http_timeout_s=3)
+    choice = IndexChoice(index_url="https://s.invalid/", find_links=("https://l.invalid/",), timeout_s=3)
     options = IndexOptions(index_url="https://d.invalid/", no_index=True, find_links=("https://m.invalid/",))
-    config = load(settings, options, PIP_NO_INDEX="1", PIP_TIMEOUT="9", PIP_EXTRA_INDEX_URL="https://b.invalid/")
+    config = load(choice, options, PIP_NO_INDEX="1", PIP_TIMEOUT="9", PIP_EXTRA_INDEX_URL="https://b.invalid/")
     assert config.index_urls == ("https://s.invalid/",)
     assert config.find_links == ("https://l.invalid/",)
     assert config.network.timeout_s == 3
@@ -67,11 +66,11 @@ def test_credentials_do_not_stay_in_urls() -> None:
 
 
 def test_the_login_of_the_mirror_for_interpreters_is_known() -> None:
-    config = load(Settings(python_mirror="https://me:secret@mirror.invalid/pythons"))
+    config = load(IndexChoice(mirror="https://me:secret@mirror.invalid/pythons"))
     assert config.credentials.header("https://mirror.invalid/pythons/SHA256SUMS") == "Basic bWU6c2VjcmV0"
     assert config.credentials.header("https://other.invalid/") is None
     for odd in ("~/pythons", "https://me:secret@[::1", "file:///pythons"):
-        assert load(Settings(python_mirror=odd)).index_urls == load().index_urls
+        assert load(IndexChoice(mirror=odd)).index_urls == load().index_urls
 
 
 def test_proxies_and_certificates_name_their_place() -> None:

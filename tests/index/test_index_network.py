@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from kit.tools import tools_of
 
-from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.wheel_metadata import read_metadata
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.model.request import IndexOptions
-from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.wheel.core_metadata import parse_core_metadata
@@ -26,17 +22,15 @@ pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
 @asynccontextmanager
-async def configured(store: Store, recorder: Recorder, settings: Settings) -> AsyncIterator[PackageIndex]:
-    config = IndexConfig.load(settings, IndexOptions(), os.environ)
-    pools = Pools(downloads=8, builds=1, installs=1)
-    async with HttpClient(config.network, config.credentials) as http:
-        yield PackageIndex(config, http, store, pools, recorder)
+async def configured(store: Store, settings: Settings) -> AsyncIterator[PackageIndex]:
+    async with tools_of(store, settings) as tools:
+        yield tools.index
 
 
 @pytest.mark.parametrize("name", ["django", "numpy", "boto3"])
 def test_large_pages_and_what_is_kept_of_them(name: str, store: Store, recorder: Recorder) -> None:
     async def read(settings: Settings) -> tuple[Artifact, ...]:
-        async with configured(store, recorder, settings) as index:
+        async with configured(store, settings) as index:
             return (await index.project(name)).artifacts
 
     artifacts = asyncio.run(read(Settings()))
@@ -58,7 +52,7 @@ def test_metadata_is_that_of_the_wheel(store: Store, recorder: Recorder, tmp_pat
         assert parse_core_metadata(content, source=wheel.filename) == metadata
 
     async def run() -> None:
-        async with configured(store, recorder, Settings()) as index:
+        async with configured(store, Settings()) as index:
             names = ("django", "requests", "attrs", "sphinx", "pyyaml", "markupsafe")
             await asyncio.gather(*(compare(index, name) for name in names))
 

@@ -7,13 +7,12 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.index.http import HttpClient
-from pytest_fastenv.index.package_index import PackageIndex
+from kit.tools import NOWHERE, tools_of
+
 from pytest_fastenv.installer.pipeline import Installer, InstallReport
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
@@ -22,10 +21,10 @@ from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, Plan, WheelSource
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.process_pool import ProcessPool
+from pytest_fastenv.provisioning.run import Policies
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 
 SITE = "lib/python3.11/site-packages"
 SCHEMES = {"purelib": SITE, "platlib": SITE, "scripts": "bin", "data": ".", "headers": "include/site/python3.11"}
@@ -52,14 +51,12 @@ class NoBuilder:
 
 @dataclass
 class Engine:
-    """The parts, wired as provision does it."""
+    """What brings distributions into an environment, with the tools of a run."""
 
     wheels: Wheels
     sdists: Sdists
     installer: Installer
-    store: Store
-    recorder: Recorder
-    pools: Pools
+    tools: Tools
 
     async def install(self, artifacts: Iterable[Artifact], draft: SomeStaging, **options: Any) -> InstallReport:
         distributions = tuple(Distribution(a.name, a.version, WheelSource(a), **options) for a in artifacts)
@@ -69,22 +66,25 @@ class Engine:
 @asynccontextmanager
 async def engine(
     store: Store,
-    recorder: Recorder,
     settings: Settings | None = None,
     *,
-    workers: int = 1,
+    recorder: Recorder | None = None,
     builder: Any = None,
-    **pools: Any,
+    serial: bool = False,
+    **concurrent: int,
 ) -> AsyncIterator[Engine]:
-    settings = settings or Settings(index_url="http://127.0.0.1:9/simple/")
-    limits = Pools(**({"downloads": 5, "builds": 2, "installs": workers} | pools))
-    config = IndexConfig(("http://127.0.0.1:9/simple/",))
-    async with ProcessPool(workers) as processes, HttpClient(config.network, config.credentials) as http:
-        index = PackageIndex(config, http, store, limits, recorder)
-        shared: Any = (index, store, limits, processes, recorder, settings)
-        wheels = Wheels(*shared)
-        installer = Installer(wheels, builder or NoBuilder(), limits, processes, recorder, settings)
-        yield Engine(wheels, Sdists(*shared), installer, store, recorder, limits)
+    """Give what installs; ``downloads``, ``builds`` and ``installs`` say how many at once."""
+    if recorder is not None:
+        store = Store(store.root, recorder=recorder)
+    numbers: dict[str, Any] = {"downloads": 5, "builds": 2, "installs": 1} | concurrent
+    changed = {f"concurrent_{pool}": number for pool, number in numbers.items()}
+    settings = replace(settings or NOWHERE, serial=serial, **changed)
+    policies = Policies.of(settings)
+    async with tools_of(store, settings) as tools:
+        wheels = Wheels(tools, policies.freshness, policies.wheels)
+        sdists = Sdists(tools, policies.freshness)
+        installer = Installer(tools, wheels, builder or NoBuilder(), policies.link)
+        yield Engine(wheels, sdists, installer, tools)
 
 
 def artifact(path: Path, url: str | None = None, *, name: str = "", version: str = "", hashed: bool = True) -> Artifact:

@@ -38,7 +38,7 @@ def test_what_was_pinned_is_claimed_once(
     source = wanted.source
 
     async def work() -> None:
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
             ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(wanted)
             ahead.pinned(wanted)
@@ -60,7 +60,7 @@ def test_what_was_taken_back_is_counted_and_kept(
     wanted = pin(path, index_server())
 
     async def work() -> None:
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
             ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(wanted)
             async with asyncio.timeout(20):
@@ -84,7 +84,7 @@ def test_another_choice_takes_the_place_of_the_first(
     sources = first.source, second.source
 
     async def work() -> None:
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
             ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(first)
             ahead.pinned(second)
@@ -112,7 +112,7 @@ def test_what_is_taken_back_before_its_bytes_came_is_given_up(
     server.fault(source.artifact.filename, hold)
 
     async def work() -> None:
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
             ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(wanted)
             assert await asyncio.to_thread(asked.wait, 10)
@@ -138,7 +138,7 @@ def test_a_failure_is_left_to_whoever_needs_the_wheel(
     server.fault(source.artifact.filename, faults.answer(404))
 
     async def work() -> None:
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
             ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(wanted)
             await asyncio.wait(ahead._tasks.values())
@@ -158,7 +158,7 @@ def test_a_failure_after_the_claim_is_the_claimers(
     server.fault(source.artifact.filename, faults.answer(404))
 
     async def work() -> None:
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
             ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(wanted)
             with pytest.raises(NotFoundError):
@@ -177,12 +177,12 @@ def test_what_has_no_permit_when_something_fails_is_not_begun(
     source = wanted.source
 
     async def work() -> None:
-        async with engine(store, recorder, downloads=1) as parts:
+        async with engine(store, downloads=1) as parts:
             ahead, admission = FetchAhead(parts.wheels, NoBuilder()), Admission()
-            async with parts.pools.download():
+            async with parts.tools.pools.download():
                 ahead.pinned(wanted)
                 claim = asyncio.create_task(ahead.claim(source.artifact, admission))
-                while not parts.pools._permits["download"]._waiting:
+                while not parts.tools.pools.waiting("download"):
                     await asyncio.sleep(0)
                 admission.close()
             with pytest.raises(NotAdmittedError):
@@ -197,7 +197,7 @@ def test_sources_are_not_built_on_suspicion(store: Store, recorder: Recorder, ar
     found = artifact(make_wheel(artifacts, "demo"))
 
     async def work() -> None:
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
             ahead = FetchAhead(parts.wheels, NoBuilder())
             ahead.pinned(Distribution("demo", "1.0", SdistSource(found)))
             ahead.unpinned("demo")

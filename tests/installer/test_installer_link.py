@@ -46,7 +46,7 @@ def install(
     recorder = Recorder()
 
     async def work() -> None:
-        async with engine(store, recorder, settings) as parts:
+        async with engine(store, settings, recorder=recorder) as parts:
             await parts.install([artifact(wheel) for wheel in wheels], draft, **options)
 
     run(work())

@@ -59,7 +59,7 @@ def installed(
     store: Store, recorder: Recorder, draft: SomeStaging, artifacts: list[Artifact], **options: Any
 ) -> InstallReport:
     async def work() -> InstallReport:
-        async with engine(store, recorder, **options) as parts:
+        async with engine(store, recorder=recorder, **options) as parts:
             return await parts.install(artifacts, draft)
 
     report: InstallReport = run(work())
@@ -107,7 +107,7 @@ def test_linking_begins_while_downloads_go_on(
 def test_no_pool_exceeds_its_limit(
     limit: int, store: Store, recorder: Recorder, draft: SomeStaging, remote: Any
 ) -> None:
-    installed(store, recorder, draft, remote(*"abcdef"), workers=limit, downloads=limit, installs=limit)
+    installed(store, recorder, draft, remote(*"abcdef"), downloads=limit, installs=limit)
     fetches = [span for span in recorder.spans if span.kind == "fetch"]
     work = [span for span in recorder.spans if span.kind in {"unpack", "link"}]
     assert len(fetches) == 6
@@ -141,7 +141,7 @@ def test_all_independent_failures_are_reported_and_whole_entries_kept(
     refuse = faults.answer(404)
     remote.server.fault(Path(missing.url).name, lambda handler: begun.wait(10) and refuse(handler))
     with pytest.raises(FailureGroup) as caught:
-        installed(store, recorder, draft, [good, bad, missing], workers=3)
+        installed(store, recorder, draft, [good, bad, missing], installs=3)
     assert {type(failure) for failure in caught.value.failures} == {RecordError, NotFoundError}
     assert store.lookup(Bucket.WHEELS, good.hashes.sha256)
     assert store.lookup(Bucket.WHEELS, bad.hashes.sha256) is None
@@ -182,7 +182,7 @@ def test_lost_file_is_noticed_and_repaired(damage: str, store: Store, draft: Som
     (wheel,) = remote("demo")
 
     async def entry() -> Path:
-        async with engine(store, Recorder()) as parts:
+        async with engine(store) as parts:
             return (await parts.wheels.from_artifact(wheel)).entry
 
     place = run(entry())
@@ -213,7 +213,7 @@ def test_sources_are_built_and_counted(
     builder = FileBuilder(tmp_path / "built")
 
     async def work() -> InstallReport:
-        async with engine(store, recorder, builder=builder) as parts:
+        async with engine(store, builder=builder) as parts:
             builder.wheels = parts.wheels
             wheels = [Distribution(w.name, w.version, WheelSource(w)) for w in remote("one", "two")]
             tree = Distribution("source", "1.0", TreeSource(tmp_path, "content"))
@@ -247,7 +247,7 @@ def test_cancelled_installation_leaves_no_half_made_entry(
     remote.server.fault(Path(wheel.url).name, faults.drip(10))
 
     async def work() -> None:
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
             task = asyncio.create_task(parts.install([wheel], draft))
             while not recorder.spans:
                 await asyncio.sleep(0)
@@ -255,7 +255,7 @@ def test_cancelled_installation_leaves_no_half_made_entry(
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert store.lookup(Bucket.WHEELS, wheel.hashes.sha256) is None
-            assert parts.pools.held("download") == 0
+            assert parts.tools.pools.held("download") == 0
 
     run(work())
 

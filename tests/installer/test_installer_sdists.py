@@ -172,7 +172,7 @@ def test_archive_is_fetched_once_checked_each_time_and_unpacked(
 
     async def work() -> tuple[Path, Path, list[str]]:
         recorder = Recorder()
-        async with engine(store, recorder, Settings()) as parts:
+        async with engine(store, Settings(), recorder=recorder) as parts:
             sdist = await parts.sdists.fetch(wanted)
             top = await parts.sdists.unpack(sdist, tmp_path / f"work{len(os.listdir(tmp_path))}")
             return sdist.path, top, [notice.text for notice in recorder.notices]
@@ -199,7 +199,7 @@ def test_archive_by_url_alone_is_fetched_once(store: Store, artifacts: Path, ind
     async def work() -> str:
         import asyncio
 
-        async with engine(store, Recorder(), Settings()) as parts:
+        async with engine(store, Settings()) as parts:
             found = await asyncio.gather(*(parts.sdists.fetch(wanted) for _ in range(3)))
             assert len({sdist.path for sdist in found}) == 1
             return found[0].sha256
@@ -213,7 +213,7 @@ def test_bad_archive_leaves_nothing_behind_where_it_was_to_go(store: Store, arti
     path.write_bytes(gzip.compress(tar(link("demo-1.0/x", "/etc"))))
 
     async def work() -> None:
-        async with engine(store, Recorder(), Settings()) as parts:
+        async with engine(store, Settings()) as parts:
             await parts.sdists.unpack(await parts.sdists.fetch(artifact(path)), tmp_path / "work")
 
     with pytest.raises(SdistError, match="leaves the archive's root"):

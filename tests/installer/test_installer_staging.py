@@ -13,7 +13,6 @@ from installing import artifact, engine, run
 from kit.archives import make_wheel
 
 from pytest_fastenv.installer.staging import Landing, Landings
-from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.store import Store
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="anonymous files with a path exist on Linux only")
@@ -67,7 +66,7 @@ def test_workers_that_cannot_reach_memory_get_a_file(
     monkeypatch.setattr(Landings, "place", unreachable)
 
     async def work() -> None:
-        async with engine(store, Recorder()) as parts:
+        async with engine(store) as parts:
             wheel = await parts.wheels.from_artifact(artifact(make_wheel(artifacts, "demo")))
             assert sorted(os.listdir(wheel.entry)) == [".ready", "manifest.json", "tree", "wheel.json"]
 

@@ -259,7 +259,7 @@ def test_fault_is_refused_on_every_route_and_leaves_nothing(
 
     async def by_all_routes() -> list[FastenvError]:
         errors = []
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
 
             async def from_file() -> None:
                 built = tmp_path / "built" / wheel.name

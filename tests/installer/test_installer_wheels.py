@@ -40,7 +40,7 @@ def use(store: Store, path: Path, settings: Settings | None = None, **options: A
     recorder = Recorder()
 
     async def work() -> UnpackedWheel:
-        async with engine(store, recorder, settings) as parts:
+        async with engine(store, settings, recorder=recorder) as parts:
             return await parts.wheels.from_artifact(artifact(path, **options))
 
     return run(work()), [notice.text for notice in recorder.notices]
@@ -182,7 +182,7 @@ def test_metadata_other_than_the_index_announced_is_refused(store: Store, artifa
     announced = replace(artifact(make_wheel(artifacts, "demo")), metadata=Hashes.of({"sha256": "0" * 64}))
 
     async def work() -> None:
-        async with engine(store, recorder) as parts:
+        async with engine(store) as parts:
             await parts.wheels.from_artifact(announced)
 
     for _ in range(2):
@@ -195,7 +195,7 @@ def test_local_file_is_checked_against_its_hashes(store: Store, artifacts: Path,
     for hashes in ({"sha256": "0" * 64}, {"sha512": "0" * 128}):
 
         async def work(demanded: dict[str, str] = hashes) -> None:
-            async with engine(store, recorder) as parts:
+            async with engine(store) as parts:
                 await parts.wheels.from_artifact(replace(artifact(path), hashes=Hashes.of(demanded)))
 
         with pytest.raises(HashError):
@@ -209,7 +209,7 @@ def test_missing_local_file_is_named(store: Store, artifacts: Path) -> None:
     path.unlink()
 
     async def work() -> None:
-        async with engine(store, Recorder()) as parts:
+        async with engine(store) as parts:
             await parts.wheels.from_artifact(known)
 
     with pytest.raises(NotFoundError) as caught:
@@ -240,7 +240,7 @@ def test_other_hashes_than_sha256_are_remembered(store: Store, artifacts: Path, 
     strong = Hashes.of({"sha512": hashlib.sha512(path.read_bytes()).hexdigest()})
 
     async def work(hashes: Hashes) -> str:
-        async with engine(store, Recorder(), Settings(max_age_s=0.0)) as parts:
+        async with engine(store, Settings(max_age_s=0.0)) as parts:
             return (await parts.wheels.from_artifact(replace(artifact(path, url), hashes=hashes))).provenance
 
     assert [run(work(strong)) for _ in range(2)] == ["network", "cache"]
@@ -276,7 +276,7 @@ def test_many_ask_for_one_wheel_and_one_fetches_it(store: Store, artifacts: Path
         async def work(fresh: Store = fresh, recorder: Recorder = recorder, hashed: bool = hashed) -> list[Any]:
             import asyncio
 
-            async with engine(fresh, recorder) as parts:
+            async with engine(fresh) as parts:
                 wanted = artifact(path, url, hashed=hashed)
                 return await asyncio.gather(*(parts.wheels.from_artifact(wanted) for _ in range(8)))
 

@@ -25,7 +25,8 @@ from pytest_fastenv.installer.pipeline import InstallReport
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Notice, Recorder, Span
 from pytest_fastenv.model.plan import Plan
-from pytest_fastenv.provisioning.engine import Engine, Surroundings
+from pytest_fastenv.provisioning.engine import Engine, open_engine
+from pytest_fastenv.provisioning.run import Run as EngineRun
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.settings.values import load
@@ -208,9 +209,8 @@ class Bench(Desk):
         request = await asyncio.to_thread(read_sources, list(sources), base=self.directory, environ=environ)
         reports = []
         async with asyncio.timeout(2 * PATIENCE_S):
-            around = Surroundings(settings, store, recorder, environ)
             async with (
-                Engine(around, target, request.index, request.formats) as engine,
+                open_engine(EngineRun.of(settings, store, environ), target, request.index, request.formats) as engine,
                 self.during(engine) if self.during else nullcontext(),
             ):
                 plan = (await engine.resolve(request)).plan
@@ -224,7 +224,7 @@ class Bench(Desk):
                     target, fingerprint(plan, settings), fill, at=self.directory / f"by-engine-{self.made_environments}"
                 )
                 os.close(provided.lease_fd)
-        return Run(recorder, engine.pools, plan, reports[0])
+        return Run(recorder, engine.tools.pools, plan, reports[0])
 
     def command(self, *words: str, into: str = "made") -> list[str]:
         return [str(Path(sys.executable).with_name("fastenv")), "create", *words, str(self.directory / into)]
@@ -254,7 +254,7 @@ def held_back(pool: str, count: int, until: Callable[[Engine], bool]) -> Callabl
     async def hold(engine: Engine) -> AsyncIterator[None]:
         held = AsyncExitStack()
         for _ in range(count):
-            await held.enter_async_context(getattr(engine.pools, pool)())
+            await held.enter_async_context(getattr(engine.tools.pools, pool)())
 
         async def let_go() -> None:
             async with held, asyncio.timeout(PATIENCE_S):
@@ -269,7 +269,7 @@ def held_back(pool: str, count: int, until: Callable[[Engine], bool]) -> Callabl
 
 
 def so_many_wait(pool: str, count: int) -> Callable[[Engine], bool]:
-    return lambda engine: len(engine.pools._permits[pool]._waiting) >= count
+    return lambda engine: engine.tools.pools.waiting(pool) >= count
 
 
 def all_of(*things: Callable[[Engine], Any]) -> Callable[[Engine], Any]:

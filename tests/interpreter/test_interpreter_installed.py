@@ -56,7 +56,7 @@ def test_use_does_not_count_as_damage(archive: Path, store: Store) -> None:
     (library / "site-packages").mkdir(exist_ok=True)
     (library / "site-packages" / "added.py").touch()
     again = Recorder()
-    assert installing(store, offer_of(archive), recorder=again) == target
+    assert installing(Store(store.root, recorder=again), offer_of(archive)) == target
     assert again.notices == []
 
 
@@ -67,7 +67,7 @@ def test_another_host_asks_the_interpreter_again(archive: Path, store: Store, mo
     monkeypatch.setattr(installed_module, "host_facts", lambda: ["linux", "x86_64", None, "glibc 9.9"])
     assert installed(store) == []
     again = Recorder()
-    assert installing(store, offer, recorder=again) == target
+    assert installing(Store(store.root, recorder=again), offer) == target
     assert stages(again) == []
 
 

@@ -59,7 +59,7 @@ def test_what_is_there_is_not_fetched_again(archive: Path, served: IndexServer, 
     assert fetch.subject == unpack.subject == f"CPython {offer.version}"
     assert fetch.end_ns <= unpack.start_ns
     again = Recorder()
-    assert installing(store, offer, recorder=again) == first == installed(store)[0]
+    assert installing(Store(store.root, recorder=again), offer) == first == installed(store)[0]
     assert again.spans == []
     assert len(served.requests) == 1
 
@@ -113,9 +113,9 @@ def test_cancelled_in_the_middle_nothing_is_left(archive: Path, served: IndexSer
     async def run() -> None:
         begun = asyncio.Event()
         store.recorder.subscribe(lambda what, _event: begun.set() if what == "progress" else None)
-        async with tools(store, store.recorder) as given:
+        async with tools(store) as given:
             offer = offer_of(archive, url_of(served, archive))
-            task = asyncio.create_task(install(offer, store, given, store.recorder))
+            task = asyncio.create_task(install(offer, given))
             await begun.wait()
             task.cancel()
             await asyncio.wait([task])

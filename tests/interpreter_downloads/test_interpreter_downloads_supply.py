@@ -22,7 +22,8 @@ from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.interpreter_downloads.supply import Catalogue, available, offered
 from pytest_fastenv.interpreter_downloads.tables import tables_version
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.provisioning.engine import fetch_text
+from pytest_fastenv.provisioning.run import Policies, Run
+from pytest_fastenv.provisioning.tools import fetch_text
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
@@ -59,9 +60,9 @@ async def nothing(url: str) -> bytes:
     raise AssertionError(f"{url} was asked for")
 
 
-def over_http(settings: Settings) -> Fetch:
+def over_http(store: Store, settings: Settings) -> Fetch:
     """Read as a run does: with the HTTP client, and the logins it knows from the settings."""
-    return partial(asyncio.to_thread, fetch_text, settings, dict(os.environ))
+    return partial(asyncio.to_thread, fetch_text, Run.of(settings, store, dict(os.environ)))
 
 
 def ask(
@@ -72,7 +73,7 @@ def ask(
     fetch: Fetch = nothing,
     missing: InterpreterNotFoundError | None = MISSING,
 ) -> Offer:
-    return asyncio.run(offered(spec, host, store, settings, fetch, missing=missing))
+    return asyncio.run(offered(spec, host, store, Policies.of(settings).downloads, fetch, missing=missing))
 
 
 def refusal(
@@ -99,11 +100,11 @@ def test_from_a_server_with_checksums(
     digests = write_checksums(artifacts, old, new)
     server = index_server()
     settings = Settings(python_mirror=server.files_url)
-    found = ask("3.98", host, store, settings, over_http(settings))
+    found = ask("3.98", host, store, settings, over_http(store, settings))
     assert (found.version, found.sha256) == ("3.98.2", digests[new])
     assert found.url == f"{server.files_url}{new.replace('+', '%2B')}"
     assert server.paths() == ["/files/SHA256SUMS"]
-    assert ask("3.98.1", host, store, settings, over_http(settings)).sha256 == digests[old]
+    assert ask("3.98.1", host, store, settings, over_http(store, settings)).sha256 == digests[old]
 
 
 def test_a_server_s_login_is_used_and_not_shown(
@@ -114,14 +115,14 @@ def test_a_server_s_login_is_used_and_not_shown(
     server = index_server(credentials=("user", "s3cret"))
     place = server.files_url.replace("://", "://user:s3cret@")
     settings = Settings(python_mirror=place)
-    found = ask("3.98", host, store, settings, over_http(settings))
+    found = ask("3.98", host, store, settings, over_http(store, settings))
     assert "s3cret" not in repr(found)
-    error = refusal("3.99", host, store, settings, over_http(settings))
+    error = refusal("3.99", host, store, settings, over_http(store, settings))
     assert "s3cret" not in error.diagnosis()
     assert server.files_url.rstrip("/") in str(error.where)
     wrong = Settings(python_mirror=place.replace("s3cret", "s3cret2"))
     with pytest.raises(AuthError) as caught:
-        ask("3.98", host, store, wrong, over_http(wrong))
+        ask("3.98", host, store, wrong, over_http(store, wrong))
     assert "s3cret2" not in caught.value.diagnosis()
 
 
@@ -131,7 +132,7 @@ def test_a_server_without_checksums_has_what_the_tables_have(
     if host_of(host).libc == "musl":
         pytest.skip("the tables have nothing for musl")
     settings = Settings(python_mirror=index_server().files_url)
-    found = ask("3.12", host, store, settings, over_http(settings))
+    found = ask("3.12", host, store, settings, over_http(store, settings))
     assert found.url.startswith(str(settings.python_mirror))
     assert found.sha256 == ask("3.12", host, store, Settings()).sha256
 
@@ -261,7 +262,7 @@ def test_what_is_available(host: Target, artifacts: Path) -> None:
     (artifacts / archive("3.98.1", host)).touch()
 
     def listed(settings: Settings) -> Catalogue:
-        return asyncio.run(available(host, settings, nothing))
+        return asyncio.run(available(host, Policies.of(settings).downloads, nothing))
 
     (found,) = listed(Settings(python_mirror=str(artifacts), offline=True)).offers
     assert (found.version, found.sha256) == ("3.98.1", "")

@@ -22,21 +22,17 @@ if __name__ == "__main__":
 
 from kit.python_archives import sha256
 from kit.server import IndexServer
+from kit.tools import tools_of
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import FastenvError
-from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.index.http import HttpClient
-from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.retry import Clock
-from pytest_fastenv.interpreter_downloads.installation import InstallTools, install
+from pytest_fastenv.interpreter_downloads.installation import install
 from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.model.events import Recorder, Span
-from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 
 LIMITS = Limits()
 VERSION = re.compile(r"cpython-([^+]+)\+")
@@ -51,23 +47,20 @@ def offer_of(archive: Path, url: str = "", digest: str = "") -> Offer:
 
 
 @asynccontextmanager
-async def tools(store: Store, recorder: Recorder, limits: Limits = LIMITS) -> AsyncIterator[InstallTools]:
-    """Give what interpreters are installed with, as a run wires it."""
-    settings = Settings(http_timeout_s=10.0)
-    config = IndexConfig.load(settings, IndexOptions(), {"HOME": "/nonexistent"})
-    pools = Pools(downloads=8, builds=1, installs=2)
+async def tools(store: Store, limits: Limits = LIMITS) -> AsyncIterator[Tools]:
+    """Give what interpreters are installed with."""
+    settings = Settings(http_timeout_s=10.0, concurrent_downloads=8, concurrent_installs=2)
     clock = Clock(sleep=lambda _seconds: asyncio.sleep(0), jitter=lambda: 0.0)  # retries come at once
-    async with HttpClient(config.network, config.credentials, clock=clock) as http, ProcessPool(2) as workers:
-        yield InstallTools(PackageIndex(config, http, store, pools, recorder), pools, workers, limits)
+    async with tools_of(store, settings, {"HOME": "/nonexistent"}, clock, limits=limits) as given:
+        yield given
 
 
-def installing(store: Store, *offers: Offer, recorder: Recorder | None = None, limits: Limits = LIMITS) -> Any:
+def installing(store: Store, *offers: Offer, limits: Limits = LIMITS) -> Any:
     """Install interpreters at the same time; return the target, or all of them."""
 
     async def run() -> list[Target]:
-        told = recorder or store.recorder
-        async with tools(store, told, limits) as given:
-            return await asyncio.gather(*(install(offer, store, given, told) for offer in offers))
+        async with tools(store, limits) as given:
+            return await asyncio.gather(*(install(offer, given) for offer in offers))
 
     targets = asyncio.run(run())
     return targets[0] if len(targets) == 1 else targets

@@ -193,7 +193,7 @@ def test_response_file(directory: Path) -> None:
 
 
 def test_options_here_and_settings_agree() -> None:
-    from pytest_fastenv.settings import values as settings
+    from pytest_fastenv.settings.values import values as settings
 
     ours: dict[str, Any] = {option.key: (option.field, option.flag, option.ini) for option in options.OPTIONS}
     theirs = {

@@ -17,6 +17,8 @@ from pytest_fastenv.errors import InterpreterNotFoundError, NetworkError
 from pytest_fastenv.interpreter.discovery import find, find_target
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.provisioning.interpreters import Installed, downloadable, install_all
+from pytest_fastenv.provisioning.question import store_of
+from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.settings.values import Settings, load
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -55,6 +57,10 @@ def settings(place: Path | str, **given: str) -> Settings:
     return load(given, {**os.environ, "FASTENV_PYTHON_MIRROR": str(place)}, {})
 
 
+def run(settings: Settings, recorder: Recorder, **variables: str) -> Run:
+    return Run.of(settings, store_of(settings, recorder), {**os.environ, **variables})
+
+
 def stages(recorder: Recorder, stage: str) -> list[Span]:
     return [span for span in recorder.spans if span.args.get("stage") == stage]
 
@@ -66,7 +72,7 @@ def overlap(one: Span, other: Span) -> bool:
 @pytest.mark.slow
 def test_side_by_side(others: list[Found], mirror: Path, recorder: Recorder) -> None:
     with IndexServer(mirror, throttle_bytes_per_s=30_000_000) as server:
-        job = install_all([*map(minor, others[:2])], settings(server.files_url), os.environ, recorder)
+        job = install_all([*map(minor, others[:2])], run(settings(server.files_url), recorder))
         outcomes = asyncio.run(job)
     assert [type(outcome) for outcome in outcomes] == [Installed, Installed]
     assert overlap(*stages(recorder, "fetch"))
@@ -75,7 +81,7 @@ def test_side_by_side(others: list[Found], mirror: Path, recorder: Recorder) -> 
 @pytest.mark.slow
 def test_strictly_one_after_the_other(others: list[Found], mirror: Path, recorder: Recorder) -> None:
     wanted = settings(mirror, concurrent="1")
-    asyncio.run(install_all([*map(minor, others[:2])], wanted, os.environ, recorder))
+    asyncio.run(install_all([*map(minor, others[:2])], run(wanted, recorder)))
     spans = stages(recorder, "fetch") + stages(recorder, "unpack")
     assert len(spans) == 4
     assert [pair for pair in combinations(spans, 2) if overlap(*pair)] == []
@@ -89,12 +95,12 @@ def test_found_afterwards_where_nothing_else_is(
     version = minor(others[0])
     with pytest.raises(InterpreterNotFoundError):
         find(version, store)
-    (outcome,) = asyncio.run(install_all([version], settings(mirror), os.environ, recorder))
+    (outcome,) = asyncio.run(install_all([version], run(settings(mirror), recorder)))
     assert isinstance(outcome, Installed)
     for _ in range(2):  # looked for, then remembered
         assert find(version, store) == ("downloaded", outcome.target)
     assert find_target(outcome.target.python, store) == outcome.target
-    assert asyncio.run(downloadable(settings(mirror), os.environ, recorder))[0].version.startswith(minor(others[1]))
+    assert asyncio.run(downloadable(run(settings(mirror), recorder)))[0].version.startswith(minor(others[1]))
     (bin_directory / "python3").symlink_to(others[0][1])
     for _ in range(2):
         assert find(version, store)[0] == "PATH"
@@ -111,7 +117,7 @@ def test_giving_up_in_the_middle_leaves_nothing(others: list[Found], mirror: Pat
     async def scenario() -> None:
         with IndexServer(mirror, throttle_bytes_per_s=1_000_000) as server:
             wanted = settings(server.files_url)
-            job = asyncio.create_task(install_all([minor(others[0])], wanted, os.environ, recorder))
+            job = asyncio.create_task(install_all([minor(others[0])], run(wanted, recorder)))
             received = asyncio.Event()
             loop = asyncio.get_running_loop()
 
@@ -133,11 +139,11 @@ def test_giving_up_in_the_middle_leaves_nothing(others: list[Found], mirror: Pat
 def test_what_cannot_be_had(mirror: Path, recorder: Recorder, others: list[Found]) -> None:
     """Each failure stands in its place; what the mirror lists is asked once for all."""
     offline = settings("http://127.0.0.1:9/", offline="true")
-    (failure,) = asyncio.run(install_all([minor(others[0])], offline, os.environ, recorder))
+    (failure,) = asyncio.run(install_all([minor(others[0])], run(offline, recorder)))
     assert isinstance(failure, InterpreterNotFoundError)
     with IndexServer(mirror) as server:
         place = settings(server.files_url)
-        outcomes = asyncio.run(install_all(["4.2", ">=3.x", "4.3"], place, os.environ, recorder))
+        outcomes = asyncio.run(install_all(["4.2", ">=3.x", "4.3"], run(place, recorder)))
         asked = [request.path for request in server.requests]
     assert [type(outcome) for outcome in outcomes] == [InterpreterNotFoundError] * 3
     assert ["'4.2'" in str(outcomes[0]), "'4.3'" in str(outcomes[2])] == [True, True]
@@ -146,12 +152,12 @@ def test_what_cannot_be_had(mirror: Path, recorder: Recorder, others: list[Found
 
 def test_a_mirror_that_does_not_answer(recorder: Recorder) -> None:
     place = settings("http://127.0.0.1:9/")
-    (failure,) = asyncio.run(install_all(["3.99"], place, {**os.environ, "PIP_RETRIES": "0"}, recorder))
+    (failure,) = asyncio.run(install_all(["3.99"], run(place, recorder, PIP_RETRIES="0")))
     assert isinstance(failure, NetworkError)
 
 
 def test_nothing_missing_needs_no_connection(recorder: Recorder) -> None:
     running = "{}.{}".format(*sys.version_info)
-    (outcome,) = asyncio.run(install_all([running], settings("http://127.0.0.1:9/"), os.environ, recorder))
+    (outcome,) = asyncio.run(install_all([running], run(settings("http://127.0.0.1:9/"), recorder)))
     assert isinstance(outcome, Installed)
     assert outcome.where == "running"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kit.tools import tools_of
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -83,7 +84,7 @@ def digest(filename: str) -> str:
 
 @dataclass
 class World:
-    """An index; fulfils `Catalog` and `SourceMetadata`, and counts what it is asked for."""
+    """Answers as `PackageIndex` does, and as `SourceMetadata`; counts what it is asked for."""
 
     pages: dict[str, list[Artifact]] = field(default_factory=dict)
     contents: dict[str, CoreMetadata | FastenvError] = field(default_factory=dict)
@@ -193,13 +194,18 @@ def ask(*texts: str | Wanted, constraints: tuple[str | Wanted, ...] = (), **fiel
     return Request(wanted=wanted, constraints=limits, **fields)
 
 
+async def resolve_in(
+    world: World, request: Request, store: Store, target: Target | None = None, **options: Any
+) -> Plan:
+    """Resolve a request against a world in the running event loop."""
+    async with tools_of(store, index=world) as tools:
+        return await resolve(request, target or make_target(), tools, world, **options)
+
+
 def run(world: World, request: Request, tmp_path: Path, target: Target | None = None, **options: Any) -> Plan:
     """Resolve a request against a world."""
-    recorder = options.pop("recorder", None) or Recorder()
-    store = Store(tmp_path / "store", recorder=recorder)
-    return asyncio.run(
-        resolve(request, target or make_target(), world, world, store=store, recorder=recorder, **options)
-    )
+    store = Store(tmp_path / "store", recorder=options.pop("recorder", None) or Recorder())
+    return asyncio.run(resolve_in(world, request, store, target, **options))
 
 
 def pins(plan: Plan) -> dict[str, str]:

@@ -7,12 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from resolve_world import World, ask, make_target, pins, run
+from resolve_world import World, ask, pins, resolve_in, run
 
 from pytest_fastenv.errors import AuthError, FastenvError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution
-from pytest_fastenv.resolve.resolution import resolve
 from pytest_fastenv.store.store import Store
 
 
@@ -112,7 +111,7 @@ def test_cancelled_in_the_middle_of_a_question(tmp_path: Path) -> None:
     async def main() -> None:
         recorder = Recorder()
         store = Store(tmp_path / "store", recorder=recorder)
-        task = asyncio.create_task(resolve(ask("l0-0"), make_target(), world, world, store=store, recorder=recorder))
+        task = asyncio.create_task(resolve_in(world, ask("l0-0"), store))
         await asyncio.wait_for(asked.wait(), 5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -131,7 +130,7 @@ def test_an_error_ends_what_is_under_way(tmp_path: Path) -> None:
         recorder = Recorder()
         store = Store(tmp_path / "store", recorder=recorder)
         with pytest.raises(AuthError):
-            await resolve(ask("l0-0"), make_target(), world, world, store=store, recorder=recorder)
+            await resolve_in(world, ask("l0-0"), store)
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from kit.archives import make_sdist, make_wheel
 from kit.server import IndexServer
+from kit.tools import tools_of
 from resolve_world import ask, make_target, pins, want
 
 from pytest_fastenv.errors import AuthError, FastenvError, MetadataError, NoSolutionError, OfflineMissError
-from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.index.http import HttpClient
-from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.interpreter.discovery import find_target
-from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import Plan, SdistSource, TreeSource
-from pytest_fastenv.model.request import IndexOptions, Request
+from pytest_fastenv.model.request import Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolve.resolution import resolve
-from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
@@ -43,11 +38,8 @@ class Sources:
 
 def plan_of(request: Request, store: Store, settings: Settings, target: Target | None = None) -> Plan:
     async def main() -> Plan:
-        recorder = Recorder()
-        config = IndexConfig.load(settings, IndexOptions(), os.environ)
-        async with HttpClient(config.network, config.credentials) as http:
-            index = PackageIndex(config, http, store, Pools(downloads=50, builds=1, installs=1), recorder)
-            return await resolve(request, target or make_target(), index, Sources(), store=store, recorder=recorder)
+        async with tools_of(store, settings) as tools:
+            return await resolve(request, target or make_target(), tools, Sources())
 
     return asyncio.run(main())
 

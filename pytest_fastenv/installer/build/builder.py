@@ -29,26 +29,22 @@ from pytest_fastenv.installer.build import metadata as core
 from pytest_fastenv.installer.build.built_wheel import check_identity, find_dist_info, find_wheel
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.build.environment_variables import result_variables
-from pytest_fastenv.installer.build.hooks import BackendServers, HookAnswer, HookCall
+from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.job import Job, key_of, normalized, subject_of
 from pytest_fastenv.installer.build.records import BuildRecords
 from pytest_fastenv.installer.build.workspace import Workspace, Workspaces
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
-from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import BuildSource, SdistSource, TreeSource
 from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
-from pytest_fastenv.schedule.slots import MachineSlots
-from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.diagnosis import diagnosed
-from pytest_fastenv.store.store import Store
+from pytest_fastenv.tools import Tools
 
 T = TypeVar("T")
 
@@ -72,35 +68,28 @@ class SourceBuilder:
     :ivar admission: when it is closed no hook is begun any more; those that run are finished.
     """
 
-    def __init__(  # noqa: PLR0913 - the rooms it stands on, each passed once, by provision
+    def __init__(
         self,
+        tools: Tools,
         target: Target,
         wheels: Wheels,
         sdists: Sdists,
         environments: BuildEnvironments,
-        store: Store,
-        pools: Pools,
-        slots: MachineSlots,
-        recorder: Recorder,
-        settings: Settings,
-        environ: Mapping[str, str] | None = None,
+        policy: BackendPolicy,
         waits: Waits | None = None,
     ) -> None:
-        environ = os.environ if environ is None else environ
         self._target = target
         self._wheels = wheels
         self._sdists = sdists
         self._environments = environments
-        self._store = store
-        self._pools = pools
-        self._slots = slots
-        self._recorder = recorder
-        self._variables = result_variables(environ)
-        self._servers = BackendServers(
-            recorder, settings.build_timeout_s, environ, settings.build_isolation, keep=settings.concurrent_builds + 1
-        )
-        self._records = BuildRecords(store)
-        self._spaces = Workspaces(sdists, store, pools)
+        self._store = tools.store
+        self._pools = tools.pools
+        self._slots = tools.slots
+        self._recorder = tools.recorder
+        self._variables = result_variables(tools.environ)
+        self._servers = BackendServers(tools.recorder, tools.environ, policy)
+        self._records = BuildRecords(tools.store)
+        self._spaces = Workspaces(sdists, tools.store, tools.pools)
         self._waits = waits or Waits()
         self.admission = Admission()
         self._built: SingleFlight[str, UnpackedWheel] = SingleFlight()

@@ -70,27 +70,36 @@ class HookAnswer:
     missing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class BackendPolicy:
+    """How hooks are run.
+
+    :ivar timeout_s: the longest that a hook may take.
+    :ivar isolation: ``process``: a new interpreter for each hook; ``auto``: a fork of the server where that is safe.
+    :ivar keep: how many servers stay without anything to do.
+    """
+
+    timeout_s: float
+    isolation: Literal["auto", "process"] = "auto"
+    keep: int = 4
+
+
 @dataclass(slots=True)
 class BackendServers:
     """Calls hooks; keeps a server with the backend imported for each build environment that was used lately.
 
     For one event loop. Use as an async context manager, or call `aclose` at the end.
 
-    :param timeout_s: the longest that a hook may take.
-    :param isolation: ``process``: a new interpreter for each hook; ``auto``: a fork of the server where that is safe.
     :param environ: the user's environment variables.
-    :param keep: how many servers stay without anything to do.
     """
 
     recorder: Recorder
-    timeout_s: float
     environ: Mapping[str, str]
-    isolation: Literal["auto", "process"] = "auto"
-    keep: int = 4
+    policy: BackendPolicy
     _guardians: Guardians = field(init=False)
 
     def __post_init__(self) -> None:
-        self._guardians = Guardians(self.keep)
+        self._guardians = Guardians(self.policy.keep)
 
     async def aclose(self) -> None:
         """End all servers. Idempotent."""
@@ -106,7 +115,7 @@ class BackendServers:
         """
         spec, request = self._spec(environment, system), self._request(system, call)
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(self.policy.timeout_s):
                 report = await self._report(spec, call, request)
         except TimeoutError:
             raise self._timed_out(call) from None
@@ -126,7 +135,7 @@ class BackendServers:
         return _answer(call, system, report)
 
     def _spec(self, environment: BuildEnvironment, system: BuildSystem) -> ServerSpec:
-        forks = FORKS_HOOKS and self.isolation == "auto"
+        forks = FORKS_HOOKS and self.policy.isolation == "auto"
         module = system.backend.partition(":")[0]
         # A backend inside the source tree is another one in each tree.
         preload = (module, *_COMPANIONS.get(module, ())) if forks and not system.backend_path else ()
@@ -168,7 +177,7 @@ class BackendServers:
 
     def _timed_out(self, call: HookCall) -> BuildTimeoutError:
         return BuildTimeoutError(
-            f"{call.subject}: {call.hook} did not finish within {self.timeout_s:g} s; its processes were ended",
+            f"{call.subject}: {call.hook} did not finish within {self.policy.timeout_s:g} s; its processes were ended",
             where=str(call.log),
             why=_end_of(call.log),
             hint="FASTENV_BUILD_TIMEOUT sets how long a build may take",

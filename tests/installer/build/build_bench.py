@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from kit.archives import make_project
+from kit.tools import tools_of
 
-from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.index.http import HttpClient
-from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.installer.build.builder import SourceBuilder
-from pytest_fastenv.installer.build.hooks import BackendServers, HookAnswer, HookCall
+from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.pyproject import read_pyproject
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.wheels import Wheels
@@ -26,8 +24,8 @@ from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import SdistSource, TreeSource
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.provisioning.run import Policies
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.schedule.slots import MachineSlots
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
@@ -88,9 +86,8 @@ class Bench:
         """Make the project; the code is appended to the in-tree backend."""
         return make_project(self.tree, "demo", backend_code=code or None, **options)
 
-    def servers(self, **options: Any) -> BackendServers:
-        options = {"timeout_s": 30.0, "environ": os.environ, **options}
-        return BackendServers(self.recorder, **options)
+    def servers(self, environ: Mapping[str, str] = os.environ, **policy: Any) -> BackendServers:
+        return BackendServers(self.recorder, environ, BackendPolicy(**{"timeout_s": 30.0, **policy}))
 
     def call(self, hook: str = "build_wheel", locks: Sequence[int] = (), **arguments: Any) -> HookCall:
         scratch = self.directory / "scratch"
@@ -158,22 +155,17 @@ async def surroundings(
     **settings: Any,
 ) -> AsyncIterator[Surroundings]:
     """Put a builder together; nothing in it is a stand-in but the place where build environments come from."""
-    chosen = Settings(**{"concurrent_builds": 2, "concurrent_installs": 1, **settings})
+    chosen = Settings(**{"concurrent_builds": 2, "concurrent_installs": 1, "lock_timeout_s": 60.0, **settings})
+    policies = Policies.of(chosen)
     recorder = Recorder()
     store = Store(root, recorder=recorder, lock_timeout_s=60.0)
-    pools = Pools(downloads=4, builds=chosen.concurrent_builds, installs=1, serial=chosen.serial)
-    config = IndexConfig(())  # artifacts are files here
     environments = environments or Environments()
-    async with HttpClient(config.network, config.credentials) as http, ProcessPool(1) as workers:
-        index = PackageIndex(config, http, store, pools, recorder)
-        wheels = Wheels(index, store, pools, workers, recorder, chosen)
-        sdists = Sdists(index, store, pools, workers, recorder, chosen)
-        machine = MachineSlots(root / "slots", slots, recorder, 60.0)
-        async with SourceBuilder(
-            TARGET, wheels, sdists, environments, store, pools, machine, recorder, chosen, environ
-        ) as builder:
+    machine = MachineSlots(root / "slots", slots, recorder, 60.0)
+    async with tools_of(store, chosen, environ, slots=machine) as tools:
+        wheels, sdists = Wheels(tools, policies.freshness, policies.wheels), Sdists(tools, policies.freshness)
+        async with SourceBuilder(tools, TARGET, wheels, sdists, environments, policies.backends) as builder:
             environments.builder = builder
-            yield Surroundings(builder, environments, recorder, pools, store)
+            yield Surroundings(builder, environments, recorder, tools.pools, store)
 
 
 def sdist(path: Path, **options: Any) -> SdistSource:
