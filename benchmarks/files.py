@@ -19,7 +19,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import open_tools
 from pytest_fastenv.schedule.outcome import run_all
-from pytest_fastenv.settings.values import load
+from pytest_fastenv.settings.layers import load, variables
 from pytest_fastenv.store.store import Store
 
 
@@ -48,7 +48,7 @@ def _sha256(path: Path) -> str | None:
 
 
 async def _download(pins: Sequence[Pin], directory: Path) -> None:
-    settings = replace(load({}, os.environ, {}), concurrent_downloads=8)
+    settings = replace(load(variables(os.environ)).settings, concurrent_downloads=8)
     with tempfile.TemporaryDirectory(prefix="index-", dir=directory.parent) as scratch:
         run = Run.of(settings, Store(Path(scratch), recorder=Recorder()), os.environ)
         async with open_tools(run) as tools:

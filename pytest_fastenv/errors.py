@@ -30,7 +30,34 @@ Standard library only, Python 3.8 and newer: this module is on the warm path, an
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+import re
+from typing import Any, Callable, Mapping, Optional, Sequence
+
+Naming = Callable[[str, str], str]
+"""Writes an option, and where that is not empty the value to give it, in the words of its reader."""
+
+_OPTION = re.compile("\x02([a-z_]+)=?([^\x03]*)\x03")
+
+
+def option(field: str, value: str = "") -> str:
+    """Name an option in the text of an error, by its name in `pytest_fastenv.Settings`.
+
+    The same error may be shown by pytest, by the ``fastenv`` command or to a caller of `provision`: each of them writes
+    the option as its reader knows it, when it asks for the diagnosis.
+
+    :param value: what to set it to, where the text advises one.
+    """
+    return f"\x02{field}={value}\x03" if value else f"\x02{field}\x03"
+
+
+def _argument(field: str, value: str) -> str:
+    """Write an option as callers of `provision` know it."""
+    return f"Settings({field}={value!r})" if value else f"Settings({field}=...)"
+
+
+def _named(text: str, naming: Naming) -> str:
+    """Return a text of an error with its options as a reader knows them."""
+    return _OPTION.sub(lambda found: naming(found[1], found[2]), text)
 
 
 class FastenvError(Exception):
@@ -55,30 +82,37 @@ class FastenvError(Exception):
         self.why = why
         self.hint = hint
 
-    def diagnosis(self) -> str:
-        """Return the whole diagnosis as plain text of one to many lines, without a trailing newline."""
+    def diagnosis(self, naming: Naming = _argument) -> str:
+        """Return the whole diagnosis as plain text of one to many lines, without a trailing newline.
+
+        :param naming: how the reader writes options; default: as a caller of `provision` does.
+        """
         lines = [self.what]
         for label, text in (("where", self.where), ("why", self.why), ("next", self.hint)):
             if text:
                 first, *rest = text.splitlines()
                 lines.append(f"  {label + ':':<7}{first}")
                 lines.extend(f"         {line}" for line in rest)
-        return "\n".join(lines)
+        return _named("\n".join(lines), naming)
 
     def __str__(self) -> str:
         return self.diagnosis()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, naming: Optional[Naming] = None) -> dict[str, Any]:
         """Return class and parts as JSON can hold them; `error_from_json` makes the error of them again.
 
         An error of a class that is defined elsewhere is written as one of the nearest class of this module.
+
+        :param naming: how its reader writes options, where that is known here and not where the error is made again.
         """
         from inspect import signature  # only where an error leaves its process
 
         cls = next(cls for cls in type(self).__mro__ if globals().get(cls.__name__) is cls)
         parts = {name: getattr(self, name) for name in signature(cls).parameters}
+        if naming is not None:
+            parts = {name: _named(part, naming) if isinstance(part, str) else part for name, part in parts.items()}
         if isinstance(self, FailureGroup):
-            parts["failures"] = [failure.to_json() for failure in self.failures]
+            parts["failures"] = [failure.to_json(naming) for failure in self.failures]
         return {"class": cls.__name__, "exit_code": self.exit_code, "parts": parts}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -302,9 +336,9 @@ class FailureGroup(FastenvError):
         self.failures = tuple(failures)
         self.exit_code = 4 if all(failure.exit_code == 4 for failure in failures) else 3
 
-    def diagnosis(self) -> str:
+    def diagnosis(self, naming: Naming = _argument) -> str:
         """Return the diagnoses of all failures, numbered when there is more than one."""
         if len(self.failures) == 1:
-            return self.failures[0].diagnosis()
-        parts = [f"[{n}/{len(self.failures)}] {f.diagnosis()}" for n, f in enumerate(self.failures, 1)]
+            return self.failures[0].diagnosis(naming)
+        parts = [f"[{n}/{len(self.failures)}] {f.diagnosis(naming)}" for n, f in enumerate(self.failures, 1)]
         return "\n".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pytest_fastenv.errors import BombError, LimitError
+from pytest_fastenv.errors import BombError, LimitError, option
 
 _MIB = 1024 * 1024
 
@@ -36,7 +36,7 @@ class Limits(NamedTuple):
                 f"{archive} expands beyond what is permitted",
                 why=f"{packed:,} bytes expand to {expanded:,} or more; above {self.expanded_bytes // _MIB} MiB "
                 f"at most {self.ratio} times the packed size is accepted",
-                hint="if you trust this file, raise FASTENV_EXPANSION_RATIO",
+                hint=f"if you trust this file, raise {option('expansion_ratio')}",
             )
 
     def check_members(self, archive: str, count: int) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.cli.python import add_commands as add_python_commands
+from pytest_fastenv.cli.settings import add_options, read_settings
 from pytest_fastenv.errors import FastenvError, UsageError
-from pytest_fastenv.model.link import LinkMode
-from pytest_fastenv.settings.values import Settings, load
+from pytest_fastenv.settings.layers import Given, Loaded, Origin
+from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.version import __version__
 
 
@@ -30,10 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(unknown or rest)}")
     if rest:
         options.words += rest
+    naming = Naming(options.door)
     try:
-        code: int = options.run(options)
+        loaded = read_settings(options, getattr(options, "defaults", {}))
+        naming = Naming(options.door, loaded.origins)
+        code: int = options.run(options, loaded)
     except FastenvError as error:
-        sys.stderr.write(f"fastenv: error: {error.diagnosis()}\n")
+        sys.stderr.write(f"fastenv: error: {error.diagnosis(naming)}\n")
         code = error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("fastenv: interrupted\n")
@@ -65,58 +68,47 @@ def _parser() -> argparse.ArgumentParser:
     )
     create.add_argument(
         "words",
-        nargs="+",
+        nargs="*",
         metavar="SOURCE... DIR",
-        help="requirements.txt, a project, ...; and where to: replaced if this command made it",
+        help="requirements.txt, a project, ... (default: those of [tool.fastenv]); and where to: replaced if this "
+        "command made it. With --dir all are sources",
     )
-    _add_settings(create)
-    create.set_defaults(run=_create)
+    add_options(create, "create")
+    create.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    create.set_defaults(run=_create, defaults={"project": Given("none", Origin("fastenv create"))})
     add_python_commands(commands)
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--python", metavar="SPEC", help="the interpreter: 3.12, >=3.11, a path (default: the running one)")
-    add("--project", metavar="HOW", help="install the project here too: auto, editable, wheel, sdist, none")
-    add("--link", metavar="MODE", help=LinkMode.words())
-    add("--max-age", dest="max_age_s", metavar="AGE", help="how long a resolution stands: 0, 90m, 24h, forever")
-    add("--offline", action="store_true", help="use what the store has; not one connection")
-    add("--upgrade", action="store_true", help="ask the index now")
-    add("--recreate", action="store_true", help="make the environment anew")
-    add("--report", dest="reports", action="append", metavar="PATH", help="write a timeline (.html) or a trace (.json)")
-    for pool in ("", "-downloads", "-builds", "-installs"):
-        add(f"--concurrent{pool}", metavar="N", help=f"how many {pool[1:] or 'of everything'} at once")
-    add("-q", "--quiet", action="store_true", help="print nothing but errors")
-
-
-_SETTINGS = (
-    "python", "project", "link", "max_age_s", "offline", "upgrade", "recreate", "reports",
-    "concurrent", "concurrent_downloads", "concurrent_builds", "concurrent_installs",
-)  # fmt: skip
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    given = {name: getattr(options, name) for name in _SETTINGS}
-    given["project"] = given["project"] or "none"
-    return load(given, os.environ, {}, flag_prefix="--")
-
-
-def _create(options: argparse.Namespace) -> int:
+def _create(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.provisioning.story import provision
     from pytest_fastenv.report.progress import Progress
     from pytest_fastenv.report.summary import line
 
-    *sources, directory = options.words
-    if not sources:
-        raise UsageError("a source and a directory are needed", hint="fastenv create requirements.txt .venv")
-    if Path(directory).is_file():
+    sources, directory = _words(options)
+    settings = loaded.settings
+    if not sources and not settings.sources:
+        what = "a source is needed" if options.dir else "a source and a directory are needed"
+        raise UsageError(what, hint="fastenv create requirements.txt .venv")
+    if directory is not None and directory.is_file():
         raise UsageError(f"{directory} is a file", hint="the last word of fastenv create is a directory")
-    settings = _settings(options)
+    base = Path.cwd() if sources else loaded.directory_of("sources", Path.cwd())
     recorder = Recorder()
     with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
-        ready = provision(sources, settings=settings, directory=Path(directory), recorder=recorder)
+        ready = provision(
+            sources, settings=settings, base=base, root=Path.cwd(), directory=directory, recorder=recorder
+        )
     if not options.quiet:
         print(line(ready.summary))
     return 0
+
+
+def _words(options: argparse.Namespace) -> tuple[list[str], Path | None]:
+    """Tell sources and directory apart; with ``--dir`` the environment's name is made up from its content."""
+    if options.dir:
+        return options.words, None
+    if not options.words:
+        raise UsageError("a directory is needed", hint="fastenv create requirements.txt .venv")
+    *sources, directory = options.words
+    return sources, Path(directory)

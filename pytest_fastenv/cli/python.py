@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_fastenv.cli.settings import add_options
 from pytest_fastenv.errors import FastenvError
-from pytest_fastenv.settings.values import Settings, load, store_root
+from pytest_fastenv.settings.layers import Loaded
+from pytest_fastenv.settings.values import Settings, store_root
 
 if TYPE_CHECKING:
     from pytest_fastenv.interpreter.search import Found
@@ -69,6 +71,7 @@ def _add_find(kinds: Any) -> None:
     )
     find.add_argument("spec", nargs="?", metavar="SPEC", help=f"{_SPEC} (default: the running one)")
     find.add_argument("-v", "--verbose", action="store_true", help="say what it is, and what it was found by")
+    add_options(find, "find")
     find.set_defaults(run=_find)
 
 
@@ -86,7 +89,7 @@ def _add_list(kinds: Any) -> None:
     which.add_argument("--found", action="store_true", help="what is on this machine only")
     which.add_argument("--downloadable", action="store_true", help="what can be downloaded only")
     add("--json", action="store_true", help="for programs: a list of objects")
-    add("--offline", action="store_true", help="not one connection: what a mirror has is left out")
+    add_options(listing, "list")
     listing.set_defaults(run=_list)
 
 
@@ -98,21 +101,9 @@ def _add_install(kinds: Any) -> None:
         allow_abbrev=False,
     )
     install.add_argument("words", nargs="+", metavar="SPEC", help=_SPEC)
-    add = install.add_argument
-    add("--offline", action="store_true", help="from a mirror on this machine only; not one connection")
-    add("--report", dest="reports", action="append", metavar="PATH", help="write a timeline (.html) or a trace (.json)")
-    for pool in ("", "-downloads", "-installs"):
-        add(f"--concurrent{pool}", metavar="N", help=f"how many {pool[1:] or 'of everything'} at once")
-    add("-q", "--quiet", action="store_true", help="print nothing but errors")
+    add_options(install, "install")
+    install.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     install.set_defaults(run=_install)
-
-
-_SETTINGS = ("offline", "reports", "concurrent", "concurrent_downloads", "concurrent_installs")
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    given = {name: getattr(options, name, None) for name in _SETTINGS}
-    return load(given, os.environ, {}, flag_prefix="--")
 
 
 def _store(settings: Settings, recorder: Recorder) -> Store:
@@ -127,11 +118,11 @@ def _run(settings: Settings, recorder: Recorder) -> Run:
     return Run.of(settings, _store(settings, recorder), os.environ)
 
 
-def _find(options: argparse.Namespace) -> int:
+def _find(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.interpreter.discovery import find
     from pytest_fastenv.model.events import Recorder
 
-    where, target = find(options.spec, _store(_settings(options), Recorder()))
+    where, target = find(options.spec, _store(loaded.settings, Recorder()))
     print(target.python)
     if options.verbose:
         libc = target.externals.get("libc")
@@ -149,10 +140,10 @@ _FOUND_BY = {
 }
 
 
-def _list(options: argparse.Namespace) -> int:
+def _list(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.model.events import Recorder
 
-    settings, recorder = _settings(options), Recorder()
+    settings, recorder = loaded.settings, Recorder()
     failure: FastenvError | None = None
     rows: list[_Row] = []
     if not options.downloadable:
@@ -225,7 +216,7 @@ def _print_table(rows: Iterable[tuple[str, str, str]]) -> None:
         print(f"{name:<{widths[0]}}  {where:<{widths[1]}}  {place}")
 
 
-def _install(options: argparse.Namespace) -> int:
+def _install(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.provisioning.interpreters import install_all
     from pytest_fastenv.report.progress import Progress
@@ -234,7 +225,7 @@ def _install(options: argparse.Namespace) -> int:
     from pytest_fastenv.store.diagnosis import check_descriptors, unexpected
 
     begun = time.monotonic()
-    settings, recorder = _settings(options), Recorder()
+    settings, recorder = loaded.settings, Recorder()
     check_descriptors()
     with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
         try:

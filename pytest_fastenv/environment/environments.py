@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment import manifest
-from pytest_fastenv.errors import PublishError, StoreError, UsageError
+from pytest_fastenv.errors import PublishError, StoreError, UsageError, option
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target
@@ -182,7 +182,8 @@ class Environments:
         raise PublishError(
             "the environment was removed each time it was made",
             where=str(at or self.directory),
-            hint="is something cleaning that directory? Choose another one with --fastenv-dir",
+            hint="is something cleaning that directory? Choose another one"
+            + (f" with {option('dir')}" if at is None else ""),
         )
 
     @asynccontextmanager

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_fastenv.model.plan import Distribution, Plan
-from pytest_fastenv.settings.values import Settings
+from pytest_fastenv.settings.options import OPTIONS, Decides
+from pytest_fastenv.settings.values import Settings, deciding
 
 _FORMAT = 2
 _NAMED_AT_MOST = 3
@@ -37,8 +38,8 @@ class Fingerprint(str):
 def fingerprint(plan: Plan, settings: Settings, **extras: Any) -> Fingerprint:
     """Return the fingerprint of the environment that a plan makes.
 
-    It covers the interpreter, each distribution with where it came from, the way of linking, and the extras. It does
-    not cover what only decides how the environment is made (concurrency, time-outs, indexes).
+    It covers the interpreter, each distribution with where it came from, the settings that decide content, and the
+    extras. It does not cover what only decides how the environment is made (concurrency, time-outs, indexes).
 
     :param extras: further things that matter, by name, as JSON can hold them; ``None`` is the same as not given.
     """
@@ -51,7 +52,7 @@ def fingerprint(plan: Plan, settings: Settings, **extras: Any) -> Fingerprint:
                 distribution.name: [distribution.version, distribution_identity(distribution)]
                 for distribution in plan.distributions
             },
-            "link": settings.link,
+            "settings": deciding(settings, Decides.CONTENT),
             "extras": {name: value for name, value in extras.items() if value is not None},
         }
     )
@@ -81,8 +82,7 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     ``interpreter changed: CPython 3.12.1 → CPython 3.13.0``, ``django 5.2.18 → 5.2.19, +2 distributions``
     """
     found = [*_interpreter_change(old, new), *_distribution_changes(old, new)]
-    if old.get("link") != new.get("link"):
-        found.append(f"link {old.get('link')} → {new.get('link')}")
+    found += _setting_changes(old.get("settings", {}), new.get("settings", {}))
     before, after = old.get("extras", {}), new.get("extras", {})
     differing = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     found += [f"{name.replace('_', ' ')} changed" for name in differing]
@@ -91,6 +91,20 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if not found and old != new:
         found.append("settings changed")
     return ", ".join(found)
+
+
+def _setting_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{option.key} {_shown(before[option.field])} → {_shown(after[option.field])}"
+        for option in OPTIONS
+        if option.field in before and option.field in after and before[option.field] != after[option.field]
+    ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(value) or "none" if isinstance(value, list) else str(value)
 
 
 def _interpreter_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

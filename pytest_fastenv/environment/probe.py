@@ -7,7 +7,7 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 
-from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.errors import InterpreterError, option
 from pytest_fastenv.runtime.environment import Environment
 
 PROBE_TIMEOUT_S = 60.0
@@ -78,7 +78,7 @@ def _unusable(environment: Environment, whose: str, why: str) -> InterpreterErro
         f"the interpreter of the environment {whose} cannot be used",
         where=str(environment.python),
         why=why,
-        hint="run again with --fastenv-recreate; if that does not help, see whether its base interpreter still works",
+        hint=f"run again with {option('recreate')}; if that does not help, does its base interpreter still work?",
     )
 
 

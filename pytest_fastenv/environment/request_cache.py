@@ -13,20 +13,21 @@ answer for years. With an infinite maximum age the clock is not looked at.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.filesystem.source_digest import source_digest
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.settings.values import Settings
+from pytest_fastenv.settings.options import Decides
+from pytest_fastenv.settings.values import Settings, deciding
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.version import __version__
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from pytest_fastenv.model.request import ReadFile, ReadVariable
 
 CLOCK_TOLERANCE_S = 60.0
-#: Settings that decide what an answer is. The interpreter is compared by identity, not by the words that asked for it.
-_MATTERING = ("project", "link", "dir", "index_url", "extra_index_urls", "find_links", "strict", "unchecked_records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +125,17 @@ class RequestCache:
         self._store.write_record(Bucket.ANSWERS, key, record)
 
 
-def request_key(sources: Sequence[str], base: Path, settings: Settings, **extras: Any) -> str:
+def request_key(base: Path, settings: Settings, **extras: Any) -> str:
     """Return the digest under which a request's answer is kept.
 
-    :param sources: as given.
+    The interpreter counts by the words that asked for it; which one they mean is compared when the answer is used.
+
     :param base: the directory that relative sources are relative to.
     :param extras: whatever else decides (requirements added for the session, index configuration, variables that
         were expanded), by name, as JSON can hold it.
     """
-    mattering = {name: _plain(getattr(settings, name)) for name in _MATTERING}
-    request = [__version__, list(sources), str(base), mattering, settings.python, extras]
-    text = json.dumps(request, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, frozenset):
-        return sorted(value)
-    return str(value) if isinstance(value, Path) else value
+    decided = deciding(settings, Decides.CONTENT, Decides.RESOLUTION, Decides.PLACE)
+    return key_of(__version__, base, decided, extras)
 
 
 def _answer(record: Mapping[str, Any], now: float) -> CachedEnvironment:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_fastenv.environment.quoted_paths import Occurrence, occurrences, replaced
-from pytest_fastenv.errors import InterpreterError, StoreError
+from pytest_fastenv.errors import InterpreterError, StoreError, option
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.sealed import seal, unseal
@@ -78,7 +78,7 @@ async def lay_out(target: Target, store: Store, prefix: Path, final: Path, permi
         place = await skeleton(target, store, permit)
         contents = _load(place)
         if contents is None:
-            hint = "see what else writes there, or set FASTENV_CACHE_DIR to another directory"
+            hint = f"see what else writes there, or set {option('cache_dir')} to another directory"
             raise StoreError("an empty environment in the store changes while it is used", where=str(place), hint=hint)
     async with permit():
         _write(contents, prefix, final)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pytest_fastenv.environment_copies.original import Original
-from pytest_fastenv.errors import StoreError
+from pytest_fastenv.errors import StoreError, option
 from pytest_fastenv.filesystem.tree import behind
 
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -104,5 +104,5 @@ def changed(original: Original, path: str, how: str) -> StoreError:
         f"{path} was changed in the session's environment, so it is not copied",
         where=f"{original.prefix}/{path}",
         why=f"{how} since the environment was made; another run may have edited it in place",
-        hint="run again: the environment is made anew then; --fastenv-link clone or copy keeps such edits apart",
+        hint=f"run again: the environment is made anew then; {option('link', 'copy')} keeps such edits apart",
     )

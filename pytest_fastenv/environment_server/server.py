@@ -2,7 +2,8 @@
 
 ::
 
-    {"do": "begin", "settings": {…}, "base": "…"}      the first one: what all others have in common
+    {"do": "begin", "settings": {…}, "origins": {…}, "base": "…"}
+                                                    the first one: what all others have in common
     {"do": "venv", …}                                   the name of a handler, and what it takes
     {"ok": {…}}                                         what the handler gave
     {"error": {"what", "where", "why", "hint", "exit_code", "diagnosis"}}
@@ -24,13 +25,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, Protocol, TypeVar, cast
 
 from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.errors import FastenvError, ProvideError, UsageError
+from pytest_fastenv.model.codec import CodecError, decode
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import store_of
-from pytest_fastenv.settings.values import from_json, store_root
+from pytest_fastenv.settings.layers import Origin
+from pytest_fastenv.settings.naming import Naming
+from pytest_fastenv.settings.values import Settings, store_root
+
+T = TypeVar("T")
 
 
 class Handler(Protocol):
@@ -70,6 +76,7 @@ class _Server:
         self._answers = answers
         self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._context: Context | None = None
+        self._naming = Naming("pytest")
 
     async def run(self, questions: int) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -113,12 +120,12 @@ class _Server:
         try:
             return {"ok": await self._do(json.loads(line), stack)}
         except FastenvError as error:
-            return {"error": error.to_json()}
+            return {"error": error.to_json(self._naming)}
         except OSError as error:
             from pytest_fastenv.store.diagnosis import unexpected  # only for the message
 
             place = store_root(self._context.settings) if self._context else Path.cwd()
-            return {"error": unexpected(error, place).to_json()}
+            return {"error": unexpected(error, place).to_json(self._naming)}
         except Exception as error:  # noqa: BLE001 - a defect costs this one answer, and is told with where it is
             why = "".join(traceback.format_exception(error))
             return {"error": ProvideError(f"pytest-fastenv has a defect: {error!r}", why=why).to_json()}
@@ -126,6 +133,7 @@ class _Server:
     async def _do(self, request: Mapping[str, Any], stack: AsyncExitStack) -> dict[str, Any]:
         name = request["do"]
         if name == "begin":
+            self._naming = Naming("pytest", _decoded(dict[str, Origin], request["origins"]))
             self._context = _context(request, stack)
             return {"pid": os.getpid()}
         if self._context is None or name not in HANDLERS:
@@ -137,8 +145,15 @@ class _Server:
         return await handler(self._context, request)
 
 
+def _decoded(kind: type[T], value: Any) -> T:
+    try:
+        return decode(kind, value)
+    except CodecError as error:
+        raise UsageError("the session's settings cannot be read", why=str(error)) from None
+
+
 def _context(request: Mapping[str, Any], stack: AsyncExitStack) -> Context:
-    settings, recorder = from_json(request["settings"]), Recorder()
+    settings, recorder = _decoded(Settings, request["settings"]), Recorder()
     store = store_of(settings, recorder)
     return Context(settings, store, recorder, Path(os.path.abspath(request["base"])), dict(os.environ), stack)
 

@@ -19,7 +19,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from pytest_fastenv.errors import StoreError
+from pytest_fastenv.errors import StoreError, option
 
 if sys.platform == "win32":
     fcntl = None
@@ -163,10 +163,10 @@ def _open(path: str, create: bool) -> int:
 
 def _hint(error: OSError) -> str | None:
     if error.errno in {errno.EMFILE, errno.ENFILE}:
-        return "raise the limit of open files (ulimit -n), or lower FASTENV_CONCURRENT_DOWNLOADS"
+        return f"raise the limit of open files (ulimit -n), or lower {option('concurrent_downloads')}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return "make room, or set FASTENV_CACHE_DIR to a directory on another disk"
-    return "set FASTENV_CACHE_DIR to a directory that can be written"
+        return f"make room, or set {option('cache_dir')} to a directory on another disk"
+    return f"set {option('cache_dir')} to a directory that can be written"
 
 
 def _lock_descriptor(fd: int, path: str, *, wait: bool) -> bool:
@@ -190,7 +190,7 @@ def no_locks(path: str, error: OSError) -> StoreError:
         "the store's file system has no file locks" if missing else "a lock file cannot be locked",
         where=path,
         why=error.strerror or str(error),
-        hint="set FASTENV_CACHE_DIR to a directory on a local disk",
+        hint=f"set {option('cache_dir')} to a directory on a local disk",
     )
 
 

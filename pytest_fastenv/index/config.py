@@ -18,7 +18,8 @@ from pytest_fastenv.index.credentials import Credentials
 from pytest_fastenv.index.pip_config import PipValue, read_pip_config
 from pytest_fastenv.index.urls import file_url, is_url, local_path, origin, shown
 from pytest_fastenv.model.request import IndexOptions
-from pytest_fastenv.settings.values import MOST_SECONDS, Settings
+from pytest_fastenv.settings.parsers import MOST_SECONDS
+from pytest_fastenv.settings.values import Settings
 
 _DEFAULT_TIMEOUT_S = Settings().http_timeout_s
 _DEFAULT_RETRIES = 3

@@ -15,7 +15,15 @@ from typing import Any, Protocol
 
 import httpx
 
-from pytest_fastenv.errors import HashError, NetworkError, NotFoundError, SizeMismatchError, StalledError, StoreError
+from pytest_fastenv.errors import (
+    HashError,
+    NetworkError,
+    NotFoundError,
+    SizeMismatchError,
+    StalledError,
+    StoreError,
+    option,
+)
 from pytest_fastenv.index.config import Network
 from pytest_fastenv.index.retry import Clock, Passing, retry
 from pytest_fastenv.index.urls import shown
@@ -303,4 +311,4 @@ def copy(source: Path, into: Path, expected: Expected, url: str) -> Downloaded:
 
 
 def _unwritable(path: Path, error: OSError) -> StoreError:
-    return StoreError(f"{path} cannot be written", why=error.strerror, hint="free space, or set FASTENV_CACHE_DIR")
+    return StoreError(f"{path} cannot be written", why=error.strerror, hint=f"free space, or set {option('cache_dir')}")

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_fastenv.errors import OfflineMissError, ProvideError, RequestError
+from pytest_fastenv.errors import OfflineMissError, ProvideError, RequestError, option
 from pytest_fastenv.index.git_command import Git
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Vcs
@@ -96,7 +96,7 @@ async def _update(git: Git, mirror: Path, revision: str | None, *, offline: bool
     if offline:
         raise OfflineMissError(
             f"{git.url} at {revision or 'its default branch'} is needed and the network is not to be used",
-            hint="run once without --fastenv-offline (FASTENV_OFFLINE)",
+            hint=f"run once without {option('offline')}",
         )
     if not known:
         mirror.parent.mkdir(parents=True, exist_ok=True)

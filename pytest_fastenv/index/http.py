@@ -26,6 +26,7 @@ from pytest_fastenv.errors import (
     OfflineMissError,
     RateLimitedError,
     TooManyRedirectsError,
+    option,
 )
 from pytest_fastenv.index import download
 from pytest_fastenv.index.config import Network
@@ -156,7 +157,7 @@ class HttpClient:
         if self.network.offline:
             raise OfflineMissError(
                 f"{shown(url)} is needed and the network is not to be used",
-                hint="run once without --fastenv-offline (FASTENV_OFFLINE)",
+                hint=f"run once without {option('offline')}",
             )
         response = await self._follow(self._credentials.take(url), {**_HEADERS, **(headers or {})}, statuses)
         try:

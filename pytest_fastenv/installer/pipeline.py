@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from pytest_fastenv.errors import ConflictError, StoreError
+from pytest_fastenv.errors import ConflictError, StoreError, option
 from pytest_fastenv.installer.fetch_ahead import FetchAhead
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
 from pytest_fastenv.installer.links import Links
@@ -171,7 +171,7 @@ class _Installation:
                     f"the store's copy of {distribution} changes while it is being used",
                     where=str(wheel.entry),
                     why=f"{linked.changed[0]} is not what was unpacked a moment ago",
-                    hint="see what else writes there, or set FASTENV_CACHE_DIR to another directory",
+                    hint=f"see what else writes there, or set {option('cache_dir')} to another directory",
                 )
         return wheel
 

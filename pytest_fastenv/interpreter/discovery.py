@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.errors import InterpreterError, option
 from pytest_fastenv.interpreter.installed import installed
 from pytest_fastenv.interpreter.known import at_path, key, known, refusal, still_stands, told
 from pytest_fastenv.interpreter.missing import NothingFitsError
@@ -57,7 +57,7 @@ def find(spec: str | None, store: Store) -> tuple[str, Target]:
         if not sys.executable:
             raise InterpreterError(
                 "the running interpreter does not know its own path",
-                hint="name one with --fastenv-python",
+                hint=f"name one with {option('python')}",
             )
         return "running", at_path(sys.executable, store)
     spec = spec.strip()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pytest_fastenv.errors import InterpreterError, UnusableInterpreterError
+from pytest_fastenv.errors import InterpreterError, UnusableInterpreterError, option
 from pytest_fastenv.interpreter.record import stamp
 from pytest_fastenv.model.target import Target
 
@@ -125,7 +125,7 @@ def too_old(executable: str, version: str) -> UnusableInterpreterError:
         f"Python {version} is too old: pytest cannot run there",
         where=executable,
         why=f"the oldest Python that is supported is {'.'.join(map(str, OLDEST))}",
-        hint="name a newer one, such as --fastenv-python '>=3.9'",
+        hint=f"name a newer one, such as {option('python', '>=3.9')}",
         version=version,
     )
 

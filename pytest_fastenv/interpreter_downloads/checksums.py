@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.errors import InterpreterError, option
 
 FILENAME = "SHA256SUMS"
 _LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+)", re.ASCII)
@@ -42,5 +42,5 @@ def _damaged(place: str, number: int, reason: str) -> InterpreterError:
         "the mirror's list of checksums cannot be read",
         where=f"{place}, line {number}",
         why=reason,
-        hint=f"mend {FILENAME} (FASTENV_PYTHON_MIRROR names the mirror)",
+        hint=f"mend {FILENAME} ({option('python_mirror')} names the mirror)",
     )

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_fastenv.errors import InterpreterError, NetworkError, NotFoundError
+from pytest_fastenv.errors import InterpreterError, NetworkError, NotFoundError, option
 from pytest_fastenv.interpreter.installed import installed, is_damaged, known_target, write_record
 from pytest_fastenv.interpreter.probe import probe
 from pytest_fastenv.interpreter_downloads.identity import downloaded_identity
@@ -93,11 +93,12 @@ class _Installation:
                     f"{offer.short} cannot be downloaded: {offer.filename} is not there",
                     where=error.where,
                     why="\n".join(filter(None, (error.what, error.why))),
-                    hint="if FASTENV_PYTHON_MIRROR is set, its archives must have the names of the original ones; "
+                    hint=f"if {option('python_mirror')} is set, its archives must have the names of the original ones; "
                     "else ask for another version",
                 ) from None
             except NetworkError as error:
-                other = "an interpreter that is installed on this machine, or a FASTENV_PYTHON_MIRROR, does without"
+                mirror = option("python_mirror")
+                other = f"an interpreter that is installed on this machine, or a mirror ({mirror}), does without"
                 hint = f"{error.hint}; {other}" if error.hint else other
                 what = f"{offer.short} cannot be downloaded: {error.what}"
                 raise type(error)(what, where=error.where, why=error.why, hint=hint) from error

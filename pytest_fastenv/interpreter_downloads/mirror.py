@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from pytest_fastenv.errors import InterpreterError, NotFoundError, UsageError
+from pytest_fastenv.errors import InterpreterError, NotFoundError, UsageError, option
 from pytest_fastenv.interpreter_downloads.checksums import FILENAME, parse_checksums
 
-VARIABLE = "FASTENV_PYTHON_MIRROR"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # one letter before the colon is a drive on Windows
 
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -149,7 +148,7 @@ def _refused(text: str, reason: str) -> UsageError:
     # A login or a signature may stand in what is wrong otherwise: everything where one could be is left out.
     shown = re.sub(r"//.*@", "//", text, flags=re.DOTALL).partition("?")[0]
     return UsageError(
-        f"{VARIABLE}: {shown!r} is not accepted",
+        f"{option('python_mirror')}: {shown!r} is not accepted",
         why=reason,
         hint="give the URL (https:, http:, file:) or the directory below which the archives lie",
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_fastenv.errors import InterpreterNotFoundError
+from pytest_fastenv.errors import InterpreterNotFoundError, option
 from pytest_fastenv.interpreter_downloads.host import Host, host_of
-from pytest_fastenv.interpreter_downloads.mirror import VARIABLE, Mirror
+from pytest_fastenv.interpreter_downloads.mirror import Mirror
 from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.interpreter_downloads.selection import Selection, is_final
 from pytest_fastenv.interpreter_downloads.tables import PACKAGE, tables_version
@@ -35,14 +35,14 @@ class Shortage:
 
     def forbidden(self) -> InterpreterNotFoundError:
         """Return the error where interpreters may not be downloaded."""
-        return self._error(hint=f"{self._hint}; none is downloaded, because FASTENV_PYTHON_DOWNLOADS is never")
+        return self._error(hint=f"{self._hint}; none is downloaded, because {option('python_downloads')} is never")
 
     def offline(self, mirror: Mirror) -> InterpreterNotFoundError:
         """Return the error where the network is not to be used."""
         place = mirror.place or "where their projects publish them"
         return self._error(
             why=f"interpreters are downloaded from {place}, and the network is not to be used (offline)",
-            hint=f"{self._hint}; or let {VARIABLE} name a directory that has one",
+            hint=f"{self._hint}; or let {option('python_mirror')} name a directory that has one",
         )
 
     def nothing_fits(
@@ -68,7 +68,9 @@ class Shortage:
         if early is not None and not wanted.names_pre_release:
             return f"a pre-release is taken only by its full version: {early.version}"
         if from_tables and machine.libc == "musl":
-            return f"{self._hint}; or let {VARIABLE} name a mirror that has builds for musl, and SHA256SUMS"
+            return (
+                f"{self._hint}; or let {option('python_mirror')} name a mirror that has builds for musl, and SHA256SUMS"
+            )
         finals = [offer.version for offer in alike if is_final(offer.version)]
         if from_tables and finals and wanted.after(finals, machine.arch):
             return (

@@ -12,11 +12,11 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
+from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError, option
 from pytest_fastenv.interpreter.probe import too_old
 from pytest_fastenv.interpreter.record import stamp
 from pytest_fastenv.interpreter_downloads.catalogue import offers
-from pytest_fastenv.interpreter_downloads.mirror import VARIABLE, Fetch, Mirror, local_path
+from pytest_fastenv.interpreter_downloads.mirror import Fetch, Mirror, local_path
 from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.interpreter_downloads.selection import Selection
 from pytest_fastenv.interpreter_downloads.shortage import Shortage
@@ -122,7 +122,9 @@ async def _with_digest(offer: Offer, store: Store) -> Offer:
     try:
         digest = await asyncio.to_thread(_sha256, path)
     except OSError as error:
-        raise InterpreterError(f"{path} cannot be read", why=str(error), hint=f"{VARIABLE} names it") from None
+        raise InterpreterError(
+            f"{path} cannot be read", why=str(error), hint=f"{option('python_mirror')} names it"
+        ) from None
     if before == stamp(path):
         store.write_record(Bucket.INTERPRETERS, key, {"sha256": digest})
     return replace(offer, sha256=digest)

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import metadata, resources
 from typing import NamedTuple
 
-from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.errors import InterpreterError, option
 from pytest_fastenv.interpreter_downloads.archive_names import Named, named
 
 PACKAGE = "pbs-installer"
@@ -48,7 +48,7 @@ def rows() -> tuple[Row, ...]:
         raise InterpreterError(
             f"the tables of {PACKAGE} {tables_version()} cannot be read",
             why=f"{type(error).__name__}: {error}",
-            hint=f"install another release of {PACKAGE}, or name a mirror that has SHA256SUMS (FASTENV_PYTHON_MIRROR)",
+            hint=f"install another release of {PACKAGE}, or name a mirror with SHA256SUMS: {option('python_mirror')}",
         ) from None
 
 

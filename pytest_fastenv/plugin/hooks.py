@@ -93,7 +93,32 @@ def _asks(config: pytest.Config) -> bool:
         words += shlex.split(os.environ["PYTEST_ADDOPTS"])
     if any(options.asks_for_environment([word]) for word in words):
         return True
-    return bool(options.ini_value(config, options.OPTIONS[0]))
+    return bool(options.ini_value(config, options.OPTIONS[0])) or _table_asks(config)
+
+
+def _table_asks(config: pytest.Config) -> bool:
+    """Say whether ``[tool.fastenv]`` or ``fastenv.toml`` asks; an unknown key in it is told here, whoever asks."""
+    if not _may_have_table(os.fspath(config.rootpath)):
+        return False
+    from pytest_fastenv.plugin.provisioning import read_tables  # most projects have none
+
+    return "sources" in read_tables(config.rootpath)
+
+
+def _may_have_table(directory: str) -> bool:
+    """Look at the bytes: reading TOML takes longer than all the rest of a run without an environment may cost."""
+    try:
+        with open(os.path.join(directory, "pyproject.toml"), "rb") as file:
+            content = file.read()
+    except OSError:
+        content = b""
+    if b"fastenv" in content:
+        import re  # loaded by pytest; a pattern is compiled only here
+
+        # The word by itself: not where the project requires pytest-fastenv, nor ini values such as fastenv_link.
+        if re.search(rb"(?<![\w-])fastenv(?![\w-])", content):
+            return True
+    return os.path.exists(os.path.join(directory, "fastenv.toml"))
 
 
 def _stands_for_handed(config: pytest.Config) -> session.Handed:

@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.plugin.request import Asked
     from pytest_fastenv.provisioning.story import Ready
     from pytest_fastenv.runtime.session import Handed
+    from pytest_fastenv.settings.layers import Layer, Origin
 
 #: Without the working directory on its path (-P): the project's modules may be named like ours or the library's.
 ENVIRONMENT_SERVER = (sys.executable, "-P", "-m", "pytest_fastenv.environment_server")
@@ -51,6 +53,7 @@ def begin(config: pytest.Config, parser: pytest.Parser) -> Callable[[], int]:
 
 
 def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replace: bool) -> int:
+    origins: Mapping[str, Origin] = {}
     with _undisturbed(config):
         try:
             with _termination():
@@ -63,12 +66,16 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                 if replace and (again := joined_command(config, parser, launch)) is not None:
                     return hand_over(again, replace=True)
 
-                asked = asked_with_plugins(read_request(config, parser), config, parser)
+                asked = read_request(config, parser)
+                origins = asked.loaded.origins
+                asked = asked_with_plugins(asked, config, parser)
                 invocation = read_invocation(config, launch, inherit_pythonpath=asked.settings.inherit_pythonpath)
                 ready = _provide(asked)
             return _enter(ready, invocation, asked, replace=replace)
         except FastenvError as error:
-            sys.stderr.write(f"fastenv: error: {error.diagnosis()}\n")
+            from pytest_fastenv.settings.naming import Naming  # only for the message
+
+            sys.stderr.write(f"fastenv: error: {error.diagnosis(Naming('pytest', origins))}\n")
             return error.exit_code
         except KeyboardInterrupt:
             sys.stderr.write("fastenv: interrupted\n")
@@ -110,6 +117,7 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
     from pytest_fastenv.plugin.inner_command import inner_command, outside_words
     from pytest_fastenv.runtime.relay import CAN_REPLACE
     from pytest_fastenv.runtime.session import Handed
+    from pytest_fastenv.settings.layers import origins_to_json
     from pytest_fastenv.settings.values import to_json
 
     replace = replace and CAN_REPLACE
@@ -121,6 +129,7 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
         plugin_paths=invocation.plugin_paths,
         server=ENVIRONMENT_SERVER,
         settings=to_json(asked.settings),
+        origins=origins_to_json(asked.loaded.origins),
         base=str(asked.base),
     )
     command = inner_command(ready.environment, invocation, handed, inherit_pythonpath=asked.settings.inherit_pythonpath)
@@ -130,6 +139,20 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
         close_lease(ready.lease_fd)
 
 
+def read_tables(directory: Path) -> Layer:
+    """Return what a project's own files say.
+
+    :raises pytest.UsageError: they cannot be read, or have an unknown key.
+    """
+    from pytest_fastenv.settings.naming import Naming
+    from pytest_fastenv.settings.tables import tables
+
+    try:
+        return tables(directory)
+    except FastenvError as error:
+        raise pytest.UsageError(f"fastenv: {error.diagnosis(Naming('pytest'))}") from None
+
+
 def handed_to_itself(config: pytest.Config) -> Handed:
     """Return what stands for `Handed` in a session that runs where it was started: for environments that tests make.
 
@@ -137,10 +160,17 @@ def handed_to_itself(config: pytest.Config) -> Handed:
     """
     from pytest_fastenv.plugin.request import parsed_settings
     from pytest_fastenv.runtime.session import Handed
+    from pytest_fastenv.settings.layers import origins_to_json
     from pytest_fastenv.settings.values import to_json
 
-    settings = to_json(parsed_settings(config))
-    return Handed(sys.prefix, server=ENVIRONMENT_SERVER, settings=settings, base=str(config.rootpath))
+    loaded = parsed_settings(config)
+    return Handed(
+        sys.prefix,
+        server=ENVIRONMENT_SERVER,
+        settings=to_json(loaded.settings),
+        origins=origins_to_json(loaded.origins),
+        base=str(config.rootpath),
+    )
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
@@ -13,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from pytest_fastenv.errors import UsageError
 from pytest_fastenv.plugin.command_line import given_words, parse_known
 from pytest_fastenv.plugin.runtime_distribution import runtime_files
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.runtime.options import OPTIONS, ini_value
-from pytest_fastenv.settings.values import Settings, load
+from pytest_fastenv.settings.layers import Given, Layer, Loaded, Origin, at_file, command_line, load, variables
+from pytest_fastenv.settings.tables import tables
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.version import __version__
 
-_PATHS = ("dir", "report")
 _COVERAGE = re.compile(r"--(no-)?cov(-[a-z-]+)?(=.*)?", re.DOTALL)
 _XDIST = re.compile(
     r"-n(\d+|auto|logical)?|-d"
@@ -40,11 +39,16 @@ class Asked:
     :ivar verbosity: pytest's, negative with ``-q``.
     """
 
-    settings: Settings
+    loaded: Loaded
     base: Path
     root: Path
     needs: SessionNeeds
     verbosity: int
+
+    @property
+    def settings(self) -> Settings:
+        """What is set."""
+        return self.loaded.settings
 
 
 def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
@@ -59,67 +63,47 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
     words = [*addopts, *given_words(config)]
     parsed = parse_known(config, parser, words)
     given = {option.field: getattr(parsed, option.dest, None) for option in OPTIONS}
-    ini, ini_file = _ini_values(config)
-    base = config.invocation_params.dir
     if given["sources"]:
         # Those of the ini file's addopts come first; they may be meant from where that file is.
         count = len(parse_known(config, parser, addopts).fastenv_sources or ()) if addopts else 0
-        anchored = [_anchored(source, ini_file.parent) for source in given["sources"][:count]]
+        anchored = [_anchored(source, _ini_file(config).parent) for source in given["sources"][:count]]
         given["sources"] = anchored + given["sources"][count:]
-    else:
-        base = ini_file.parent
-    settings = load(given, os.environ, ini, ini_file=ini_file.name)
-    return Asked(settings, base, config.rootpath, _needs(words), getattr(parsed, "verbose", 0))
+    loaded = _load(config, given)
+    base = loaded.directory_of("sources", config.invocation_params.dir)
+    return Asked(loaded, base, config.rootpath, _needs(words), getattr(parsed, "verbose", 0))
 
 
-def parsed_settings(config: pytest.Config) -> Settings:
+def parsed_settings(config: pytest.Config) -> Loaded:
     """Return the settings of a session that has parsed its command line, without its sources.
 
     :raises UsageError: a value is not accepted.
     """
-    given = {option.field: config.getoption(option.dest, None) for option in OPTIONS}
-    ini, ini_file = _ini_values(config)
-    return replace(load(given, os.environ, ini, ini_file=ini_file.name), sources=())
+    loaded = _load(config, {option.field: config.getoption(option.dest, None) for option in OPTIONS})
+    return replace(loaded, settings=replace(loaded.settings, sources=()))
 
 
-def _ini_values(config: pytest.Config) -> tuple[dict[str, Any], Path]:
-    """Return ini values by key, over those of ``[tool.fastenv]``, and the file they are in."""
-    ini_file = config.inipath or config.rootpath / "pyproject.toml"
-    values = dict(_tool_table(config.rootpath / "pyproject.toml"))
-    for option in OPTIONS:
-        value = ini_value(config, option)
-        if value not in (None, [], ""):
-            values[option.key] = value
-    for key in _PATHS:
-        if values.get(key):
-            given = values[key] if isinstance(values[key], list) else [values[key]]
-            if all(isinstance(path, str) for path in given):  # else it is refused by name later
-                placed = [os.path.join(ini_file.parent, os.path.expanduser(path)) for path in given]
-                values[key] = placed if key == "report" or len(placed) > 1 else placed[0]
-    return values, ini_file
+def _load(config: pytest.Config, given: Mapping[str, Any]) -> Loaded:
+    return load(
+        tables(config.rootpath),
+        _ini_layer(config),
+        variables(os.environ),
+        command_line(given, "pytest", config.invocation_params.dir),
+    )
 
 
-def _tool_table(path: Path) -> Mapping[str, Any]:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return {}
-    try:
-        tool = tomllib.loads(content.decode()).get("tool", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError("pyproject.toml cannot be read", where=str(path), why=str(error)) from None
-    table = tool.get("fastenv", {}) if isinstance(tool, dict) else {}
-    if not isinstance(table, dict):
-        raise UsageError("tool.fastenv is not a table", where=str(path))
-    known = {option.key for option in OPTIONS if option.key}
-    for key in table:
-        if key not in known:
-            raise UsageError(
-                f"[tool.fastenv] has an unknown key: {key}",
-                where=str(path),
-                hint="known are " + ", ".join(sorted(known)),
-            )
-    return dict(table)
+def _ini_layer(config: pytest.Config) -> Layer:
+    """Return what pytest's ini file says; relative paths are relative to its directory."""
+    file = _ini_file(config)
+    values = {option: ini_value(config, option) for option in OPTIONS}
+    return {
+        option.field: Given(at_file(option, value, file.parent), Origin(option.ini, str(file)))
+        for option, value in values.items()
+        if value not in (None, [], "")
+    }
+
+
+def _ini_file(config: pytest.Config) -> Path:
+    return config.inipath or config.rootpath / "pyproject.toml"
 
 
 def _anchored(source: str, directory: Path) -> str:

@@ -58,7 +58,7 @@ def was_misled(words: Sequence[str], paths: Sequence[str], invocation_dir: str) 
 
 
 def _separate_values(words: Sequence[str]) -> list[str]:
-    takers = {option.flag for option in OPTIONS if option.kind != "flag"}
+    takers = {option.pytest_flag for option in OPTIONS if not option.is_flag}
     if "--" in words:
         words = words[: words.index("--")]
     return [value for word, value in pairwise(words) if word in takers]

@@ -15,7 +15,7 @@ from pathlib import Path
 PACKAGE = "pytest_fastenv_runtime"
 _HERE = Path(__file__).parents[1]
 #: What the runtime needs of the other rooms, at the same places.
-_SHARED = ("errors.py", "model/__init__.py", "model/link.py")
+_SHARED = ("errors.py", "model/__init__.py", "model/link.py", "settings/__init__.py", "settings/options.py")
 _DIST_INFO = "pytest_fastenv-{}.dist-info"
 
 

@@ -87,7 +87,6 @@ class Question:
     def key(self) -> str:
         """The digest under which the answer is kept."""
         return request_key(
-            self.settings.sources,
             self.base,
             self.settings,
             root=str(self.root),

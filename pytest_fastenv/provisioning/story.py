@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment.environments import Environments, Missing
 from pytest_fastenv.environment.request_cache import Miss, RequestCache
-from pytest_fastenv.errors import InterpreterNotFoundError
+from pytest_fastenv.errors import InterpreterNotFoundError, option
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.settings.values import Settings, load, store_root
+from pytest_fastenv.settings.layers import load, variables
+from pytest_fastenv.settings.values import Settings, store_root
 
 if TYPE_CHECKING:
     from pytest_fastenv.environment.staging import StagedEnvironment
@@ -78,7 +79,7 @@ def provision(
     :raises FailureGroup: several things failed, each by itself.
     """
     environ = os.environ if environ is None else environ
-    settings = settings or replace(load({}, environ, {}), project="none")
+    settings = settings or replace(load(variables(environ)).settings, project="none")
     if sources:
         settings = replace(settings, sources=tuple(sources))
     asked = Question.of(settings, base, root, needs, directory, environ)
@@ -279,7 +280,7 @@ def check_python(request: Request, target: Target) -> None:
             f"{target.short} is not the Python that is asked for",
             where=target.python,
             why=f"the script's inline metadata requires Python {request.requires_python}",
-            hint=f"choose one with --fastenv-python '{request.requires_python}'",
+            hint=f"choose one with {option('python', request.requires_python)}",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_fastenv.errors import RequirementsError
+from pytest_fastenv.errors import RequirementsError, option
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.reference import DirectoryReference, is_same_directory
 from pytest_fastenv.model.request import Wanted
@@ -68,4 +68,4 @@ def _require_project(base: Path, project: Project) -> None:
     if not is_project(base):
         what = f"the project is to be installed ({project}), but {base} has none"
         why = "neither pyproject.toml nor setup.py is there"
-        raise RequirementsError(what, where=str(base), why=why, hint="use --fastenv-project none")
+        raise RequirementsError(what, where=str(base), why=why, hint=f"use {option('project', 'none')}")

@@ -21,7 +21,7 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
-from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError
+from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError, option
 from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.location import Location
@@ -74,7 +74,7 @@ class Directs:
                 f"{metadata.name} {metadata.version} needs Python {metadata.requires_python}",
                 where=str(wanted.location),
                 why=f"the environment is for {self.policy.target.short}",
-                hint="choose another interpreter with --fastenv-python",
+                hint=f"choose another interpreter with {option('python')}",
             )
         try:
             version = Version(metadata.version)

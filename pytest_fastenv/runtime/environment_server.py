@@ -55,7 +55,7 @@ def environment_server(config: pytest.Config) -> EnvironmentServer:
                 hint="run pytest with the pytest-fastenv that made this environment, or install it here",
             )
         known = config.stash[_SERVER] = EnvironmentServer(
-            handed.server, handed.settings or {}, handed.base, origin.environ
+            handed.server, handed.settings or {}, handed.base, origin.environ, handed.origins
         )
         config.add_cleanup(known.close)
     return known
@@ -63,7 +63,9 @@ def environment_server(config: pytest.Config) -> EnvironmentServer:
 
 def expect(config: pytest.Config, handed: session.Handed, environ: Mapping[str, str]) -> None:
     """Start the session's environment server early, while pytest still loads plugins: something will be asked of it."""
-    known = config.stash[_SERVER] = EnvironmentServer(handed.server, handed.settings or {}, handed.base, environ)
+    known = config.stash[_SERVER] = EnvironmentServer(
+        handed.server, handed.settings or {}, handed.base, environ, handed.origins
+    )
     config.add_cleanup(known.close)
     with contextlib.suppress(EnvironmentServerError):  # the first question meets it again, and tells it
         known.start()
@@ -74,15 +76,21 @@ class EnvironmentServer:
 
     :param words: what starts it.
     :param settings: of the session, as `pytest_fastenv.settings.values.to_json` writes them.
+    :param origins: where those were given, as `pytest_fastenv.settings.layers.origins_to_json` writes it.
     :param base: what relative paths are relative to.
     :param environ: all its environment variables; what would lead its Python astray is left out.
     """
 
     def __init__(
-        self, words: Sequence[str], settings: Mapping[str, Any], base: str, environ: Mapping[str, str]
+        self,
+        words: Sequence[str],
+        settings: Mapping[str, Any],
+        base: str,
+        environ: Mapping[str, str],
+        origins: Mapping[str, Any] | None = None,
     ) -> None:
         self._words = list(words)
-        self._begin = {"do": "begin", "settings": dict(settings), "base": base}
+        self._begin = {"do": "begin", "settings": dict(settings), "origins": dict(origins or {}), "base": base}
         self._cwd = base if os.path.isdir(base) else None
         self._environ = {name: value for name, value in environ.items() if name.upper() not in _MISLEADING}
         self._lock = threading.Lock()

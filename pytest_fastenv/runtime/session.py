@@ -24,6 +24,7 @@ class Handed(NamedTuple):
     :ivar plugin_paths: directories for ``sys.path``: where plugins named by the runner that started pytest lie.
     :ivar server: the words that start the process which provides further environments while the session runs.
     :ivar settings: those of the session, as JSON holds them: for the environment server.
+    :ivar origins: where those were given, likewise: for what it says about them.
     :ivar base: what relative paths in sources are relative to.
     :ivar worker: the xdist worker that the environment belongs to; empty where it is the session's.
     """
@@ -35,6 +36,7 @@ class Handed(NamedTuple):
     plugin_paths: tuple[str, ...] = ()
     server: tuple[str, ...] = ()
     settings: dict[str, Any] | None = None
+    origins: dict[str, Any] | None = None
     base: str = ""
     worker: str = ""
 
@@ -63,6 +65,7 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
             tuple(values.get("plugin_paths", ())),
             tuple(values.get("server", ())),
             values.get("settings"),
+            values.get("origins"),
             str(values.get("base", "")),
             str(values.get("worker", "")),
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-from pytest_fastenv.errors import FastenvError, ProvideError
+from pytest_fastenv.errors import FastenvError, ProvideError, option
 from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.schedule.permits import Permits
 
@@ -193,7 +193,7 @@ class _PoolProcess:
     def death(self, function: str) -> ProvideError:
         code = self._process.returncode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        hint = "the system may be short of memory; FASTENV_CONCURRENT_INSTALLS=1 needs less"
+        hint = f"the system may be short of memory; {option('concurrent_installs', '1')} needs less"
         return ProvideError(
             f"a worker process {how} while it did {function}",
             why=self._last_words or None,

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pytest_fastenv.errors import LockTimeoutError
+from pytest_fastenv.errors import LockTimeoutError, option
 from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.filesystem.oslock import OsLock as Slot
 from pytest_fastenv.model.events import Recorder, Span
@@ -72,7 +72,7 @@ class MachineSlots:
                     f"no slot of this machine was free for {subject} within {self._timeout_s:g} s",
                     where=os.path.dirname(self._paths[0]),
                     why="\n".join(f"held by {holder}" for holder in self._holders()) or None,
-                    hint="wait for those processes or end them; FASTENV_LOCK_TIMEOUT sets how long is waited",
+                    hint=f"wait for those processes or end them; {option('lock_timeout_s')} sets how long is waited",
                 ) from None
 
     async def _poll(self, span: Span) -> Slot:

@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pytest_fastenv.errors import StoreError
+from pytest_fastenv.errors import StoreError, option
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _BROKEN = frozenset({errno.EIO, errno.ESTALE})
 
-_MOVE = "set FASTENV_CACHE_DIR to a directory that can be written"
+_MOVE = f"set {option('cache_dir')} to a directory that can be written"
 
 
 def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> StoreError | None:
@@ -29,10 +29,10 @@ def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> Sto
     where = os.fspath(root) if error.filename is None else place
     reason = error.strerror or str(error)
     if error.errno in _NO_ROOM:
-        hint = "make room, or set FASTENV_CACHE_DIR to a directory on another disk"
+        hint = f"make room, or set {option('cache_dir')} to a directory on another disk"
         return StoreError(f"{doing}: no space left", where=where, why=reason, hint=hint)
     if error.errno in _NO_DESCRIPTORS:
-        hint = "raise the limit of open files (ulimit -n), or lower FASTENV_CONCURRENT_DOWNLOADS"
+        hint = f"raise the limit of open files (ulimit -n), or lower {option('concurrent_downloads')}"
         return StoreError(f"{doing}: too many open files", where=where, why=reason, hint=hint)
     inside = f"{os.path.abspath(place)}{os.sep}".startswith(f"{os.path.abspath(root)}{os.sep}")
     if error.errno == errno.EROFS or (inside and error.errno in _REFUSED | _BROKEN):
@@ -50,7 +50,7 @@ def unexpected(error: OSError, root: str | os.PathLike[str]) -> StoreError:
         "the environment cannot be provided: the operating system refused something",
         where=" -> ".join(named) or os.fspath(root),
         why=error.strerror or str(error) or type(error).__name__,
-        hint="set FASTENV_CACHE_DIR to another directory; if that helps, the store is damaged and may be deleted",
+        hint=f"set {option('cache_dir')} to another directory; if that helps, the store is damaged and may be deleted",
     )
 
 

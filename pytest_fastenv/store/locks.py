@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Generic, NamedTuple, TypeVar
 
-from pytest_fastenv.errors import LockTimeoutError
+from pytest_fastenv.errors import LockTimeoutError, option
 from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.model.events import Recorder, Span
@@ -129,7 +129,7 @@ def _timed_out(wanted: LockRequest) -> LockTimeoutError:
         f"{wanted.subject} was not free within {wanted.timeout_s:g} s",
         where=wanted.path,
         why=f"held by {holder}" if holder else "its holder is not known",
-        hint="wait for that process or end it; FASTENV_LOCK_TIMEOUT sets how long is waited",
+        hint=f"wait for that process or end it; {option('lock_timeout_s')} sets how long is waited",
     )
 
 

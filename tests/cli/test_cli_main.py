@@ -49,7 +49,6 @@ def test_options_may_stand_anywhere(index: IndexServer, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         ([], "the following arguments are required: COMMAND"),
-        (["create"], "SOURCE... DIR"),
         (["create", "app", "--surprise", "made"], "unrecognized arguments: --surprise"),
         (["destroy"], "invalid choice: 'destroy'"),
     ],
@@ -64,7 +63,9 @@ def test_a_wrong_command_line_ends_with_4(arguments: list[str], said: str, capsy
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ([], "a directory is needed"),
         (["made"], "a source and a directory are needed"),
+        (["--dir", "environments"], "a source is needed"),
         (["app", "file.txt"], "file.txt is a file"),
         (["app", "made", "--link", "glue"], "--link: 'glue' is not accepted"),
         (["missing.txt", "made"], "no such file: missing.txt"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.settings.values import OPTIONS, flag_name
+from pytest_fastenv.settings.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -65,7 +65,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_setting_is_documented() -> None:
     reference = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     for option in OPTIONS:
-        flag = flag_name(option) if option.key is not None else None
+        flag = option.pytest_flag if "pytest" in option.doors else None
         named = {name for name in (option.variable, flag, option.key) if name}
         assert any(f"`{name}" in reference for name in named), f"{named} is not in the reference"
 

@@ -178,14 +178,14 @@ def test_a_damaged_record(store: Store, made: Environment, file: Path) -> None:
 
 def test_keys() -> None:
     base, settings = Path("/project"), Settings()
-    key = request_key(["requirements.txt"], base, settings)
-    assert key == request_key(["requirements.txt"], base, Settings(concurrent_builds=1, recreate=True))
+    key = request_key(base, settings)
+    assert key == request_key(base, replace(settings, concurrent_builds=1, recreate=True))
     others = [
-        request_key(["other.txt"], base, settings),
-        request_key(["requirements.txt"], Path("/elsewhere"), settings),
-        request_key(["requirements.txt"], base, settings, session=["pytest==9"]),
+        request_key(base, replace(settings, sources=("other.txt",))),
+        request_key(Path("/elsewhere"), settings),
+        request_key(base, settings, session=["pytest==9"]),
         *(
-            request_key(["requirements.txt"], base, replace(settings, **change))
+            request_key(base, replace(settings, **change))
             for change in (
                 {"python": "3.12"},
                 {"link": "copy"},

@@ -44,7 +44,7 @@ class Client:
 
     def begin(self, **settings: Any) -> None:
         made = to_json(Settings(cache_dir=self.directory / "store", offline=True, **settings))
-        self.write({"do": "begin", "settings": made, "base": str(self.directory)})
+        self.write({"do": "begin", "settings": made, "origins": {}, "base": str(self.directory)})
         assert self.read() == {"ok": {"pid": self.process.pid}}
 
 
@@ -86,9 +86,10 @@ def test_nothing_before_the_beginning(client: Client) -> None:
 
 
 def test_settings_are_checked(client: Client) -> None:
-    client.write({"do": "begin", "settings": {"link": "glue"}, "base": "."})
+    client.write({"do": "begin", "settings": {"link": "glue"}, "origins": {}, "base": "."})
     error = error_from_json(client.read()["error"])
-    assert (error.what, error.exit_code) == ("link: 'glue' is not accepted", 4)
+    assert (error.what, error.exit_code) == ("the session's settings cannot be read", 4)
+    assert error.why == ".link: expected one of 'auto', 'clone', 'hardlink', 'copy', 'symlink', found 'glue'"
 
 
 def test_a_defect_costs_one_answer(client: Client) -> None:

@@ -29,7 +29,7 @@ from pytest_fastenv.provisioning.engine import Engine, open_engine
 from pytest_fastenv.provisioning.run import Run as EngineRun
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.settings.values import load
+from pytest_fastenv.settings.layers import load, variables
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
@@ -203,7 +203,7 @@ class Bench(Desk):
         return asyncio.run(self._run_engine(sources, recorder or Recorder(), self.environ | dict(environ or {})))
 
     async def _run_engine(self, sources: Iterable[str], recorder: Recorder, environ: Mapping[str, str]) -> Run:
-        settings = load({}, environ, {})
+        settings = load(variables(environ)).settings
         store = Store(self.store, recorder=recorder, lock_timeout_s=PATIENCE_S)
         target = find_target(None, store)
         request = await asyncio.to_thread(read_sources, list(sources), base=self.directory, environ=environ)

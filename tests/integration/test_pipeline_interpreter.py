@@ -19,7 +19,7 @@ from pipeline_bench import Bench, Gate, Pieces, ended, noise
 
 from pytest_fastenv import provision
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.settings.values import load
+from pytest_fastenv.settings.layers import command_line, load, variables
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def index(bench: Bench, index_server: Callable[..., IndexServer]) -> IndexServer
 
 def provide(bench: Bench, recorder: Recorder, *sources: str, into: str = "made", **settings: str) -> Pieces:
     """Do in this process what the command does, so that gates hear what happens."""
-    chosen = load(settings, bench.environ, {})
+    chosen = load(variables(bench.environ), command_line(settings, "pytest", bench.directory)).settings
     ready = provision(
         sources, settings=chosen, base=bench.directory, directory=bench.directory / into, recorder=recorder
     )

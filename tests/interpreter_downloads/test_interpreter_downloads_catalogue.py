@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.errors import InterpreterError, option
 from pytest_fastenv.interpreter_downloads import tables
 from pytest_fastenv.interpreter_downloads.catalogue import best, offers
 from pytest_fastenv.interpreter_downloads.mirror import Mirror
@@ -233,4 +233,4 @@ for content in json.loads(sys.argv[2]):
     for what, why, hint in said:
         assert what == f"the tables of pbs-installer {tables.tables_version()} cannot be read"
         assert "Error: " in why
-        assert "FASTENV_PYTHON_MIRROR" in hint
+        assert option("python_mirror") in hint

@@ -16,7 +16,7 @@ from kit.interpreter_bench import installing, nothing_is_left, offer_of, url_of,
 from kit.server import IndexServer
 
 from pytest_fastenv.archive.limits import Limits
-from pytest_fastenv.errors import ArchiveError, BombError, FastenvError, NotFoundError
+from pytest_fastenv.errors import ArchiveError, BombError, FastenvError, NotFoundError, option
 from pytest_fastenv.store.store import Store
 
 pytestmark = [
@@ -58,7 +58,7 @@ def test_a_mirror_without_the_file_says_which(archive: Path, served: IndexServer
         installing(store, offer)
     assert "cpython-3.99.0.tar.gz is not there" in caught.value.what
     assert served.origin in caught.value.diagnosis()
-    assert "FASTENV_PYTHON_MIRROR" in str(caught.value.hint)
+    assert option("python_mirror") in str(caught.value.hint)
 
 
 _FULL = """

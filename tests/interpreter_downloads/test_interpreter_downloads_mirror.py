@@ -103,7 +103,7 @@ def test_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_is_no_mirror_is_named(text: str, reason: str) -> None:
-    with pytest.raises(UsageError, match=r"FASTENV_PYTHON_MIRROR: .* is not accepted") as caught:
+    with pytest.raises(UsageError, match=r"python_mirror.*: .* is not accepted") as caught:
         Mirror.parse(text)
     assert any(word in str(caught.value.why) for word in reason.split("|"))
     assert caught.value.exit_code == 4

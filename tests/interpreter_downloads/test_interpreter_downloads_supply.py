@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from kit.server import IndexServer
 
-from pytest_fastenv.errors import AuthError, InterpreterError, InterpreterNotFoundError, UsageError
+from pytest_fastenv.errors import AuthError, InterpreterError, InterpreterNotFoundError, UsageError, option
 from pytest_fastenv.interpreter.probe import probe
 from pytest_fastenv.interpreter_downloads.host import host_of
 from pytest_fastenv.interpreter_downloads.mirror import Fetch
@@ -221,14 +221,14 @@ def test_forbidden(host: Target, store: Store) -> None:
     error = refusal("3.12", host, store, Settings(python_downloads="never", python_mirror="nowhere/at/all"))
     assert (error.what, error.where, error.why) == (MISSING.what, MISSING.where, MISSING.why)
     assert str(error.hint).startswith("install one; ")
-    assert "FASTENV_PYTHON_DOWNLOADS is never" in str(error.hint)
+    assert f"{option('python_downloads')} is never" in str(error.hint)
 
 
 def test_offline(host: Target, store: Store, artifacts: Path) -> None:
     for mirror in (None, "https://example.invalid/m"):
         error = refusal("3.12", host, store, Settings(offline=True, python_mirror=mirror))
         assert "the network is not to be used" in str(error.why)
-        assert "FASTENV_PYTHON_MIRROR" in str(error.hint)
+        assert option("python_mirror") in str(error.hint)
         if mirror is not None:
             assert mirror in str(error.why)
     write_checksums(artifacts, archive("3.98.1", host))
@@ -254,7 +254,7 @@ def test_too_old(host: Target, store: Store) -> None:
 
 
 def test_a_bad_mirror(host: Target, store: Store) -> None:
-    with pytest.raises(UsageError, match=r"FASTENV_PYTHON_MIRROR: 'ftp://example\.invalid' is not accepted"):
+    with pytest.raises(UsageError, match=r"python_mirror.*: 'ftp://example\.invalid' is not accepted"):
         ask("3.12", host, store, Settings(python_mirror="ftp://example.invalid"))
 
 

@@ -7,9 +7,10 @@ import pickle
 
 import pytest
 
+from pytest_fastenv.model.codec import decode
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.runtime.options import OPTIONS
-from pytest_fastenv.settings.values import Settings, from_json, to_json
+from pytest_fastenv.settings.values import Settings, to_json
 
 
 @pytest.mark.parametrize("mode", LinkMode)
@@ -38,6 +39,6 @@ def test_a_mode_is_the_word_that_users_write() -> None:
 @pytest.mark.parametrize("mode", LinkMode)
 def test_a_mode_goes_to_other_processes_and_comes_back(mode: LinkMode) -> None:
     told = json.loads(json.dumps(to_json(Settings(link=mode))))
-    assert from_json(told).link is mode
+    assert decode(Settings, told).link is mode
     assert pickle.loads(pickle.dumps(mode)) is mode
     assert json.dumps([mode]) == f'["{mode}"]'

@@ -66,6 +66,8 @@ def test_import_is_cheap(run: Callable[..., Measured]) -> None:
         "pytest_fastenv.runtime.inside",
         "pytest_fastenv.runtime.options",
         "pytest_fastenv.runtime.session",
+        "pytest_fastenv.settings",
+        "pytest_fastenv.settings.options",
         "pytest_fastenv.version",
     }
     # Hooks and fixtures are known also where no environment is asked for.

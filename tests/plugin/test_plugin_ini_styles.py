@@ -79,7 +79,7 @@ def test_file(project: Project, name: str, table: str, values: str) -> None:
                     "concurrent_downloads": 3,
                     "concurrent_builds": 3,
                     "concurrent_installs": 3,
-                    "max_age_s": "5400",
+                    "max_age_s": 5400.0,
                     "unchecked_records": ["library", "other-one"],
                 } | {"cache_dir": settings["cache_dir"], "index_url": settings["index_url"]}
             """
@@ -118,12 +118,12 @@ OF_TEXT = "fastenv_concurrent: invalid literal" if BY_PYTEST else "fastenv_concu
         ),
         ("[tool.pytest.ini_options]\nfastenv_offline = 'perhaps'", "fastenv_offline: invalid truth value 'perhaps'"),
         ("[tool.pytest.ini_options]\nfastenv_concurrent = 'x'", OF_TEXT.format("'x'")),
-        ("[tool.fastenv]\ndir = 5", "fastenv_dir in pyproject.toml: 5 is not accepted"),
-        ("[tool.fastenv]\nreport = [5]", "fastenv_report in pyproject.toml: [5] is not accepted"),
-        ("[tool.fastenv]\ndir = ['a', 'b']", "fastenv_dir in pyproject.toml"),
-        ("[tool.fastenv]\npython = 3.12", "fastenv_python in pyproject.toml: 3.12 is not accepted"),
-        ("[tool.fastenv]\nconcurrent = 1.5", "fastenv_concurrent in pyproject.toml: 1.5 is not accepted"),
-        ("[tool.fastenv]\nmax-age = 2026-01-01", "fastenv_max_age in pyproject.toml"),
+        ("[tool.fastenv]\ndir = 5", "dir in [tool.fastenv] of pyproject.toml: 5 is not accepted"),
+        ("[tool.fastenv]\nreport = [5]", "report in [tool.fastenv] of pyproject.toml: [5] is not accepted"),
+        ("[tool.fastenv]\ndir = ['a', 'b']", "dir in [tool.fastenv] of pyproject.toml"),
+        ("[tool.fastenv]\npython = 3.12", "python in [tool.fastenv] of pyproject.toml: 3.12 is not accepted"),
+        ("[tool.fastenv]\nconcurrent = 1.5", "concurrent in [tool.fastenv] of pyproject.toml: 1.5 is not accepted"),
+        ("[tool.fastenv]\nmax-age = 2026-01-01", "max-age in [tool.fastenv] of pyproject.toml"),
     ],
 )
 def test_wrong_types(project: Project, text: str, message: str) -> None:

@@ -17,6 +17,8 @@ import pytest
 import pytest_fastenv
 from pytest_fastenv.plugin.runtime_distribution import runtime_digest, runtime_files
 
+SHARED = {"errors.py", "model/__init__.py", "model/link.py", "settings/__init__.py", "settings/options.py"}
+
 
 def install(directory: Path) -> Path:
     for name, content in runtime_files("1.2.3").items():
@@ -51,7 +53,7 @@ def test_all_modules_are_in_it_and_only_those() -> None:
     package = Path(pytest_fastenv.__file__).parent
     packed = {name.partition("/")[2] for name in runtime_files("1") if name.startswith("pytest_fastenv_runtime/")}
     runtime = {f"runtime/{path.name}" for path in (package / "runtime").glob("*.py")}
-    assert packed == {"__init__.py", "errors.py", "model/__init__.py", "model/link.py", *runtime}
+    assert packed == {"__init__.py", *runtime, *SHARED}
 
 
 def test_digest_follows_the_content() -> None:
@@ -65,6 +67,7 @@ def test_every_interpreter_can_import_it(tmp_path: Path, interpreters: list[tupl
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); "
         "from pytest_fastenv_runtime.model import link; "
+        "from pytest_fastenv_runtime.settings.options import OPTIONS; "
         "from pytest_fastenv_runtime.runtime import header, launch, options, relay, session; "
         "compile(open(sys.argv[1] + '/pytest_fastenv_runtime/runtime/inside.py').read(), 'inside', 'exec'); "
         "raise SystemExit(relay.run_in_place([sys.executable, '-c', 'raise SystemExit(4)'], {}))"

@@ -150,7 +150,7 @@ def test_a_worker_that_crashed_after_an_edit_cannot_be_replaced(editing: Project
     # What its replacement would be a copy of is not what it was.
     assert done.returncode == 3
     assert "edited/one.py" in done.stderr
-    assert "--fastenv-link clone or copy keeps such edits apart" in done.stderr
+    assert "--fastenv-link copy keeps such edits apart" in done.stderr
 
 
 def test_a_later_environment_has_none_of_it(editing: Project) -> None:

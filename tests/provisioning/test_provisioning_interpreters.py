@@ -19,7 +19,8 @@ from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.provisioning.interpreters import Installed, downloadable, install_all
 from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.provisioning.run import Run
-from pytest_fastenv.settings.values import Settings, load
+from pytest_fastenv.settings.layers import command_line, load, variables
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
@@ -54,11 +55,13 @@ def minor(found: Found) -> str:
 
 
 def settings(place: Path | str, **given: str) -> Settings:
-    return load(given, {**os.environ, "FASTENV_PYTHON_MIRROR": str(place)}, {})
+    return load(
+        variables({**os.environ, "FASTENV_PYTHON_MIRROR": str(place)}), command_line(given, "install", Path.cwd())
+    ).settings
 
 
-def run(settings: Settings, recorder: Recorder, **variables: str) -> Run:
-    return Run.of(settings, store_of(settings, recorder), {**os.environ, **variables})
+def run(settings: Settings, recorder: Recorder, **environ: str) -> Run:
+    return Run.of(settings, store_of(settings, recorder), {**os.environ, **environ})
 
 
 def stages(recorder: Recorder, stage: str) -> list[Span]:

@@ -20,7 +20,8 @@ from pytest_fastenv import provision
 from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.provisioning.story import Ready, reuse
-from pytest_fastenv.settings.values import Settings, load
+from pytest_fastenv.settings.layers import load, variables
+from pytest_fastenv.settings.values import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +39,7 @@ class Desk:
         (self.directory / name).write_text(text)
 
     def settings(self, **changes: Any) -> Settings:
-        made = replace(load({}, self.environ(), {}), sources=("requirements.txt",), project="none")
+        made = replace(load(variables(self.environ())).settings, sources=("requirements.txt",), project="none")
         return replace(made, **changes)
 
     def environ(self) -> dict[str, str]:
@@ -249,10 +250,10 @@ def test_a_warm_run_imports_nothing_heavy_and_makes_no_request(desk: Desk) -> No
 import sys, json
 from pathlib import Path
 from pytest_fastenv.provisioning.story import reuse
-from pytest_fastenv.settings.values import load
+from pytest_fastenv.settings.layers import load, variables
 from dataclasses import replace
 import os
-settings = replace(load({{}}, os.environ, {{}}), sources=("requirements.txt",), project="none")
+settings = replace(load(variables(os.environ)).settings, sources=("requirements.txt",), project="none")
 assert reuse(settings, base=Path({str(desk.directory)!r}), environ=os.environ) is not None
 print(json.dumps(sorted(sys.modules)))
 """

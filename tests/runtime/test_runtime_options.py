@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_fastenv.runtime.options import OPTIONS, asks_for_environment, joined
+from pytest_fastenv.runtime.options import asks_for_environment, joined
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,3 @@ def test_joining() -> None:
     assert joined(["--fastenv=a", "--fastenv-dir", "-x"]) == ["--fastenv=a", "--fastenv-dir=-x"]
     assert joined(["--fastenv"]) == ["--fastenv"]
     assert joined(["--", "--fastenv", "a"]) == ["--", "--fastenv", "a"]
-
-
-def test_names() -> None:
-    (age,) = (option for option in OPTIONS if option.key == "max-age")
-    assert (age.flag, age.ini, age.dest) == ("--fastenv-max-age", "fastenv_max_age", "fastenv_max_age_s")
-    assert (OPTIONS[0].flag, OPTIONS[0].ini) == ("--fastenv", "fastenv")

@@ -1,115 +1,68 @@
-"""Settings: where they come from, which one wins, and what is refused."""
+"""Settings as values: their defaults, what they decide, and their way to another process."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_fastenv.errors import UsageError
-from pytest_fastenv.settings.values import OPTIONS, Settings, flag_name, ini_name, load, store_root
+from pytest_fastenv.model.codec import decode, encode
+from pytest_fastenv.settings.options import Decides
+from pytest_fastenv.settings.values import Settings, deciding, store_root, to_json
+
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"sources": ("a", "b c"), "link": "copy", "max_age_s": float("inf"), "dir": Path("/x y"), "reports": (Path("a"),)},
+    {"max_age_s": 0.0, "unchecked_records": frozenset({"foo-b", "a"}), "concurrent": 1},
+    {"concurrent_builds": 3, "offline": True, "find_links": ("one", "two"), "lock_timeout_s": 1.5},
+]
 
 
-def test_nothing_given_means_defaults() -> None:
-    settings = load({}, {}, {})
-    assert settings == Settings()
+def test_defaults() -> None:
+    settings = Settings()
     assert settings.concurrent_downloads == 50
     assert settings.concurrent_builds == settings.concurrent_installs == os.cpu_count()
     assert settings.max_age_s == 86400
 
 
-def test_every_option_has_a_field_and_names_of_its_own() -> None:
-    assert {option.field for option in OPTIONS} <= {field.name for field in fields(Settings)}
-    flags = [flag_name(option) for option in OPTIONS if option.key is not None]
-    assert len(flags) == len(set(flags))
-    assert "--fastenv" in flags
-    assert "--fastenv-max-age" in flags
-    assert {ini_name(option) for option in OPTIONS if option.key is not None} >= {"fastenv", "fastenv_max_age"}
+def test_serial() -> None:
+    one = Settings(concurrent=1, concurrent_downloads=1, concurrent_builds=1, concurrent_installs=1)
+    assert one.serial
+    assert not replace(one, concurrent_downloads=2).serial
+    assert not replace(one, concurrent=None).serial
 
 
-def test_command_line_beats_variable_beats_ini() -> None:
-    environ = {"FASTENV_OFFLINE": "yes"}
-    assert load({}, environ, {"offline": "false"}).offline is True
-    assert load({}, {}, {"offline": "true"}).offline is True
-    assert load({"link": "copy"}, {}, {"link": "symlink"}).link == "copy"
+@pytest.mark.parametrize("changes", CHANGES)
+def test_settings_come_back_from_json(changes: dict[str, Any]) -> None:
+    settings = Settings(**changes)
+    told = json.loads(json.dumps(to_json(settings)))
+    assert decode(Settings, told) == settings
+    assert told.keys() == changes.keys()
 
 
-def test_one_variable_sets_all_pools_and_a_specific_one_wins() -> None:
-    settings = load({}, {"FASTENV_CONCURRENT": "3", "FASTENV_CONCURRENT_BUILDS": "7"}, {})
-    assert (settings.concurrent_downloads, settings.concurrent_builds, settings.concurrent_installs) == (3, 7, 3)
-    assert not settings.serial
-    assert load({}, {"FASTENV_CONCURRENT": "1"}, {}).serial
-    assert not load({}, {"FASTENV_CONCURRENT": "1", "FASTENV_CONCURRENT_DOWNLOADS": "2"}, {}).serial
+@pytest.mark.parametrize("changes", CHANGES)
+def test_json_is_what_the_codec_writes(changes: dict[str, Any]) -> None:
+    assert to_json(Settings(**changes)) == encode(Settings(**changes))
 
 
-def test_pools_may_be_set_in_all_places() -> None:
-    assert load({"concurrent": "1"}, {"FASTENV_CONCURRENT": "3"}, {}).serial
-    settings = load({"concurrent_builds": "4"}, {"FASTENV_CONCURRENT": "3"}, {"concurrent-installs": "2"})
-    assert (settings.concurrent_downloads, settings.concurrent_builds, settings.concurrent_installs) == (3, 4, 2)
-    with pytest.raises(UsageError, match="--fastenv-concurrent-builds: 'x'"):
-        load({"concurrent_builds": "x"}, {}, {})
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("FASTENV_CONCURRENT", "0"),
-        ("FASTENV_CONCURRENT_BUILDS", "-2"),
-        ("FASTENV_CONCURRENT_DOWNLOADS", "many"),
-        ("FASTENV_CONCURRENT_INSTALLS", "1.5"),
-        ("FASTENV_CONCURRENT", "²"),
-        ("FASTENV_LOCK_TIMEOUT", "0"),
-        ("FASTENV_BUILD_TIMEOUT", "soon"),
-        ("FASTENV_OFFLINE", "perhaps"),
-        ("FASTENV_BUILD_ISOLATION", "none"),
-    ],
-)
-def test_a_wrong_value_names_variable_and_value(variable: str, value: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        load({}, {variable: value}, {})
-    assert variable in caught.value.diagnosis()
-    assert repr(value) in caught.value.diagnosis()
-    assert caught.value.exit_code == 4
-
-
-def test_an_unknown_variable_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(UsageError, match="FASTENV_CONCURENT") as caught:
-        load({}, {"FASTENV_CONCURENT": "4"}, {})
-    assert caught.value.hint == "did you mean FASTENV_CONCURRENT?"
-
-
-@pytest.mark.parametrize(
-    ("given", "seconds"),
-    [("0", 0), ("90", 90), ("90s", 90), ("90m", 5400), ("24h", 86400), ("2d", 172800), ("forever", float("inf"))],
-)
-def test_ages(given: str, seconds: float) -> None:
-    assert load({"max_age_s": given}, {}, {}).max_age_s == seconds
-
-
-def test_a_wrong_ini_value_names_the_file() -> None:
-    with pytest.raises(UsageError, match=r"fastenv_link in setup\.cfg: 'hard' is not accepted"):
-        load({}, {}, {"link": "hard"}, ini_file="setup.cfg")
-
-
-def test_the_ending_of_a_report_decides() -> None:
-    assert load({"reports": ["a.json", "b.html"]}, {}, {}).reports == (Path("a.json"), Path("b.html"))
-    with pytest.raises(UsageError, match=r"x\.txt"):
-        load({"reports": ["x.txt"]}, {}, {})
-
-
-def test_flags_are_named_as_they_were_typed() -> None:
-    with pytest.raises(UsageError, match=r"^--link: 'x'"):
-        load({"link": "x"}, {}, {}, flag_prefix="--")
-    with pytest.raises(UsageError, match=r"^--fastenv-link: 'x'"):
-        load({"link": "x"}, {}, {})
+def test_what_decides_is_there_at_its_default_too() -> None:
+    content = deciding(Settings(), Decides.CONTENT)
+    assert content["link"] == "auto"
+    assert content["strict"] is False
+    assert "concurrent" not in content
+    changed = deciding(Settings(strict=True, unchecked_records=frozenset("ba")), Decides.CONTENT)
+    assert {name for name in content if changed[name] != content[name]} == {"strict", "unchecked_records"}
+    assert changed["unchecked_records"] == ["a", "b"]
 
 
 def test_the_store_lies_where_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert store_root(load({}, {"FASTENV_CACHE_DIR": str(tmp_path)}, {})) == tmp_path
+    assert store_root(Settings(cache_dir=tmp_path)) == tmp_path
     if sys.platform.startswith("linux"):
         import platformdirs
 
@@ -121,7 +74,8 @@ def test_the_store_lies_where_it_is_told(tmp_path: Path, monkeypatch: pytest.Mon
             assert store_root(Settings()) == expected
 
 
-def test_loading_settings_imports_nothing_heavy() -> None:
-    code = "import sys; import pytest_fastenv.settings.values; print('\\n'.join(sys.modules))"
+def test_settings_import_nothing_heavy() -> None:
+    code = "import sys; import pytest_fastenv.settings.tables; print('\\n'.join(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    assert not {"asyncio", "httpx", "packaging", "virtualenv", "rich", "platformdirs"} & set(modules)
+    heavy = {"asyncio", "httpx", "packaging", "virtualenv", "rich", "platformdirs", "difflib", "shlex", "pytest"}
+    assert not heavy & set(modules)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.errors import StoreError
+from pytest_fastenv.errors import StoreError, option
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.diagnosis import diagnosed
@@ -112,7 +112,7 @@ def test_errors_that_do_not_speak_of_the_store_pass(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught, diagnosed("writing", tmp_path / "cache"):
         raise PermissionError(13, "Permission denied", str(tmp_path / "cache" / "tmp"))
     assert caught.value.where == str(tmp_path / "cache" / "tmp")
-    assert "FASTENV_CACHE_DIR" in str(caught.value.hint)
+    assert option("cache_dir") in str(caught.value.hint)
 
 
 def test_the_warm_path_imports_little(store: Store) -> None:

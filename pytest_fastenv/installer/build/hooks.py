@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pytest_fastenv.errors import BuildError, BuildTimeoutError
+from pytest_fastenv.errors import BuildError, BuildTimeoutError, option
 from pytest_fastenv.installer.build import log
 from pytest_fastenv.installer.build.environment_variables import backend_variables
 from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedError, Guardians, ServerSpec
@@ -180,7 +180,7 @@ class BackendServers:
             f"{call.subject}: {call.hook} did not finish within {self.policy.timeout_s:g} s; its processes were ended",
             where=str(call.log),
             why=_end_of(call.log),
-            hint="FASTENV_BUILD_TIMEOUT sets how long a build may take",
+            hint=f"{option('build_timeout_s')} sets how long a build may take",
         )
 
 
@@ -228,7 +228,7 @@ def _lost(call: HookCall) -> BuildError:
         f"{call.subject}: the process that looks after {call.hook} died",
         where=str(call.log),
         why=_end_of(call.log),
-        hint="the system may be short of memory or processes; FASTENV_CONCURRENT_BUILDS=1 needs less",
+        hint=f"the system may be short of memory or processes; {option('concurrent_builds', '1')} needs less",
     )
 
 

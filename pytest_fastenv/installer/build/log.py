@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 
+from pytest_fastenv.errors import option
+
 LIMIT_BYTES = 16 * 1024 * 1024
 """Where a log's middle is left out; its beginning and its end are kept."""
 
@@ -48,7 +50,7 @@ def hint_from(output: str) -> str | None:
     if header:
         return f"a header is missing ({header[1]}): install the system package that has it, or use a wheel"
     if "No space left on device" in output:
-        return "make room on the disk, or set FASTENV_CACHE_DIR to a directory on another one"
+        return f"make room on the disk, or set {option('cache_dir')} to a directory on another one"
     program = _MISSING_PROGRAM.search(output)
     if program:
         return f"{program[1]} is not installed: install a compiler, or use a wheel"

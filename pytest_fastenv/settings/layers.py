@@ -1,0 +1,182 @@
+"""Settings in layers: each place says some of them, and the stronger place wins.
+
+Standard library only: this module is on the warm path. Nothing here needs pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.model.codec import encode
+from pytest_fastenv.settings.options import OPTIONS, Option
+from pytest_fastenv.settings.parsers import parse
+from pytest_fastenv.settings.values import Settings
+
+if TYPE_CHECKING:
+    from pytest_fastenv.settings.options import Door
+
+_POOLS = ("concurrent_downloads", "concurrent_builds", "concurrent_installs")
+_OURS = re.compile(r"FASTENV_[A-Z_]+")
+#: Set by us for the inner run, so not to be taken for a misspelled setting.
+INTERNAL_VARIABLES = frozenset({"FASTENV_INSIDE"})
+
+
+class Origin(NamedTuple):
+    """Where a setting was given, as its user knows that place.
+
+    :ivar name: what it is called there: ``--link``, ``FASTENV_OFFLINE``, ``fastenv_link``, ``link``.
+    :ivar file: the file that it stands in, absolute; empty where it is no file.
+    :ivar table: the table of that file, where its name alone does not say it: ``[tool.fastenv]``.
+    """
+
+    name: str
+    file: str = ""
+    table: str = ""
+
+    def __str__(self) -> str:
+        """``--link``, ``fastenv_link in pytest.ini``, ``link in [tool.fastenv] of pyproject.toml``."""
+        return f"{self.name}{self._place}"
+
+    def set_to(self, value: str) -> str:
+        """Write down how another value is given there: ``FASTENV_CONCURRENT=1``, ``link = "copy" in fastenv.toml``."""
+        if not self.file:
+            import shlex  # only for a message
+
+            quoted = shlex.quote(value)
+            return f"{self.name} {quoted}" if self.name.startswith("-") else f"{self.name}={quoted}"
+        return (
+            f'{self.name} = "{value}"{self._place}'
+            if self.file.endswith(".toml")
+            else f"{self.name} = {value}{self._place}"
+        )
+
+    @property
+    def _place(self) -> str:
+        if not self.file:
+            return ""
+        return (
+            f" in {self.table} of {os.path.basename(self.file)}" if self.table else f" in {os.path.basename(self.file)}"
+        )
+
+
+class Given(NamedTuple):
+    """A value as it was given (a text, or one of TOML's own types), and where."""
+
+    value: Any
+    origin: Origin
+
+
+Layer = Mapping[str, Given]
+"""What one place says, by the settings' names in `Settings`. Values are not checked yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and where each one that is not at its default was given.
+
+    :ivar origins: by the settings' names.
+    """
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+
+    def directory_of(self, field: str, otherwise: Path) -> Path:
+        """Return what a relative path in a setting is relative to: the directory of the file that it stands in.
+
+        :param otherwise: where it stands in no file.
+        """
+        origin = self.origins.get(field)
+        return Path(origin.file).parent if origin is not None and origin.file else otherwise
+
+
+def origins_to_json(origins: Mapping[str, Origin]) -> dict[str, Any]:
+    """Return origins for another process; `decode` gives them back."""
+    return {name: encode(origin) for name, origin in origins.items()}
+
+
+def load(*layers: Layer) -> Loaded:
+    """Combine what was said in several places; nothing is read from disk.
+
+    :param layers: the weakest first.
+    :raises UsageError: a value is not accepted; the text names its origin.
+    """
+    given: dict[str, Given] = {}
+    for layer in layers:
+        given.update(layer)
+    values = {option.field: _parsed(option, given[option.field]) for option in OPTIONS if option.field in given}
+    if "concurrent" in values:
+        # A number for one pool is meant for it, wherever it was given.
+        values = {**dict.fromkeys(_POOLS, values["concurrent"]), **values}
+    return Loaded(Settings(**values), {field: one.origin for field, one in given.items()})
+
+
+def variables(environ: Mapping[str, str]) -> Layer:
+    """Return what environment variables say; an empty one says nothing.
+
+    :raises UsageError: a ``FASTENV_`` variable is unknown.
+    """
+    _refuse_unknown_variables(environ)
+    return {
+        option.field: Given(environ[option.variable], Origin(option.variable))
+        for option in OPTIONS
+        if option.variable and environ.get(option.variable, "").strip()
+    }
+
+
+def command_line(given: Mapping[str, Any], door: Door, directory: Path) -> Layer:
+    """Return what the options of a command line say.
+
+    :param given: by the settings' names; ``None``, an empty list and ``False`` mean "not given".
+    :param door: which command line.
+    :param directory: what relative paths are relative to.
+    """
+    return {
+        option.field: Given(at_file(option, given[option.field], directory), Origin(flag_of(option, door)))
+        for option in OPTIONS
+        if given.get(option.field) not in (None, [], (), False)
+    }
+
+
+def flag_of(option: Option, door: Door) -> str:
+    """Return what an option is called on a command line."""
+    if door == "pytest":
+        return option.pytest_flag
+    return option.flag if option.key else option.metavar
+
+
+def at_file(option: Option, value: Any, directory: Path) -> Any:
+    """Return a value with its relative paths made absolute. What is no path is left alone, also where one should be."""
+    if option.kind == "path" and isinstance(value, str) and value.strip():
+        return os.path.join(directory, os.path.expanduser(value))
+    if option.kind == "reports" and isinstance(value, (str, list)):
+        lines = value.splitlines() if isinstance(value, str) else value
+        if all(isinstance(line, str) for line in lines):
+            return [os.path.join(directory, os.path.expanduser(line.strip())) for line in lines if line.strip()]
+    return value
+
+
+def _parsed(option: Option, given: Given) -> Any:
+    try:
+        return parse(option, given.value)
+    except ValueError as reason:
+        where = given.origin.file or None
+        raise UsageError(f"{given.origin}: {given.value!r} is not accepted", where=where, why=str(reason)) from None
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    known = {option.variable for option in OPTIONS if option.variable} | INTERNAL_VARIABLES
+    for name in environ:
+        if _OURS.fullmatch(name) and name not in known:
+            import difflib  # only for the message
+
+            close = difflib.get_close_matches(name, sorted(known), 1)
+            raise UsageError(
+                f"{name} is not a variable of this version",
+                hint=f"did you mean {close[0]}?" if close else "unset it, or see docs/reference/settings.md",
+            )

@@ -1,0 +1,46 @@
+"""Options in the words of the person who reads about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_fastenv.settings.layers import Origin, flag_of
+from pytest_fastenv.settings.options import OPTIONS
+
+if TYPE_CHECKING:
+    from pytest_fastenv.settings.options import Door
+
+#: What the words of a command are, that stand for no option.
+_POSITIONAL: Mapping[Door, str] = {"create": "sources", "find": "python", "list": "python", "install": "python"}
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Names options for one door: where they were given, else as they can be given there.
+
+    A naming for `pytest_fastenv.errors.FastenvError.diagnosis`.
+
+    :ivar origins: where settings were given, by their names.
+    """
+
+    door: Door
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def __call__(self, name: str, value: str = "") -> str:
+        """Return what an option is called, or how a value is given to it.
+
+        :param name: the setting's name in `pytest_fastenv.settings.values.Settings`.
+        """
+        option = next(option for option in OPTIONS if option.field == name)
+        if name in self.origins:
+            origin = self.origins[name]
+        elif _POSITIONAL.get(self.door) == name:
+            return value or option.metavar
+        elif self.door in option.doors:
+            origin = Origin(flag_of(option, self.door))
+        else:
+            # A setting without a variable has a key; a test sees to that.
+            origin = Origin(option.variable or option.table_key)
+        return origin.set_to(value) if value else str(origin)

@@ -1,0 +1,409 @@
+"""The table of options: everything that may be set, one row each.
+
+pytest's options and ini values, the options of the ``fastenv`` command, the keys of ``[tool.fastenv]``, variables, what
+is handed to other processes, the keys of remembered answers and the fingerprint are derived from the rows.
+
+Every pytest run imports this module, and environments have it too, beside their runtime: Python 3.8, standard library
+only. So the rows are no generated class, and what turns texts into values is elsewhere (`parsers`).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Kind = Literal[
+        "text", "choice", "path", "number", "seconds", "age", "flag", "lines", "reports", "words", "names"
+    ]  # fmt: skip
+    """What a value is: one text, one of some words, a path, a number above zero, a duration, a duration or ``forever``,
+    on or off; several texts or report files, each given by itself; several words or projects' names in one text."""
+    Door = Literal["pytest", "table", "create", "find", "list", "install"]
+    """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
+    create`` and to ``fastenv python find``, ``list`` and ``install``. Its variable counts at all of them."""
+
+
+class Decides(Enum):
+    """What a setting decides, and so what has to be another one where the setting is.
+
+    Where in doubt take the earlier one: a setting too many in a key costs an environment, one too few gives a wrong
+    one.
+    """
+
+    #: What an environment holds besides its distributions, or whether they may be in it: part of its fingerprint.
+    CONTENT = "content"
+    #: Which distributions are chosen, and for which interpreter: part of the request's key. What is chosen has its
+    #: place in the fingerprint by itself.
+    RESOLUTION = "resolution"
+    #: Where the environment lies: part of the request's key. The same environment elsewhere has the same fingerprint.
+    PLACE = "place"
+    #: How the run goes: what is asked anew, how long is waited, what is reported, whether it fails.
+    RUN = "run"
+    #: How fast it goes.
+    SPEED = "speed"
+
+
+class Option:
+    """One row: a setting, how it is given, and what it decides.
+
+    :ivar field: its name in `Settings`.
+    :ivar key: its name in ``[tool.fastenv]``, and as an option of the command; empty for the sources.
+    :ivar kind: what its value is.
+    :ivar decides: which keys it is part of.
+    :ivar doors: where it can be given.
+    :ivar help: one line for help texts, without the choices.
+    :ivar metavar: what stands for the value in help texts; empty for flags.
+    :ivar variable: its environment variable, or empty.
+    :ivar choices: the words that a ``choice`` may be.
+    """
+
+    __slots__ = ("choices", "decides", "doors", "field", "help", "key", "kind", "metavar", "variable")
+
+    # Written out: a generated class would take as long to make as all the rest here.
+    def __init__(
+        self,
+        field: str,
+        key: str,
+        kind: Kind,
+        decides: Decides,
+        *,
+        doors: tuple[Door, ...] = (),
+        variable: str = "",
+        metavar: str = "",
+        choices: tuple[str, ...] = (),
+        help: str,  # noqa: A002 - argparse's word
+    ) -> None:
+        self.field = field
+        self.key = key
+        self.kind = kind
+        self.decides = decides
+        self.doors = doors
+        self.variable = variable
+        self.metavar = metavar
+        self.choices = choices
+        self.help = "{}: {}".format(help, ", ".join(choices)) if choices else help
+
+    def __repr__(self) -> str:
+        return f"Option({self.field!r})"
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it is given without a value."""
+        return self.kind == "flag"
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it may be given several times; the values add up."""
+        return self.kind in ("lines", "reports")
+
+    @property
+    def pytest_flag(self) -> str:
+        """The option of pytest: ``--fastenv-max-age``; plain ``--fastenv`` for the sources."""
+        return "--fastenv-" + self.key if self.key else "--fastenv"
+
+    @property
+    def ini(self) -> str:
+        """The name in pytest's ini files: ``fastenv_max_age``; plain ``fastenv`` for the sources."""
+        return self.pytest_flag[2:].replace("-", "_")
+
+    @property
+    def dest(self) -> str:
+        """The name in the namespace of pytest's options."""
+        return "fastenv_" + self.field
+
+    @property
+    def flag(self) -> str:
+        """The option of the command: ``--max-age``."""
+        return "--" + self.key
+
+    @property
+    def table_key(self) -> str:
+        """The key in ``[tool.fastenv]``: ``max-age``; ``sources``."""
+        return self.key or self.field
+
+
+_SESSION: tuple[Door, ...] = ("pytest", "table")
+_CREATE: tuple[Door, ...] = ("pytest", "table", "create")
+_INSTALL: tuple[Door, ...] = ("pytest", "table", "create", "install")
+_CONNECTING: tuple[Door, ...] = ("pytest", "table", "create", "list", "install")
+
+OPTIONS = (
+    Option(
+        "sources",
+        "",
+        "lines",
+        Decides.RESOLUTION,
+        doors=_SESSION,
+        metavar="SOURCE",
+        help="Run the tests in a virtual environment made for them: requirements.txt, a project, an archive, "
+        "or a requirement (multi-allowed)",
+    ),
+    Option(
+        "scope",
+        "scope",
+        "choice",
+        Decides.RUN,
+        doors=_SESSION,
+        metavar="SCOPE",
+        choices=("session", "worker"),
+        help="One environment for the session, or one for each xdist worker",
+    ),
+    Option(
+        "python",
+        "python",
+        "text",
+        Decides.RESOLUTION,
+        doors=_CREATE,
+        metavar="SPEC",
+        help="Its interpreter: 3.12, >=3.11, a path (default: the running one)",
+    ),
+    Option(
+        "project",
+        "project",
+        "choice",
+        Decides.RESOLUTION,
+        doors=_CREATE,
+        metavar="HOW",
+        choices=("auto", "editable", "wheel", "sdist", "none"),
+        help="How the project itself is installed",
+    ),
+    Option(
+        "link",
+        "link",
+        "choice",
+        Decides.CONTENT,
+        doors=_CREATE,
+        metavar="MODE",
+        choices=("auto", "clone", "hardlink", "copy", "symlink"),
+        help="How files get there",
+    ),
+    Option(
+        "dir",
+        "dir",
+        "path",
+        Decides.PLACE,
+        doors=_CREATE,
+        metavar="PATH",
+        help="Where environments live, each in a directory that is named by its content (default: in the store)",
+    ),
+    # Compared with the age of what is remembered, each time.
+    Option(
+        "max_age_s",
+        "max-age",
+        "age",
+        Decides.RUN,
+        doors=_CREATE,
+        metavar="AGE",
+        help="How long a resolution stands: 0, 90m, 24h, forever",
+    ),
+    # Offline is answered with what was remembered online, and that is what it is for.
+    Option(
+        "offline",
+        "offline",
+        "flag",
+        Decides.RUN,
+        doors=_CONNECTING,
+        variable="FASTENV_OFFLINE",
+        help="Use what the store has; not one connection",
+    ),
+    Option("upgrade", "upgrade", "flag", Decides.RUN, doors=_CREATE, help="Ask the index now, whatever the age"),
+    Option("recreate", "recreate", "flag", Decides.RUN, doors=_CREATE, help="Make the environment anew"),
+    Option(
+        "reports",
+        "report",
+        "reports",
+        Decides.RUN,
+        doors=_INSTALL,
+        metavar="PATH",
+        help="Write a timeline (.html) or a trace (.json) (multi-allowed)",
+    ),
+    Option(
+        "concurrent",
+        "concurrent",
+        "number",
+        Decides.SPEED,
+        doors=_INSTALL,
+        variable="FASTENV_CONCURRENT",
+        metavar="N",
+        help="How much at once of everything; 1: one after the other",
+    ),
+    Option(
+        "concurrent_downloads",
+        "concurrent-downloads",
+        "number",
+        Decides.SPEED,
+        doors=_INSTALL,
+        variable="FASTENV_CONCURRENT_DOWNLOADS",
+        metavar="N",
+        help="Transfers at once (default: 50)",
+    ),
+    Option(
+        "concurrent_builds",
+        "concurrent-builds",
+        "number",
+        Decides.SPEED,
+        doors=_CREATE,
+        variable="FASTENV_CONCURRENT_BUILDS",
+        metavar="N",
+        help="Builds at once (default: cores)",
+    ),
+    Option(
+        "concurrent_installs",
+        "concurrent-installs",
+        "number",
+        Decides.SPEED,
+        doors=_INSTALL,
+        variable="FASTENV_CONCURRENT_INSTALLS",
+        metavar="N",
+        help="Unpacking, linking at once (default: cores)",
+    ),
+    # Another store has answers and environments of its own.
+    Option(
+        "cache_dir",
+        "cache-dir",
+        "path",
+        Decides.RUN,
+        variable="FASTENV_CACHE_DIR",
+        metavar="PATH",
+        help="The store (default: the platform's cache directory)",
+    ),
+    Option(
+        "lock_timeout_s",
+        "lock-timeout",
+        "seconds",
+        Decides.RUN,
+        variable="FASTENV_LOCK_TIMEOUT",
+        metavar="DURATION",
+        help="How long another process is waited for (default: 15m)",
+    ),
+    Option(
+        "build_timeout_s",
+        "build-timeout",
+        "seconds",
+        Decides.RUN,
+        variable="FASTENV_BUILD_TIMEOUT",
+        metavar="DURATION",
+        help="How long one call of a build backend may take (default: 30m)",
+    ),
+    Option(
+        "http_timeout_s",
+        "http-timeout",
+        "seconds",
+        Decides.RUN,
+        variable="FASTENV_HTTP_TIMEOUT",
+        metavar="DURATION",
+        help="How long a server may stay silent (default: 30s)",
+    ),
+    # A backend gives the same wheel both ways.
+    Option(
+        "build_isolation",
+        "build-isolation",
+        "choice",
+        Decides.SPEED,
+        variable="FASTENV_BUILD_ISOLATION",
+        metavar="HOW",
+        choices=("auto", "process"),
+        help="A fork or a fresh process for every call of a build backend",
+    ),
+    # Asked for an interpreter that is missing; whatever comes of it, its content is part of the fingerprint.
+    Option(
+        "python_mirror",
+        "python-mirror",
+        "text",
+        Decides.RUN,
+        variable="FASTENV_PYTHON_MIRROR",
+        metavar="URL",
+        help="Where interpreters are downloaded from",
+    ),
+    Option(
+        "python_downloads",
+        "python-downloads",
+        "choice",
+        Decides.RUN,
+        variable="FASTENV_PYTHON_DOWNLOADS",
+        metavar="WHEN",
+        choices=("auto", "never"),
+        help="Whether an interpreter that is missing is downloaded",
+    ),
+    Option(
+        "index_url",
+        "index-url",
+        "text",
+        Decides.RESOLUTION,
+        variable="FASTENV_INDEX_URL",
+        metavar="URL",
+        help="The package index (default: what pip would use)",
+    ),
+    Option(
+        "extra_index_urls",
+        "extra-index-url",
+        "words",
+        Decides.RESOLUTION,
+        variable="FASTENV_EXTRA_INDEX_URL",
+        metavar="URLS",
+        help="Further indexes, for projects that those before do not have",
+    ),
+    Option(
+        "find_links",
+        "find-links",
+        "words",
+        Decides.RESOLUTION,
+        variable="FASTENV_FIND_LINKS",
+        metavar="PLACES",
+        help="Directories and pages with distributions, looked at besides the index",
+    ),
+    # For the programs that run in the environment, not for what is in it.
+    Option(
+        "inherit_pythonpath",
+        "inherit-pythonpath",
+        "flag",
+        Decides.RUN,
+        doors=_SESSION,
+        variable="FASTENV_INHERIT_PYTHONPATH",
+        help="Let PYTHONPATH reach the environment",
+    ),
+    # The following four say what may be in an environment: one that was made under other rules might not be accepted.
+    Option(
+        "unchecked_records",
+        "unchecked-records",
+        "names",
+        Decides.CONTENT,
+        doors=_CREATE,
+        metavar="NAMES",
+        help="Projects whose RECORD may be wrong",
+    ),
+    Option(
+        "strict",
+        "strict",
+        "flag",
+        Decides.CONTENT,
+        doors=_CREATE,
+        help="Refuse what is otherwise only reported",
+    ),
+    Option(
+        "expansion_mib",
+        "expansion-mib",
+        "number",
+        Decides.CONTENT,
+        variable="FASTENV_EXPANSION_MIB",
+        metavar="N",
+        help="MiB that a member of an archive may always grow to (default: 64)",
+    ),
+    Option(
+        "expansion_ratio",
+        "expansion-ratio",
+        "number",
+        Decides.CONTENT,
+        variable="FASTENV_EXPANSION_RATIO",
+        metavar="N",
+        help="How many times its packed size a larger member of an archive may have (default: 50)",
+    ),
+)
+"""All rows; the sources first."""
+
+
+def of_door(door: Door) -> tuple[Option, ...]:
+    """Return the options that can be given in one place, in the table's order."""
+    return tuple(option for option in OPTIONS if door in option.doors)

@@ -1,0 +1,146 @@
+"""From a text, or a value of TOML's own types, to a setting's value.
+
+Standard library only: this module is on the warm path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_never
+
+from pytest_fastenv.model.link import LinkMode
+
+if TYPE_CHECKING:
+    from pytest_fastenv.settings.options import Option
+
+MOST_SECONDS = 3650 * 86400.0
+"""Ten years: what the operating system's and libraries' clocks can take everywhere."""
+_DURATION_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+#: What words of choices stand for, where they are more than words.
+_ENUMERATIONS = {"link": LinkMode}
+
+
+def parse(option: Option, value: Any) -> Any:  # noqa: PLR0911 - one line for each kind
+    """Return the value of a setting.
+
+    :param value: as it was given, not ``None``.
+    :raises ValueError: it is not accepted; the text says what is expected.
+    """
+    match option.kind:
+        case "text":
+            return _text(value)
+        case "choice":
+            return _choice(option, value)
+        case "path":
+            return _path(value)
+        case "number":
+            return _positive(value)
+        case "seconds":
+            return _seconds(value)
+        case "age":
+            return _age(value)
+        case "flag":
+            return _flag(value)
+        case "lines":
+            return _lines(value)
+        case "reports":
+            return _reports(value)
+        case "words":
+            return _words(value)
+        case "names":
+            return _names(value)
+        case _:
+            assert_never(option.kind)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        msg = "expected text"
+        raise ValueError(msg)
+    return value
+
+
+def _choice(option: Option, value: Any) -> str:
+    if value not in option.choices:
+        msg = f"expected one of {', '.join(option.choices)}"
+        raise ValueError(msg)
+    return _ENUMERATIONS.get(option.field, str)(value)
+
+
+def _positive(value: Any) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"0*[1-9][0-9]*", text, re.ASCII):
+        msg = "expected a positive integer"
+        raise ValueError(msg)
+    return int(text)
+
+
+def _seconds(value: Any) -> float:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd]?)", str(value).strip(), re.ASCII)
+    if isinstance(value, bool) or not match or not float(match[1]):
+        msg = "expected a duration above zero such as 90, 90s, 15m or 2h"
+        raise ValueError(msg)
+    seconds = float(match[1]) * _DURATION_UNITS_S[match[2]]
+    if seconds > MOST_SECONDS:
+        msg = "expected a duration of at most 3650d"
+        raise ValueError(msg)
+    return seconds
+
+
+def _age(value: Any) -> float:
+    text = str(value).strip()
+    if text == "forever":
+        return float("inf")
+    if text == "0":
+        return 0.0
+    try:
+        return _seconds(value)
+    except ValueError:
+        msg = "expected 0, a duration such as 90m or 24h, or forever"
+        raise ValueError(msg) from None
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off", ""}:
+        return False
+    msg = "expected true or false"
+    raise ValueError(msg)
+
+
+def _path(value: Any) -> Path:
+    return Path(os.path.expanduser(os.fspath(value) if isinstance(value, Path) else _text(value)))
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.split())
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    msg = "expected text or a list of texts"
+    raise ValueError(msg)
+
+
+def _lines(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(line.strip() for line in value.splitlines() if line.strip())
+    return _words(value)
+
+
+def _reports(value: Any) -> tuple[Path, ...]:
+    paths = tuple(_path(item) for item in _lines(value))
+    for path in paths:
+        if path.suffix not in {".html", ".json"}:
+            msg = "the ending decides what is written: .html for a timeline, .json for a trace"
+            raise ValueError(msg)
+    return paths
+
+
+def _names(value: Any) -> frozenset[str]:
+    return frozenset(re.sub(r"[-_.]+", "-", word).lower() for word in _words(value))

@@ -1,0 +1,100 @@
+"""``[tool.fastenv]`` of ``pyproject.toml``, and ``fastenv.toml``: the layers that stand in a project's own files.
+
+Standard library only: this module is on the warm path. `plugin.hooks` looks whether there may be a table before it
+imports this.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.settings.layers import Given, Layer, Origin, at_file
+from pytest_fastenv.settings.options import OPTIONS, of_door
+
+PYPROJECT = "pyproject.toml"
+FASTENV_TOML = "fastenv.toml"
+_TABLE = "[tool.fastenv]"
+
+
+def tables(directory: Path) -> Layer:
+    """Return what the two files of a directory say; where both have a key, ``fastenv.toml`` counts.
+
+    In ``fastenv.toml`` the keys stand at the top level. Relative paths are relative to the directory.
+
+    :raises UsageError: a file cannot be read, or has a key that is not known.
+    """
+    return {**_of_pyproject(directory), **_of_fastenv_toml(directory)}
+
+
+def _of_pyproject(directory: Path) -> Layer:
+    path = directory / PYPROJECT
+    content = _content(path)
+    if content is None or b"fastenv" not in content:  # most have no table for us: they need not be parsed
+        return {}
+    tool = _parsed(path, content).get("tool", {})
+    table = tool.get("fastenv", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"tool.fastenv of {PYPROJECT} is not a table", where=str(path))
+    return _layer(path, table, _TABLE)
+
+
+def _of_fastenv_toml(directory: Path) -> Layer:
+    path = directory / FASTENV_TOML
+    content = _content(path)
+    return {} if content is None else _layer(path, _parsed(path, content), "")
+
+
+def _content(path: Path) -> bytes | None:
+    """Return a file's content; ``None`` where there is no such file.
+
+    :raises UsageError: there is one and it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be read", where=str(path), why=error.strerror) from error
+
+
+def _parsed(path: Path, content: bytes) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path.name} cannot be read", where=str(path), why=str(error)) from None
+
+
+def _layer(path: Path, table: Mapping[str, Any], name: str) -> Layer:
+    known = {option.table_key: option for option in of_door("table")}
+    file = os.path.abspath(path)
+    for key in table:
+        if key not in known:
+            raise _unknown(key, known, file, name)
+    return {
+        known[key].field: Given(at_file(known[key], value, path.parent), Origin(key, file, name))
+        for key, value in table.items()
+        if value not in ([], "")
+    }
+
+
+def _unknown(key: str, known: Mapping[str, object], file: str, table: str) -> UsageError:
+    import difflib  # only for the message
+
+    place = f"{table} of {os.path.basename(file)}" if table else os.path.basename(file)
+    variable = next((option.variable for option in OPTIONS if option.table_key == key.replace("_", "-")), "")
+    close = difflib.get_close_matches(key.replace("_", "-").lower(), known, 3)
+    if variable and key not in known and key.replace("_", "-") not in known:
+        hint = f"that is set by the variable {variable}"
+    elif key == "tool":
+        hint = f"in {FASTENV_TOML} the keys stand at the top level, without {_TABLE}"
+    elif close:
+        hint = f"did you mean {' or '.join(close)}?"
+    else:
+        hint = "known are " + ", ".join(sorted(known))
+    return UsageError(f"{place} has an unknown key: {key}", where=file, hint=hint)

@@ -1,0 +1,89 @@
+"""From what was given to a setting's value."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_fastenv.model.codec import decode, encode
+from pytest_fastenv.model.link import LinkMode
+from pytest_fastenv.settings.options import OPTIONS
+from pytest_fastenv.settings.parsers import parse
+from pytest_fastenv.settings.values import Settings
+
+ROWS = {option.field: option for option in OPTIONS}
+A_VALUE = {
+    "text": "x", "path": "x", "number": "3", "seconds": "90m", "age": "forever", "flag": "yes",
+    "lines": "x\ny z", "reports": "x.html", "words": "x y", "names": "X_y z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ROWS)
+def test_a_value_is_of_its_settings_type(field: str) -> None:
+    """What the codec takes back is of the type that the field has."""
+    option = ROWS[field]
+    value = parse(option, option.choices[-1] if option.choices else A_VALUE[option.kind])
+    settings = Settings(**{field: value})
+    assert decode(Settings, encode(settings)) == settings
+    assert type(getattr(decode(Settings, encode(settings)), field)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("0", 0), ("90", 90), (90, 90), ("90s", 90), ("90m", 5400), ("24h", 86400), ("2d", 172800), ("forever", math.inf)],
+)
+def test_ages(given: Any, seconds: float) -> None:
+    assert parse(ROWS["max_age_s"], given) == seconds
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "value"),
+    [
+        ("link", "copy", LinkMode.COPY),
+        ("sources", "a.txt\n\n django<5 \n", ("a.txt", "django<5")),
+        ("sources", ["a b"], ("a b",)),
+        ("dir", "~", Path.home()),
+        ("reports", ["a.json", "b.html"], (Path("a.json"), Path("b.html"))),
+        ("unchecked_records", ["Foo_b", "c"], frozenset({"foo-b", "c"})),
+        ("find_links", "a b", ("a", "b")),
+        ("offline", "", False),
+        ("concurrent", 3, 3),
+    ],
+)
+def test_values(field: str, given: Any, value: Any) -> None:
+    assert parse(ROWS[field], given) == value
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("concurrent", "0"),
+        ("concurrent", "²"),
+        ("concurrent", True),
+        ("concurrent_builds", "-2"),
+        ("concurrent_downloads", "many"),
+        ("concurrent_installs", 1.5),
+        ("lock_timeout_s", "0"),
+        ("build_timeout_s", "soon"),
+        ("http_timeout_s", "4000d"),
+        ("max_age_s", -1),
+        ("offline", "perhaps"),
+        ("build_isolation", "none"),
+        ("link", "glue"),
+        ("link", ["copy"]),
+        ("python", 3.12),
+        ("python", " "),
+        ("dir", 5),
+        ("dir", ["a", "b"]),
+        ("reports", [5]),
+        ("reports", "x.txt"),
+        ("sources", [1]),
+        ("unchecked_records", 1),
+    ],
+)
+def test_refused(field: str, given: Any) -> None:
+    with pytest.raises(ValueError, match=r"^expected |^the ending decides"):
+        parse(ROWS[field], given)

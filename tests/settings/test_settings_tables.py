@@ -1,0 +1,90 @@
+"""What stands in a project's own files: ``[tool.fastenv]`` of ``pyproject.toml``, and ``fastenv.toml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.settings.layers import load
+from pytest_fastenv.settings.tables import tables
+
+
+def write(directory: Path, **files: str) -> None:
+    for name, text in files.items():
+        (directory / name.replace("__", ".")).write_text(text)
+
+
+def test_there_need_be_none(tmp_path: Path) -> None:
+    assert tables(tmp_path) == {}
+    assert tables(tmp_path / "absent") == {}
+    write(tmp_path, pyproject__toml="this is = no TOML, and nobody here asks")
+    assert tables(tmp_path) == {}
+
+
+def test_table_of_pyproject(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        pyproject__toml="[tool.fastenv]\nsources = ['a.txt', 'django<5']\nmax-age = '2h'\nstrict = true\n"
+        "dir = 'envs'\nreport = ['t.json']\nconcurrent = 3\nunchecked-records = ['A_b']\n",
+    )
+    loaded = load(tables(tmp_path))
+    settings = loaded.settings
+    assert settings.sources == ("a.txt", "django<5")
+    assert (settings.max_age_s, settings.strict, settings.concurrent_builds) == (7200, True, 3)
+    assert (settings.dir, settings.reports) == (tmp_path / "envs", (tmp_path / "t.json",))
+    assert settings.unchecked_records == {"a-b"}
+    assert str(loaded.origins["max_age_s"]) == "max-age in [tool.fastenv] of pyproject.toml"
+    assert loaded.directory_of("sources", Path("/")) == tmp_path
+
+
+def test_fastenv_toml_stands_over_pyproject_key_by_key(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        pyproject__toml="[tool.fastenv]\nlink = 'copy'\npython = '3.12'\n",
+        fastenv__toml="link = 'symlink'\noffline = true\n",
+    )
+    loaded = load(tables(tmp_path))
+    assert (loaded.settings.link, loaded.settings.python, loaded.settings.offline) == ("symlink", "3.12", True)
+    assert str(loaded.origins["link"]) == "link in fastenv.toml"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what", "hint"),
+    [
+        (
+            "pyproject.toml", "[tool.fastenv]\nlnik = 'copy'\n",
+            "[tool.fastenv] of pyproject.toml has an unknown key: lnik", "did you mean link?",
+        ),
+        (
+            "pyproject.toml", "[tool.fastenv]\nmax_age = '1h'\n",
+            "[tool.fastenv] of pyproject.toml has an unknown key: max_age", "did you mean max-age?",
+        ),
+        ("fastenv.toml", "xyz = 1\n", "fastenv.toml has an unknown key: xyz", "known are concurrent, "),
+        (
+            "fastenv.toml", "cache-dir = 'x'\n",
+            "fastenv.toml has an unknown key: cache-dir", "that is set by the variable FASTENV_CACHE_DIR",
+        ),
+        (
+            "fastenv.toml", "[tool.fastenv]\nlink = 'copy'\n",
+            "fastenv.toml has an unknown key: tool", "in fastenv.toml the keys stand at the top level",
+        ),
+        ("pyproject.toml", "[tool]\nfastenv = 'a.txt'\n", "tool.fastenv of pyproject.toml is not a table", ""),
+        ("pyproject.toml", "fastenv = 1\nfastenv = 2\n", "pyproject.toml cannot be read", ""),
+        ("fastenv.toml", "=", "fastenv.toml cannot be read", ""),
+    ],
+)  # fmt: skip
+def test_refused(tmp_path: Path, name: str, text: str, what: str, hint: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError) as caught:
+        tables(tmp_path)
+    assert caught.value.what == what
+    assert (caught.value.hint or "").startswith(hint)
+    assert caught.value.where == str(tmp_path / name)
+
+
+def test_what_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "fastenv.toml").mkdir()
+    with pytest.raises(UsageError, match=r"fastenv\.toml cannot be read"):
+        tables(tmp_path)
