@@ -55,12 +55,17 @@ def unexpected(error: OSError, root: str | os.PathLike[str]) -> StoreError:
 
 
 @contextmanager
-def diagnosed(doing: str, root: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn errors that speak of the store into `StoreError`; all others pass as they are."""
+def diagnosed(doing: str, root: str | os.PathLike[str], *, any_reason: bool = False) -> Iterator[None]:
+    """Turn errors that speak of the store into `StoreError`; all others pass as they are.
+
+    :param any_reason: nothing but the store is touched in the block, so that every error speaks of it.
+    """
     try:
         yield
     except OSError as error:
         diagnosis = store_error(error, doing, root)
+        if diagnosis is None and any_reason:
+            diagnosis = StoreError(doing, where=os.fspath(root), why=error.strerror or str(error), hint=_MOVE)
         if diagnosis is None:
             raise
         raise diagnosis from error

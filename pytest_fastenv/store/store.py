@@ -210,7 +210,7 @@ class Store:
             return
         from pytest_fastenv.store.diagnosis import diagnosed
 
-        with diagnosed("the store's directory cannot be made", self.root):
+        with diagnosed("the store's directory cannot be made", self.root, any_reason=True):
             os.makedirs(self.root, exist_ok=True)
             with open(self.root / "CACHEDIR.TAG", "w", encoding="utf-8") as file:
                 file.write(_TAG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -277,13 +278,14 @@ def test_the_log_of_a_failed_build_holds_what_it_said(door: str, seeded: Desk) -
 
 @pytest.mark.parametrize("door", DOORS)
 def test_every_failed_build_is_told_of(door: str, seeded: Desk) -> None:
-    for name in ("one", "two"):
-        code = f"def build_wheel(*_, **__):\n    raise SystemExit('{name} is sorry')"
-        make_sdist(artifacts(seeded), name, backend_code=code)
-    seeded.variables["FASTENV_CONCURRENT_BUILDS"] = "2"
-    outcome = seeded.ask(door, "one", "two")
-    outcome.is_diagnosis(3)
-    assert "one is sorry" in outcome.output or "two is sorry" in outcome.output
+    """Both builds run when the first fails: each waits until the other has opened the pipe between them."""
+    pipe = seeded.directory / "pipe"
+    os.mkfifo(pipe)
+    for name, mode in (("one", "r"), ("two", "w")):
+        steps = ["def build_wheel(*_, **__):", f"open({str(pipe)!r}, {mode!r}).close()", f"exit('{name} is sorry')"]
+        make_sdist(artifacts(seeded), name, backend_code="\n    ".join(steps))
+    seeded.variables |= {"FASTENV_CONCURRENT_BUILDS": "2", "FASTENV_BUILD_TIMEOUT": "60"}
+    seeded.ask(door, "one", "two").is_diagnosis(3, "one is sorry", "two is sorry")
     seeded.nothing_is_left()
 
 

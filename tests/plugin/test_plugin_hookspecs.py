@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,7 +75,29 @@ def test_conftest_of_the_root_directory_asks(bare: Project) -> None:
     bare.write(conftest__py=ASKS.format(answer=["library"]))
     passed(bare.run("--fastenv", "requirements.txt"))
     assert "reused" in passed(bare.run("--fastenv", "requirements.txt"))
-    assert not (bare.directory / "__pycache__").exists() or os.environ.get("PYTHONDONTWRITEBYTECODE") is None
+
+
+@pytest.mark.slow
+def test_asking_leaves_no_bytecode(bare: Project) -> None:
+    """What is imported outside is not kept beside the user's files; what pytest inside keeps has its name in it."""
+    bare.variables["PYTHONDONTWRITEBYTECODE"] = None
+    bare.write(
+        neighbour__py="",
+        late__py="REQUIREMENTS = ['library']\n",
+        conftest__py="""\
+            import os
+            if "FASTENV_INSIDE" not in os.environ:
+                import neighbour
+
+            def pytest_fastenv_requirements(config):
+                import late
+                return late.REQUIREMENTS
+            """,
+    )
+    passed(bare.run("--fastenv", "requirements.txt"))
+    kept = {path.name for path in bare.directory.rglob("*.pyc")}
+    assert kept
+    assert {name for name in kept if "-pytest-" not in name} == set()
 
 
 @pytest.mark.slow
