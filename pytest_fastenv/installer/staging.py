@@ -23,11 +23,18 @@ class Landing:
 
     :ivar path: where this process writes it.
     :ivar elsewhere: the same place as other processes of this user see it.
+    :ivar is_lent: the file is somebody's who still needs it after it was unpacked.
     """
 
     path: Path
     elsewhere: str
     in_memory: bool
+    is_lent: bool = False
+
+    @classmethod
+    def lent(cls, file: Path) -> Landing:
+        """Return the place of a file that lies on this machine already and stays there."""
+        return cls(file, str(file), in_memory=False, is_lent=True)
 
 
 class Landings:

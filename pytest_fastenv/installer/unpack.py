@@ -32,7 +32,7 @@ class Order(NamedTuple):
     """What to unpack, and how.
 
     :ivar archive: path of the wheel file, which is ours alone.
-    :ivar in_memory: the path is that of an open file that has no name, so it is not removed here.
+    :ivar stays: the file is not removed here: it has no name, or is still needed.
     :ivar entry: an existing empty directory: becomes the store entry.
     :ivar label: the wheel's name for messages.
     :ivar unchecked_records: normalized names of projects whose files need not agree with RECORD.
@@ -41,20 +41,20 @@ class Order(NamedTuple):
     archive: str
     entry: str
     label: str
-    in_memory: bool = False
+    stays: bool = False
     unchecked_records: tuple[str, ...] = ()
     limits: Limits = Limits()
 
 
 def unpack(order: Order) -> dict[str, Any]:
-    """Unpack a wheel, remove its file, and return its facts, as for `WheelFacts`.
+    """Unpack a wheel, remove its file unless it stays, and return its facts, as for `WheelFacts`.
 
     :raises ArchiveError: see `pytest_fastenv.archive`.
     :raises WheelError: the wheel contradicts its specification.
     """
     with paused_collection():
         facts = _unpack(_mapped(order), order)
-    if not order.in_memory:
+    if not order.stays:
         os.unlink(order.archive)
     return facts
 

@@ -9,9 +9,8 @@ holds two locks.
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,17 +93,14 @@ class Wheels:
         return wheel
 
     async def from_file(self, path: Path, expect: Expect | None = None, *, provenance: Provenance) -> UnpackedWheel:
-        """Return the wheel in a file of our own, such as one built here; the file is consumed, also on failure.
+        """Return the wheel in a file of our own, such as one built here; the file stays where it is.
 
         :raises ArchiveError, WheelError: see `from_artifact`.
         """
-        try:
-            parse_wheel_name(path.name)
-            sha256 = await asyncio.to_thread(file_sha256, path)
-            wheel = self._open(sha256, provenance) or await self._publish(sha256, path.name, provenance, _mover(path))
-            self._judge(wheel, path.name, expect)  # one that was in the store already
-        finally:
-            path.unlink(missing_ok=True)  # noqa: ASYNC240 - one call that does not wait for anything
+        parse_wheel_name(path.name)
+        sha256 = await asyncio.to_thread(file_sha256, path)
+        wheel = self._open(sha256, provenance) or await self._publish(sha256, path.name, provenance, path)
+        self._judge(wheel, path.name, expect)  # one that was in the store already
         return wheel
 
     def find(self, sha256: str, provenance: Provenance = "cache") -> UnpackedWheel | None:
@@ -142,7 +138,7 @@ class Wheels:
             if transferred is None:
                 return await self._obtain(artifact, admission)
             sha256 = transferred.digests["sha256"]
-            wheel = await self._publish(sha256, artifact.filename, "network", _mover(archive))
+            wheel = await self._publish(sha256, artifact.filename, "network", archive)
         return UnpackedWheel(sha256, wheel.entry, wheel.facts, "network", transferred.size_bytes, wheel.fresh)
 
     async def _publish(
@@ -150,20 +146,21 @@ class Wheels:
         sha256: str,
         label: str,
         provenance: Provenance,
-        bring: Callable[[Path], Awaitable[int]],
+        origin: Path | Callable[[Path], Awaitable[int]],
         *,
         size_bytes: int | None = None,
     ) -> UnpackedWheel:
         """Make the store entry unless somebody else has by now.
 
-        :param bring: puts the wheel file to a path and returns how many bytes were transferred for it.
+        :param origin: the wheel file, which is read where it lies and stays; or what puts it to a path and returns
+            how many bytes were transferred for it.
         :param size_bytes: what it will not write more than; ``None`` where it needs a path in the file system.
         """
         made: list[_Made] = []
 
         async def make(draft: Path) -> None:
-            with self._landings.place(draft, size_bytes) as landing:
-                fetched_bytes = await bring(landing.path)
+            with self._landing(draft, size_bytes, origin) as landing:
+                fetched_bytes = 0 if isinstance(origin, Path) else await origin(landing.path)
                 facts = await self._unpack(landing, draft, label, {"source": provenance, "key": sha256})
             check_file_name(label, facts.name, facts.version)  # what is misnamed is not kept
             made.append(_Made(facts, fetched_bytes))
@@ -176,6 +173,11 @@ class Wheels:
             if wheel is not None:
                 return wheel
             await self._store.withdraw(Bucket.WHEELS, sha256)  # what a power cut left of an entry
+
+    def _landing(self, draft: Path, size_bytes: int | None, origin: object) -> AbstractContextManager[Landing]:
+        if isinstance(origin, Path):
+            return nullcontext(Landing.lent(origin))
+        return self._landings.place(draft, size_bytes)
 
     async def _unpack(self, landing: Landing, draft: Path, label: str, args: Mapping[str, str]) -> WheelFacts:
         name, version = parse_wheel_name(label)[:2]
@@ -193,7 +195,7 @@ class Wheels:
 
     async def _call(self, landing: Landing, draft: Path, label: str) -> dict[str, Any]:
         exempt = tuple(self._policy.unchecked_records)
-        order = Order(landing.elsewhere, str(draft), label, landing.in_memory, exempt, self._limits)
+        order = Order(landing.elsewhere, str(draft), label, landing.in_memory or landing.is_lent, exempt, self._limits)
         facts: dict[str, Any] = await self._processes.call(f"{Order.__module__}:unpack", order)
         return facts
 
@@ -223,16 +225,3 @@ class Wheels:
                     why="lines that begin with import in a .pth file are executed, which strict mode does not accept",
                 )
             self._recorder.notice("info", f"{facts.name} runs code whenever the interpreter starts: {files}")
-
-
-def _mover(source: Path) -> Callable[[Path], Awaitable[int]]:
-    """Return what brings a file of our own to its place; nothing is transferred for it."""
-
-    async def bring(archive: Path) -> int:
-        try:
-            os.rename(source, archive)
-        except OSError:  # another file system
-            await asyncio.to_thread(shutil.copyfile, source, archive)
-        return 0
-
-    return bring

@@ -268,7 +268,7 @@ def test_fault_is_refused_on_every_route_and_leaves_nothing(
                 try:
                     await parts.wheels.from_file(built, ("demo", "1.0"), provenance="built")
                 finally:
-                    assert not built.exists()
+                    assert built.exists()
 
             remote = artifact(wheel, server.url.replace("/simple/", f"/files/{wheel.name}"))
             draft = SomeStaging(prefix, tmp_path / "final")
