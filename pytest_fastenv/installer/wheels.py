@@ -103,6 +103,13 @@ class Wheels:
         self._judge(wheel, path.name, expect)  # one that was in the store already
         return wheel
 
+    async def digest(self, artifact: Artifact) -> str | None:
+        """Return the SHA-256 that an artifact is known to have; ``None`` when only fetching it can tell.
+
+        :raises IntegrityError, NotFoundError: a local file is not what it should be.
+        """
+        return await self._fetching.digest(artifact)
+
     def find(self, sha256: str, provenance: Provenance = "cache") -> UnpackedWheel | None:
         """Return a wheel of the store, or ``None``; one lookup and one small file."""
         return self._open(sha256, provenance)

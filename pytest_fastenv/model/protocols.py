@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from pytest_fastenv.model.build import Installed
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import BuildSource, Distribution
 from pytest_fastenv.model.target import Target
@@ -33,8 +34,8 @@ class BuildEnvironment(Protocol):
         """The environment's interpreter."""
 
     @property
-    def key(self) -> str:
-        """Digest of target and installed build requirements: part of the key of what is built with it."""
+    def content(self) -> tuple[Installed, ...]:
+        """What is installed in it, ordered by name: part of the key of what is built with it."""
 
     @property
     def scripts(self) -> Path:
@@ -43,6 +44,15 @@ class BuildEnvironment(Protocol):
 
 class BuildEnvironments(Protocol):
     """Makes build environments (the build part of installer asks; provision answers with resolve and itself)."""
+
+    async def content(self, requires: Sequence[str], chain: tuple[str, ...]) -> tuple[Installed, ...]:
+        """Tell what an environment with the build requirements would hold; nothing is made for it.
+
+        What was resolved before and still stands is told without a request. As long as this object lives, the answer
+        for the same requirements is the same, and `provide` gives an environment with just that.
+
+        :raises CycleError, NoSolutionError: see `provide`.
+        """
 
     async def provide(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> BuildEnvironment:
         """Return an environment that has the build requirements; made once per content, shared by all processes.

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from pytest_fastenv.model.codec import encode_for_key
+
+_OF_THIS_MACHINE = frozenset({"python", "identity", "schemes", "tags", "markers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,14 @@ class Target:
     schemes: Mapping[str, str]
     identity: str
     externals: Mapping[str, str]
+
+    @property
+    def build_facts(self) -> dict[str, Any]:
+        """What decides a build for this interpreter, as JSON can hold it; nothing of where it lies on this machine.
+
+        Tags and the marker environment follow from the rest, but for what a build should not ask: the host's kernel.
+        """
+        return {name: fact for name, fact in encode_for_key(self).items() if name not in _OF_THIS_MACHINE}
 
     @property
     def version_info(self) -> tuple[int, int]:

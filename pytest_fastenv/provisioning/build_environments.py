@@ -8,14 +8,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from pytest_fastenv.environment.fingerprint import distribution_identity
 from pytest_fastenv.environment.staging import stage_in_store
 from pytest_fastenv.errors import NoSolutionError
 from pytest_fastenv.filesystem import tree
 from pytest_fastenv.installer.build.circle import Waits
-from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.build import Installed
+from pytest_fastenv.model.digest import key_of
+from pytest_fastenv.model.plan import Plan, SdistSource, Source, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
 from pytest_fastenv.model.target import Target
@@ -41,6 +44,9 @@ class PlansAndInstalls(Protocol):
     async def resolve(self, request: Request) -> Resolution:
         """Return the plan of a request."""
 
+    async def digest(self, artifact: Artifact) -> str | None:
+        """Return the SHA-256 of a file as far as it is known."""
+
     async def obtain(self, plan: Plan) -> None:
         """Fetch and build what a plan needs, and link nothing."""
 
@@ -54,7 +60,7 @@ class StoredBuildEnvironment:
 
     python: Path
     scripts: Path
-    key: str
+    content: tuple[Installed, ...]
 
 
 class StoredBuildEnvironments:
@@ -78,22 +84,54 @@ class StoredBuildEnvironments:
         self._waits = waits
         self._index = index
         self._formats = formats
+        self._plans: SingleFlight[tuple[str, ...], Plan] = SingleFlight()
         self._made: SingleFlight[tuple[str, ...], StoredBuildEnvironment] = SingleFlight()
-        self._known: dict[tuple[str, ...], StoredBuildEnvironment] = {}
+
+    async def content(self, requires: Sequence[str], chain: tuple[str, ...]) -> tuple[Installed, ...]:
+        """Tell what the environment for some build requirements would hold; see the protocol for what is promised."""
+        wanted = _each_once(requires)
+        with self._waits.waiting(self._waits.environment(wanted)):
+            plan = await self._planned(wanted, chain)
+        return await self._content(plan)
 
     async def provide(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
         """Return the environment for some build requirements; see the protocol for what is promised."""
-        wanted = tuple(sorted(set(requires)))
-        known = self._known.get(wanted)
-        if known is None:
-            with self._waits.waiting(self._waits.environment(wanted)):
-                known = await self._made.do(wanted, lambda: self._make(wanted, target, chain))
-            self._known[wanted] = known
-        return known
+        wanted = _each_once(requires)
+        known = self._made.done(wanted)
+        if known is not None:
+            return known
+        with self._waits.waiting(self._waits.environment(wanted)):
+            return await self._made.do(wanted, lambda: self._make(wanted, target, chain))
 
-    async def _make(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
+    async def _make(self, requires: tuple[str, ...], target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
         with self._waits.building(self._waits.environment(requires)):
-            return await self._publish(await self._plan(requires, chain), target, chain)
+            return await self._publish(await self._planned(requires, chain), target, chain)
+
+    async def _planned(self, requires: tuple[str, ...], chain: tuple[str, ...]) -> Plan:
+        async def plan() -> Plan:
+            with self._waits.building(self._waits.environment(requires)):
+                return await self._plan(requires, chain)
+
+        return self._plans.done(requires) or await self._plans.do(requires, plan)
+
+    async def _content(self, plan: Plan) -> tuple[Installed, ...]:
+        """Return what stands for a plan's distributions on every machine."""
+        return tuple(
+            [
+                Installed(distribution.name, distribution.version, await self._source_content(distribution.source))
+                for distribution in plan.distributions
+            ]
+        )
+
+    async def _source_content(self, source: Source) -> str:
+        match source:
+            case WheelSource(artifact):
+                return await self._engine.digest(artifact) or key_of(artifact.identity)
+            case SdistSource(artifact):
+                return key_of(await self._engine.digest(artifact) or artifact.identity, source.build_identity)
+            case TreeSource(content=content):
+                return key_of(content, source.build_identity)
+        assert_never(source)
 
     async def _publish(self, plan: Plan, target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
         identities = [target.identity, *(distribution_identity(distribution) for distribution in plan.distributions)]
@@ -121,7 +159,7 @@ class StoredBuildEnvironments:
             prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make, subject=subject)
         scripts = prefix / target.schemes["scripts"]
         python = scripts / ("python.exe" if target.markers.get("os_name") == "nt" else "python")
-        return StoredBuildEnvironment(python, scripts, key)
+        return StoredBuildEnvironment(python, scripts, await self._content(plan))
 
     async def _plan(self, requires: Sequence[str], chain: tuple[str, ...]) -> Plan:
         place = f"build requirements of {chain[-1]}" if chain else "build requirements"
@@ -134,6 +172,10 @@ class StoredBuildEnvironments:
             raise NoSolutionError(
                 f"the {place} cannot be satisfied: {error.what}", where=error.where, why=error.why, hint=error.hint
             ) from error
+
+
+def _each_once(requires: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(requires)))
 
 
 def _take_down(prefix: Path, target: Target) -> None:

@@ -25,6 +25,7 @@ from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.interpreter_downloads.arrival import Arrival, Present
 from pytest_fastenv.interpreter_downloads.offer import Offer
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import FormatControl, IndexOptions, ReadFile, Request
@@ -99,7 +100,7 @@ class Engine:
         self.target = target = interpreter if isinstance(interpreter, Target) else interpreter.target
         self._stack = AsyncExitStack()
         self._resolutions = Resolutions(tools.store, policies.freshness)
-        wheels = Wheels(tools, policies.freshness, policies.wheels)
+        self._wheels = wheels = Wheels(tools, policies.freshness, policies.wheels)
         sdists = Sdists(tools, policies.freshness)
         self._interpreter = Present(target) if isinstance(interpreter, Target) else self._arrival(interpreter)
         self._waits = Waits()
@@ -218,6 +219,10 @@ class Engine:
     def wasted_bytes(self) -> int:
         """How much was fetched ahead for what the resolver took back."""
         return self._ahead.wasted_bytes if self._ahead is not None else 0
+
+    async def digest(self, artifact: Artifact) -> str | None:
+        """Return the SHA-256 of a file as far as it is known without fetching it."""
+        return await self._wheels.digest(artifact)
 
     async def obtain(self, plan: Plan) -> None:
         """Fetch and build what a plan needs, and link nothing; see `Installer.obtain`."""

@@ -39,6 +39,12 @@ class SingleFlight(Generic[K, T]):
         flight = self._flights.get(key)
         return flight.task.result() if flight is not None and flight.succeeded() else None
 
+    def forget(self, key: K) -> None:
+        """Let go of what was made for a key: the next one to ask has it made again. What is under way goes on."""
+        flight = self._flights.get(key)
+        if flight is not None and flight.task.done():
+            del self._flights[key]
+
     def is_under_way(self, key: K) -> bool:
         """Tell whether it is being made at this moment, and will be for as long as somebody waits."""
         flight = self._flights.get(key)

@@ -22,7 +22,7 @@ class Bucket(Enum):
     SDISTS = "sdists-v1"
     """Archives of source distributions, as downloaded: ``sdists-v1/ab/<sha256>/<file name>``."""
 
-    BUILT = "built-v1"
+    BUILT = "built-v2"
     """What building gave: records from a build's key (source, interpreter, settings, build environment) to a wheel."""
 
     METADATA = "metadata-v1"

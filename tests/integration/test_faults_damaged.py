@@ -136,7 +136,7 @@ def test_a_built_wheel_is_damaged_and_built_again(seeded: Desk, tmp_path: Path) 
     assert log.read_text().count("\n") == 2
 
 
-RECORDS = ("answers-v1", "index-v1", "metadata-v1", "interpreters-v1", "built-v1", "urls-v1", "timings-v1")
+RECORDS = ("answers-v1", "index-v1", "metadata-v1", "interpreters-v1", "built-v2", "urls-v1", "timings-v1")
 
 
 @pytest.mark.parametrize("damage", [os.unlink, emptied, flip_a_byte], ids=["deleted", "emptied", "flipped"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -40,6 +41,34 @@ def test_builds_with_the_same_requirements_share_an_environment(bench: Bench, ar
     assert sorted(pieces.wheels_built()) == ["one", "three", "two"]
     assert len(bench.entries(Bucket.BUILD_ENVIRONMENTS)) == 1
     assert len(pieces.some("link", "tool-a")) == 1
+
+
+def test_what_was_built_is_found_without_requests_while_its_environments_resolution_stands(
+    bench: Bench, artifacts: Path, server: IndexServer
+) -> None:
+    make_wheel(artifacts, "tool", "1.0")
+    make_sdist(artifacts, "needed", build_requires=["tool"])
+    make_sdist(artifacts, "one", build_requires=["tool", "needed"], get_requires=["tool>=0"])
+    assert bench.run_engine("one").pieces.wheels_built() == ["needed", "one"]
+    shutil.rmtree(bench.store / Bucket.BUILD_ENVIRONMENTS.value)
+    make_wheel(artifacts, "tool", "2.0")
+    server.requests.clear()
+    assert bench.run_engine("one").pieces.wheels_built() == []
+    assert server.requests == []
+    assert bench.entries(Bucket.BUILD_ENVIRONMENTS) == []
+    bench.variables["FASTENV_OFFLINE"] = "1"
+    assert bench.run_engine("one").pieces.wheels_built() == []
+
+
+def test_what_is_built_with_another_release_is_built_anew(bench: Bench, artifacts: Path) -> None:
+    make_wheel(artifacts, "tool", "1.0")
+    make_sdist(artifacts, "one", build_requires=["tool"])
+    assert bench.run_engine("one").pieces.wheels_built() == ["one"]
+    make_wheel(artifacts, "tool", "2.0")
+    shutil.rmtree(bench.store / Bucket.ANSWERS.value)  # the resolutions do not stand any longer
+    shutil.rmtree(bench.store / Bucket.INDEX.value)
+    assert bench.run_engine("one").pieces.wheels_built() == ["one"]
+    assert bench.run_engine("one").pieces.wheels_built() == []
 
 
 def test_other_contents_mean_another_environment(bench: Bench, artifacts: Path) -> None:

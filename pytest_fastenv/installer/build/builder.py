@@ -2,14 +2,15 @@
 
 The order, and who may wait for what:
 
-1. look whether the wheel is there
-2. take the key's lock, look again, read what the source needs for its build; let go of the lock
+1. know what the source needs for its build: from its record, else take the key's lock and read the source
+2. have the build requirements resolved, and look whether a wheel that was built with just these is there
 3. have a build environment made; that may build other things first, so nothing is held meanwhile
 4. take the key's lock, look again; then, for each hook, a build permit, a slot of the machine, and one process that
    holds lock and slot, too, until all that it started has ended
-5. check what it made, put it into the store, and only then write the record that step 1 looks for
+5. check what it made, put it into the store, and only then tell `BuiltWheels`, which step 2 asks
 
-Where the backend asks for more than ``build-system.requires`` (PEP 517), steps 3 and 4 are gone through again.
+Where the backend asks for more than ``build-system.requires`` (PEP 517), steps 2 to 4 are gone through again; what it
+asked for is remembered.
 """
 
 from __future__ import annotations
@@ -26,16 +27,18 @@ from typing import Any, Self, TypeVar, assert_never
 from pytest_fastenv.errors import BuildError, MetadataError, MismatchError
 from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.installer.build import metadata as core
-from pytest_fastenv.installer.build.built_wheel import check_identity, find_dist_info, find_wheel
+from pytest_fastenv.installer.build.built_wheels import BuiltWheels, Made, StoredWheels
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.build.environment_variables import result_variables
+from pytest_fastenv.installer.build.hook_product import check_identity, find_dist_info, find_wheel
 from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
-from pytest_fastenv.installer.build.job import Job, key_of, normalized, subject_of
+from pytest_fastenv.installer.build.job import Job, normalized, subject_of
 from pytest_fastenv.installer.build.records import BuildRecords
 from pytest_fastenv.installer.build.workspace import Workspace, Workspaces
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
+from pytest_fastenv.model.build import Build, Recipe
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import BuildSource, SdistSource, TreeSource
 from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
@@ -54,6 +57,7 @@ class _Bench:
     """All that a hook needs, together for as long as the key's lock is held."""
 
     job: Job
+    build: Build
     space: Workspace
     environment: BuildEnvironment
     lock: OsLock
@@ -77,6 +81,7 @@ class SourceBuilder:
         environments: BuildEnvironments,
         policy: BackendPolicy,
         waits: Waits | None = None,
+        built: BuiltWheels | None = None,
     ) -> None:
         self._target = target
         self._wheels = wheels
@@ -89,6 +94,7 @@ class SourceBuilder:
         self._variables = result_variables(tools.environ)
         self._servers = BackendServers(tools.recorder, tools.environ, policy)
         self._records = BuildRecords(tools.store)
+        self._wheels_built = built or StoredWheels(tools.store, wheels)
         self._spaces = Workspaces(sdists, tools.store, tools.pools)
         self._waits = waits or Waits()
         self.admission = Admission()
@@ -120,11 +126,12 @@ class SourceBuilder:
         :raises MetadataError: the wheel contradicts the metadata that was announced for it.
         """
         job = await self._job(source, name, version)
-        known = self._built.done(job.key) or self._find(job)
-        if known is not None:
+        known = self._built.done(job.key)
+        if known is not None and self._wheels.find(known.sha256) is not None:
             return replace(known, fresh=False)  # by now an environment may hold links to its files
+        self._built.forget(job.key)
         with self._waits.waiting(job.subject), diagnosed(f"{job.subject} cannot be built", self._store.root):
-            return await self._built.do(job.key, partial(self._at_bench, job, partial(self._find, job), self._make))
+            return await self._built.do(job.key, partial(self._at_bench, job, self._wheels_built.find, self._make))
 
     async def metadata(self, source: BuildSource, name: str | None) -> CoreMetadata:
         """Return the metadata a wheel built from the source would have.
@@ -156,40 +163,44 @@ class SourceBuilder:
                 pass
             case _:
                 assert_never(source)
-        key = key_of(source, content, self._target, self._variables)
+        key = Recipe.of(source, content, self._target, self._variables).key
         return Job(key, source, normalized(name), version or None, subject_of(source, name, version))
-
-    def _find(self, job: Job) -> UnpackedWheel | None:
-        digest = self._records.wheel(job)
-        return self._wheels.find(digest) if digest else None
 
     def _lock(self, job: Job) -> AbstractAsyncContextManager[OsLock]:
         return self._store.lock(Bucket.BUILT, job.key, subject=job.subject)
 
-    async def _at_bench(self, job: Job, look: Callable[[], T | None], work: Callable[[_Bench], Awaitable[T]]) -> T:
-        """Do work under the key's lock with all its build requirements there, unless a look shows it is done."""
+    async def _at_bench(
+        self, job: Job, look: Callable[[Build], Awaitable[T | None]], work: Callable[[_Bench], Awaitable[T]]
+    ) -> T:
+        """Do work under the job's lock with all its build requirements there, unless a look shows it is done."""
         with self._waits.building(job.subject) as chain:
-            wanted = self._records.requires(job)
-            if wanted is None:
-                async with self._lock(job):
-                    found = look()
-                    if found is not None:
-                        return found
-                    async with self._spaces.use(job) as space:
-                        wanted = space.pyproject.build_system.requires
-                    self._records.keep_requires(job, wanted)
+            wanted = await self._wanted(job)
             while True:
+                content = await self._environments.content(wanted, chain)
+                found = await look(job.build(content))
+                if found is not None:
+                    return found
                 environment = await self._environments.provide(wanted, self._target, chain)
+                build = job.build(environment.content)
                 async with self._lock(job) as lock:
-                    found = look()
+                    found = await look(build)
                     if found is not None:
                         return found
                     async with self._spaces.use(job) as space:
-                        bench = _Bench(job, space, environment, lock)
+                        bench = _Bench(job, build, space, environment, lock)
                         further = [text for text in await self._further(bench) if text not in wanted]
                         if not further:
                             return await work(bench)
                 wanted = (*wanted, *further)
+
+    async def _wanted(self, job: Job) -> tuple[str, ...]:
+        """Return the build requirements, as far as they are known: those that the backend asks for may come later."""
+        requires = self._records.requires(job)
+        if requires is None:
+            async with self._lock(job), self._spaces.use(job) as space:
+                requires = space.pyproject.build_system.requires
+                self._records.keep_requires(job, requires)
+        return (*requires, *(text for text in self._records.further(job) or () if text not in requires))
 
     async def _further(self, bench: _Bench) -> tuple[str, ...]:
         """Ask the backend, once, what it needs besides ``build-system.requires``."""
@@ -230,7 +241,7 @@ class SourceBuilder:
         wheel = await self._wheels.from_file(path, expect, provenance="built")
         self._compare(bench, wheel)
         space.finished = True
-        self._records.keep_wheel(job, wheel.sha256, bench.environment.key, seconds)
+        await self._wheels_built.keep(bench.build, Made(path, wheel, seconds))
         return wheel
 
     def _compare(self, bench: _Bench, wheel: UnpackedWheel) -> None:
@@ -250,7 +261,7 @@ class SourceBuilder:
 
     async def _tell(self, job: Job) -> CoreMetadata:
         async with self._lock(job):
-            known = self._look_for_metadata(job)
+            known = self._records.metadata(job)
             if known is None:
                 async with self._spaces.use(job) as space:
                     known = space.static_metadata()
@@ -260,11 +271,11 @@ class SourceBuilder:
         self._records.keep_metadata(job, known)
         return known
 
-    def _look_for_metadata(self, job: Job) -> CoreMetadata | None:
+    async def _look_for_metadata(self, job: Job, build: Build) -> CoreMetadata | None:
         known = self._records.metadata(job)
         if known is not None:
             return known
-        wheel = self._find(job)
+        wheel = await self._wheels_built.find(build)
         return core.read_dist_info(wheel.tree / wheel.dist_info) if wheel else None
 
     async def _prepare(self, bench: _Bench) -> CoreMetadata:

@@ -1,26 +1,21 @@
-"""What is to be built, and the key under which the machine knows it."""
+"""What is to be built, before it is known what with."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from pytest_fastenv.model.build import Build, Installed
 from pytest_fastenv.model.plan import BuildSource
-from pytest_fastenv.model.target import Target
-
-_KEY_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One source to be built for one target.
 
-    :ivar key: digest of everything that a build may read (see `key_of`).
+    :ivar key: that of its recipe: of everything that a build may read, apart from what is in its environment. Jobs
+        with the same key never run at once.
     :ivar name: normalized, or ``None`` as long as only the source can tell.
     :ivar version: canonical, or ``None`` likewise.
     :ivar subject: both, for people.
@@ -36,6 +31,10 @@ class Job:
     def editable(self) -> bool:
         """Whether the sources stay where they are (PEP 660)."""
         return self.source.editable
+
+    def build(self, environment: tuple[Installed, ...]) -> Build:
+        """Return the build that the job is with some environment."""
+        return Build(self.key, environment, self.subject, not self.editable)
 
     @property
     def kind(self) -> str:
@@ -54,26 +53,6 @@ def subject_of(source: BuildSource, name: str | None, version: str | None) -> st
     if name and version:
         return f"{name} {version}"
     return name or source.label
-
-
-def key_of(source: BuildSource, content: str, target: Target, variables: Sequence[tuple[str, str]]) -> str:
-    """Return the digest of everything that decides what a build gives.
-
-    Besides the source and its config settings: the interpreter and the platform, and the environment variables that
-    compilers and backends heed. The build requirements are part of the source; which releases they stood for is kept
-    in the record of the build.
-
-    :param content: SHA-256 of an archive; a tree's own digest.
-    """
-    parts: dict[str, Any] = {
-        "version": _KEY_VERSION,
-        "content": content,
-        "source": source.build_identity,
-        "variables": variables,
-        "target": [target.implementation, target.version, target.soabi, target.platform, target.free_threaded],
-        "externals": sorted(target.externals.items()),
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def normalized(name: str | None) -> str | None:

@@ -1,8 +1,7 @@
-"""What the store remembers of builds: records by a job's key.
+"""What the store remembers of a source, so that it need not be unpacked: records by a job's key.
 
 ::
 
-    built-v1/<key>.json       wheel (SHA-256), environment, log, seconds
     metadata-v1/<key>.json    metadata (of the wheel to come), requires, further (per kind of build)
 
 A record only saves work: one that is lost or cannot be read is made again.
@@ -27,17 +26,6 @@ class BuildRecords:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._timings = Timings(store)
-
-    def wheel(self, job: Job) -> str | None:
-        """Return the SHA-256 of the wheel that was built, or ``None``."""
-        record = self._store.read_record(Bucket.BUILT, job.key) or {}
-        digest = record.get("wheel")
-        return digest if isinstance(digest, str) else None
-
-    def keep_wheel(self, job: Job, digest: str, environment: str, seconds: float) -> None:
-        """Remember a successful build, and how long it took."""
-        record = {"wheel": digest, "environment": environment, "subject": job.subject, "seconds": round(seconds, 3)}
-        self._store.write_record(Bucket.BUILT, job.key, record)
 
     def seconds(self, job: Job) -> float:
         """Return how long a build of the project took the last time; 0 when that is not known."""

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pytest_fastenv.installer.build.pyproject import read_pyproject
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.build import Installed
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import SdistSource, TreeSource
 from pytest_fastenv.model.target import Target
@@ -51,7 +52,7 @@ class Environment:
 
     python: Path
     scripts: Path
-    key: str = "the-environment"
+    content: tuple[Installed, ...] = ()
 
     @classmethod
     def running(cls) -> Environment:
@@ -111,24 +112,31 @@ class Environments:
     """Gives one environment to all builds; what has to be built for it first is built first.
 
     :ivar sources: build requirements that are there as source distributions only, by name.
-    :ivar asked: what was asked for, and the chain that led there.
+    :ivar releases: versions of build requirements, by name; 1 where nothing is said.
+    :ivar told: which build requirements it was asked to resolve.
+    :ivar asked: for which ones an environment was made, and the chain that led there.
     """
 
     environment: Environment = field(default_factory=Environment.running)
     sources: dict[str, Path] = field(default_factory=dict)
+    releases: dict[str, str] = field(default_factory=dict)
+    told: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     builder: SourceBuilder | None = None
     asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     during: Callable[[], None] = lambda: None
 
-    async def provide(self, requires: Sequence[str], target: Target, chain: tuple[str, ...]) -> Environment:
-        assert target is TARGET
+    async def content(self, requires: Sequence[str], chain: tuple[str, ...]) -> tuple[Installed, ...]:
+        self.told.append((tuple(requires), chain))
+        return tuple(Installed(name, self.releases.get(name, "1"), name) for name in sorted(set(requires)))
+
+    async def provide(self, requires: Sequence[str], _target: Target, chain: tuple[str, ...]) -> Environment:
         self.asked.append((tuple(requires), chain))
         self.during()
         for requirement in requires:
             if requirement in self.sources:
                 assert self.builder is not None
                 await self.builder.build(sdist(self.sources[requirement]), requirement, "1.0")
-        return self.environment
+        return replace(self.environment, content=await self.content(requires, chain))
 
 
 @dataclass
@@ -151,6 +159,8 @@ async def surroundings(
     *,
     environments: Environments | None = None,
     environ: Mapping[str, str] | None = None,
+    target: Target = TARGET,
+    built: Any = None,
     slots: int = 2,
     **settings: Any,
 ) -> AsyncIterator[Surroundings]:
@@ -163,7 +173,11 @@ async def surroundings(
     machine = MachineSlots(root / "slots", slots, recorder, 60.0)
     async with tools_of(store, chosen, environ, slots=machine) as tools:
         wheels, sdists = Wheels(tools, policies.freshness, policies.wheels), Sdists(tools, policies.freshness)
-        async with SourceBuilder(tools, TARGET, wheels, sdists, environments, policies.backends) as builder:
+        if built is not None:
+            built.wheels = wheels
+        async with SourceBuilder(
+            tools, target, wheels, sdists, environments, policies.backends, built=built
+        ) as builder:
             environments.builder = builder
             yield Surroundings(builder, environments, recorder, tools.pools, store)
 

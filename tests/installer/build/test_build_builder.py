@@ -150,7 +150,7 @@ def test_nothing_is_held_while_a_build_environment_is_made(root: Path, artifacts
     async def work(around: Surroundings) -> None:
         def during() -> None:
             job = next(iter(around.builder._built._flights))
-            lock = root / "locks" / "built-v1" / f"{job}.lock"
+            lock = root / "locks" / "built-v2" / f"{job}.lock"
             held.append((around.pools.held("build"), try_free(lock), try_free(root / "slots" / "0.lock")))
 
         around.environments.during = during
@@ -476,7 +476,7 @@ def test_an_interrupted_owner_leaves_no_process_and_no_lock(
     owner.send_signal(number)
     owner.communicate(timeout=10)
     assert process_ends(int(log.read_text().split("pid=")[1].split()[0]))
-    (lock,) = (root / "locks" / "built-v1").glob("*.lock")
+    (lock,) = (root / "locks" / "built-v2").glob("*.lock")
     deadline = time.monotonic() + 2
     while not try_free(lock):
         assert time.monotonic() < deadline

@@ -1,0 +1,73 @@
+"""Built wheels: what is asked before a source is built, and told after.
+
+A build is known by everything that decides its wheel, and by nothing else: no path of this machine is in its key, but
+that of sources which stay where they lie. So what keeps built wheels may be another machine.
+
+::
+
+    built-v2/<key>.json       wheel (SHA-256), what the build environment held, seconds
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
+from pytest_fastenv.installer.wheels import Wheels
+from pytest_fastenv.model.build import Build
+from pytest_fastenv.model.codec import encode
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a build made.
+
+    :ivar file: the wheel, as the backend wrote it; it is there until `BuiltWheels.keep` returns.
+    :ivar wheel: the same in the store, checked and unpacked.
+    :ivar seconds: how long the backend took.
+    """
+
+    file: Path
+    wheel: UnpackedWheel
+    seconds: float
+
+
+class BuiltWheels(Protocol):
+    """Where wheels that were built are looked for, and kept. For one event loop.
+
+    Both are called with the lock of the source held, and `find` before that, too. Neither makes anything.
+    """
+
+    async def find(self, build: Build) -> UnpackedWheel | None:
+        """Return the wheel of a build, unpacked in the store of this machine; ``None`` where nobody has it."""
+
+    async def keep(self, build: Build, made: Made) -> None:
+        """Remember what a build made. That it cannot be kept is no failure: it is built again then."""
+
+
+class StoredWheels:
+    """Built wheels of this machine's store; fulfils `BuiltWheels`. One record leads from a build to a wheel."""
+
+    def __init__(self, store: Store, wheels: Wheels) -> None:
+        self._store = store
+        self._wheels = wheels
+
+    async def find(self, build: Build) -> UnpackedWheel | None:
+        """Return the wheel of a build, if the store has it; one record is read, and no lock is taken."""
+        record = self._store.read_record(Bucket.BUILT, build.key) or {}
+        digest = record.get("wheel")
+        return self._wheels.find(digest) if isinstance(digest, str) else None
+
+    async def keep(self, build: Build, made: Made) -> None:
+        """Remember the wheel's digest; its content is in the store already."""
+        record = {
+            "wheel": made.wheel.sha256,
+            "environment": [encode(installed) for installed in build.environment],
+            "subject": build.subject,
+            "seconds": round(made.seconds, 3),
+        }
+        self._store.write_record(Bucket.BUILT, build.key, record)
