@@ -70,15 +70,15 @@ async def engine(
     *,
     recorder: Recorder | None = None,
     builder: Any = None,
-    serial: bool = False,
     **concurrent: int,
 ) -> AsyncIterator[Engine]:
-    """Give what installs; ``downloads``, ``builds`` and ``installs`` say how many at once."""
+    """Give what installs; ``downloads``, ``builds`` and ``installs`` say how many at once; ``all``: of each."""
     if recorder is not None:
         store = Store(store.root, recorder=recorder)
-    numbers: dict[str, Any] = {"downloads": 5, "builds": 2, "installs": 1} | concurrent
+    every = concurrent.pop("all", None)
+    numbers: dict[str, Any] = {"downloads": every or 5, "builds": every or 2, "installs": every or 1} | concurrent
     changed = {f"concurrent_{pool}": number for pool, number in numbers.items()}
-    settings = replace(settings or NOWHERE, serial=serial, **changed)
+    settings = replace(settings or NOWHERE, concurrent=every, **changed)
     policies = Policies.of(settings)
     async with tools_of(store, settings) as tools:
         wheels = Wheels(tools, policies.freshness, policies.wheels)

@@ -117,7 +117,7 @@ def test_no_pool_exceeds_its_limit(
 
 
 def test_serial_means_that_nothing_overlaps(store: Store, recorder: Recorder, draft: SomeStaging, remote: Any) -> None:
-    installed(store, recorder, draft, remote(*"abcdef"), downloads=1, builds=1, installs=1, serial=True)
+    installed(store, recorder, draft, remote(*"abcdef"), all=1)
     assert most_at_once(recorder.spans) == 1
 
 

@@ -175,7 +175,7 @@ def test_nested_builds_with_one_slot_and_one_permit_do_not_deadlock(root: Path, 
     two = make_sdist(artifacts, "two", build_log=log, build_requires=["three"])
     source = sdist(make_sdist(artifacts, "demo", build_log=log, build_requires=["two"]))
     environments = Environments(sources={"two": two, "three": three})
-    build(root, source, environments=environments, slots=1, concurrent_builds=1, serial=True)
+    build(root, source, environments=environments, slots=1, concurrent=1, concurrent_downloads=1, concurrent_builds=1)
     assert [line.split()[0] for line in log.read_text().splitlines()] == ["three", "two", "demo"]
     assert (("three",), ("demo 1.0", "two 1.0")) in environments.asked
 
