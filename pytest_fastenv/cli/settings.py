@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser, door: Door) -> None:
     """Add the options that one of the commands has; `read_settings` finds them."""
     for option in of_door(door):
+        text = option.help[0].lower() + option.help[1:]
         if option.is_flag:
-            parser.add_argument(option.flag, dest=option.field, action="store_true", help=option.help)
+            parser.add_argument(option.flag, dest=option.field, action="store_true", help=text)
         else:
             action = "append" if option.repeats else "store"
-            parser.add_argument(option.flag, dest=option.field, action=action, metavar=option.metavar, help=option.help)
+            parser.add_argument(option.flag, dest=option.field, action=action, metavar=option.metavar, help=text)
     parser.set_defaults(door=door)
 
 

@@ -17,7 +17,8 @@ from kit.archives import make_project, make_sdist, make_wheel
 from kit.server import IndexServer
 
 from pytest_fastenv import provision
-from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError
+from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError, WheelError
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.provisioning.story import Ready, reuse
 from pytest_fastenv.settings.layers import load, variables
@@ -241,6 +242,40 @@ def test_a_failure_leaves_nothing_that_passes_for_whole(desk: Desk) -> None:
     store = Path(os.environ["FASTENV_CACHE_DIR"])
     assert not list((store / "environments").glob("*-*"))
     assert reuse(desk.settings(), base=desk.directory, environ=desk.environ()) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"strict": True},
+        {"expansion_mib": 1, "expansion_ratio": 1},
+        {"unchecked_records": frozenset({"app"})},
+        {"link": LinkMode.COPY},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_environment_that_was_made_under_other_rules_is_not_taken(desk: Desk, changes: dict[str, Any]) -> None:
+    """Also where the question is new, and only the fingerprint leads to it."""
+    first = desk.ask().environment.prefix
+    other = desk.ask(**changes)
+    assert other.summary["reused"] is False
+    assert other.environment.prefix != first
+    assert desk.ask(**changes).summary["reused"] is True
+    assert desk.ask().environment.prefix == first
+
+
+def test_strict_refuses_what_was_accepted_before(desk: Desk) -> None:
+    make_wheel(desk.artifacts, "hooked", files={"hooked.pth": "import sys\n"})
+    desk.write("hooked\n")
+    assert desk.ask().summary["distributions"] == 1
+    with pytest.raises(WheelError, match="runs code whenever the interpreter starts"):
+        desk.ask(strict=True)
+
+
+def test_what_decides_nothing_about_the_answer_leads_to_it(desk: Desk) -> None:
+    desk.ask()
+    for changes in ({"concurrent_builds": 1}, {"offline": True}, {"max_age_s": 60.0}, {"inherit_pythonpath": True}):
+        assert reuse(desk.settings(**changes), base=desk.directory, environ=desk.environ()) is not None, changes
 
 
 def test_a_warm_run_imports_nothing_heavy_and_makes_no_request(desk: Desk) -> None:
