@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.settings.options import OPTIONS
-
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
@@ -60,14 +58,6 @@ def test_the_first_screen_has_its_two_commands() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"
-
-
-def test_every_setting_is_documented() -> None:
-    reference = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
-    for option in OPTIONS:
-        flag = option.pytest_flag if "pytest" in option.doors else None
-        named = {name for name in (option.variable, flag, option.key) if name}
-        assert any(f"`{name}" in reference for name in named), f"{named} is not in the reference"
 
 
 @pytest.mark.network

@@ -1,0 +1,57 @@
+"""The reference of settings says what the table of options says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_fastenv.settings.options import OPTIONS, Option, of_door
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+COMMANDS = {"create": "create", "find": "python find", "list": "python list", "install": "python install"}
+HEAD = """\
+| `[tool.fastenv]` | pytest | variable | `fastenv` command | decides |
+|---|---|---|---|---|
+"""
+
+
+def table() -> str:
+    """Return the table of all options as the page has it."""
+    return HEAD + "".join(map(_row, OPTIONS))
+
+
+def _row(option: Option) -> str:
+    cells = [
+        f"`{option.table_key}`" if "table" in option.doors else "",
+        f"`{option.pytest_flag}`" if "pytest" in option.doors else "",
+        f"`{option.variable}`" if option.variable else "",
+        ", ".join(f"`{name}`" for door, name in COMMANDS.items() if door in option.doors),
+        option.decides.value,
+    ]
+    return f"| {' | '.join(cells)} |\n".replace("|  |", "| |").replace("|  |", "| |")
+
+
+def test_the_table_of_all_options_is_that_of_the_code() -> None:
+    page = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    assert table() in page, f"paste this into docs/reference/settings.md:\n{table()}"
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=repr)
+def test_each_option_is_described_with_its_values(option: Option) -> None:
+    page = (REFERENCE / "settings.md").read_text(encoding="utf-8").replace(table(), "")
+    if "pytest" in option.doors:
+        assert f"`{option.pytest_flag} {option.metavar}".rstrip() in page
+    assert not option.variable or f"`{option.variable}`" in page
+    for choice in option.choices:
+        assert f"`{choice}`" in page
+
+
+@pytest.mark.parametrize(("door", "heading"), [(door, f"## `fastenv {name}") for door, name in COMMANDS.items()])
+def test_each_command_lists_its_options(door: str, heading: str) -> None:
+    page = (REFERENCE / "command.md").read_text(encoding="utf-8")
+    section = page[page.index(heading) :].partition("\n## ")[0]
+    for option in of_door(door):  # type: ignore[arg-type]
+        assert f"`{option.flag} {option.metavar}".rstrip() in section, option
+    others = {option.flag for option in OPTIONS if option.key} - {option.flag for option in of_door(door)}  # type: ignore[arg-type]
+    assert not [flag for flag in others if f"| `{flag}" in section or f", `{flag}" in section]
