@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import os
 from collections.abc import Mapping, Sequence
 
 from pytest_fastenv.errors import InterpreterError, option
 from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.schedule.program import run_program
 
 PROBE_TIMEOUT_S = 60.0
 _MARK = "fastenv-probe:"
-_LINES = 5
 #: Without importing anything: neither what is looked for, nor what looking usually takes.
 _PROGRAM = """\
 import sys
@@ -28,6 +27,7 @@ async def probe(environment: Environment, modules: Sequence[str], whose: str, en
     :param whose: for messages: ``of worker gw0``.
     :param environ: variables outside; those that mislead Python are left out.
     :raises InterpreterError: it does not.
+    :raises ProvideError: see `run_program`.
     """
     answer = await _ask(environment, modules, whose, environ)
     prefix, missing = answer
@@ -41,36 +41,13 @@ async def _ask(
     environment: Environment, modules: Sequence[str], whose: str, environ: Mapping[str, str]
 ) -> tuple[str, list[str]]:
     program = _PROGRAM.replace("{mark!r}", repr(_MARK))
-    try:
-        process = await asyncio.create_subprocess_exec(
-            environment.python,
-            *("-I", "-B", "-c", program, *modules),
-            env=environment.variables(environ),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-    except OSError as error:
-        raise _unusable(environment, whose, f"it does not start: {error.strerror or error}") from error
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        raise _unusable(environment, whose, f"it gave no answer within {PROBE_TIMEOUT_S:.0f} seconds") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    for line in output.decode("utf-8", "replace").splitlines():
-        if line.startswith(_MARK) and process.returncode == 0:
+    argv = [str(environment.python), "-I", "-B", "-c", program, *modules]
+    ran = await run_program(argv, environment.variables(environ), limit_s=PROBE_TIMEOUT_S)
+    for line in ran.output.decode("utf-8", "replace").splitlines():
+        if line.startswith(_MARK) and ran.code == 0:
             prefix, missing = ast.literal_eval(line.removeprefix(_MARK))
             return prefix, missing
-    raise _unusable(environment, whose, _reason(process.returncode or 0, output.decode("utf-8", "replace")))
-
-
-def _reason(code: int, output: str) -> str:
-    how = f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
-    return "\n".join((how, *output.strip().splitlines()[-_LINES:]))
+    raise _unusable(environment, whose, ran.reason())
 
 
 def _unusable(environment: Environment, whose: str, why: str) -> InterpreterError:

@@ -26,13 +26,13 @@ from typing import Any, NamedTuple
 from pytest_fastenv.environment.quoted_paths import Occurrence, occurrences, replaced
 from pytest_fastenv.errors import InterpreterError, StoreError, option
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.schedule.program import run_program
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.sealed import seal, unseal
 from pytest_fastenv.store.store import Store
 
 PROMPT = "fastenv"
 CREATION_TIMEOUT_S = 120.0
-_TOO_LATE = -1000
 _FORMAT = 2
 #: The blank makes every generator of scripts put quotes around the path: what is replaced is then a whole word. The
 #: last part is what some take for the prompt.
@@ -110,49 +110,28 @@ async def _create(target: Target, place: Path) -> None:
     options += ["--app-data", str(data), "--python", target.python, str(tree)]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUALENV_", "PYTHON"))}
     environ["VIRTUALENV_CONFIG_FILE"] = str(data / "none.ini")  # the user's defaults are not for our skeletons
-    code, first = await _finish([*command, *options], environ)
+    first = await run_program([*command, *options], environ, limit_s=CREATION_TIMEOUT_S)
     await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
-    if code == 0:
+    if first.code == 0:
         return
-    if code < 0:  # that says nothing about virtualenv and this interpreter, and what is made here is kept
+    if first.code is None or first.code < 0:
+        # That says nothing about virtualenv and this interpreter, and what is made here is kept.
         raise InterpreterError(
             f"virtualenv was ended while it made an environment for {target.short}",
             where=target.python,
-            why=f"signal {-code}" if code != _TOO_LATE else first,
+            why=f"it {first.how}",
             hint="run again; the system may be short of memory",
         )
     await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
     own = [target.python, "-I", "-m", "venv", "--without-pip", "--prompt", PROMPT, str(tree)]
-    code, second = await _finish(own, environ)
-    if code != 0:
+    second = await run_program(own, environ, limit_s=CREATION_TIMEOUT_S)
+    if second.code != 0:
         raise InterpreterError(
             f"no virtual environment can be made for {target.short}",
             where=target.python,
-            why=f"virtualenv: {first}\nits own venv: {second}",
+            why=f"virtualenv: {first.reason()}\nits own venv: {second.reason()}",
             hint="install the interpreter's venv module, or use another interpreter",
         )
-
-
-async def _finish(command: list[str], environ: dict[str, str]) -> tuple[int, str]:
-    """Run a program to its end; return its exit code and the last lines it wrote."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env=environ,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(CREATION_TIMEOUT_S):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        return _TOO_LATE, f"not finished within {CREATION_TIMEOUT_S:.0f} seconds"
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    lines = output.decode("utf-8", "replace").strip().splitlines()
-    return process.returncode or 0, "\n".join(lines[-5:]) or f"exit code {process.returncode}"
 
 
 def _take_down(place: Path) -> None:

@@ -20,10 +20,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pytest_fastenv.errors import ProvideError
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.imported import NAME
+from pytest_fastenv.schedule.program import run_program
 
 TIMEOUT_S = 120.0
 _DONE = "compiled"
@@ -53,7 +55,7 @@ async def compile_imported(
 ) -> None:
     """Compile what sessions in an environment imported and what is not compiled; at most once for each such list.
 
-    What cannot be compiled is left to whoever imports it: nothing fails here.
+    What cannot be compiled is left to the sessions that import it: nothing fails here.
 
     :param processes: how many may work at once.
     :param environ: variables outside.
@@ -69,8 +71,8 @@ async def compile_imported(
     paths = _sources(environment.prefix, os.fsdecode(content).splitlines())
     with recorder.span("unpack", "bytecode", count=len(paths), path=str(environment.prefix)):
         parts = [paths[n::processes] for n in range(min(processes, len(paths)))]
-        codes = await asyncio.gather(*(_compile(environment, part, environ) for part in parts))
-    if not any(codes):
+        went_through = await asyncio.gather(*(_compile(environment, part, environ) for part in parts))
+    if all(went_through):
         with suppress(OSError):  # it is done again, which costs a moment
             (own / _DONE).write_text(digest, encoding="ascii")
 
@@ -89,26 +91,12 @@ def _is_done(own: Path, digest: str) -> bool:
         return False
 
 
-async def _compile(environment: Environment, paths: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Compile in the environment's own interpreter; return its exit code."""
+async def _compile(environment: Environment, paths: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Compile in the environment's own interpreter; tell whether that went through."""
+    argv = [str(environment.python), "-I", "-S", "-c", _PROGRAM]
+    given = os.fsencode("\0".join(paths))
     try:
-        process = await asyncio.create_subprocess_exec(
-            environment.python,
-            *("-I", "-S", "-c", _PROGRAM),
-            env=environment.variables(environ),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    except OSError:  # it does not start: the probe of the copies tells why
-        return 1
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            await process.communicate(os.fsencode("\0".join(paths)))
-    except TimeoutError:
-        return 1
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0
+        ran = await run_program(argv, environment.variables(environ), limit_s=TIMEOUT_S, given=given, errors="dropped")
+    except ProvideError:  # no process is left for it
+        return False
+    return ran.code == 0  # where it does not start, the probe of the copies tells why

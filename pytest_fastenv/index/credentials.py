@@ -6,7 +6,6 @@ once a server has refused a request without it. They never appear in anything th
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import netrc
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_fastenv.index.urls import Login, Origin, origin, shown, split_login
+from pytest_fastenv.schedule.program import run_program
 
 _KEYRING_TIMEOUT_S = 30.0
 
@@ -144,20 +144,5 @@ class Credentials:
 
     async def _run(self, *command: str) -> str:
         """Return the command's first line of output; empty when it fails or takes too long."""
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=dict(self._environ),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            async with asyncio.timeout(_KEYRING_TIMEOUT_S):
-                output, _ = await process.communicate()
-        except TimeoutError:
-            return ""
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return output.decode(errors="replace").strip("\r\n") if process.returncode == 0 else ""
+        ran = await run_program(command, self._environ, limit_s=_KEYRING_TIMEOUT_S, errors="dropped")
+        return ran.output.decode(errors="replace").strip("\r\n") if ran.code == 0 else ""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
 import shutil
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from pytest_fastenv.errors import ProvideError
 from pytest_fastenv.index.urls import Login, split_login
+from pytest_fastenv.schedule.program import run_program
 
 _TIMEOUT_S = 1800.0
+#: A list of all branches and tags of a very large repository has some 10 MB.
+_MOST_OUTPUT_BYTES = 64 * 1024 * 1024
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
 #: What would make git work on another repository than the one that is named (set while a git hook runs, for example).
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
@@ -54,28 +54,14 @@ class Git:
         if self._program is None:
             raise ProvideError(f"git is needed for {self.url} and not installed", hint="install git")
         command = [self._program, *(("-C", str(at)) if at else ()), *arguments]
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=self._environ,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=os.name == "posix",
+        ran = await run_program(
+            command, self._environ, limit_s=_TIMEOUT_S, errors="apart", keep_bytes=_MOST_OUTPUT_BYTES
         )
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                output, errors = await process.communicate()
-        except TimeoutError as error:
-            raise ProvideError(f"git {arguments[0]} for {self.url} took longer than {_TIMEOUT_S:.0f} s") from error
-        finally:
-            if process.returncode is None:
-                _end(process)
-                await process.wait()
-        return (
-            process.returncode or 0,
-            output.decode(errors="surrogateescape").rstrip("\n"),
-            errors.decode(errors="replace"),
-        )
+        if ran.code is None or ran.code < 0:
+            raise self._failure(arguments[0], ran.reason())
+        if not ran.is_whole:
+            raise self._failure(arguments[0], f"it wrote more than {_MOST_OUTPUT_BYTES} bytes")
+        return ran.code, ran.output.decode(errors="surrogateescape").rstrip("\n"), ran.errors.decode(errors="replace")
 
     def _failure(self, command: str, text: str) -> ProvideError:
         text = _USER_INFO.sub("", text.replace(self._secret, "****") if self._secret else text).strip()
@@ -112,14 +98,3 @@ def _environment(url: str, login: Login | None, environ: Mapping[str, str]) -> d
         kept[f"GIT_CONFIG_VALUE_{number}"] = value
     kept["GIT_CONFIG_COUNT"] = str(first + len(settings))
     return kept
-
-
-def _end(process: asyncio.subprocess.Process) -> None:
-    """End git and what it started (transport helpers, ssh)."""
-    try:
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except ProcessLookupError:
-        pass  # ended in the same moment

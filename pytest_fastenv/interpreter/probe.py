@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_fastenv.errors import InterpreterError, UnusableInterpreterError, option
 from pytest_fastenv.interpreter.record import stamp
 from pytest_fastenv.model.target import Target
+
+if TYPE_CHECKING:
+    from pytest_fastenv.schedule.program import Ran
 
 PROBE_TIMEOUT_S = 60.0
 OLDEST = (3, 8)
@@ -69,27 +71,19 @@ def _ask(executable: str) -> dict[str, Any]:
     """
     environ = {name: value for name, value in os.environ.items() if name != "__PYVENV_LAUNCHER__"}
     environ["SYSTEM_VERSION_COMPAT"] = "0"  # macOS: its own version, not 10.16, to programs built for older ones
-    try:
-        done = subprocess.run(
-            [executable, "-I", "-S", "-B", _SCRIPT],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            env=environ,
-            timeout=PROBE_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise InterpreterError(f"{executable} gave no answer within {PROBE_TIMEOUT_S:.0f} seconds") from None
-    except (OSError, ValueError) as error:
-        raise InterpreterError(f"{executable} does not start", why=str(error)) from None
-    facts = _answer(done.stdout)
+    from pytest_fastenv.schedule.event_loop import run_briefly  # asyncio: `OLDEST` is needed on the warm path
+    from pytest_fastenv.schedule.program import run_program
+
+    argv = [executable, "-I", "-S", "-B", _SCRIPT]
+    ran = run_briefly(run_program(argv, environ, limit_s=PROBE_TIMEOUT_S, errors="apart"))
+    if ran.code is None:
+        raise InterpreterError(f"{executable} {ran.how}")
+    facts = _answer(ran.output.decode("utf-8", "replace"))
     if facts is None:
         raise UnusableInterpreterError(
             f"{executable} does not answer as a Python interpreter does",
-            why=_reason(done),
-            is_final=done.returncode >= 0,
+            why=_reason(ran),
+            is_final=ran.code >= 0,
         )
     _refuse_too_old(executable, facts)
     return facts
@@ -103,14 +97,10 @@ def _answer(output: str) -> dict[str, Any] | None:
     return None
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode < 0:
-        return f"it was ended by signal {-done.returncode}"
-    text = (done.stderr or done.stdout).strip()
-    if "-I" in text and "Unknown option" in text:
+def _reason(ran: Ran) -> str:
+    if b"-I" in ran.errors and b"Unknown option" in ran.errors:
         return "it does not know the option -I: a Python older than 3.4?"
-    tail = "\n".join(text.splitlines()[-5:])[:1000]
-    return f"exit code {done.returncode}" + (f"\n{tail}" if tail else "")
+    return ran.reason()
 
 
 def _refuse_too_old(executable: str, facts: Mapping[str, Any]) -> None:

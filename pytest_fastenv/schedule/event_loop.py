@@ -7,7 +7,8 @@ import gc
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,7 +25,15 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     before `KeyboardInterrupt`, or `SystemExit` with code 143, is raised. In a thread that runs an event loop already it
     runs in another thread while this one waits.
     """
-    return _run_in_thread(work) if _a_loop_runs() else _run(work)
+    return _in_thread(partial(_run, work)) if _a_loop_runs() else _run(work)
+
+
+def run_briefly(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that takes a moment on an event loop of its own, in any thread.
+
+    In the main thread Ctrl-C cancels it. Where an event loop runs it runs in another thread while this one waits.
+    """
+    return _in_thread(partial(asyncio.run, work)) if _a_loop_runs() else asyncio.run(work)
 
 
 def _a_loop_runs() -> bool:
@@ -66,13 +75,13 @@ async def _terminable(work: Coroutine[Any, Any, T], terminated: threading.Event)
     return await work
 
 
-def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:
+def _in_thread(run: Callable[[], T]) -> T:
     outcome: list[T] = []
     failure: list[BaseException] = []
 
     def body() -> None:
         try:
-            outcome.append(_run(work))
+            outcome.append(run())
         except BaseException as error:  # noqa: BLE001 - it is raised again where it belongs
             failure.append(error)
 

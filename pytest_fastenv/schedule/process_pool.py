@@ -12,7 +12,6 @@ import pickle
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -20,17 +19,13 @@ from typing import IO, Any, Self, cast
 from pytest_fastenv.errors import FastenvError, ProvideError, option
 from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.schedule.permits import Permits
+from pytest_fastenv.schedule.program import OWN_GROUP, cannot_start, end_group, signal_name
 
 _PROGRAM = str(Path(__file__).with_name("pool_process.py"))
 _NAME = f"{__package__}.pool_process"
 _BUFFER_BYTES = 1 << 20
 _TAIL_BYTES = 2000
 _DYING_S = 1.0
-_OUT_OF_REACH: dict[str, Any]  # of the terminal's Ctrl-C, from the first moment
-if sys.platform == "win32":
-    _OUT_OF_REACH = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-else:
-    _OUT_OF_REACH = {"start_new_session": True}
 
 
 class ProcessPool:
@@ -145,14 +140,11 @@ class _PoolProcess:
                 stdout=subprocess.PIPE,
                 stderr=said,
                 limit=_BUFFER_BYTES,
-                **_OUT_OF_REACH,
+                **OWN_GROUP,
             )
         except OSError as error:
             said.close()
-            why = error.strerror or str(error)
-            hint = "raise the limits of open files and processes (ulimit -n, ulimit -u)"
-            what = "a worker process cannot be started"
-            raise ProvideError(what, where=sys.executable, why=why, hint=hint) from error
+            raise cannot_start(sys.executable, error) from error
         except BaseException:
             said.close()
             raise
@@ -175,7 +167,7 @@ class _PoolProcess:
         if self.lives and within_s:
             await asyncio.wait([asyncio.ensure_future(self._process.wait())], timeout=within_s)
         if self.lives:
-            self._kill()
+            end_group(self._process.pid)  # asyncio's own kill would take the exit code away from its watcher
         await self._process.wait()
         self._to.close()
         if not self._said.closed:
@@ -183,16 +175,9 @@ class _PoolProcess:
             self._last_words = self._said.read()[-_TAIL_BYTES:].decode("utf-8", "replace").strip()
             self._said.close()
 
-    def _kill(self) -> None:
-        if sys.platform == "win32":
-            self._process.kill()
-            return
-        with suppress(ProcessLookupError):  # asyncio's own kill would take the exit code away from its watcher
-            os.kill(self._process.pid, signal.SIGKILL)
-
     def death(self, function: str) -> ProvideError:
         code = self._process.returncode or 0
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = f"was killed by {signal_name(code)}" if code < 0 else f"ended with exit code {code}"
         hint = f"the system may be short of memory; {option('concurrent_installs', '1')} needs less"
         return ProvideError(
             f"a worker process {how} while it did {function}",

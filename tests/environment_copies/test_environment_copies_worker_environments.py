@@ -288,7 +288,7 @@ def broken(program: str, tmp_path: Path) -> Any:
     ("program", "why"),
     [
         ("#!/bin/sh\necho no libc >&2\nexit 7\n", "it ended with exit code 7\nno libc"),
-        ("#!/bin/sh\nkill -9 $$\n", "it was ended by signal 9"),
+        ("#!/bin/sh\nkill -9 $$\n", "it was ended by SIGKILL"),
         ("#!/no/such/interpreter\n", "it does not start"),
         (f'#!/bin/sh\nexec {sys._base_executable} "$@"\n', "for its environment"),  # type: ignore[attr-defined]
     ],

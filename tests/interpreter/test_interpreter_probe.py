@@ -98,7 +98,7 @@ def test_too_old(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("echo no such thing >&2; exit 3", "exit code 3\nno such thing"),
-        ("kill -9 $$", "ended by signal 9"),
+        ("kill -9 $$", "ended by SIGKILL"),
         ("echo 'Unknown option: -I' >&2; exit 2", "older than 3.4"),
         ("exit 0", "exit code 0"),
     ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pytest_fastenv.schedule.outcome import whatever_happens
+from pytest_fastenv.schedule.program import OWN_GROUP, end_group
 
 _PROGRAM = str(Path(__file__).with_name("backend_server.py"))
 _LINE_LIMIT_BYTES = 4 * 1024 * 1024
@@ -24,13 +24,6 @@ _END_WAIT_S = 10.0
 HAS_GUARDIAN = hasattr(os, "fork") and hasattr(socket, "send_fds")
 #: Apple's frameworks do not survive a fork without exec (CPython's multiprocessing does not fork there either).
 FORKS_HOOKS = HAS_GUARDIAN and sys.platform != "darwin"
-
-
-_OUT_OF_REACH: dict[str, Any]  # of the terminal's Ctrl-C
-if sys.platform == "win32":
-    _OUT_OF_REACH = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-else:
-    _OUT_OF_REACH = {"start_new_session": True}
 
 
 class ChannelClosedError(Exception):
@@ -110,9 +103,8 @@ class Channel:
 
     def kill(self) -> None:
         """End the hook's group directly, where its supervisor could not."""
-        if self._hook and hasattr(os, "killpg"):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._hook, signal.SIGKILL)
+        if self._hook and sys.platform != "win32":  # there its number may be another process's by now
+            end_group(self._hook)
 
     async def close(self) -> None:
         """Give the connection up."""
@@ -139,7 +131,7 @@ class Guardian:
                 pass_fds=[theirs.fileno()],
                 cwd=os.sep,
                 env=dict(spec.variables),
-                **_OUT_OF_REACH,
+                **OWN_GROUP,
             )
         except BaseException:
             self._control.close()
@@ -272,7 +264,7 @@ async def _supervisor(spec: ServerSpec) -> AsyncIterator[Channel]:
         stderr=subprocess.DEVNULL,
         env=dict(spec.variables),
         limit=_LINE_LIMIT_BYTES,
-        **_OUT_OF_REACH,
+        **OWN_GROUP,
     )
     channel = Channel(cast("asyncio.StreamReader", process.stdout), cast("asyncio.StreamWriter", process.stdin))
     try:
