@@ -20,7 +20,7 @@ _PIECE_BYTES = 1024 * 1024
 
 crc32: Callable[[Any, int], int]
 _decompressor: Callable[[], Any]  # as zlib's decompression objects
-_whole_decompressor: Callable[[], Any]  # the same for one call that brings everything, faster
+_whole_decompressor: Callable[[], Any]  # the same in one call with all the data, faster
 _errors: tuple[type[Exception], ...]
 try:
     from isal import igzip_lib, isal_zlib

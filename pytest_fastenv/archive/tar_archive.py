@@ -30,7 +30,7 @@ class ArchiveOrder(NamedTuple):
     """What to unpack.
 
     :ivar archive: path of the archive.
-    :ivar into: an existing empty directory that nobody else uses.
+    :ivar into: an existing empty directory that no other work uses.
     :ivar label: its name for messages.
     :ivar part: a directory below the top one: of a tar archive that has it, only what lies in it is written. All else
         is judged by the same rules.
@@ -226,7 +226,7 @@ class _Extraction:
             if rest:
                 raise self._refused(member, "is cut short")
         os.chmod(path, mode)
-        if 0 <= source.mtime < 2**33:  # make and the like compare times of generated files with those of their sources
+        if 0 <= source.mtime < 2**33:  # make and the like compare the times of generated files and their sources
             os.utime(path, (source.mtime, source.mtime))
 
     def _symlink(self, member: tarfile.TarInfo) -> None:
@@ -243,7 +243,7 @@ class _Extraction:
 
 
 def _is_in(path: str, directory: str) -> bool:
-    """Tell whether a path is a directory's or of something in it."""
+    """Tell whether a path is a directory or lies in it."""
     return path == directory or path.startswith(f"{directory}/")
 
 

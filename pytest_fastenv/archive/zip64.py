@@ -60,7 +60,7 @@ def _fields(extra: bytes, subject: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _wide(content: bytes, values: tuple[int, ...], subject: str) -> list[int]:
-    """Put 8-byte values where the fixed part says "see there".
+    """Put 8-byte values where the fixed part refers to them.
 
     By the format a field has a value for each of those alone; some writers give the leading values whether they are
     needed or not, and then they must agree with the fixed part.

@@ -16,7 +16,7 @@ from pytest_fastenv.settings.values import Project
 
 T = TypeVar("T")
 
-#: Not the test's name: plans are kept for others, and remember who asked.
+#: Not the test's name: a plan is kept for other tests, and names where each requirement came from.
 _ASKING = "this test"
 
 
@@ -71,7 +71,7 @@ def _read(
 
 
 def _subject(wanted: Wanted) -> object:
-    """Return what a requirement is about: a project, or a directory whose project is not known yet."""
+    """Return the project that a requirement asks for, or its directory where the project is not known yet."""
     return wanted.name or wanted.reference.directory
 
 

@@ -5,8 +5,8 @@
     {"do": "begin", "settings": {…}, "origins": {…}, "base": "…"}
                                                     the first one: what all others have in common
     {"do": "venv", …}                                   the name of a handler, and what it takes
-    {"ok": {…}}                                         what the handler gave
-    {"error": {"what", "where", "why", "hint", "exit_code", "diagnosis"}}
+    {"ok": {…}}                                         the handler's answer
+    {"error": {…}}                                      an error, as `FastenvError.to_json` writes it
 
 The end of the input ends everything: what is being done is cancelled, and put away with all that was made for the
 session. So nothing outlives a session, however it ends.
@@ -84,7 +84,7 @@ class _Server:
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
 
         def tell(line: bytes | None) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            with suppress(RuntimeError):  # the loop is closed: no answer is wanted any more
                 loop.call_soon_threadsafe(self._lines.put_nowait, line)
 
         # A thread: on Windows an event loop cannot wait for a pipe that it did not make.
@@ -112,7 +112,7 @@ class _Server:
                 await asyncio.wait({working})
         if working.cancelled():
             return
-        with suppress(BrokenPipeError):  # whoever asked is gone; the end of the questions follows
+        with suppress(BrokenPipeError):  # the session is gone; the end of the questions follows
             self._answers.write(json.dumps(working.result()).encode() + b"\n")
             self._answers.flush()
 

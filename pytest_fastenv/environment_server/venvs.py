@@ -1,4 +1,4 @@
-"""Environments that tests ask for: made where the test says, changed as it says, and nobody else's.
+"""Environments that tests ask for: each is made where its test says, and belongs to that test alone.
 
 They are made as all others are: a copy of the skeleton, linked from the store, moved to its place whole.
 """
@@ -60,7 +60,7 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     """Install into an environment that `venv` made; answers with ``added`` and ``replaced`` (pairs).
 
     Takes what `venv` takes, with ``path`` the environment's prefix and ``wishes`` everything that it was ever asked to
-    hold; ``upgrade`` is about the last group of them.
+    hold; ``upgrade`` applies to the last group of them.
 
     :raises FastenvError: the environment is as it was.
     """
@@ -83,7 +83,7 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
 async def _draft(
     context: Context, path: Path, target: Target, identity: str
 ) -> AsyncIterator[staging.StagedEnvironment]:
-    """Begin an environment beside its place. Nobody else knows that place, so it takes no lock in the store."""
+    """Begin an environment beside its place. No other process uses that place, so it takes no lock in the store."""
     beside = path.with_name(f".{path.name}.fastenv-drafts")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -27,9 +27,9 @@ class Wish:
 class Wishes:
     """All that an environment is asked to hold.
 
-    :ivar groups: what was asked for at one time each, in that order.
+    :ivar groups: a group for each time that something was asked for, in that order.
     :ivar base: what relative paths are relative to.
-    :ivar root: where the project lies that `project` is about.
+    :ivar root: the directory of the project that `project` speaks of.
     """
 
     groups: tuple[tuple[Wish, ...], ...]

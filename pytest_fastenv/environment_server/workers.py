@@ -65,21 +65,13 @@ async def _compile(context: Context, session: Path) -> None:
         await compile_imported(known.environment(session), processes, context.environ, context.recorder)
 
 
-async def _file_workers(context: Context) -> ProcessPool:
-    kept = "workers: processes"
-    if kept not in context.kept:
-        file_workers = ProcessPool(context.settings.concurrent_installs)
-        context.kept[kept] = await context.stack.enter_async_context(file_workers)
-    found: ProcessPool = context.kept[kept]
-    return found
-
-
 async def _environments(context: Context) -> WorkerEnvironments:
+    """Return what makes the copies: one for the life of this server, with its pool of processes."""
     kept = "workers: environments"
     if kept not in context.kept:
+        pool = await context.stack.enter_async_context(ProcessPool(context.settings.concurrent_installs))
         directory = Environments(context.store, context.settings.dir, context.recorder).directory
-        file_workers = await _file_workers(context)
-        made = WorkerEnvironments(directory, file_workers, context.recorder, context.environ)
+        made = WorkerEnvironments(directory, pool, context.recorder, context.environ)
         context.stack.push_async_callback(made.aclose)
         context.kept[kept] = made
     found: WorkerEnvironments = context.kept[kept]

@@ -50,7 +50,7 @@ class Credentials:
         return plain
 
     def login(self, url: str) -> Login | None:
-        """Return the login for a URL's origin as known without asking anybody, else ``None``."""
+        """Return the login for a URL's origin as known without a question to the ``keyring`` command, else ``None``."""
         place = origin(url)
         given = self._by_origin.get(place)
         if given is not None and given.password is not None:
@@ -66,7 +66,7 @@ class Credentials:
         return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
     async def ask_keyring(self, url: str) -> bool:
-        """Ask the ``keyring`` command for a login, once per origin; true when it gave one that was not known.
+        """Ask the ``keyring`` command for a login, once per origin; true when it gave a new one.
 
         It is asked for the URL first, then for the host, without a terminal, and has 30 seconds to answer.
         """

@@ -48,9 +48,9 @@ async def checkout(
     """Return the tree of a revision: branch, tag, commit (abbreviated too), ``refs/...`` or the default branch.
 
     A commit that is in the store costs no network. A name is looked up anew each time, since branches move; offline
-    it means what it meant the last time. Branches count before tags.
+    it means the commit that it meant the last time. Branches count before tags.
 
-    :param environ: what git gets, besides what keeps it from asking questions.
+    :param environ: variables for git; those that keep it from asking questions are added.
     :param pools: whose permits are held: one to download while the mirror is brought up to date, one to install while
         the tree is laid out (and its submodules are fetched).
     :raises RequestError: the repository has no such revision.

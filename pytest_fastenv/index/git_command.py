@@ -16,7 +16,7 @@ _TIMEOUT_S = 1800.0
 #: A list of all branches and tags of a very large repository has some 10 MB.
 _MOST_OUTPUT_BYTES = 64 * 1024 * 1024
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
-#: What would make git work on another repository than the one that is named (set while a git hook runs, for example).
+#: Variables that would make git work on another repository than it is told to; set while a git hook runs, for example.
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 _NOT_ANSWERED = ("could not read username", "terminal prompts disabled", "authentication failed", "permission denied")
 

@@ -152,7 +152,7 @@ class HttpClient:
         """Open one answer, after redirects but without retries; its body is not yet read.
 
         :raises Passing: a failure that may pass.
-        :raises NetworkError: one that does not.
+        :raises NetworkError: a failure that does not pass.
         """
         if self.network.offline:
             raise OfflineMissError(

@@ -53,7 +53,7 @@ class MetadataReader:
         """Return the metadata of a wheel.
 
         :raises MetadataError: it is missing, unreadable or names another project or version; both are named.
-        :raises HashError: a metadata file or wheel is not the one that was announced.
+        :raises HashError: a metadata file or wheel has another digest than was announced.
         :raises NetworkError: it could not be had.
         """
         return await self._flights.do(artifact.hashes.sha256 or artifact.url, lambda: self._read(artifact))

@@ -120,7 +120,7 @@ class PageBuilder:
                 self.foreign = filename
             return
         if "@" in url:
-            url = split_login(url)[0]  # what a page gives is for everybody who reads it, and is kept
+            url = split_login(url)[0]  # pages are kept, and read with other logins too
         if not url.startswith(("https://", "http://", "file:")):
             url = self._absolute(url)
         rows = self._rows.get(version)
@@ -129,7 +129,7 @@ class PageBuilder:
         rows.append(_row(url, listed))
 
     def _absolute(self, url: str) -> str:
-        """Join a relative URL; those of one page share few directories, and joining is slow."""
+        """Join a relative URL; a page's URLs share few directories, and joining is slow."""
         directory, slash, rest = url.rpartition("/")
         if "?" in directory or not slash:
             return urljoin(self.url, url)

@@ -61,7 +61,7 @@ class Pages:
         return found if isinstance(found, LinksPage) else None
 
     def kept(self, location: str, name: str) -> Page | None:
-        """Return what is kept of an index's page, however old; asks nobody."""
+        """Return what is kept of an index's page, however old; makes no request."""
         kept = self._cache.load(f"{location}{name}/")
         return Page.from_record(kept.content) if kept is not None and kept.content is not None else None
 

@@ -168,7 +168,7 @@ def _load(load: Any, path: Path, source: str) -> None:
 
 
 def _read(path: Path, source: str) -> bytes:
-    """Return a PEM file's bytes, or those of all files in a directory of certificates."""
+    """Return a PEM file's bytes, or the bytes of all files in a directory of certificates."""
     try:
         if path.is_dir():
             return b"\n".join(entry.read_bytes() for entry in sorted(path.iterdir()) if entry.is_file())

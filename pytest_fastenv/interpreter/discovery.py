@@ -80,7 +80,7 @@ def as_path(spec: str) -> str | None:
 def list_found(spec: str | None, store: Store) -> list[Found]:
     """Return all interpreters of this machine that a request may mean, best first.
 
-    Blocks, and starts those that are not known yet. A path is answered with the one that it means.
+    Blocks, and starts those that are not known yet. For a path the answer is the interpreter that it means.
 
     :param spec: ``None`` for all.
     :raises InterpreterNotFoundError: the text cannot be read, or nothing is at the path.

@@ -63,7 +63,7 @@ def ask(executable: str, store: Store) -> Target | Refused:
     """Start an executable, and keep its answer. Safe in several threads, for different executables.
 
     A file that is no interpreter is remembered as well, for an hour; not a script, which may do something else the next
-    time, nor one that could not be started now or was too slow, which says little about it.
+    time, nor a file that could not be started now or was too slow, which says little about it.
     """
     before = _path_stamps(executable)
     try:

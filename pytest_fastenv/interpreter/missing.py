@@ -10,11 +10,11 @@ from pytest_fastenv.errors import InterpreterNotFoundError
 class NothingFitsError(InterpreterNotFoundError):
     """No interpreter of this machine fits a request.
 
-    What there is instead is found out when the text is read for the first time: who downloads an interpreter instead
-    need not wait until all that are here have been asked what they are.
+    The interpreters that there are instead are looked up when the text is first read, since each of them may have to be
+    started: a run that downloads an interpreter does not wait for that.
 
     :param text: the request.
-    :param look: finds out where was looked, and what is there.
+    :param look: returns the places that were searched, and what is there.
     """
 
     def __init__(self, text: str, look: Callable[[], tuple[str, str]]) -> None:
@@ -27,7 +27,7 @@ class NothingFitsError(InterpreterNotFoundError):
 
     @property
     def where(self) -> str:
-        """The places that were looked at."""
+        """The places that were searched."""
         return self._looked()[0]
 
     @where.setter

@@ -1,4 +1,4 @@
-"""Where interpreters lie on this machine: the directories of ``PATH``, and those of tools that install interpreters.
+"""Where interpreters lie on this machine: the directories of ``PATH``, and of tools that install interpreters.
 
 Standard library only, and nothing is started: what a search depends on is read on the warm path.
 """
@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _SCRIPTS = "" if os.name == "nt" else "bin"
-#: The variables that decide where is searched, beside those of a manager's own directory.
+#: The variables that decide where to search, besides those that name a manager's own directory.
 _VARIABLES = (
     "PATH", "HOME", "USERPROFILE", "APPDATA", "XDG_DATA_HOME", "PYENV_VERSION", "ASDF_PYTHON_VERSION",
     "MISE_PYTHON_VERSION",
 )  # fmt: skip
 _VERSION_FILES = (".python-version", ".tool-versions")
-#: Version files are short; one that is not is none.
+#: Version files are short; a longer file is something else.
 _MOST_CHARACTERS = 4096
 
 
@@ -144,7 +144,7 @@ def manager_places() -> Iterator[Place]:
 
 
 def search_variables() -> list[str]:
-    """Return all that a search depends on and that is no file: variables, the working directory, who runs."""
+    """Return all that a search depends on and that is no file: variables, the working directory, this interpreter."""
     names = (*_VARIABLES, *_OWN_DIRECTORIES)
     return [sys.executable, os.getcwd(), *(os.environ.get(name, "") for name in names)]
 

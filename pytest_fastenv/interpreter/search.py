@@ -1,8 +1,8 @@
 """Search the machine for interpreters, and tell what was looked at when none fits.
 
 python-discovery reads requests, knows what interpreters' files are called, compares, and reads the registry of Windows.
-Where is looked, and that every interpreter is asked once and no more, is done here: several at a time, and none that
-is known.
+This module decides where to look, and starts each interpreter at most once: several at a time, and none that is known
+already.
 
 Imports python-discovery and starts processes: not on the warm path.
 """
@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
 class Found(NamedTuple):
     """An interpreter on this machine.
 
-    :ivar where: as of a candidate; ``downloaded`` for one in the store, ``path`` for one that was named by its path.
+    :ivar where: as of a candidate; ``downloaded``: it is in the store; ``path``: it was named by its path.
     :ivar executable: what was started to find out; a link to the interpreter perhaps, or a virtual environment's.
     """
 

@@ -51,7 +51,7 @@ def fits(spec: PythonSpec, target: Target) -> bool:
 
     A version is compared as exactly as it was written: 3.12.4 is not above ``>3.12``. Versions say nothing about the
     kind of build or the implementation. A free-threaded build has few wheels, and so have other implementations: they
-    are for those who ask for one, or run one. A program that was named is meant, whatever it is.
+    only fit where one is asked for, or is running. A program that was named is meant, whatever it is.
     """
     if spec.path is not None or spec is ANY:
         return True

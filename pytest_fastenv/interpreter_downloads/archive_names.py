@@ -26,7 +26,7 @@ _OPTIMIZED = ("noopt", "lto", "pgo")
 
 
 class Named(NamedTuple):
-    """What a file name says; the fields are those of `pytest_fastenv.interpreter_downloads.offer.Offer`."""
+    """What a file name says, in fields named as in `pytest_fastenv.interpreter_downloads.offer.Offer`."""
 
     implementation: str
     version: str

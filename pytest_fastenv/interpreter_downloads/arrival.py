@@ -1,4 +1,4 @@
-"""An interpreter that is there, and one that is on its way.
+"""An interpreter that is there, or is still being downloaded.
 
 Both fulfil `pytest_fastenv.model.protocols.Interpreter`.
 """
@@ -49,18 +49,18 @@ class Arrival:
     async def ready(self) -> None:
         """Wait for it; many may. A waiter that is cancelled leaves it on its way.
 
-        :raises FastenvError: it could not be had: the same for all who wait, and for those who ask later.
+        :raises FastenvError: it could not be had; later calls raise the same.
         :raises InterpreterError: it is not what it was taken for.
         """
         await asyncio.shield(self._begun())
 
     async def aclose(self) -> None:
-        """Give it up if it is not there, and wait for that; those who wait for it are cancelled. Idempotent."""
+        """Give it up if it is not there, and wait for that; calls that wait for it are cancelled. Idempotent."""
         if self._task is not None:
             self._task.cancel()
             await whatever_happens(asyncio.wait([self._task]))
             if not self._task.cancelled():
-                self._task.exception()  # whoever waited was told
+                self._task.exception()  # those that waited have raised it
 
     def _begun(self) -> asyncio.Task[None]:
         if self._task is None:

@@ -44,7 +44,7 @@ def offers(host: Target, mirror: Mirror) -> list[Offer]:
         found = _of_files(_lying_in(mirror.directory), machine)
     else:
         found = (
-            _offer(row.holds, row.filename, mirror.for_origin(row.url), row.sha256)
+            _offer(row.holds, row.filename, mirror.mirrored(row.url), row.sha256)
             for row in rows()
             if _usable(row.holds, machine)
         )
@@ -52,7 +52,7 @@ def offers(host: Target, mirror: Mirror) -> list[Offer]:
 
 
 def best(spec: str, offers: Iterable[Offer]) -> Offer | None:
-    """Return the first offer that fits a request, or ``None``; pre-releases only for those who name one.
+    """Return the first offer that fits a request, or ``None``; a pre-release only where the request names one.
 
     :param spec: as for `pytest_fastenv.interpreter.discovery.find_target`; nothing fits a path.
     :raises InterpreterNotFoundError: the request cannot be read.

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 def downloaded_identity(sha256: str, machine: str, externals: Mapping[str, str]) -> str:
     """Return the identity for `pytest_fastenv.model.target.Target`.
 
-    Other interpreters are told by path, size and times of their file. One that comes out of an archive is what the
-    archive's bytes say, on this kind of host.
+    Other interpreters are told by path, size and times of their file; an interpreter out of an archive by the archive's
+    bytes and the kind of host.
 
     :param sha256: of the archive.
     :param machine: ``platform.machine()`` there, the same for all interpreters of a host. What an interpreter says of
-        its platform may tell for which version of macOS it was built, which nobody knows before it is there.
+        its platform may tell for which version of macOS it was built, which is not known before it is there.
     :param externals: see `pytest_fastenv.model.target.Target`.
     """
     facts = ["downloaded", sha256, machine, sorted(externals.items())]

@@ -21,9 +21,9 @@ Fetch = Callable[[str], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A place with archives of interpreters; without a place, the origins named in the tables.
+    """A place with archives of interpreters; without a place, the servers that the tables name.
 
-    :ivar base: URL without a slash at the end and without a login; empty for a directory and for the origins.
+    :ivar base: URL without a slash at the end and without a login; empty for a directory and without a place.
     :ivar directory: absolute path, where the mirror is one on this machine.
     :ivar checksums: digests by path below the root, as its ``SHA256SUMS`` lists them; ``None`` when it has none, or
         was not looked at yet.
@@ -68,7 +68,7 @@ class Mirror:
 
     @property
     def place(self) -> str:
-        """The mirror as it may be shown; empty for the origins."""
+        """The mirror as it may be shown; empty without a place."""
         return str(self.directory) if self.directory is not None else self.base
 
     @property
@@ -102,7 +102,7 @@ class Mirror:
         return replace(self, checksums=parse_checksums(content, place))
 
     def address(self, path: str) -> str:
-        """Return the URL of a file below the mirror's root; what URLs give a meaning to (``+``, ``%``) is quoted.
+        """Return the URL of a file below the mirror's root; ``+``, ``%`` and the like are quoted.
 
         :param path: relative, with forward slashes.
         """
@@ -110,7 +110,7 @@ class Mirror:
             return self.directory.joinpath(*path.split("/")).as_uri()
         return f"{self.base}/{quote(path)}"
 
-    def for_origin(self, url: str) -> str:
+    def mirrored(self, url: str) -> str:
         """Return where the mirror has what the tables know at a URL: below ``<release>/<file name>``."""
         if not self.base:
             return url

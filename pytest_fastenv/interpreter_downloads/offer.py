@@ -20,7 +20,7 @@ class Offer:
     :ivar filename: last segment of the URL's path, unquoted; its ending tells how it is packed.
     :ivar url: absolute; ``https:``, ``http:`` or ``file:``; never with a login in it.
     :ivar sha256: what the archive's bytes must be. Always known of an offer that was chosen. Empty only in a list of
-        what lies in a directory, where nobody has written it down: it is computed when the offer is chosen.
+        what lies in a directory without ``SHA256SUMS``: it is computed when the offer is chosen.
     """
 
     implementation: str
@@ -37,8 +37,8 @@ class Offer:
     def python(self) -> str:
         """The executable's path below the installation that is unpacked, with forward slashes.
 
-        The file itself, not one of the links to it that lie beside it (``bin/python3``): it is the one that the
-        running interpreter names.
+        The file itself, not one of the links to it that lie beside it (``bin/python3``): the running interpreter
+        names that file.
         """
         major, minor = self.version_info
         suffix = "t" if self.free_threaded else ""

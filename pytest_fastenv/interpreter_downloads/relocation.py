@@ -2,7 +2,7 @@
 
 An interpreter finds its own library by landmarks beside its executable, so it starts from any place. But some of its
 files repeat what was given to ``configure`` on the machine that built it: a prefix such as ``/install``, and programs
-that are on no other machine. Whoever compiles an extension module reads them.
+that are on no other machine. Builds of extension modules read them.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _LONGEST_SHEBANG = 127  # bytes that Linux reads of the first line
 def relocate(installation: str, final: str) -> None:
     """Rewrite what holds the path or the programs of the machine that built an interpreter. Blocks.
 
-    The variables of ``sysconfig``, the files of pkg-config, scripts in ``bin``. ``EXTERNALLY-MANAGED`` goes, as the
-    interpreter is managed by nobody but its store (PEP 668). Where there is nothing of that, as on Windows, nothing
+    The variables of ``sysconfig``, the files of pkg-config, scripts in ``bin``. ``EXTERNALLY-MANAGED`` goes, since no
+    other tool manages the interpreter (PEP 668). Where there is nothing of that, as on Windows, nothing
     is done.
 
     :param installation: the directory as it lies now.
@@ -178,7 +178,7 @@ def _value(name: str, value: Any, pattern: re.Pattern[str], final: str) -> Any:
         return [_value("", inner, pattern, final) for inner in value]
     if not isinstance(value, str):
         return value
-    # A path alone is taken as it is; among other words it has to be one word for whoever splits them.
+    # A path alone is taken as it is; among other words it has to be one word for the shell that splits them.
     is_path = pattern.match(value) is not None and not re.search(r"\s", value)
     text = _replaced(value, pattern, final if is_path else shlex.quote(final))
     return _program(name, _without_sdk(text))

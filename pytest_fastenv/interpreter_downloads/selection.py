@@ -18,7 +18,7 @@ from pytest_fastenv.interpreter.spec import read
 from pytest_fastenv.interpreter_downloads.offer import Offer
 
 _32_BITS = frozenset({"x86", "armv7"})
-#: Past versions of Python 3 and 2, and what may come: to tell what a request is about when nothing fits.
+#: Past versions of Python 3 and 2, and what may come: to tell which version a request means when nothing fits.
 _PAST = ((2, 7), *((3, minor) for minor in range(OLDEST[1])))
 _MOST = 100
 
@@ -80,7 +80,7 @@ class Selection:
     def fits(self, offer: Offer) -> bool:
         """Tell whether an offer is what is wanted.
 
-        As in the search of the machine, a free-threaded build is only for those who ask for one, and a version is
+        As in the search of the machine, a free-threaded build fits only where it is asked for, and a version is
         compared as exactly as it was written: 3.12.4 is not above ``>3.12``.
         """
         if not self.is_like(offer) or self.debug or offer.version_info < OLDEST:

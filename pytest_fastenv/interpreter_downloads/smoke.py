@@ -11,7 +11,7 @@ from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.schedule.program import Ran, run_program
 
 SMOKE_TIMEOUT_S = 60.0
-#: What needs libraries beyond the C library, and what nearly every test run comes to import.
+#: Modules that need libraries beyond the C library, and that nearly every test run imports.
 PROGRAM = "import ssl, sqlite3, ctypes"
 _TAIL_BYTES = 2000
 _ANOTHER_MACHINE = "it is built for another processor, or its loader is not on this system (glibc, musl)"

@@ -109,7 +109,7 @@ async def _catalogue(host: Target, mirror: Mirror, fetch: Fetch) -> Catalogue:
 
 
 async def _with_digest(offer: Offer, store: Store) -> Offer:
-    """Return an offer with its digest; one of a file that nobody has written it down for is computed, once."""
+    """Return an offer with its digest; where no list has it, it is computed, once."""
     if offer.sha256:
         return offer
     path = str(local_path(offer.url))

@@ -1,4 +1,4 @@
-"""Unpack an interpreter's archive and make it fit for its place: a job for a worker process.
+"""Unpack an interpreter's archive and make it fit for its place: a job for a pool of processes.
 
 Archives come in three shapes: everything in ``python/`` (``install_only`` of python-build-standalone); the same in
 ``python/install/``, beside what it was built from (``full``); everything in a directory named for the release (PyPy).

@@ -32,13 +32,13 @@ def place(spans: Iterable[Span]) -> dict[Kind, list[Placed]]:
     ordered = sorted(spans, key=lambda span: (span.start_ns, span.end_ns))
     if not ordered:
         return {}
-    origin = ordered[0].start_ns
+    first_ns = ordered[0].start_ns
     last = max(max(span.start_ns, span.end_ns) for span in ordered)
     groups: dict[Kind, list[Placed]] = {}
     for kind in KINDS:
         members = [span for span in ordered if span.kind == kind]
         if members:
-            groups[kind] = _place_one_kind(members, origin, last)
+            groups[kind] = _place_one_kind(members, first_ns, last)
     return groups
 
 
@@ -47,7 +47,7 @@ def lane_count(placed: Sequence[Placed]) -> int:
     return 1 + max(item.lane for item in placed)
 
 
-def _place_one_kind(spans: list[Span], origin: int, last: int) -> list[Placed]:
+def _place_one_kind(spans: list[Span], first_ns: int, last: int) -> list[Placed]:
     free_at: list[int] = []  # by lane: when its last span ended
     placed = []
     for span in spans:
@@ -57,5 +57,5 @@ def _place_one_kind(spans: list[Span], origin: int, last: int) -> list[Placed]:
             free_at.append(end)
         else:
             free_at[lane] = end
-        placed.append(Placed(span, lane, span.start_ns - origin, end - origin, bool(span.end_ns)))
+        placed.append(Placed(span, lane, span.start_ns - first_ns, end - first_ns, bool(span.end_ns)))
     return placed

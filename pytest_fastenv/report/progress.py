@@ -87,7 +87,7 @@ class Progress:
             yield _wait(span)
 
     def _show(self) -> None:
-        with suppress(OSError, ValueError):  # the stream is closed or broken: nobody reads what we have to say
+        with suppress(OSError, ValueError):  # the stream is closed or broken: there is no reader
             if self._interactive and not self._over.wait(SHOW_AFTER_S):
                 from pytest_fastenv.report.live import Live  # its library is imported when something is shown
 
@@ -161,4 +161,4 @@ def _bytes(span: Span) -> int:
 
 def _wait(span: Span) -> str:
     what = "a build slot for " if span.kind == "slot-wait" else ""
-    return f"waiting for {what}{span.subject}: held by {span.args.get('holder', 'somebody')}"
+    return f"waiting for {what}{span.subject}: held by {span.args.get('holder', 'another process')}"

@@ -69,5 +69,5 @@ class Tally:
 
 
 def makes_a_wheel(span: Span) -> bool:
-    """Tell whether a ``build`` span is of a hook that makes a wheel, rather than of one that answers a question."""
+    """Tell whether a ``build`` span belongs to a hook that makes a wheel, not to a hook that answers a question."""
     return str(span.args.get("hook", "build_")).startswith("build_")

@@ -17,7 +17,7 @@ from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy,
 from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.releases import Releases
 from pytest_fastenv.resolve.requirements_of import Specifiers
-from pytest_fastenv.schedule.interrupted_work import Thinking
+from pytest_fastenv.schedule.interrupted_work import InterruptedWork
 
 T = TypeVar("T")
 
@@ -38,11 +38,11 @@ class Facts:
     otherwise block that thread while the loop finds out.
 
     :param specifiers: shared with whoever else reads specifiers.
-    :param thinking: the search that asks; it steps aside while its thread is blocked.
+    :param work: the search that asks; it steps aside while its thread is blocked.
     """
 
-    def __init__(self, directs: Directs, specifiers: Specifiers, thinking: Thinking) -> None:
-        self._thinking = thinking
+    def __init__(self, directs: Directs, specifiers: Specifiers, work: InterruptedWork) -> None:
+        self._work = work
         self.policy: Policy = directs.policy
         self.directs = directs
         self.specifiers = specifiers
@@ -236,7 +236,7 @@ class Facts:
 
         async def answer() -> T:
             self.check()
-            async with self._thinking.aside():
+            async with self._work.aside():
                 return await question()
 
         try:

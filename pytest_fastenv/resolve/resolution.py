@@ -22,7 +22,7 @@ from pytest_fastenv.resolve.pins import PinReport
 from pytest_fastenv.resolve.provider import Key, Provider
 from pytest_fastenv.resolve.requirements_of import DependencyReader, Specifiers
 from pytest_fastenv.resolve.search import Search, in_thread
-from pytest_fastenv.schedule.interrupted_work import Thinking
+from pytest_fastenv.schedule.interrupted_work import InterruptedWork
 from pytest_fastenv.tools import Tools
 
 Named = Sequence[tuple[Wanted, str]]
@@ -58,15 +58,15 @@ async def resolve(
     policy = _policy(request, target, reader, preferences or {})
     directs = Directs(tools, sources, policy, ArtifactChoice(policy, specifiers))
     subject = f"{len(applying)} requirements"
-    async with Thinking("resolve", subject, tools.recorder, tools.pools, target=target.short) as thinking:
-        facts = Facts(directs, specifiers, thinking)
+    async with InterruptedWork("resolve", subject, tools.recorder, tools.pools, target=target.short) as work:
+        facts = Facts(directs, specifiers, work)
         try:
             ahead = Ahead(facts, reader, specifiers, observer)
             facts.reserve(wanted.name for wanted in applying if wanted.name is not None and wanted.reference.is_direct)
             for wanted in applying:
                 if wanted.name is not None and not wanted.reference.is_direct:
                     ahead.want(wanted.name, wanted.extras, wanted.specifier, asked_for=True)
-            async with thinking.aside():
+            async with work.aside():
                 named = await _named(applying, facts, ahead, reader)
             report = PinReport(observer, facts, frozenset(name for _, name in named)) if observer else None
             search = Search(facts, reader, tools.recorder, named)
@@ -74,7 +74,7 @@ async def resolve(
             plan = _plan(target, solution, provider, facts, named)
         finally:
             await facts.close()
-        thinking.span.args["distributions"] = len(plan.distributions)
+        work.span.args["distributions"] = len(plan.distributions)
     if request.require_hashes:
         constraints = [(c, c.name) for c in request.constraints if c.name and _applies(c, reader)]
         check_hashes(plan.distributions, [*named, *constraints])

@@ -1,4 +1,4 @@
-"""Find out who edits installed files in place.
+"""Find out which tests edit installed files in place.
 
 Where an environment shares its files with the store and so with others (hard links, symbolic links), what is written
 into such a file reaches all of them. Python tells an audit hook (PEP 578) about every file that it opens; what

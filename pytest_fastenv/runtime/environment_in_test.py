@@ -1,4 +1,4 @@
-"""What tests may do with an environment, be it their own or one made for them: run programs, look what is installed."""
+"""What tests may do with an environment, their own or one made for them: run programs, see what is installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class InstalledDistribution(NamedTuple):
     :ivar name: normalized.
     :ivar version: as its metadata has it.
     :ivar location: the directory that holds its ``.dist-info``.
-    :ivar installer: who put it there: ``pytest-fastenv``, ``pip``, ...; empty when that is not told.
+    :ivar installer: the program that put it there: ``pytest-fastenv``, ``pip``, ...; empty where none is named.
     :ivar requested: it was asked for itself, not only needed by another one (PEP 376).
     :ivar source: the URL it came from (``file:`` for a directory or an archive of this machine) where it was not
         asked for by name alone (PEP 610).
@@ -122,7 +122,7 @@ class EnvironmentInTest:
         return self._environment.installed()
 
     def distributions(self) -> dict[str, InstalledDistribution]:
-        """Return what is installed, by normalized name, with who put it there and where it came from."""
+        """Return what is installed, by normalized name, with its installer and its source."""
         from importlib.metadata import distributions  # takes a while to import, and most tests do without
 
         places = dict.fromkeys((str(self._environment.purelib), str(self._environment.platlib)))
@@ -173,7 +173,7 @@ class EnvironmentInTest:
 
 
 def outside_variables() -> dict[str, str]:
-    """Return the variables of this process without what is about its own environment."""
+    """Return this process's variables without those that lead to its own environment."""
     found = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", session.VARIABLE)}
     if sys.prefix != sys.base_prefix:
         own = os.path.join(sys.prefix, "")

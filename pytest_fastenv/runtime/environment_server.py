@@ -45,8 +45,8 @@ def environment_server(config: pytest.Config) -> EnvironmentServer:
     """
     known = config.stash.get(_SERVER, None)
     if known is None:
-        origin = config.stash[SERVER_START]
-        handed = origin.handed()
+        start = config.stash[SERVER_START]
+        handed = start.handed()
         if not handed.server:
             __tracebackhide__ = True
             raise RequestError(
@@ -55,7 +55,7 @@ def environment_server(config: pytest.Config) -> EnvironmentServer:
                 hint="run pytest with the pytest-fastenv that made this environment, or install it here",
             )
         known = config.stash[_SERVER] = EnvironmentServer(
-            handed.server, handed.settings or {}, handed.base, origin.environ, handed.origins
+            handed.server, handed.settings or {}, handed.base, start.environ, handed.origins
         )
         config.add_cleanup(known.close)
     return known
@@ -128,7 +128,7 @@ class EnvironmentServer:
         with self._lock:
             try:
                 if self._process is not None and self._process.poll() is not None:
-                    self._end()  # it was ended by somebody since the last answer; that was whole
+                    self._end()  # it was killed since the last answer, which was whole
                 if self._process is None:
                     self._start()
                 if not self._begun:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import IO, Any, Iterator, Mapping, Sequence
 
 CAN_REPLACE = os.name == "posix"
-"""Whether ``exec`` keeps the process id, so that who waits for us waits for the new program (not so on Windows)."""
+"""Whether ``exec`` keeps the process id, so that our parent waits for the new program (not on Windows)."""
 
 _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 _FROM_KEYBOARD = ("SIGINT", "SIGQUIT")

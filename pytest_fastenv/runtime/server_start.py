@@ -1,4 +1,4 @@
-"""What a session's environment server of further environments is started with."""
+"""How a session's environment server is started, when a test first needs it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from . import session
 
 
 class ServerStart:
-    """What an environment server of further environments is started with.
+    """What an environment server is started with.
 
-    :ivar handed: tells what was handed to this process, or what stands for that where nothing was.
+    :ivar handed: returns what was handed to this process; where nothing was, what takes its place.
     :ivar environ: environment variables when the session was configured: tests change them.
     """
 

@@ -23,8 +23,8 @@ class Handed(NamedTuple):
     :ivar outside: the words that start the pytest with the whole plugin: interpreter and script, or ``-m pytest``.
     :ivar plugin_paths: directories for ``sys.path``: where plugins named by the runner that started pytest lie.
     :ivar server: the words that start the process which provides further environments while the session runs.
-    :ivar settings: those of the session, as JSON holds them: for the environment server.
-    :ivar origins: where those were given, likewise: for what it says about them.
+    :ivar settings: the session's, as JSON holds them: for the environment server.
+    :ivar origins: where each of them was given, likewise: for its messages.
     :ivar base: what relative paths in sources are relative to.
     :ivar worker: the xdist worker that the environment belongs to; empty where it is the session's.
     """
@@ -89,7 +89,7 @@ def settle(handed: Handed, environ: MutableMapping[str, str]) -> None:
 def outside_variables(environ: Mapping[str, str], prefix: str = sys.prefix) -> dict[str, str]:
     """Return the variables for a process that is started from an environment, but not in it.
 
-    :param prefix: that environment; what is about another one stays.
+    :param prefix: that environment; variables that lead to another one stay.
     """
     found = {name: value for name, value in environ.items() if name != VARIABLE}
     if VARIABLE not in environ:
@@ -103,7 +103,7 @@ def outside_variables(environ: Mapping[str, str], prefix: str = sys.prefix) -> d
 
 
 def is_worker(environ: MutableMapping[str, str]) -> bool:
-    """Say whether this is an xdist worker starting up: its command line is its controller's, who acts on it."""
+    """Say whether this is an xdist worker starting up: its command line is its controller's, which acts on it."""
     return "PYTEST_XDIST_WORKER" in environ and "PYTEST_CURRENT_TEST" not in environ and sys.argv[:1] == ["-c"]
 
 

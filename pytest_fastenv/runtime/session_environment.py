@@ -26,7 +26,8 @@ class PlannedDistribution(NamedTuple):
         directory.
     :ivar sha256: of that file, where an index or the requirements tell it.
     :ivar built: it was built here, from a source distribution or a directory.
-    :ivar required_by: who asks for it, and for which versions: ``("requirements.txt:1 <3", "black 24.1 >=8")``.
+    :ivar required_by: the files and distributions that ask for it, and for which versions:
+        ``("requirements.txt:1 <3", "black 24.1 >=8")``.
     """
 
     name: str
@@ -74,7 +75,7 @@ def session_environment(lasting: Callable[[], MakeVenv]) -> SessionEnvironment:
     """
     try:
         environment = Environment.standing(sys.prefix)
-    except (OSError, ValueError, KeyError):  # made by somebody else
+    except (OSError, ValueError, KeyError):  # not made by this package
         environment = _running()
     return SessionEnvironment(environment, lasting)
 

@@ -25,8 +25,8 @@ _NAME = ".venv"
 class VirtualEnvironment(EnvironmentInTest):
     """A virtual environment that belongs to one test.
 
-    What is run in it sees nothing of the session's own environment: not its programs on ``PATH``, and no
-    ``PYTHONPATH`` but one that is in `env`. It runs in `workspace`, the directory that the environment lies in.
+    Programs that are run in it see nothing of the session's own environment: not its programs on ``PATH``, and no
+    ``PYTHONPATH`` unless there is one in `env`. They run in `workspace`, the directory that the environment lies in.
     """
 
     #: What `install` raises, for tests in environments that have no ``pytest_fastenv`` to import it from.
@@ -40,9 +40,9 @@ class VirtualEnvironment(EnvironmentInTest):
     def install(self, *requirements: Source, editable: bool = False, upgrade: bool = False) -> None:
         """Install into the environment.
 
-        All that was ever asked for in it is resolved together; who asks for a project again means the last wish for
-        it. What is installed stays as it is where that is possible, also what pip put there. Distributions of which
-        another version is needed are replaced.
+        Everything that was ever asked for in it is resolved together; where a project was asked for several times, the
+        last time counts. What is installed stays as it is where that is possible, also what pip put there.
+        Distributions of which another version is needed are replaced.
 
         :param requirements: each as for ``--fastenv``: a requirement, a project's directory, an archive, a
             requirements file, ... Relative paths are relative to pytest's root directory.

@@ -21,7 +21,7 @@ KEY = "fastenv"
 def start(channel: Any, source: str, filename: str) -> None:
     """Make the process at home in its environment, and run a worker's program.
 
-    :param channel: execnet's; its first message is the one that `xdist.remote` waits for.
+    :param channel: execnet's; its first message is for `xdist.remote`.
     :param source: of the program.
     :param filename: where that lies in the controller's environment.
     """

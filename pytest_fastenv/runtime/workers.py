@@ -2,8 +2,8 @@
 
 They are made together before the first gateway opens; the environment server looks whether each of them starts.
 The interpreter alone does not isolate a worker, since xdist gives all of them the controller's ``sys.path``: so what is
-sent to them begins with `worker_start`. A worker that is gone may have left its environment in any state: the one that
-replaces it gets another.
+sent to them begins with `worker_start`. A worker that crashed may have left its environment in any state: its
+replacement gets another one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import shlex
 import sys
 import time
 import types
-from typing import Any, Generator, Iterable, Sequence
+from typing import Any, Generator, Iterable, NoReturn, Sequence
 
 import pytest
 
@@ -24,7 +24,6 @@ from . import session, worker_start
 from .environment import Environment
 from .environment_server import environment_server
 from .header import elapsed
-from .session_end import end_session
 
 #: What makes a gateway lead to another machine, or through another process.
 _ELSEWHERE = ("ssh", "vagrant_ssh", "socket", "via", "installvia")
@@ -60,7 +59,7 @@ class Workers:
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
-        """Make all environments, and tell xdist which interpreter is whose."""
+        """Make all environments, and tell xdist the interpreter of each worker."""
         began = time.monotonic()
         for spec, environment in zip(specs, self._make([spec.id for spec in specs])):  # noqa: B905 - Python 3.8
             self._assign(spec, environment)
@@ -72,7 +71,7 @@ class Workers:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker where it is at home."""
+        """Tell a worker where its environment is."""
         environment = self._environments[node.gateway.spec.python]
         prefix = str(environment.prefix)
         handed = self._handed._replace(prefix=prefix, worker=node.gateway.id, summary=None, lease_fd=None)
@@ -88,7 +87,7 @@ class Workers:
 
     @pytest.hookimpl(optionalhook=True, hookwrapper=True)
     def pytest_xdist_getremotemodule(self) -> Generator[None, Any, None]:
-        """Put ours before what is sent to a worker, whoever gave that."""
+        """Put our program before the one that is sent to a worker, xdist's own or a plugin's."""
         outcome = yield
         given = outcome.get_result()
         is_module = isinstance(given, types.ModuleType)
@@ -163,7 +162,7 @@ class Workers:
 
 
 def _refuse(texts: Iterable[str], option: str) -> None:
-    import execnet  # xdist has imported it; who uses neither has no need of it
+    import execnet  # xdist has imported it; sessions without workers do without
 
     for text in texts:
         named = "{} {}".format(option, text)
@@ -185,3 +184,14 @@ def _spellings(*prefixes: str) -> list[str]:
     """Return the ways in which an environment's directory is written, the longest first."""
     known = {spelling for prefix in prefixes for spelling in (prefix, os.path.realpath(prefix))}
     return sorted(known, key=len, reverse=True)
+
+
+def end_session(error: FastenvError) -> NoReturn:
+    """Tell an error as the plugin outside does, and let pytest end in good order.
+
+    :raises pytest.exit.Exception: always; for pytest, which ends the workers and runs its last hooks.
+    """
+    sys.stdout.flush()  # progress that stands before it
+    sys.stderr.write("\nfastenv: error: {}\n".format(error.diagnosis()))
+    sys.stderr.flush()
+    pytest.exit("pytest-fastenv cannot make environments for the workers", returncode=error.exit_code)

@@ -1,7 +1,7 @@
-"""Work that thinks, asks others to do something, and thinks on: the search for versions.
+"""Work that computes, waits for an answer, and computes on: the search for versions.
 
 Where all work goes on side by side it is one span from beginning to end. In a serial run it holds the one permit while
-it thinks and gives it back while it waits for an answer; what others did in between lies between two of its spans.
+it computes and gives it back while it waits for an answer; other work in between lies between two of its spans.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pytest_fastenv.model.events import Kind, Recorder, Span
 from pytest_fastenv.schedule.pools import Pools
 
 
-class Thinking:
+class InterruptedWork:
     """One piece of such work, as an asynchronous context manager.
 
-    :param pools: ``None``: nothing else goes on that it could be in the way of.
+    :param pools: ``None``: there is no other work that it could keep from going on.
     :ivar span: the one that is open now.
     """
 
@@ -48,7 +48,7 @@ class Thinking:
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[None]:
-        """Let others work during a block, in which only an answer is waited for. One block at a time."""
+        """Let other work go on during a block that only waits for an answer. One block at a time."""
         if self._pools is None:
             yield
             return
@@ -59,11 +59,11 @@ class Thinking:
         finally:
             if await self._take():
                 self._open.close()
-                self.span.end_ns = since_ns  # what was done since then was done by others
+                self.span.end_ns = since_ns  # what was done since then was other work
                 self._begin()
 
     async def _take(self) -> bool:
-        """Take the permit; tell whether others worked since it was given back."""
+        """Take the permit; tell whether other work was done since it was given back."""
         if self._pools is None:
             return False
         await self._permit.enter_async_context(self._pools.alone())

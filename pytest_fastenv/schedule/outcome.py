@@ -111,7 +111,7 @@ def _results(tasks: list[asyncio.Task[T]]) -> list[T]:
 def together(failures: Iterable[FastenvError]) -> FastenvError:
     """Return one error for several: the one there is, or a group. Groups are taken apart; what reads alike counts once.
 
-    A full disk, for one, is met by all that write.
+    Every writer meets a full disk, for example.
     """
     leaves = [leaf for failure in failures for leaf in _leaves(failure) if isinstance(leaf, FastenvError)]
     different = list({leaf.diagnosis(): leaf for leaf in reversed(leaves)}.values())[::-1]
@@ -123,7 +123,7 @@ def _error(task: asyncio.Task[T]) -> BaseException | None:
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
-    """Take groups apart, ours and those of task groups."""
+    """Take exception groups apart, ours and Python's."""
     if isinstance(error, FailureGroup):
         return [leaf for inner in error.failures for leaf in _leaves(inner)]
     if isinstance(error, BaseExceptionGroup):

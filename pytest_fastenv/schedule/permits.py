@@ -1,4 +1,4 @@
-"""A limit on how many do something at once."""
+"""A limit on how many tasks do something at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from heapq import heappop, heappush
 
 
 class Permits:
-    """So many at once; the highest priority goes first, equal ones in the order of asking. For one event loop.
+    """So many permits; the highest priority gets one first, equal ones in the order of asking. For one event loop.
 
-    Cancelling whoever waits loses nothing, not even in the moment in which a permit was given.
+    When a task that waits is cancelled no permit is lost, not even in the moment in which it was given.
     """
 
     def __init__(self, free: int) -> None:
@@ -19,12 +19,12 @@ class Permits:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a permit."""
+        """How many tasks wait for a permit."""
         return sum(not future.done() for _, _, future in self._waiting)
 
     async def take(self, priority: float = 0.0) -> None:
         """Take a permit, waiting for one if need be."""
-        if self._free:  # nobody waits while one is free
+        if self._free:  # no task waits while one is free
             self._free -= 1
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -38,7 +38,7 @@ class Permits:
             raise
 
     def give_back(self) -> None:
-        """Give a permit to the next that waits, or keep it for whoever comes."""
+        """Give a permit to the next task that waits, or keep it for a later one."""
         while self._waiting:
             future = heappop(self._waiting)[2]
             if not future.done():

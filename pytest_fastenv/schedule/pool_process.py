@@ -1,4 +1,4 @@
-"""The program of a worker process: take a job, do it, answer, until the parent is gone.
+"""The program of each process of a pool: take a job, do it, answer, until the parent is gone.
 
 Run as a script by an interpreter without site (``-I -S``), because nothing else starts as fast. It imports nothing of
 this package before its first job; the parent's ``sys.path`` comes as the first message.
@@ -16,7 +16,7 @@ import sys
 from _thread import start_new_thread
 from queue import SimpleQueue
 
-TYPE_CHECKING = False  # typing itself takes a quarter of the time that a worker needs to start
+TYPE_CHECKING = False  # typing itself takes a quarter of the time that a process needs to start
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 

@@ -1,7 +1,7 @@
 """Permits for the three resources that work competes for: the network, the compilers, the file system.
 
 A permit is held only while its own resource is used: a download's ends with the last byte, a build's wraps one backend
-process and nothing else. Whoever waits for other work while holding one invites deadlock.
+process and nothing else. Waiting for other work while holding one can deadlock.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Pools:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Hold the one permit of a serial run around work that no pool is for; else hold nothing.
+        """Hold the one permit of a serial run around work that belongs to no pool; else hold nothing.
 
-        For what is small (a page of an index), and for what is the reason for everything else (searching versions).
+        For small work (a page of an index), and for the search for versions, which all other work follows from.
         """
         if self._one is None:
             yield

@@ -1,7 +1,7 @@
-"""Worker processes for work on files and bytes that must not share this process's interpreter lock.
+"""A pool of processes for work on files and bytes that must not share this process's interpreter lock.
 
-Threads gain nothing for unpacking and linking, and each of them slows the event loop down. Workers are processes that
-start in a few milliseconds, stay, and do one job at a time each.
+Threads gain nothing for unpacking and linking, and each of them slows the event loop down. The processes start in a few
+milliseconds, stay, and do one job at a time each.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DYING_S = 1.0
 
 
 class ProcessPool:
-    """So many worker processes, started when first needed.
+    """So many processes, each started when it is first needed.
 
     :param count: most jobs at once.
     :ivar started: how many processes were started so far, replacements of dead ones too.
@@ -39,7 +39,7 @@ class ProcessPool:
 
     def __init__(self, count: int) -> None:
         if count < 1:
-            msg = "at least one worker is needed"
+            msg = "at least one process is needed"
             raise ValueError(msg)
         self.count = count
         self.started = 0
@@ -57,65 +57,65 @@ class ProcessPool:
         await self.aclose()
 
     async def call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Do a job in the next worker that is free and return its result.
+        """Do a job in the next process that is free and return its result.
 
-        What it raises there is raised here with its class; errors that are not ours carry the worker's traceback as a
-        note. When the call is cancelled its worker is killed, and has ended before the cancellation is reported: no
+        What it raises there is raised here with its class; errors that are not ours carry the traceback from there as a
+        note. When the call is cancelled its process is killed, and has ended before the cancellation is reported: no
         job writes after that.
 
-        :param function: ``package.module:function``; imported in the worker.
+        :param function: ``package.module:function``; imported in that process.
         :param args: values that can be pickled.
-        :raises ProvideError: the worker died; names the signal.
+        :raises ProvideError: the process died; names the signal.
         """
         if self._closed:
-            msg = "the workers have been closed"
+            msg = "the pool has been closed"
             raise RuntimeError(msg)
         message = pickle.dumps((function, args, kwargs), 5)
         await self._permits.take()
         try:
-            worker = await self._next()
-            answer = await self._converse(worker, message, function)
+            process = await self._next()
+            answer = await self._converse(process, message, function)
         finally:
             self._permits.give_back()
         return _unwrap(answer)
 
     async def aclose(self) -> None:
-        """End all workers; jobs that still run are killed. Idempotent."""
+        """End all processes; jobs that still run are killed. Idempotent."""
         self._closed = True
-        workers, self._all = self._all, set()
+        processes, self._all = self._all, set()
         self._idle.clear()
-        await whatever_happens(*(worker.ended() for worker in workers))
+        await whatever_happens(*(process.ended() for process in processes))
 
-    async def _converse(self, worker: _PoolProcess, message: bytes, function: str) -> Any:
-        """Send a job, return the answer, and put the worker back; one that did not answer in full is ended."""
+    async def _converse(self, process: _PoolProcess, message: bytes, function: str) -> Any:
+        """Send a job, return the answer, and put the process back; where it did not answer in full it is ended."""
         try:
-            answer = await worker.exchange(message)
+            answer = await process.exchange(message)
         except (EOFError, ConnectionError):
-            self._all.discard(worker)
-            await whatever_happens(worker.ended(within_s=_DYING_S))
-            raise worker.death(function) from None
+            self._all.discard(process)
+            await whatever_happens(process.ended(within_s=_DYING_S))
+            raise process.death(function) from None
         except BaseException:
-            self._all.discard(worker)
-            await whatever_happens(worker.ended())
+            self._all.discard(process)
+            await whatever_happens(process.ended())
             raise
-        self._idle.append(worker)
+        self._idle.append(process)
         return pickle.loads(answer)  # noqa: S301 - from our own process
 
     async def _next(self) -> _PoolProcess:
-        """Return a worker that is free and lives."""
+        """Return a process that is free and lives."""
         while self._idle:
-            worker = self._idle.pop()
-            if worker.lives:
-                return worker
-            self._all.discard(worker)
-            await worker.ended()
+            process = self._idle.pop()
+            if process.lives:
+                return process
+            self._all.discard(process)
+            await process.ended()
         return await self._start()
 
     async def _start(self) -> _PoolProcess:
-        worker = await _PoolProcess.start()
-        self._all.add(worker)
+        process = await _PoolProcess.start()
+        self._all.add(process)
         self.started += 1
-        return worker
+        return process
 
 
 class _PoolProcess:
@@ -130,7 +130,7 @@ class _PoolProcess:
 
     @classmethod
     async def start(cls) -> _PoolProcess:
-        import tempfile  # costs more to import than all of this module; runs that need no worker do without
+        import tempfile  # costs more to import than all of this module; runs that need no process do without
 
         said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `ended`
         try:
@@ -148,9 +148,9 @@ class _PoolProcess:
         except BaseException:
             said.close()
             raise
-        worker = cls(process, said)
-        worker._send(pickle.dumps(_search_path(), 5))
-        return worker
+        started = cls(process, said)
+        started._send(pickle.dumps(_search_path(), 5))
+        return started
 
     async def exchange(self, message: bytes) -> bytes:
         self._send(message)
@@ -180,7 +180,7 @@ class _PoolProcess:
         how = f"was killed by {signal_name(code)}" if code < 0 else f"ended with exit code {code}"
         hint = f"the system may be short of memory; {option('concurrent_installs', '1')} needs less"
         return ProvideError(
-            f"a worker process {how} while it did {function}",
+            f"a process of the pool {how} while it did {function}",
             why=self._last_words or None,
             hint=hint if code == -getattr(signal, "SIGKILL", 9) else None,
         )
@@ -208,10 +208,10 @@ def _unwrap(answer: tuple[Any, ...]) -> Any:
     if kind == "result":
         return rest[0]
     if kind == "unsendable":
-        raise ProvideError("a worker process met an error that cannot be passed on", why=rest[0])
+        raise ProvideError("a process of the pool met an error that cannot be passed on", why=rest[0])
     cls, args, attributes, text = rest
     error: BaseException = cls.__new__(cls, *args)
     error.__dict__.update(attributes)
     if not isinstance(error, FastenvError):
-        error.add_note(f"in a worker process:\n{text}")
+        error.add_note(f"in a process of the pool:\n{text}")
     raise error

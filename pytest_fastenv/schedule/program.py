@@ -172,7 +172,7 @@ class _Talk(asyncio.SubprocessProtocol):
     """Hears what a program says, and that it ended.
 
     :ivar exited: it has ended.
-    :ivar closed: and nobody has its output open any more.
+    :ivar closed: and no process has its output open any more.
     :ivar lost: the descriptors whose pipes are closed.
     """
 

@@ -1,4 +1,4 @@
-"""Make a thing once in this process, however many ask for it."""
+"""Make a thing once in this process, however many callers want it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[K, T]):
-    """One making per key; everybody who asks gets its result, or its failure.
+    """One making per key; every caller gets its result, or its failure.
 
-    A result is remembered for the life of this object. A failure is told to those who wait for it and then forgotten:
-    the next one to ask tries again. For one event loop.
+    A result is remembered for the life of this object. A failure is raised for the callers that wait for it and
+    then forgotten: the next call tries again. For one event loop.
     """
 
     def __init__(self) -> None:
         self._flights: dict[K, _Flight[T]] = {}
 
     async def do(self, key: K, make: Callable[[], Awaitable[T]]) -> T:
-        """Return the key's thing; call the maker if nobody has made it or is making it.
+        """Return the key's thing; call the maker if it is neither made nor being made.
 
         The making belongs to no caller: it goes on when one of them is cancelled, as long as another waits. When the
         last one is cancelled it is cancelled too, and has ended before that caller's cancellation is reported.
@@ -46,7 +46,7 @@ class SingleFlight(Generic[K, T]):
             del self._flights[key]
 
     def is_under_way(self, key: K) -> bool:
-        """Tell whether it is being made at this moment, and will be for as long as somebody waits."""
+        """Tell whether it is being made at this moment, and will be for as long as a caller waits."""
         flight = self._flights.get(key)
         return flight is not None and not flight.task.done() and not flight.abandoned
 

@@ -1,7 +1,8 @@
 """Slots of the machine: so many at once, over all processes.
 
-Eight pytest processes on one machine must not start eight times as many compilers. Each slot is one lock file; who
-holds its lock holds the slot. The system lets go of it when the holder and the children it was handed to have ended.
+Eight pytest processes on one machine must not start eight times as many compilers. Each slot is one lock file; the
+process that holds its lock holds the slot. The system lets go of it when the holder and the children it was handed to
+have ended.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _POLL_S = 0.02
 
 
 class MachineSlots:
-    """A number of slots that all processes share which name the same directory.
+    """A number of slots, shared by all processes that name the same directory.
 
     :param directory: where the lock files lie; made when needed.
     :param count: how many; processes with different counts share the lower ones.

@@ -25,7 +25,7 @@ NEWER = "cpython-3.13.1+20241206-x86_64-unknown-linux-gnu-install_only.tar.gz"
 FREE = "cpython-3.13.1+20241206-x86_64-unknown-linux-gnu-freethreaded+pgo+lto-full.tar.zst"
 MUSL = "cpython-3.12.9+20250311-x86_64-unknown-linux-musl-install_only.tar.gz"
 EARLY = "cpython-3.14.0rc2+20250828-x86_64-unknown-linux-gnu-install_only.tar.gz"
-ORIGINS = Mirror()
+PUBLISHED = Mirror()
 
 
 def machine(system: str = "linux", arch: str = "x86_64", libc: str = "glibc 2.36") -> Target:
@@ -59,7 +59,7 @@ def of(checksums: Mapping[str, str], host: Target | None = None) -> list[Offer]:
 def test_the_tables_have_what_is_needed_for_every_usual_machine() -> None:
     machines = [machine(), machine(arch="aarch64"), machine("macos", "arm64"), machine("macos", "x86_64")]
     for host in (*machines, machine("windows", "AMD64")):
-        found = offers(host, ORIGINS)
+        found = offers(host, PUBLISHED)
         for minor in range(9, 14):
             chosen = best(f"3.{minor}", found)
             assert chosen is not None
@@ -72,7 +72,7 @@ def test_the_tables_have_what_is_needed_for_every_usual_machine() -> None:
 
 
 def test_the_newest_comes_first_and_nothing_is_too_old() -> None:
-    found = offers(machine(), ORIGINS)
+    found = offers(machine(), PUBLISHED)
     versions = [tuple(map(int, offer.version.split("."))) for offer in found]
     assert versions == sorted(versions, reverse=True)
     assert versions[-1][:2] == (3, 8)
@@ -84,14 +84,14 @@ def test_the_newest_comes_first_and_nothing_is_too_old() -> None:
 
 
 def test_a_machine_without_builds() -> None:
-    assert offers(machine(libc="musl 1.2"), ORIGINS) == []
-    assert offers(machine(libc=""), ORIGINS) == []
-    assert offers(machine(arch="sparc64"), ORIGINS) == []
+    assert offers(machine(libc="musl 1.2"), PUBLISHED) == []
+    assert offers(machine(libc=""), PUBLISHED) == []
+    assert offers(machine(arch="sparc64"), PUBLISHED) == []
 
 
 def test_a_server_without_checksums_has_what_the_tables_have() -> None:
     ours = offers(machine(), Mirror.parse("https://user:secret@example.invalid/m/"))
-    theirs = offers(machine(), ORIGINS)
+    theirs = offers(machine(), PUBLISHED)
     assert {offer.sha256 for offer in ours} == {offer.sha256 for offer in theirs}
     chosen = best("3.12.4", ours)
     assert chosen is not None
@@ -118,14 +118,14 @@ def test_a_mirror_with_checksums_has_what_they_list_and_nothing_else() -> None:
 
 
 def test_the_checksum_of_the_mirror_counts_not_that_of_the_tables() -> None:
-    known = offers(machine(), ORIGINS)[0]
+    known = offers(machine(), PUBLISHED)[0]
     (found,) = of({known.filename: "f" * 64})
     assert found.sha256 == "f" * 64 != known.sha256
 
 
 def test_pypy_of_a_mirror_is_known_by_its_file_name() -> None:
     """Its name does not tell the version of the language; the tables do."""
-    known = next(offer for offer in offers(machine(), ORIGINS) if offer.implementation == "pypy")
+    known = next(offer for offer in offers(machine(), PUBLISHED) if offer.implementation == "pypy")
     (found,) = of(listing(known.filename, "pypy3.10-v99.9.9-linux64.tar.bz2"))
     assert (found.implementation, found.version) == ("pypy", known.version)
 
@@ -148,7 +148,7 @@ def test_pre_releases_are_for_those_who_name_one() -> None:
 
 
 def test_nothing_fits_a_path() -> None:
-    assert best("./python", offers(machine(), ORIGINS)) is None
+    assert best("./python", offers(machine(), PUBLISHED)) is None
 
 
 def test_32_bits_on_windows_only_when_asked_for() -> None:
@@ -162,7 +162,7 @@ def test_32_bits_on_windows_only_when_asked_for() -> None:
 
 
 def test_what_lies_in_a_directory(tmp_path: Path) -> None:
-    known = offers(machine(), ORIGINS)[0]
+    known = offers(machine(), PUBLISHED)[0]
     (tmp_path / "20241206").mkdir()
     (tmp_path / "20241206" / "deeper").mkdir()
     for place in (PLAIN, known.filename, f"20241206/{NEWER}", f"20241206/deeper/{FREE}", MUSL, "notes.txt"):

@@ -15,7 +15,7 @@ from kit.server import IndexServer
 from pytest_fastenv.errors import InterpreterError, NetworkError, NotFoundError, UsageError
 from pytest_fastenv.interpreter_downloads.mirror import Mirror, local_path
 
-ORIGIN = "https://example.invalid/builds/releases/download/20241016/cpython-3.12.7%2B20241016-x86_64.tar.gz"
+PUBLISHED = "https://example.invalid/builds/releases/download/20241016/cpython-3.12.7%2B20241016-x86_64.tar.gz"
 
 
 async def fetch(url: str) -> bytes:
@@ -36,11 +36,11 @@ async def nothing(url: str) -> bytes:
     raise AssertionError(f"{url} was asked for")
 
 
-def test_none_leaves_the_origins() -> None:
+def test_none_leaves_what_the_tables_name() -> None:
     for text in (None, "", "  "):
         mirror = Mirror.parse(text)
         assert (mirror.place, mirror.is_local) == ("", False)
-        assert mirror.for_origin(ORIGIN) == ORIGIN
+        assert mirror.mirrored(PUBLISHED) == PUBLISHED
     assert asyncio.run(Mirror.parse(None).consulted(nothing)).checksums is None
 
 
@@ -57,7 +57,7 @@ def test_none_leaves_the_origins() -> None:
 def test_a_server(text: str, base: str) -> None:
     mirror = Mirror.parse(text)
     assert (mirror.base, mirror.place, mirror.is_local) == (base, base, False)
-    assert mirror.for_origin(ORIGIN) == f"{base}/20241016/cpython-3.12.7%2B20241016-x86_64.tar.gz"
+    assert mirror.mirrored(PUBLISHED) == f"{base}/20241016/cpython-3.12.7%2B20241016-x86_64.tar.gz"
     assert "secret" not in repr(mirror)
 
 

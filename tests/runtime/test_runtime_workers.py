@@ -13,8 +13,8 @@ import pytest
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.runtime import worker_start
-from pytest_fastenv.runtime.session_end import end_session
 from pytest_fastenv.runtime.worker_start import KEY, moved
+from pytest_fastenv.runtime.workers import end_session
 
 #: Stands for xdist's program: reads its first message and more, and tells where it is.
 PROGRAM = """\

@@ -1,4 +1,4 @@
-"""Jobs that the tests give to worker processes."""
+"""Jobs that the tests give to a pool of processes."""
 
 from __future__ import annotations
 
