@@ -228,7 +228,7 @@ class TestInstall:
         said = capsys.readouterr()
         assert said.out.startswith(f"CPython {full(others[0])}  installed  ")
         assert "[1/2]" in said.err
-        assert damaged.name in said.err or sha256(damaged) in said.err
+        assert sha256(damaged) in said.err
         assert "'4.2'" in said.err
         assert main(["python", "install", "4.2", "4.3"]) == 4
         assert "[2/2]" in capsys.readouterr().err

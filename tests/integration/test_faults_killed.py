@@ -175,7 +175,9 @@ def test_the_run_inside_passes_after_any_of_it(seeded: Desk) -> None:
     for point in (Point("rename", 2), Point("mkdir", 12), Point("link", 3), Point("unlink", 1)):
         seeded.run([*point.words(), *command]).is_civil()
         assert "1 passed" in seeded.run(command).is_fine()
-        for prefix in seeded.environments():
+        prefixes = seeded.environments()
+        assert prefixes
+        for prefix in prefixes:
             assert "good" in whole(prefix)
             shutil.rmtree(prefix)
 

@@ -131,7 +131,7 @@ def test_a_distribution_that_asks_for_an_address(tmp_path: Path) -> None:
     assert isinstance(found.source, WheelSource)
     assert found.source.artifact.hashes.sha256 == "3" * 64
     assert found.direct_url is not None
-    assert f"app @ {odd.url}" in found.required_by[0] or f"app @ {odd.url}" in " ".join(found.required_by)
+    assert found.required_by == ("early", f"app @ {odd.url}#sha256={'3' * 64}")
 
 
 def test_an_address_that_only_a_release_asked_for_which_was_given_up(tmp_path: Path) -> None:
