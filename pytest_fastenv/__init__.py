@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_fastenv.version import __version__
 
 if TYPE_CHECKING:
+    from pytest_fastenv.environment.places import Ready
     from pytest_fastenv.errors import (
         ArchiveError,
         AuthError,
@@ -62,10 +63,11 @@ if TYPE_CHECKING:
     from pytest_fastenv.model.events import Notice, Recorder, Span
     from pytest_fastenv.model.link import LinkMode
     from pytest_fastenv.provisioning.question import SessionNeeds
-    from pytest_fastenv.provisioning.story import Ready, provision
+    from pytest_fastenv.provisioning.story import provision
     from pytest_fastenv.runtime.environment import Environment
     from pytest_fastenv.runtime.environment_in_test import CommandError, InstalledDistribution
     from pytest_fastenv.runtime.session_environment import PlannedDistribution, SessionEnvironment
+    from pytest_fastenv.runtime.summary import Summary
     from pytest_fastenv.runtime.virtual_environment import MakeVenv, VirtualEnvironment
     from pytest_fastenv.settings.values import Settings
 
@@ -120,6 +122,7 @@ __all__ = [
     "Span",
     "StalledError",
     "StoreError",
+    "Summary",
     "TooManyRedirectsError",
     "UnknownProjectError",
     "UnsupportedWheelError",
@@ -140,12 +143,13 @@ _HOMES = {
     "MakeVenv": "pytest_fastenv.runtime.virtual_environment",
     "Notice": "pytest_fastenv.model.events",
     "PlannedDistribution": "pytest_fastenv.runtime.session_environment",
-    "Ready": "pytest_fastenv.provisioning.story",
+    "Ready": "pytest_fastenv.environment.places",
     "Recorder": "pytest_fastenv.model.events",
     "SessionEnvironment": "pytest_fastenv.runtime.session_environment",
     "SessionNeeds": "pytest_fastenv.provisioning.question",
     "Settings": "pytest_fastenv.settings.values",
     "Span": "pytest_fastenv.model.events",
+    "Summary": "pytest_fastenv.runtime.summary",
     "VirtualEnvironment": "pytest_fastenv.runtime.virtual_environment",
     "provision": "pytest_fastenv.provisioning.story",
 }

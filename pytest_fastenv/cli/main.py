@@ -84,7 +84,6 @@ def _create(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.provisioning.story import provision
     from pytest_fastenv.report.progress import Progress
-    from pytest_fastenv.runtime.header import header_line
 
     sources, directory = _words(options)
     settings = loaded.settings
@@ -100,7 +99,7 @@ def _create(options: argparse.Namespace, loaded: Loaded) -> int:
             sources, settings=settings, base=base, root=Path.cwd(), directory=directory, recorder=recorder
         )
     if not options.quiet:
-        print(header_line(ready.summary))
+        print(ready.summary.line)
     return 0
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from pytest_fastenv.filesystem import tree
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree
 from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.runtime.summary import Summary
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -40,14 +41,14 @@ class Manifest:
     :ivar fingerprint: the digest of `parts`.
     :ivar parts: what decided about its content (see `pytest_fastenv.environment.fingerprint`).
     :ivar interpreter: ``version``, ``short``, ``identity`` and ``schemes`` of the target.
-    :ivar summary: what its maker wanted to keep with it.
+    :ivar summary: how it was made.
     :ivar tree_sha256: of the file ``tree``.
     """
 
     fingerprint: str
     parts: Mapping[str, Any]
     interpreter: Mapping[str, Any]
-    summary: Mapping[str, Any]
+    summary: Summary
     tree_sha256: str
 
     def environment(self, prefix: Path) -> Environment:
@@ -55,32 +56,33 @@ class Manifest:
         return Environment.at(prefix, self.fingerprint, self.interpreter)
 
 
-def write(prefix: Path, fingerprint: str, interpreter: Mapping[str, Any], summary: Mapping[str, Any]) -> Manifest:
-    """Take down what a finished draft holds. It is not ready with that: see `mark_ready`.
+def write(prefix: Path, fingerprint: str, interpreter: Mapping[str, Any], summary: Summary) -> Manifest:
+    """Record what a finished environment holds. It is not ready with that: see `mark_ready`.
 
     Looks at every file, so it blocks for about 7 µs a file.
 
     :param fingerprint: a `Fingerprint` brings its parts along.
     """
     parts = dict(getattr(fingerprint, "parts", {}))
-    return _write(prefix, Manifest(str(fingerprint), parts, dict(interpreter), dict(summary), ""), tree.take(prefix))
+    described = Manifest(str(fingerprint), parts, dict(interpreter), summary, "")
+    return _write(prefix, described, tree.snapshot(prefix))
 
 
-def write_copy(prefix: Path, original: Path, known: Manifest, taken: Tree) -> None:
-    """Take down what a copy of an environment holds, and that it is the same environment as far as people care.
+def write_copy(prefix: Path, original: Path, known: Manifest, snapshot: Tree) -> None:
+    """Record what a copy of an environment holds, and that it is the same environment as far as people care.
 
     :param original: the environment that was copied; its plan is kept with the copy as well.
-    :param taken: what the copy holds.
+    :param snapshot: what the copy holds.
     """
-    _write(prefix, known, taken)
+    _write(prefix, known, snapshot)
     with suppress(FileNotFoundError):  # not every environment was made from a plan
         (prefix / OWN_DIRECTORY / _PLAN).write_bytes((original / OWN_DIRECTORY / _PLAN).read_bytes())
 
 
-def _write(prefix: Path, described: Manifest, taken: Tree) -> Manifest:
+def _write(prefix: Path, described: Manifest, snapshot: Tree) -> Manifest:
     own = prefix / OWN_DIRECTORY
     own.mkdir(exist_ok=True)
-    content = taken.encode()
+    content = snapshot.encode()
     (own / _TREE).write_bytes(content)
     manifest = replace(described, tree_sha256=_sha256(content))
     record = {
@@ -88,7 +90,7 @@ def _write(prefix: Path, described: Manifest, taken: Tree) -> Manifest:
         "fingerprint": manifest.fingerprint,
         "parts": manifest.parts,
         "interpreter": manifest.interpreter,
-        "summary": manifest.summary,
+        "summary": manifest.summary.to_json(),
         "tree_sha256": manifest.tree_sha256,
     }
     (own / _MANIFEST).write_text(json.dumps(record), encoding="utf-8", errors="surrogatepass")
@@ -96,7 +98,7 @@ def _write(prefix: Path, described: Manifest, taken: Tree) -> Manifest:
 
 
 def write_plan(prefix: Path, plan: Mapping[str, Any]) -> None:
-    """Keep the plan, as JSON, with the draft that is filled from it."""
+    """Keep the plan, as JSON, with the environment that is filled from it."""
     own = prefix / OWN_DIRECTORY
     own.mkdir(exist_ok=True)
     (own / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
@@ -136,7 +138,7 @@ def read(prefix: Path) -> Manifest | None:
             fingerprint=record["fingerprint"],
             parts=record["parts"],
             interpreter=record["interpreter"],
-            summary=record["summary"],
+            summary=Summary.from_json(record["summary"]),
             tree_sha256=record["tree_sha256"],
         )
     except (OSError, ValueError, KeyError, TypeError):

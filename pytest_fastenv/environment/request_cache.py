@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment import manifest
+from pytest_fastenv.environment.places import Missing
 from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.target import Target
@@ -45,25 +46,11 @@ class CachedEnvironment:
     :ivar fingerprint: of the environment.
     :ivar prefix: its directory, the last time.
     :ivar age_s: seconds since the resolution.
-    :ivar summary: what was kept with it.
     """
 
     fingerprint: str
     prefix: Path
     age_s: float
-    summary: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Miss:
-    """No answer that may be used.
-
-    :ivar reason: why the one that was there may not, in one line; ``None`` when there was none.
-    :ivar prefix: the environment that it led to, if any: what a new one is compared with.
-    """
-
-    reason: str | None = None
-    prefix: Path | None = None
 
 
 class RequestCache:
@@ -74,10 +61,10 @@ class RequestCache:
 
     def lookup(
         self, key: str, *, max_age_s: float, now: float, target: Target, environ: Mapping[str, str]
-    ) -> CachedEnvironment | Miss:
+    ) -> CachedEnvironment | Missing:
         """Return what a request led to, if that may still be used. Writes nothing.
 
-        The environment's files are not looked at: that is for `Environments.find`.
+        The environment's files are not looked at: that is for `Place.find`.
 
         :param key: from `request_key`.
         :param max_age_s: seconds; 0 for none, infinite for any.
@@ -87,13 +74,13 @@ class RequestCache:
         """
         record = self._store.read_record(Bucket.ANSWERS, key)
         if record is None:
-            return Miss()
+            return Missing()
         try:
             answer = _answer(record, now)
             reason = _reason(record, answer, max_age_s, target) or _variable_change(record, environ)
         except (KeyError, TypeError, ValueError):
-            return Miss("the remembered answer cannot be read")
-        return answer if reason is None else Miss(reason, answer.prefix)
+            return Missing("the remembered answer cannot be read")
+        return answer if reason is None else Missing(reason, answer.prefix)
 
     def remember(
         self,
@@ -103,7 +90,6 @@ class RequestCache:
         *,
         variables: Iterable[ReadVariable] = (),
         resolved_at: float,
-        summary: Mapping[str, Any],
     ) -> None:
         """Keep an answer; one that was there for the same key is replaced.
 
@@ -111,7 +97,6 @@ class RequestCache:
             be there next time.
         :param variables: environment variables that were looked at for the request.
         :param resolved_at: wall clock when the resolution began.
-        :param summary: as JSON can hold it.
         """
         record = {
             "files": [_file_record(file) for file in files],
@@ -120,7 +105,6 @@ class RequestCache:
             "prefix": str(environment.prefix),
             "interpreter": {"identity": environment.identity, "name": environment.interpreter},
             "resolved_at": resolved_at,
-            "summary": dict(summary),
         }
         self._store.write_record(Bucket.ANSWERS, key, record)
 
@@ -143,15 +127,13 @@ def _answer(record: Mapping[str, Any], now: float) -> CachedEnvironment:
 
     :raises KeyError: (or `TypeError`, `ValueError`) it is not one of ours.
     """
-    summary = record["summary"]
-    if not isinstance(summary, dict) or not isinstance(record["fingerprint"], str):
+    if not isinstance(record["fingerprint"], str):
         msg = "not the record of an answer"
         raise TypeError(msg)
     return CachedEnvironment(
         fingerprint=record["fingerprint"],
         prefix=Path(record["prefix"]),
         age_s=now - float(record["resolved_at"]),
-        summary=summary,
     )
 
 

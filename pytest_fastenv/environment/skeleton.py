@@ -95,7 +95,7 @@ async def skeleton(target: Target, store: Store, permit: Permit = nullcontext) -
         async with permit():
             with store.recorder.span("interpreter", target.short, source="built", key=key, python=target.python):
                 await _create(target, place)
-                _take_down(place)
+                _write_list(place)
 
     return await store.publish(Bucket.SKELETONS, key, make, subject=f"an empty environment of {target.short}")
 
@@ -134,7 +134,7 @@ async def _create(target: Target, place: Path) -> None:
         )
 
 
-def _take_down(place: Path) -> None:
+def _write_list(place: Path) -> None:
     """Write the list of what the skeleton holds and where that is its path."""
     tree = place / _TREE
     _without_command(tree / "pyvenv.cfg")

@@ -2,7 +2,7 @@
 
 The order of `publish`, and what a kill between any two steps leaves behind:
 
-1. the draft is filled                        rubbish, removed by whoever makes the next draft there
+1. it is filled                               rubbish, removed by whoever stages the next one there
 2. ``tree`` and ``manifest.json`` are written the same
 3. an environment that lay there moves away   (only where the user chose the directory) the place is empty
 4. ``rename`` to the final place              an environment without ready mark: nobody takes it for whole
@@ -16,22 +16,24 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pytest_fastenv.environment import manifest
+from pytest_fastenv.environment.places import Missing, Place, Ready, difference
 from pytest_fastenv.environment.skeleton import Permit, lay_out
 from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.store.temporary import Home
 
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
+_GONE_MEANWHILE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class StagingDirectory:
 
 @dataclass(frozen=True, slots=True)
 class StagedEnvironment(StagingDirectory):
-    """A draft that becomes one of the user's environments.
+    """What becomes one of the user's environments.
 
     :ivar fingerprint: of what it will hold; a `Fingerprint` brings its parts along.
     """
@@ -57,10 +59,70 @@ class StagedEnvironment(StagingDirectory):
     fingerprint: str
 
 
+Fill = Callable[[StagedEnvironment], Awaitable[Summary]]
+"""Fills what was staged and returns the summary that is kept with it."""
+
+
+async def provide(
+    place: Place,
+    target: Target,
+    fingerprint: str,
+    fill: Fill,
+    *,
+    recreate: bool = False,
+    previous: Path | None = None,
+) -> Ready:
+    """Return an environment with a fingerprint and hold it; make it where there is none that can be used.
+
+    However many processes ask at the same moment, one of them makes it and the others wait for that. The summary tells
+    whether it was `reused`, and else the `reason` why another one could not be used.
+
+    :param fill: when it raises, nothing is left of what was staged.
+    :param recreate: make a new one in any case.
+    :param previous: the environment that the same request led to before: where a new one is made because that would
+        not hold the same, the reason tells the difference.
+    :raises PublishError: it could not be moved to its place, or was removed again at once.
+    :raises UsageError: the place holds something else.
+    """
+    reason = None
+    for _ in range(_GONE_MEANWHILE):
+        found = place.find(fingerprint) if not recreate else Missing("asked for")
+        if isinstance(found, Missing):
+            async with place.stage(target, fingerprint) as staged:
+                if not recreate:
+                    found = place.find(fingerprint)  # another process may have made it while we waited
+                if isinstance(found, Missing):
+                    reason = reason or found.reason or difference(previous, fingerprint)
+                    summary = await fill(staged)
+                    environment = await place.publish(staged, summary)
+                    held = place.hold(environment)
+                    if held is not None:
+                        return Ready(environment, replace(summary, reason=reason), held)
+                    continue
+        held = place.hold(found.environment)
+        if held is not None:
+            return Ready(found.environment, replace(found.summary, reused=True), held)
+    raise PublishError(
+        "the environment was removed each time it was made",
+        where=str(place.path),
+        hint=f"is something cleaning that directory? {place.way_out}",
+    )
+
+
+async def stage(target: Target, store: Store, prefix: Path, final: Path, fingerprint: str) -> StagedEnvironment:
+    """Return an empty environment in a directory that the caller looks after.
+
+    :param prefix: missing or empty.
+    :raises InterpreterError: no virtual environment can be made for the target.
+    """
+    await lay_out(target, store, prefix, final)
+    return StagedEnvironment(prefix, final, target, fingerprint)
+
+
 async def stage_in_store(
     target: Target, store: Store, prefix: Path, final: Path, permit: Permit = nullcontext
 ) -> StagingDirectory:
-    """Return a draft in a directory that the caller looks after, such as one of `Store.publish`.
+    """Return an empty environment in a directory that the caller looks after, such as one of `Store.publish`.
 
     :param prefix: missing or empty.
     :param permit: see `lay_out`.
@@ -71,67 +133,71 @@ async def stage_in_store(
 
 
 @asynccontextmanager
-async def private_directory(drafts: Path) -> AsyncIterator[Path]:
-    """Make a directory for one draft, and remove it with what is left in it at the end.
+async def private_directory(directory: Path) -> AsyncIterator[Path]:
+    """Make a directory to stage one environment in, and remove it with what is left in it at the end.
 
-    :param drafts: the directory of drafts, made where it is missing; on the file system of the final place.
+    :param directory: where such directories lie, made where it is missing; on the file system of the final place.
     :raises StoreError: it cannot be written.
     """
     try:
-        with diagnosed("an environment cannot be written", drafts.parent):
-            home = Home(str(drafts))
+        with diagnosed("an environment cannot be written", directory.parent):
+            home = Home(str(directory))
     except StoreError as error:  # it speaks of the store, but this need not lie there
         hint = "choose a directory that can be written, or make room there"
-        raise StoreError(error.what, where=str(drafts.parent), why=error.why, hint=hint) from error
+        raise StoreError(error.what, where=str(directory.parent), why=error.why, hint=hint) from error
     try:
         yield Path(home.path)
     finally:
-        # A draft that failed may hold thousands of files. The thread finishes even when this task is cancelled again.
+        # What failed may hold thousands of files. The thread finishes even when this task is cancelled again.
         await asyncio.shield(asyncio.to_thread(home.close))
 
 
-def publish(draft: StagedEnvironment, summary: Mapping[str, Any]) -> Environment:
-    """Move a finished draft to its final place and make it whole there. Blocks; looks at every file.
+async def publish(staged: StagedEnvironment, summary: Summary) -> Environment:
+    """Move a finished environment to its final place and make it whole there; looks at every file.
 
-    :param summary: kept in the manifest, as JSON can hold it.
-    :raises PublishError: the place is taken, or the draft cannot be moved there.
+    :param summary: kept in the manifest.
+    :raises PublishError: the place is taken, or the environment cannot be moved there.
     :raises StoreError: no space left, or no permission.
     """
-    target = draft.target
+    return await asyncio.to_thread(_publish, staged, summary)
+
+
+def _publish(staged: StagedEnvironment, summary: Summary) -> Environment:
+    target = staged.target
     interpreter = {
         "version": target.version,
         "short": target.short,
         "identity": target.identity,
         "schemes": dict(target.schemes),
     }
-    with diagnosed("an environment cannot be written", draft.final.parent):
-        made = manifest.write(draft.prefix, draft.fingerprint, interpreter, summary)
-        aside = _make_way(draft)
+    with diagnosed("an environment cannot be written", staged.final.parent):
+        made = manifest.write(staged.prefix, staged.fingerprint, interpreter, summary)
+        aside = _make_way(staged)
         try:
-            os.rename(draft.prefix, draft.final)
+            os.rename(staged.prefix, staged.final)
         except OSError as error:
             if aside is not None:
-                os.rename(aside, draft.final)
+                os.rename(aside, staged.final)
             if error.errno not in _TAKEN:
                 raise
             raise PublishError(
-                f"the environment cannot be moved to its place: {draft.final} is taken",
+                f"the environment cannot be moved to its place: {staged.final} is taken",
                 why=error.strerror or str(error),
                 hint="run again: it will be given another place",
             ) from error
-        manifest.mark_ready(draft.final)
-    return made.environment(draft.final)
+        manifest.mark_ready(staged.final)
+    return made.environment(staged.final)
 
 
-def _make_way(draft: StagedEnvironment) -> Path | None:
-    """Move what lies at the final place into the draft's private directory, if it is ours; it goes with that."""
-    final = draft.final
+def _make_way(staged: StagedEnvironment) -> Path | None:
+    """Move what lies at the final place into the private directory, if it is ours; it goes with that."""
+    final = staged.final
     if not os.path.lexists(final):
         return None
     if not manifest.is_ours(final):
         with suppress(OSError):  # an empty directory; another one is in the way, as the rename will tell
             os.rmdir(final)
         return None
-    aside = draft.prefix.with_name("replaced")
+    aside = staged.prefix.with_name("replaced")
     os.rename(final, aside)
     return aside

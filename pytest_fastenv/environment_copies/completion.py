@@ -65,7 +65,7 @@ def finish(order: Finish) -> None:
     original = read_original(order.original)
     finishing = _Finishing(original, order.prefix)
     finishing.write()
-    taken = finishing.tree(order.times) if order.times else tree.take(order.prefix)
+    taken = finishing.tree(order.times) if order.times else tree.snapshot(order.prefix)
     manifest.write_copy(Path(order.prefix), Path(order.original), original.manifest, taken)
     manifest.mark_ready(Path(order.prefix))
 

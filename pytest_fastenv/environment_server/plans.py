@@ -18,9 +18,9 @@ from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import Request
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.provisioning.cold_path import check_python
 from pytest_fastenv.provisioning.engine import Awaited, Engine, open_engine
 from pytest_fastenv.provisioning.run import Run
-from pytest_fastenv.provisioning.story import check_python
 from pytest_fastenv.provisioning.tools import fetch_text
 
 
@@ -32,15 +32,15 @@ class Planned:
     _engine: Engine
     _discard: Callable[[Engine], Awaitable[None]]
 
-    async def install(self, plan: Plan, draft: Staging) -> object:
-        """Fill a draft with the plan, or with a part of it.
+    async def install(self, plan: Plan, staging: Staging) -> object:
+        """Fill an environment with the plan, or with a part of it.
 
         After a failure the engine is closed: it would begin nothing new.
 
         :raises FastenvError: it cannot be had, or cannot be linked.
         """
         try:
-            return await self._engine.install(plan, draft)
+            return await self._engine.install(plan, staging)
         except Exception:
             await self._discard(self._engine)
             raise

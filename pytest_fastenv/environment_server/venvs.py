@@ -6,23 +6,21 @@ They are made as all others are: a copy of the skeleton, linked from the store, 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.environment import manifest, staging
+from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.fingerprint import fingerprint
-from pytest_fastenv.environment.skeleton import lay_out
+from pytest_fastenv.environment.single_directory import PrivateDirectory
 from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.environment_server.interpreters import interpreter, target_of
 from pytest_fastenv.environment_server.wishes import Wishes
-from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.plan_json import plan_to_json
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.runtime.summary import Summary
 
 _SITE_PACKAGES = re.compile(r"^include-system-site-packages\s*=.*$", re.MULTILINE)
 
@@ -35,7 +33,8 @@ async def venv(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises UsageError: there is something at the path.
     """
-    path = _free(request["path"])
+    place = PrivateDirectory(context.store, Path(request["path"]))
+    place.check()  # before anything is resolved for it
     wishes, found = Wishes.of(request, context.base), await interpreter(context, request.get("python"))
     if wishes.is_empty and isinstance(found, Target):
         plan, fill = Plan(found, ()), None
@@ -46,13 +45,13 @@ async def venv(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
         plan, fill = planned.plan, planned.install
     site = bool(request.get("system_site_packages"))
     identity = fingerprint(plan, context.settings, system_site_packages=site or None)
-    async with _draft(context, path, plan.target, identity) as draft:
+    async with place.stage(plan.target, identity) as staged:
         if fill is not None:
-            await fill(plan, draft)
-        manifest.write_plan(draft.prefix, plan_to_json(plan))
+            await fill(plan, staged)
+        manifest.write_plan(staged.prefix, plan_to_json(plan))
         if site:
-            _open_to_system(draft.prefix / "pyvenv.cfg")
-        made = await asyncio.to_thread(staging.publish, draft, {"distributions": len(plan.distributions)})
+            _open_to_system(staged.prefix / "pyvenv.cfg")
+        made = await place.publish(staged, Summary(distributions=len(plan.distributions)))
     return made.to_json()
 
 
@@ -77,37 +76,6 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
         "added": [(one.name, one.version) for one in amended.added],
         "replaced": [(one.name, one.version) for one in amended.replaced],
     }
-
-
-@asynccontextmanager
-async def _draft(
-    context: Context, path: Path, target: Target, identity: str
-) -> AsyncIterator[staging.StagedEnvironment]:
-    """Begin an environment beside its place. No other process uses that place, so it takes no lock in the store."""
-    beside = path.with_name(f".{path.name}.fastenv-drafts")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        async with staging.private_directory(beside) as private:
-            draft = staging.StagedEnvironment(private / "new", path, target, identity)
-            await lay_out(target, context.store, draft.prefix, path)
-            yield draft
-    finally:
-        with suppress(OSError):
-            beside.rmdir()
-
-
-def _free(place: str) -> Path:
-    """Return the real path of a place where nothing is.
-
-    :raises UsageError: there is something.
-    """
-    path = Path(os.path.realpath(place))
-    if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
-        raise UsageError(
-            f"{path} is there already",
-            hint="a fresh environment needs a new directory: give another path, or none",
-        )
-    return path
 
 
 def _open_to_system(configuration: Path) -> None:

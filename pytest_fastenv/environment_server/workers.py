@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.environment import manifest
-from pytest_fastenv.environment.environments import Environments
+from pytest_fastenv.environment.places import Generations
+from pytest_fastenv.environment.single_directory import place_of
 from pytest_fastenv.environment_copies.compilation import compile_imported
 from pytest_fastenv.environment_copies.worker_environments import WorkerEnvironments
 from pytest_fastenv.environment_server.context import Context
@@ -44,8 +45,7 @@ def _hold(context: Context, session: Path) -> None:
     known = manifest.read(session)
     held = None
     if known is not None:
-        environments = Environments(context.store, context.settings.dir, context.recorder)
-        held = environments.lease(known.environment(session))
+        held = place_of(session, context.store, context.settings.dir).hold(known.environment(session))
     if held is None:
         raise PublishError(
             "workers cannot be given environments: the session's own is gone",
@@ -70,7 +70,7 @@ async def _environments(context: Context) -> WorkerEnvironments:
     kept = "workers: environments"
     if kept not in context.kept:
         pool = await context.stack.enter_async_context(ProcessPool(context.settings.concurrent_installs))
-        directory = Environments(context.store, context.settings.dir, context.recorder).directory
+        directory = Generations(context.store, context.settings.dir).path
         made = WorkerEnvironments(directory, pool, context.recorder, context.environ)
         context.stack.push_async_callback(made.aclose)
         context.kept[kept] = made

@@ -85,7 +85,7 @@ class Tree:
         return cls(directories, numbers)
 
 
-def take(root: str | os.PathLike[str]) -> Tree:
+def snapshot(root: str | os.PathLike[str]) -> Tree:
     """Take down what a directory holds now.
 
     :raises OSError: it cannot be read, or changes meanwhile.

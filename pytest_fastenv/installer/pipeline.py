@@ -11,7 +11,6 @@ import asyncio
 import os
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 from pytest_fastenv.errors import ConflictError, StoreError, option
@@ -25,26 +24,10 @@ from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.outcome import Admission, run_all
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.direct_url import direct_url_text
-
-
-@dataclass(frozen=True, slots=True)
-class InstallReport:
-    """What an installation did.
-
-    :ivar cached: distributions that were in the store already.
-    :ivar fetched: distributions whose wheel was fetched.
-    :ivar built: distributions that were built from source.
-    :ivar fetched_bytes: transferred for wheels.
-    """
-
-    distributions: int
-    cached: int
-    fetched: int
-    built: int
-    fetched_bytes: int
 
 
 class Installer:
@@ -68,24 +51,25 @@ class Installer:
         self._recorder = tools.recorder
         self._link = link
 
-    async def install(self, plan: Plan, draft: Staging, *, leads: Admission | None = None) -> InstallReport:
-        """Fill a draft with the distributions of a plan.
+    async def install(self, plan: Plan, staging: Staging, *, leads: Admission | None = None) -> Summary:
+        """Fill an environment with the distributions of a plan.
 
         After the first failure nothing new is begun; what is under way is finished, and what was fetched, built and
-        unpacked stays in the store for the next run. The draft is then of no use.
+        unpacked stays in the store for the next run. What was staged is then of no use.
 
         :param leads: what closes as well with the first failure.
+        :return: what was done; what only a whole run knows is left open.
         :raises FastenvError: the failure, where there is just one.
         :raises FailureGroup: all failures that are independent of each other.
         """
-        links = Links(self._destination(draft), self._pools, self._processes)
+        links = Links(self._destination(staging), self._pools, self._processes)
         obtaining = _Obtaining(self._wheels, self._builder, self._ahead)
         if leads is not None:
             obtaining.admission.lead(leads)
         installation = _Installation(obtaining, links, self._recorder)
         wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
         self._report_method(installation.methods)
-        return InstallReport(
+        return Summary(
             distributions=len(wheels),
             cached=sum(wheel.provenance == "cache" for wheel in wheels),
             fetched=sum(wheel.provenance == "network" for wheel in wheels),
@@ -99,13 +83,13 @@ class Installer:
         obtaining = _Obtaining(self._wheels, self._builder, self._ahead)
         await run_all([obtaining.obtain(distribution) for distribution in order], obtaining.admission)
 
-    def _destination(self, draft: Staging) -> Destination:
-        target = draft.target
+    def _destination(self, staging: Staging) -> Destination:
+        target = staging.target
         scripts = target.schemes["scripts"]
         windows = target.platform.startswith("win")
-        python = posixpath.join(draft.final, scripts, "python.exe" if windows else "python")
+        python = posixpath.join(staging.final, scripts, "python.exe" if windows else "python")
         return Destination(
-            os.fspath(draft.prefix),
+            os.fspath(staging.prefix),
             os.path.normpath(python),
             dict(target.schemes),
             target.platform,

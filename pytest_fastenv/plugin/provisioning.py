@@ -19,8 +19,8 @@ from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.runtime.launch import Launch, read_launch
 
 if TYPE_CHECKING:
+    from pytest_fastenv.environment.places import Ready
     from pytest_fastenv.plugin.request import Asked
-    from pytest_fastenv.provisioning.story import Ready
     from pytest_fastenv.runtime.session import Handed
     from pytest_fastenv.settings.layers import Layer, Origin
 
@@ -123,7 +123,7 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
     replace = replace and CAN_REPLACE
     handed = Handed(
         prefix=str(ready.environment.prefix),
-        summary=dict(ready.summary),
+        summary=ready.summary,
         lease_fd=ready.lease_fd if replace else None,
         outside=outside_words(invocation),
         plugin_paths=invocation.plugin_paths,

@@ -42,8 +42,8 @@ _DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
 class Installs(Protocol):
     """What fills a directory: the engine."""
 
-    async def install(self, plan: Plan, draft: Staging) -> object:
-        """Link a plan's distributions into a draft."""
+    async def install(self, plan: Plan, staging: Staging) -> object:
+        """Link a plan's distributions into an environment."""
 
 
 @dataclass(frozen=True, slots=True)

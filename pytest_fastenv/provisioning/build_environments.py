@@ -50,8 +50,8 @@ class PlansAndInstalls(Protocol):
     async def obtain(self, plan: Plan) -> None:
         """Fetch and build what a plan needs, and link nothing."""
 
-    async def install(self, plan: Plan, draft: Staging) -> object:
-        """Fill a draft with a plan's distributions."""
+    async def install(self, plan: Plan, staging: Staging) -> object:
+        """Fill an environment with a plan's distributions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,9 @@ class StoredBuildEnvironments:
 
         async def make(place: Path) -> None:
             final = self._store.path(Bucket.BUILD_ENVIRONMENTS, key)
-            draft = await stage_in_store(target, self._store, place, final, self._pools.install)
-            await self._engine.install(plan, draft)
-            await asyncio.to_thread(_take_down, place, target)
+            staged = await stage_in_store(target, self._store, place, final, self._pools.install)
+            await self._engine.install(plan, staged)
+            await asyncio.to_thread(_write_record, place, target)
 
         def is_damaged(entry: Path) -> bool:
             return _is_damaged(entry, target)
@@ -178,12 +178,12 @@ def _each_once(requires: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(requires)))
 
 
-def _take_down(prefix: Path, target: Target) -> None:
+def _write_record(prefix: Path, target: Target) -> None:
     """Write what a finished build environment holds: it is looked at again before each use by another process."""
     own = prefix / tree.OWN_DIRECTORY
     own.mkdir(exist_ok=True)
     for number, directory in enumerate(_directories(target)):
-        (own / f"tree-{number}").write_bytes(tree.take(prefix / directory).encode())
+        (own / f"tree-{number}").write_bytes(tree.snapshot(prefix / directory).encode())
 
 
 def _is_damaged(prefix: Path, target: Target) -> bool:

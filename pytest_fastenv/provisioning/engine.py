@@ -18,7 +18,7 @@ from pytest_fastenv.index.pip_config import configuration_files
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.fetch_ahead import FetchAhead
-from pytest_fastenv.installer.pipeline import Installer, InstallReport, in_order_of_beginning
+from pytest_fastenv.installer.pipeline import Installer, in_order_of_beginning
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.wheels import Wheels
@@ -35,6 +35,7 @@ from pytest_fastenv.provisioning.resolutions import Resolution, Resolutions, res
 from pytest_fastenv.provisioning.run import Policies, Run
 from pytest_fastenv.provisioning.tools import open_tools
 from pytest_fastenv.resolve.resolution import resolve
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.outcome import together
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -215,11 +216,6 @@ class Engine:
         constraints = tuple(replace(w, reference=w.reference.with_url(take)) for w in request.constraints)
         return replace(request, wanted=wanted, constraints=constraints)
 
-    @property
-    def wasted_bytes(self) -> int:
-        """How much was fetched ahead for what the resolver took back."""
-        return self._ahead.wasted_bytes if self._ahead is not None else 0
-
     async def digest(self, artifact: Artifact) -> str | None:
         """Return the SHA-256 of a file as far as it is known without fetching it."""
         return await self._wheels.digest(artifact)
@@ -228,11 +224,12 @@ class Engine:
         """Fetch and build what a plan needs, and link nothing; see `Installer.obtain`."""
         await self._installer.obtain(plan)
 
-    async def install(self, plan: Plan, draft: Staging) -> InstallReport:
-        """Fill a draft with a plan's distributions; see `Installer.install`."""
+    async def install(self, plan: Plan, staging: Staging) -> Summary:
+        """Fill an environment with a plan's distributions; see `Installer.install`."""
         # What a build environment lacks is not the end of everything: another release may do without it.
         leads = None if self._waits.chain else self._builder.admission
-        return await self._installer.install(plan, draft, leads=leads)
+        done = await self._installer.install(plan, staging, leads=leads)
+        return done if self._ahead is None else replace(done, wasted_bytes=self._ahead.wasted_bytes)
 
     @property
     def configuration_files(self) -> tuple[ReadFile, ...]:

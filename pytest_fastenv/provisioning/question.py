@@ -9,11 +9,13 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pytest_fastenv.environment.places import Generations, Place, Ready
 from pytest_fastenv.environment.request_cache import request_key
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.settings.values import Settings, store_root
 from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
@@ -100,6 +102,28 @@ class Question:
     def store(self, recorder: Recorder) -> Store:
         """Return the store; nothing is touched."""
         return store_of(self.settings, recorder)
+
+    def place(self, store: Store) -> Place:
+        """Return where its environment lies."""
+        if self.directory is None:
+            return Generations(store, self.settings.dir)
+        from pytest_fastenv.environment.single_directory import ChosenDirectory  # most runs choose none
+
+        return ChosenDirectory(store, self.directory)
+
+    def summary(self, ready: Ready, *, age_s: float) -> Summary:
+        """Return the summary of its answer, given now.
+
+        :param age_s: how long ago versions were chosen.
+        """
+        environment = ready.environment
+        return replace(
+            ready.summary,
+            seconds=(time.monotonic_ns() - self.begun_ns) / 1e9,
+            python=environment.interpreter,
+            path=str(environment.prefix),
+            age_s=max(age_s, 0.0),
+        )
 
     def is_new(self, store: Store) -> bool:
         """Tell whether nothing was ever remembered for it, so that an environment has to be made."""

@@ -77,9 +77,7 @@ def pytest_report_header(config: pytest.Config) -> str | list[str] | None:
     handed = config.stash.get(_HANDED, None)
     if handed is None or handed.summary is None:
         return None
-    from .header import header_line
-
-    line = header_line(handed.summary)
+    line = handed.summary.line
     if _is_scope_worker(handed) and not _starts_workers(config):
         return [line, "fastenv: --fastenv-scope worker: no workers (-n), so the tests run in the session's environment"]
     return line

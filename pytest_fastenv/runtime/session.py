@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Any, Mapping, MutableMapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Mapping, MutableMapping, NamedTuple
+
+if TYPE_CHECKING:
+    from .summary import Summary
 
 VARIABLE = "FASTENV_INSIDE"
 
@@ -30,7 +33,7 @@ class Handed(NamedTuple):
     """
 
     prefix: str
-    summary: dict[str, Any] | None = None
+    summary: Summary | None = None
     lease_fd: int | None = None
     outside: tuple[str, ...] = ()
     plugin_paths: tuple[str, ...] = ()
@@ -45,7 +48,10 @@ def encode(handed: Handed) -> str:
     """Return the variable's value."""
     import json  # only where an environment is in use
 
-    return json.dumps({name: value for name, value in handed._asdict().items() if value not in (None, (), "")})
+    values = {name: value for name, value in handed._asdict().items() if value not in (None, (), "")}
+    if handed.summary is not None:
+        values["summary"] = handed.summary.to_json()
+    return json.dumps(values)
 
 
 def current(environ: MutableMapping[str, str]) -> Handed | None:
@@ -59,7 +65,7 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
         values = json.loads(text)
         handed = Handed(
             str(values["prefix"]),
-            values.get("summary"),
+            _summary(values.get("summary")),
             values.get("lease_fd"),
             tuple(values.get("outside", ())),
             tuple(values.get("plugin_paths", ())),
@@ -72,6 +78,14 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return handed if _same(handed.prefix, sys.prefix) else None
+
+
+def _summary(value: Any) -> Summary | None:
+    if value is None:
+        return None
+    from .summary import Summary  # only for the session itself
+
+    return Summary.from_json(value)
 
 
 def settle(handed: Handed, environ: MutableMapping[str, str]) -> None:

@@ -23,7 +23,7 @@ from ..errors import FastenvError, ProvideError, UsageError
 from . import session, worker_start
 from .environment import Environment
 from .environment_server import environment_server
-from .header import elapsed
+from .summary import elapsed
 
 #: What makes a gateway lead to another machine, or through another process.
 _ELSEWHERE = ("ssh", "vagrant_ssh", "socket", "via", "installvia")

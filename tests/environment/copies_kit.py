@@ -7,18 +7,19 @@ import base64
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from environment_kit import parts, running_target
 
-from pytest_fastenv.environment.environments import Environments
-from pytest_fastenv.environment.staging import StagedEnvironment
+from pytest_fastenv.environment.places import Generations
+from pytest_fastenv.environment.staging import StagedEnvironment, provide
 from pytest_fastenv.environment_copies.worker_environments import WorkerEnvironments
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.wheel.shebang import shebang
@@ -59,14 +60,14 @@ def fill_with(link: str, stored: Path) -> Callable[[StagedEnvironment], Any]:
             shutil.copyfile(source, target)
             shutil.copymode(source, target)
 
-    async def fill(draft: StagedEnvironment) -> Mapping[str, Any]:
-        schemes = draft.target.schemes
-        place, scripts = draft.prefix / schemes["purelib"], draft.prefix / schemes["scripts"]
+    async def fill(staged: StagedEnvironment) -> Summary:
+        schemes = staged.target.schemes
+        place, scripts = staged.prefix / schemes["purelib"], staged.prefix / schemes["scripts"]
         for name, text in MODULES.items():
             bring(name, text.encode(), place / name)
         bring("tool", b"#!/bin/sh\necho tool\n", scripts / "tool", 0o755)
-        bring("share.txt", b"shared data", draft.prefix / "share" / "six" / "share.txt")
-        python = str(draft.final / schemes["scripts"] / "python")
+        bring("share.txt", b"shared data", staged.prefix / "share" / "six" / "share.txt")
+        python = str(staged.final / schemes["scripts"] / "python")
         lines = [line("six.py", MODULES["six.py"].encode())]
         for name, content in {"six": shebang(python) + CODE, "six-b": shebang(python, b"-BE") + CODE}.items():
             (scripts / name).write_bytes(content)
@@ -77,7 +78,7 @@ def fill_with(link: str, stored: Path) -> Callable[[StagedEnvironment], Any]:
         (info / "METADATA").write_text("Name: six\nVersion: 1.17\n")
         (info / "INSTALLER").write_text("pytest-fastenv\n")
         (info / "RECORD").write_text("\n".join([*lines, "six-1.17.dist-info/RECORD,,", ""]))
-        return {"distributions": 1}
+        return Summary(distributions=1)
 
     return fill
 
@@ -90,12 +91,13 @@ def make_original(
     target: Target | None = None,
 ) -> Environment:
     """Make an environment; its lease is given back."""
-    environments = Environments(store, tmp_path / "environments", Recorder())
+    place = Generations(store, tmp_path / "environments")
     wanted = parts(link=link)
     filled = fill or fill_with(link, tmp_path / "stored")
-    provided = asyncio.run(environments.provide(target or running_target(store), wanted, filled))
-    os.close(provided.lease_fd)
-    return provided.environment
+    ready = asyncio.run(provide(place, target or running_target(store), wanted, filled))
+    assert ready.lease_fd is not None
+    os.close(ready.lease_fd)
+    return ready.environment
 
 
 def copies(

@@ -11,6 +11,7 @@ import pytest
 from environment_kit import parts
 
 from pytest_fastenv.environment import manifest
+from pytest_fastenv.runtime.summary import Summary
 
 INTERPRETER: Mapping[str, Any] = {
     "version": "3.12.1",
@@ -31,7 +32,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def test_there_and_back(place: Path) -> None:
-    made = manifest.write(place, parts(), INTERPRETER, {"seconds": 1.5})
+    made = manifest.write(place, parts(), INTERPRETER, Summary(distributions=3))
     assert manifest.read(place) is None
     assert manifest.is_ours(place)
     assert not manifest.is_whole(place)
@@ -46,7 +47,7 @@ def test_there_and_back(place: Path) -> None:
 
 
 def test_a_difference_is_told_without_the_way_to_site_packages(place: Path) -> None:
-    made = manifest.write(place, parts(), INTERPRETER, {})
+    made = manifest.write(place, parts(), INTERPRETER, Summary())
     manifest.mark_ready(place)
     (place / "lib" / "six.py").write_text("edited")
     assert manifest.difference(place, made) == "six.py changed since"
@@ -55,12 +56,12 @@ def test_a_difference_is_told_without_the_way_to_site_packages(place: Path) -> N
 def test_a_missing_interpreter_is_told(place: Path) -> None:
     (place / "bin" / "python").unlink()
     (place / "bin" / "python").symlink_to("/nowhere/python3.12")
-    made = manifest.write(place, parts(), INTERPRETER, {})
+    made = manifest.write(place, parts(), INTERPRETER, Summary())
     assert manifest.difference(place, made) == "its interpreter is gone (/nowhere/python3.12)"
 
 
 def test_what_a_power_cut_may_leave_is_not_whole(place: Path) -> None:
-    made = manifest.write(place, parts(), INTERPRETER, {})
+    made = manifest.write(place, parts(), INTERPRETER, Summary())
     manifest.mark_ready(place)
     own = place / ".fastenv"
     whole = (own / "manifest.json").read_bytes()
@@ -78,7 +79,7 @@ def test_what_a_power_cut_may_leave_is_not_whole(place: Path) -> None:
 
 
 def test_it_is_marked_once(place: Path) -> None:
-    manifest.write(place, parts(), INTERPRETER, {})
+    manifest.write(place, parts(), INTERPRETER, Summary())
     manifest.mark_ready(place)
     with pytest.raises(FileExistsError):
         manifest.mark_ready(place)

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from environment_kit import parts, provide, running_target
 
-from pytest_fastenv.environment.request_cache import CachedEnvironment, Miss, RequestCache, request_key
+from pytest_fastenv.environment.places import Missing
+from pytest_fastenv.environment.request_cache import CachedEnvironment, RequestCache, request_key
 from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.request import ReadFile, read_variable
 from pytest_fastenv.runtime.environment import Environment
@@ -46,31 +47,31 @@ def read(path: Path) -> ReadFile:
 
 
 def remember(store: Store, made: Environment, *files: ReadFile) -> None:
-    RequestCache(store).remember(KEY, files, made, resolved_at=NOW, summary={"distributions": 1})
+    RequestCache(store).remember(KEY, files, made, resolved_at=NOW)
 
 
-def lookup(store: Store, **changes: Any) -> CachedEnvironment | Miss:
+def lookup(store: Store, **changes: Any) -> CachedEnvironment | Missing:
     options = {"max_age_s": 3600.0, "now": NOW + 60, "target": running_target(store), "environ": {}, **changes}
     return RequestCache(store).lookup(KEY, **options)
 
 
 def test_remembered(store: Store, made: Environment, file: Path) -> None:
-    assert lookup(store) == Miss()
+    assert lookup(store) == Missing()
     remember(store, made, read(file))
-    assert lookup(store) == CachedEnvironment(parts(), made.prefix, 60.0, {"distributions": 1})
+    assert lookup(store) == CachedEnvironment(parts(), made.prefix, 60.0)
     options: dict[str, Any] = {"max_age_s": 1, "now": NOW, "target": running_target(store), "environ": {}}
-    assert RequestCache(store).lookup("other", **options) == Miss()
+    assert RequestCache(store).lookup("other", **options) == Missing()
 
 
 def test_changed_files(store: Store, made: Environment, file: Path) -> None:
     remember(store, made, read(file))
     file.write_text("six\nattrs\n")
-    assert lookup(store) == Miss(f"{file} changed", made.prefix)
+    assert lookup(store) == Missing(f"{file} changed", made.prefix)
     file.write_text("xis\n")
     os.utime(file, ns=(0, 0))
-    assert lookup(store) == Miss(f"{file} changed", made.prefix)
+    assert lookup(store) == Missing(f"{file} changed", made.prefix)
     file.unlink()
-    assert lookup(store) == Miss(f"{file} is gone", made.prefix)
+    assert lookup(store) == Missing(f"{file} is gone", made.prefix)
 
 
 def test_a_new_time_alone_is_no_change(store: Store, made: Environment, file: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_file_that_changes_while_it_is_resolved(store: Store, made: Environmen
     before = read(file)
     file.write_text("xis\n")
     remember(store, made, before)
-    assert lookup(store) == Miss(f"{file} changed", made.prefix)
+    assert lookup(store) == Missing(f"{file} changed", made.prefix)
     file.write_text("six\n")
     assert isinstance(lookup(store), CachedEnvironment)
 
@@ -96,7 +97,7 @@ def test_a_file_that_was_not_there(store: Store, made: Environment, tmp_path: Pa
     remember(store, made, ReadFile(tmp_path / "constraints.txt", ""), ReadFile(tmp_path / "a" / "b", ""))
     assert isinstance(lookup(store), CachedEnvironment)
     (tmp_path / "constraints.txt").write_text("")
-    assert lookup(store) == Miss(f"{tmp_path / 'constraints.txt'} is new", made.prefix)
+    assert lookup(store) == Missing(f"{tmp_path / 'constraints.txt'} is new", made.prefix)
 
 
 def test_a_directory_is_known_by_its_sources(store: Store, made: Environment, tmp_path: Path) -> None:
@@ -106,15 +107,17 @@ def test_a_directory_is_known_by_its_sources(store: Store, made: Environment, tm
     remember(store, made, ReadFile(project, source_digest(project)))
     assert isinstance(lookup(store), CachedEnvironment)
     (project / "src" / "module.py").write_text("a = 2\n")
-    assert lookup(store) == Miss(f"{project} changed", made.prefix)
+    assert lookup(store) == Missing(f"{project} changed", made.prefix)
 
 
 def test_variables_that_were_read(store: Store, made: Environment) -> None:
     variables = [read_variable("TOKEN", {"TOKEN": "secret"}), read_variable("UNSET", {})]
-    RequestCache(store).remember(KEY, [], made, variables=variables, resolved_at=NOW, summary={})
+    RequestCache(store).remember(KEY, [], made, variables=variables, resolved_at=NOW)
     assert isinstance(lookup(store, environ={"TOKEN": "secret", "OTHER": "x"}), CachedEnvironment)
-    assert lookup(store, environ={"TOKEN": "other"}) == Miss("the variable TOKEN changed", made.prefix)
-    assert lookup(store, environ={"TOKEN": "secret", "UNSET": "1"}) == Miss("the variable UNSET changed", made.prefix)
+    assert lookup(store, environ={"TOKEN": "other"}) == Missing("the variable TOKEN changed", made.prefix)
+    assert lookup(store, environ={"TOKEN": "secret", "UNSET": "1"}) == Missing(
+        "the variable UNSET changed", made.prefix
+    )
     assert not any(b"secret" in path.read_bytes() for path in (store.root / Bucket.ANSWERS.value).rglob("*.json"))
 
 
@@ -122,7 +125,7 @@ def test_a_directory_in_place_of_a_file(store: Store, made: Environment, file: P
     remember(store, made, read(file))
     file.unlink()
     file.mkdir()
-    assert lookup(store) == Miss(f"{file} changed", made.prefix)
+    assert lookup(store) == Missing(f"{file} changed", made.prefix)
 
 
 @pytest.mark.parametrize(
@@ -143,37 +146,33 @@ def test_a_directory_in_place_of_a_file(store: Store, made: Environment, file: P
 def test_age(store: Store, made: Environment, age_s: float, max_age_s: float, reason: str | None) -> None:
     remember(store, made)
     found = lookup(store, max_age_s=max_age_s, now=NOW + age_s)
-    assert found == (
-        CachedEnvironment(parts(), made.prefix, age_s, {"distributions": 1})
-        if reason is None
-        else Miss(reason, made.prefix)
-    )
+    assert found == (CachedEnvironment(parts(), made.prefix, age_s) if reason is None else Missing(reason, made.prefix))
 
 
 def test_another_interpreter(store: Store, made: Environment) -> None:
     remember(store, made)
     target = running_target(store)
-    assert lookup(store, target=replace(target, identity="x")) == Miss(
+    assert lookup(store, target=replace(target, identity="x")) == Missing(
         f"interpreter replaced: {target.python}", made.prefix
     )
     other = replace(target, identity="x", version="3.99.0")
     reason = f"interpreter changed: {target.short} → CPython 3.99.0"
-    assert lookup(store, target=other) == Miss(reason, made.prefix)
+    assert lookup(store, target=other) == Missing(reason, made.prefix)
 
 
 def test_an_environment_that_is_gone(store: Store, made: Environment) -> None:
     remember(store, made)
     shutil.rmtree(made.prefix)
-    assert lookup(store) == Miss(f"its environment is gone: {made.prefix}", made.prefix)
+    assert lookup(store) == Missing(f"its environment is gone: {made.prefix}", made.prefix)
 
 
 def test_a_damaged_record(store: Store, made: Environment, file: Path) -> None:
     remember(store, made, read(file))
     whole = store.read_record(Bucket.ANSWERS, KEY)
     assert whole is not None
-    for name, value in (("files", [["a"]]), ("resolved_at", "x"), ("summary", 1), ("interpreter", 1), ("prefix", None)):
+    for name, value in (("files", [["a"]]), ("resolved_at", "x"), ("interpreter", 1), ("prefix", None)):
         store.write_record(Bucket.ANSWERS, KEY, {**whole, name: value})
-        assert lookup(store) == Miss("the remembered answer cannot be read")
+        assert lookup(store) == Missing("the remembered answer cannot be read")
 
 
 def test_keys() -> None:
@@ -206,7 +205,7 @@ import sys
 from pathlib import Path
 before = {name.partition(".")[0] for name in sys.modules}
 from pytest_fastenv.environment.request_cache import CachedEnvironment, RequestCache
-from pytest_fastenv.environment.environments import Environments, Found
+from pytest_fastenv.environment.places import Found, Generations
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.store import Store
@@ -214,10 +213,10 @@ store = Store(Path(sys.argv[1]), recorder=Recorder())
 target = find_target(None, store)
 answer = RequestCache(store).lookup("k" * 64, max_age_s=3600.0, now=1_800_000_000.0, target=target, environ={})
 assert isinstance(answer, CachedEnvironment), answer
-environments = Environments(store, None, Recorder())
+environments = Generations(store)
 found = environments.find(answer.fingerprint)
 assert isinstance(found, Found), found
-assert environments.lease(found.environment) is not None
+assert environments.hold(found.environment) is not None
 foreign = {name.partition(".")[0] for name in sys.modules} - before - {*sys.stdlib_module_names, "pytest_fastenv"}
 heavy = {"asyncio", "packaging", "virtualenv", "httpx", "importlib.metadata", "email", "shutil"} & {*sys.modules}
 print(*sorted(foreign), *sorted(heavy - before))

@@ -10,7 +10,6 @@ import py_compile
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from pytest_fastenv.filesystem.oslock import wait_lock
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.store import Store
 
@@ -66,8 +66,8 @@ def test_each_is_an_environment_of_its_own(store: Store, tmp_path: Path, link: s
         assert known is not None
         assert manifest.difference(copy.prefix, known) is None
         assert known.environment(copy.prefix) == copy
-        assert (known.fingerprint, known.summary) == (original.fingerprint, {"distributions": 1})
-        assert manifest.read_tree(copy.prefix, known) == tree.take(copy.prefix)
+        assert (known.fingerprint, known.summary) == (original.fingerprint, Summary(distributions=1))
+        assert manifest.read_tree(copy.prefix, known) == tree.snapshot(copy.prefix)
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -128,10 +128,10 @@ def test_symbolic_links_are_few(store: Store, tmp_path: Path) -> None:
 
 
 def test_links_within_stay_within(store: Store, tmp_path: Path) -> None:
-    async def fill(draft: StagedEnvironment) -> Mapping[str, Any]:
-        summary: Mapping[str, Any] = await fill_with("hardlink", tmp_path / "stored")(draft)
-        place = draft.prefix / draft.target.schemes["purelib"]
-        (place / "absolute").symlink_to(draft.final / draft.target.schemes["purelib"] / "six.py")
+    async def fill(staged: StagedEnvironment) -> Summary:
+        summary: Summary = await fill_with("hardlink", tmp_path / "stored")(staged)
+        place = staged.prefix / staged.target.schemes["purelib"]
+        (place / "absolute").symlink_to(staged.final / staged.target.schemes["purelib"] / "six.py")
         (place / "relative").symlink_to("six.py")
         return summary
 
@@ -273,9 +273,9 @@ def test_no_copies_of_what_is_not_whole(store: Store, tmp_path: Path) -> None:
 
 
 def broken(program: str, tmp_path: Path) -> Any:
-    async def fill(draft: StagedEnvironment) -> Mapping[str, Any]:
-        summary: Mapping[str, Any] = await fill_with("hardlink", tmp_path / "stored")(draft)
-        python = draft.prefix / draft.target.schemes["scripts"] / "python"
+    async def fill(staged: StagedEnvironment) -> Summary:
+        summary: Summary = await fill_with("hardlink", tmp_path / "stored")(staged)
+        python = staged.prefix / staged.target.schemes["scripts"] / "python"
         python.unlink()
         python.write_text(program)
         python.chmod(0o755)
@@ -305,9 +305,9 @@ def test_an_interpreter_that_does_not_start_is_told(store: Store, tmp_path: Path
 
 
 def test_a_worker_without_xdist_is_told(store: Store, tmp_path: Path) -> None:
-    async def fill(draft: StagedEnvironment) -> Mapping[str, Any]:
-        summary: Mapping[str, Any] = await fill_with("hardlink", tmp_path / "stored")(draft)
-        shutil.rmtree(draft.prefix / draft.target.schemes["purelib"] / "xdist")
+    async def fill(staged: StagedEnvironment) -> Summary:
+        summary: Summary = await fill_with("hardlink", tmp_path / "stored")(staged)
+        shutil.rmtree(staged.prefix / staged.target.schemes["purelib"] / "xdist")
         return summary
 
     with pytest.raises(InterpreterError) as caught:

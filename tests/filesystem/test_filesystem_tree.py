@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_fastenv.filesystem import tree
-from pytest_fastenv.filesystem.tree import Tree, first_change, take
+from pytest_fastenv.filesystem.tree import Tree, first_change, snapshot
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_change_is_told(
 ) -> None:
     monkeypatch.setattr(tree, "_WORTH_FORKING", 0)
     monkeypatch.setattr(tree, "_may_fork", lambda: halves == 2)
-    known = take(place)
+    known = snapshot(place)
     assert first_change(place, known) is None
     change(place)
     assert first_change(place, known) == told
@@ -126,14 +126,14 @@ def test_a_change_is_told_without_directory_descriptors(
 ) -> None:
     """The way of platforms that cannot look below an open directory."""
     monkeypatch.setattr(os, "supports_dir_fd", frozenset())
-    known = take(place)
+    known = snapshot(place)
     assert first_change(place, known) is None
     change(place)
     assert first_change(place, known) == told
 
 
 def test_bytecode_and_our_own_files_do_not_count(place: Path) -> None:
-    known = take(place)
+    known = snapshot(place)
     (place / "lib" / "django" / "__pycache__").mkdir()
     (place / "lib" / "django" / "__pycache__" / "apps.cpython-312.pyc").write_text("x")
     (place / "lib" / "six.pyc").write_text("x")
@@ -144,19 +144,19 @@ def test_bytecode_and_our_own_files_do_not_count(place: Path) -> None:
 
 
 def test_a_directory_of_our_name_deeper_down_counts(place: Path) -> None:
-    known = take(place)
+    known = snapshot(place)
     (place / "lib" / ".fastenv").mkdir()
     assert first_change(place, known) == "lib/.fastenv is new"
 
 
 def test_what_a_link_leads_to_does_not_count(place: Path) -> None:
-    known = take(place)
+    known = snapshot(place)
     (place.parent / "new below the link").write_text("")
     assert first_change(place, known) is None
 
 
 def test_a_moved_tree_is_unchanged(place: Path) -> None:
-    known = take(place)
+    known = snapshot(place)
     place.rename(place.parent / "moved")
     assert first_change(place.parent / "moved", known) is None
     assert first_change(place, known) == "the directory is missing"
@@ -165,7 +165,7 @@ def test_a_moved_tree_is_unchanged(place: Path) -> None:
 def test_there_and_back(place: Path) -> None:
     (place / "lib" / "ünïcode \n name").write_text("")
     (place / "lib" / os.fsdecode(b"not utf-8 \xff")).write_text("")
-    known = take(place)
+    known = snapshot(place)
     again = Tree.decode(known.encode())
     assert again == known
     assert first_change(place, again) is None
@@ -174,13 +174,13 @@ def test_there_and_back(place: Path) -> None:
 
 def test_an_empty_directory(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    known = Tree.decode(take(tmp_path / "empty").encode())
+    known = Tree.decode(snapshot(tmp_path / "empty").encode())
     assert (known.directories, known.file_count) == (("",), 0)
     assert first_change(tmp_path / "empty", known) is None
 
 
 def test_damaged_records_are_refused(place: Path) -> None:
-    content = take(place).encode()
+    content = snapshot(place).encode()
     for broken in (b"", b"something else", content[:-1], content[:-8], content[:40], content + b"8 bytes."):
         with pytest.raises(ValueError):  # noqa: PT011 - any of them means the same
             Tree.decode(broken)
@@ -196,7 +196,7 @@ def test_numbers_are_little_endian(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_child_that_fails_is_made_up_for(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A forked half that dies does not make a changed tree pass."""
-    known = take(place)
+    known = snapshot(place)
     monkeypatch.setattr(tree, "_WORTH_FORKING", 0)
     monkeypatch.setattr(tree, "_may_fork", lambda: True)
     parent, run = os.getpid(), tree._Comparison.run
@@ -229,7 +229,7 @@ event.set()
 
 @pytest.mark.skipif(getattr(os, "geteuid", lambda: 0)() == 0, reason="root may read everything")
 def test_what_cannot_be_read_is_told(place: Path) -> None:
-    known = take(place)
+    known = snapshot(place)
     (place / "lib").chmod(0)
     try:
         assert "lib cannot be read" in str(first_change(place, known))
@@ -244,7 +244,7 @@ def test_who_writes_through_a_link_changes_the_tree(place: Path, tmp_path: Path)
     (place / "lib" / "linked.py").symlink_to(store)
     (place / "lib" / "nowhere.py").symlink_to(tmp_path / "nothing")
     (place / "lib" / "folder").symlink_to(tmp_path)
-    known = take(place)
+    known = snapshot(place)
     (tmp_path / "beside").touch()
     assert first_change(place, known) is None
     with store.open("a") as file:

@@ -138,9 +138,9 @@ class Desk:
     def nothing_is_left(self) -> None:
         """Check the same, and that nothing half made lies about."""
         self.nothing_whole_is_left()
-        assert not (self.directory / ".made.fastenv-drafts").exists()
-        for drafts in (self.store / "environments" / ".drafts", self.store / "tmp"):
-            left = list(drafts.glob("*/*")) if drafts.exists() else []
+        assert not (self.directory / ".made.fastenv-staging").exists()
+        for staging in (self.store / "environments" / ".staging", self.store / "tmp"):
+            left = list(staging.glob("*/*")) if staging.exists() else []
             assert left == []
 
     def environments(self) -> list[Path]:

@@ -9,9 +9,9 @@ import random
 import shutil
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -19,19 +19,16 @@ from urllib.parse import unquote
 from front_doors import Desk
 from kit.server import Fault, Handler
 
-from pytest_fastenv.environment.environments import Environments
-from pytest_fastenv.environment.fingerprint import fingerprint
-from pytest_fastenv.installer.pipeline import InstallReport
+from pytest_fastenv.environment.places import Missing
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Notice, Recorder, Span
-from pytest_fastenv.model.plan import Plan
-from pytest_fastenv.provisioning.engine import Engine, open_engine
-from pytest_fastenv.provisioning.run import Run as EngineRun
-from pytest_fastenv.requirements.sources import read_sources
+from pytest_fastenv.provisioning.cold_path import begin
+from pytest_fastenv.provisioning.engine import Engine
+from pytest_fastenv.provisioning.question import Question
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.settings.layers import load, variables
 from pytest_fastenv.store.buckets import Bucket
-from pytest_fastenv.store.store import Store
 
 #: Spans of work; the others are of waiting.
 WORK = ("resolve", "fetch", "build", "unpack", "link", "interpreter")
@@ -178,8 +175,7 @@ class Run:
 
     recorder: Recorder
     pools: Pools
-    plan: Plan
-    report: InstallReport
+    report: Summary
 
     @property
     def pieces(self) -> Pieces:
@@ -199,32 +195,26 @@ class Bench(Desk):
     def run_engine(
         self, *sources: str, recorder: Recorder | None = None, environ: Mapping[str, str] | None = None
     ) -> Run:
-        """Do what provisioning does, with the engine's parts in view, in this process."""
-        return asyncio.run(self._run_engine(sources, recorder or Recorder(), self.environ | dict(environ or {})))
+        """Do in this process what the command does, with its engine in view."""
+        return asyncio.run(self._run(sources, recorder or Recorder(), self.environ | dict(environ or {})))
 
-    async def _run_engine(self, sources: Iterable[str], recorder: Recorder, environ: Mapping[str, str]) -> Run:
-        settings = load(variables(environ)).settings
-        store = Store(self.store, recorder=recorder, lock_timeout_s=PATIENCE_S)
-        target = find_target(None, store)
-        request = await asyncio.to_thread(read_sources, list(sources), base=self.directory, environ=environ)
-        reports = []
-        async with asyncio.timeout(2 * PATIENCE_S):
-            async with (
-                open_engine(EngineRun.of(settings, store, environ), target, request.index, request.formats) as engine,
-                self.during(engine) if self.during else nullcontext(),
-            ):
-                plan = (await engine.resolve(request)).plan
-
-                async def fill(draft: Any) -> dict[str, Any]:
-                    reports.append(await engine.install(plan, draft))
-                    return {}
-
-                self.made_environments += 1
-                provided = await Environments(store, None, recorder).provide(
-                    target, fingerprint(plan, settings), fill, at=self.directory / f"by-engine-{self.made_environments}"
-                )
-                os.close(provided.lease_fd)
-        return Run(recorder, engine.tools.pools, plan, reports[0])
+    async def _run(self, sources: Sequence[str], recorder: Recorder, environ: Mapping[str, str]) -> Run:
+        settings = replace(
+            load(variables(environ)).settings, sources=tuple(sources), project="none", lock_timeout_s=PATIENCE_S
+        )
+        self.made_environments += 1
+        place = self.directory / f"by-engine-{self.made_environments}"
+        asked = Question.of(settings, self.directory, None, None, place, environ)
+        store = asked.store(recorder)
+        async with (
+            asyncio.timeout(2 * PATIENCE_S),
+            begin(asked, store, find_target(None, store), Missing()) as assembly,
+            self.during(assembly.engine) if self.during else nullcontext(),
+        ):
+            ready = await assembly.finish()
+        assert ready.lease_fd is not None
+        os.close(ready.lease_fd)
+        return Run(recorder, assembly.engine.tools.pools, ready.summary)
 
     def command(self, *words: str, into: str = "made") -> list[str]:
         return [str(Path(sys.executable).with_name("fastenv")), "create", *words, str(self.directory / into)]

@@ -103,7 +103,7 @@ class Sweep:
     def reset(self) -> None:
         """Go back to the beginning."""
         shutil.rmtree(self.desk.made, ignore_errors=True)
-        shutil.rmtree(self.desk.directory / ".made.fastenv-drafts", ignore_errors=True)
+        shutil.rmtree(self.desk.directory / ".made.fastenv-staging", ignore_errors=True)
         shutil.rmtree(self.desk.store)
         shutil.copytree(self.beginning, self.desk.store, symlinks=True)
 
@@ -188,5 +188,5 @@ def test_nothing_of_killed_runs_piles_up(seeded: Desk) -> None:
         subprocess.run([*Point("mkdir", number).words(), *command], env=seeded.environ, cwd=seeded.directory)
     seeded.run(command).is_fine()
     seeded.ask("fastenv", "good", recreate="").is_fine()
-    assert not (seeded.directory / ".made.fastenv-drafts").exists()
+    assert not (seeded.directory / ".made.fastenv-staging").exists()
     assert list((seeded.store / "tmp").glob("*/*")) == []

@@ -124,7 +124,7 @@ def test_few_file_descriptors(seeded: Desk, door: str, limit: int) -> None:
         outcome.is_diagnosis(3, what, "next:")
         seeded.nothing_whole_is_left()  # removing directories takes descriptors, too: the next run does it
         seeded.recovers(door)
-        assert not (seeded.directory / ".made.fastenv-drafts").exists()
+        assert not (seeded.directory / ".made.fastenv-staging").exists()
     assert limit >= 64 or f"this process may have {limit}" in outcome.output
 
 

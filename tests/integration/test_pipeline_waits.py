@@ -132,7 +132,7 @@ def test_who_waits_for_a_build_is_told_for_whom_and_can_be_ended(
     assert any(holder in line for line in impatient.lines)
     for waiter in (interrupted, terminated, impatient):
         assert not waiter.place.exists()
-        assert not waiter.place.with_name(f".{waiter.place.name}.fastenv-drafts").exists()
+        assert not waiter.place.with_name(f".{waiter.place.name}.fastenv-staging").exists()
         assert not any("Traceback" in line for line in waiter.lines)
     assert len(list((bench.store / "tmp").glob("*.lock"))) <= 2  # of those two that still run
     assert owner.process.poll() is None

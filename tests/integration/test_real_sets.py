@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_fastenv import provision
-from pytest_fastenv.provisioning.story import Ready
+from pytest_fastenv.environment.places import Ready
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -61,7 +61,7 @@ def test_fifteen_requirements_become_145_distributions_that_work(made: Ready) ->
 
 @pytest.mark.parametrize("made", ["sdists-20.txt"], indirect=True)
 def test_twenty_source_distributions_are_built(made: Ready) -> None:
-    assert made.summary["built"] == 20
+    assert made.summary.built == 20
     pins = dict(line.split("==") for line in (DATA / "sdists-20.txt").read_text().split() if "==" in line)
     assert made.environment.installed() == pins
     assert pip_check(made) == ""

@@ -17,10 +17,11 @@ from kit.archives import make_project, make_sdist, make_wheel
 from kit.server import IndexServer
 
 from pytest_fastenv import provision
+from pytest_fastenv.environment.places import Ready
 from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError, WheelError
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.provisioning.question import SessionNeeds
-from pytest_fastenv.provisioning.story import Ready, reuse
+from pytest_fastenv.provisioning.story import reuse
 from pytest_fastenv.settings.layers import load, variables
 from pytest_fastenv.settings.values import Settings
 
@@ -73,17 +74,12 @@ def desk(tmp_path: Path, artifacts: Path, index_server: Callable[..., IndexServe
 def test_made_reused_and_nothing_asked_twice(desk: Desk) -> None:
     first = desk.ask()
     assert first.environment.installed() == {"app": "1.0", "built": "1.0", "lib": "1.0"}
-    assert {name: first.summary[name] for name in ("distributions", "fetched", "built", "cached", "reused")} == {
-        "distributions": 3,
-        "fetched": 2,
-        "built": 1,
-        "cached": 0,
-        "reused": False,
-    }
+    told = first.summary
+    assert (told.distributions, told.fetched, told.built, told.cached, told.reused) == (3, 2, 1, 0, False)
     asked = len(desk.server.requests)
     second = desk.ask()
     assert second.environment == first.environment
-    assert second.summary["reused"] is True
+    assert second.summary.reused is True
     assert len(desk.server.requests) == asked
 
 
@@ -100,11 +96,11 @@ def test_other_requirements_mean_another_environment_and_back_again(desk: Desk) 
     desk.write("app\n")
     second = desk.ask()
     assert second.environment.prefix != first.environment.prefix
-    assert second.summary["reason"] == f"{desk.directory}/requirements.txt changed: -built 1.0"
+    assert second.summary.reason == f"{desk.directory}/requirements.txt changed: -built 1.0"
     desk.write("app\nbuilt\n")
     third = desk.ask()
     assert third.environment.prefix == first.environment.prefix
-    assert third.summary["reused"] is True
+    assert third.summary.reused is True
 
 
 def test_an_edited_environment_is_left_alone_and_remade_with_the_same_versions(desk: Desk) -> None:
@@ -115,7 +111,7 @@ def test_an_edited_environment_is_left_alone_and_remade_with_the_same_versions(d
     make_wheel(desk.artifacts, "lib", "2.0")  # released in between: the resolution still stands
     second = desk.ask()
     assert second.environment.prefix != first.environment.prefix
-    assert "lib/__init__.py" in second.summary["reason"]
+    assert "lib/__init__.py" in second.summary.reason
     assert edited.read_text() == "edited = True\n"
     assert second.environment.installed()["lib"] == "1.0"
     assert desk.ask(upgrade=True).environment.installed()["lib"] == "2.0"
@@ -149,7 +145,7 @@ def test_a_variable_that_a_file_refers_to_counts(desk: Desk) -> None:
     assert "app" in desk.ask(environ={"WHICH": "app"}).environment.installed()
     ready = desk.ask(environ={"WHICH": "lib"})
     assert ready.environment.installed() == {"lib": "1.0"}
-    assert ready.summary["reason"].startswith("the variable WHICH changed: ")
+    assert ready.summary.reason.startswith("the variable WHICH changed: ")
 
 
 def test_a_project_that_is_built_is_looked_at_every_time(desk: Desk) -> None:
@@ -158,7 +154,7 @@ def test_a_project_that_is_built_is_looked_at_every_time(desk: Desk) -> None:
     first = desk.ask()
     (project / "mine" / "__init__.py").write_text("changed = True\n")
     second = desk.ask()
-    assert "changed" in second.summary["reason"]
+    assert "changed" in second.summary.reason
     assert second.environment.prefix != first.environment.prefix
     assert (second.environment.purelib / "mine" / "__init__.py").read_text() == "changed = True\n"
 
@@ -189,11 +185,11 @@ def test_pips_configuration_counts(desk: Desk, tmp_path: Path, index_server: Cal
     desk.write("lib\n")
     (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {desk.server.url}\n")
     assert desk.ask(environ=environ, index_url=None).environment.installed() == {"lib": "1.0"}
-    assert desk.ask(environ=environ, index_url=None).summary["reused"] is True
+    assert desk.ask(environ=environ, index_url=None).summary.reused is True
     (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {index_server(other).url}\n")
     changed = desk.ask(environ=environ, index_url=None)
     assert changed.environment.installed() == {"lib": "5.0"}
-    assert "pip.conf changed" in changed.summary["reason"]
+    assert "pip.conf changed" in changed.summary.reason
 
 
 def test_what_the_session_needs_is_added_unless_it_is_named(desk: Desk) -> None:
@@ -232,7 +228,7 @@ def test_a_chosen_directory(desk: Desk, tmp_path: Path) -> None:
     assert made.lease_fd is not None
     os.close(made.lease_fd)
     again = provision(settings=desk.settings(), base=desk.directory, directory=place, environ=desk.environ())
-    assert again.summary["reused"] is True
+    assert again.summary.reused is True
 
 
 def test_a_failure_leaves_nothing_that_passes_for_whole(desk: Desk) -> None:
@@ -258,16 +254,16 @@ def test_an_environment_that_was_made_under_other_rules_is_not_taken(desk: Desk,
     """Also where the question is new, and only the fingerprint leads to it."""
     first = desk.ask().environment.prefix
     other = desk.ask(**changes)
-    assert other.summary["reused"] is False
+    assert other.summary.reused is False
     assert other.environment.prefix != first
-    assert desk.ask(**changes).summary["reused"] is True
+    assert desk.ask(**changes).summary.reused is True
     assert desk.ask().environment.prefix == first
 
 
 def test_strict_refuses_what_was_accepted_before(desk: Desk) -> None:
     make_wheel(desk.artifacts, "hooked", files={"hooked.pth": "import sys\n"})
     desk.write("hooked\n")
-    assert desk.ask().summary["distributions"] == 1
+    assert desk.ask().summary.distributions == 1
     with pytest.raises(WheelError, match="runs code whenever the interpreter starts"):
         desk.ask(strict=True)
 

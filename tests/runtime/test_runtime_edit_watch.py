@@ -33,7 +33,7 @@ def prefix(tmp_path: Path) -> Path:
     (site / "package" / "__pycache__" / "own.pyc").write_text("")
     os.symlink(store, site / "folded")
     (tmp_path / "env" / ".fastenv").mkdir()
-    (tmp_path / "env" / ".fastenv" / "tree").write_bytes(tree.take(tmp_path / "env").encode())
+    (tmp_path / "env" / ".fastenv" / "tree").write_bytes(tree.snapshot(tmp_path / "env").encode())
     return tmp_path / "env"
 
 

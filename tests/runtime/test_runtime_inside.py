@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from pytest_fastenv.plugin.runtime_distribution import runtime_files
 from pytest_fastenv.runtime.session import VARIABLE, Handed, encode
+from pytest_fastenv.runtime.summary import Summary
 
 pytestmark = pytest.mark.slow
 
@@ -48,11 +48,11 @@ def run(
     return subprocess.run(command, cwd=runtime.parent, env=environ, capture_output=True, text=True, check=False)
 
 
-SUMMARY: Mapping[str, object] = {"distributions": 3, "path": "/envs/x"}
+SUMMARY = Summary(distributions=3, path="/envs/x")
 
 
 def test_header(runtime: Path) -> None:
-    done = run(runtime, "--fastenv=a.txt", "--fastenv-max-age=1h", handed=Handed(sys.prefix, dict(SUMMARY)))
+    done = run(runtime, "--fastenv=a.txt", "--fastenv-max-age=1h", handed=Handed(sys.prefix, SUMMARY))
     assert done.returncode == 0, done.stderr
     assert "fastenv: 3 distributions, /envs/x\n" in done.stdout
 
@@ -61,7 +61,7 @@ def test_ini_values_are_known(runtime: Path) -> None:
     (runtime.parent / "pytest.ini").write_text(
         "[pytest]\nfastenv = a.txt\nfastenv_link = copy\nfastenv_offline = yes\n"
     )
-    done = run(runtime, "--strict-config", handed=Handed(sys.prefix, dict(SUMMARY)))
+    done = run(runtime, "--strict-config", handed=Handed(sys.prefix, SUMMARY))
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stdout
 
@@ -96,7 +96,7 @@ def test_pytest_main_in_a_session(runtime: Path) -> None:
         "import pytest\n\ndef test_it():\n"
         "    assert pytest.main(['-p', 'pytest_fastenv_runtime.runtime.inside', '--fastenv=a.txt', 'x']) == 4\n"
     )
-    done = run(runtime, "-s", handed=Handed(sys.prefix, dict(SUMMARY), outside=(sys.executable, "-m", "pytest")))
+    done = run(runtime, "-s", handed=Handed(sys.prefix, SUMMARY, outside=(sys.executable, "-m", "pytest")))
     assert done.returncode == 0, done.stdout
     assert "start pytest as a process" in done.stderr
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from pytest_fastenv.runtime.session import VARIABLE, Handed, current, encode, is_worker, settle
+from pytest_fastenv.runtime.summary import Summary
 
 
 def test_what_is_handed_arrives() -> None:
-    handed = Handed(sys.prefix, {"distributions": 3, "age_s": 1.5}, 7, ("python", "-m", "pytest"), ("/there",))
+    handed = Handed(sys.prefix, Summary(distributions=3, age_s=1.5), 7, ("python", "-m", "pytest"), ("/there",))
     assert current({VARIABLE: encode(handed)}) == handed
     assert current({VARIABLE: encode(Handed(sys.prefix))}) == Handed(sys.prefix)
 
@@ -38,7 +39,7 @@ def test_what_the_session_starts_sees_less(monkeypatch: pytest.MonkeyPatch) -> N
     reading, writing = os.pipe()
     try:
         os.set_inheritable(writing, True)
-        handed = Handed(sys.prefix, {"distributions": 3}, writing, ("python",), ("/there", "/first"))
+        handed = Handed(sys.prefix, Summary(distributions=3), writing, ("python",), ("/there", "/first"))
         environ = {VARIABLE: encode(handed)}
         settle(handed, environ)
         assert current(environ) == Handed(sys.prefix, None, None, ("python",), ("/there", "/first"))
@@ -53,7 +54,7 @@ def test_lease_that_is_closed_already() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     os.close(writing)
-    settle(Handed(sys.prefix, {}, writing), {})
+    settle(Handed(sys.prefix, Summary(), writing), {})
 
 
 def test_workers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,174 @@
+"""Directories for one environment each: one that its user chose, and one that nobody else knows.
+
+::
+
+    <directory>/                                   the environment
+    <directory>/.fastenv/lease                     held by the runs that use it
+    <directory>/../.<name>.fastenv-staging/         the next one in the making, for as long as that takes
+
+Standard library only as far as finding and holding: that is on the warm path of runs that chose a directory.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_fastenv.environment import manifest
+from pytest_fastenv.environment.places import Found, Generations, Missing, Place, difference, hold
+from pytest_fastenv.errors import PublishError, UsageError
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
+from pytest_fastenv.model.digest import text_sha256
+from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.store import lease
+from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.store import Store
+
+if TYPE_CHECKING:
+    from pytest_fastenv.environment.staging import StagedEnvironment
+    from pytest_fastenv.model.target import Target
+
+
+class _SingleDirectory(ABC):
+    """A directory for one environment."""
+
+    way_out = "Choose another one"
+
+    def __init__(self, store: Store, path: Path) -> None:
+        self._store = store
+        self.path = Path(os.path.realpath(path))
+
+    def find(self, fingerprint: str) -> Found | Missing:
+        """Return the environment there, if it is the one meant; see `Place.find`."""
+        known = manifest.read(self.path)
+        if known is None:
+            return Missing("it was not finished" if manifest.is_ours(self.path) else None)
+        if known.fingerprint != fingerprint:
+            return Missing(difference(self.path, fingerprint) or "something else was asked for")
+        change = manifest.difference(self.path, known)
+        return Found(known.environment(self.path), known.summary) if change is None else Missing(change)
+
+    def hold(self, environment: Environment) -> int | None:
+        """See `Place.hold`."""
+        return hold(environment.prefix, self._lease_path)
+
+    @asynccontextmanager
+    async def stage(self, target: Target, fingerprint: str) -> AsyncIterator[StagedEnvironment]:
+        """Begin an environment beside its place; see `Place.stage`."""
+        import asyncio  # not on the warm path
+
+        from pytest_fastenv.environment.staging import private_directory, stage
+        from pytest_fastenv.store.temporary import sweep
+
+        async with self._turn():
+            self.check()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Among the user's own directories nothing is left lying, not even what a killed process left.
+            beside = self.path.with_name(f".{self.path.name}.fastenv-staging")
+            await asyncio.to_thread(sweep, str(beside))
+            try:
+                async with private_directory(beside) as private:
+                    yield await stage(target, self._store, private / "new", self.path, fingerprint)
+            finally:
+                with suppress(OSError):
+                    os.rmdir(beside)
+
+    async def publish(self, staged: StagedEnvironment, summary: Summary) -> Environment:
+        """See `Place.publish`."""
+        from pytest_fastenv.environment import staging  # not on the warm path
+
+        return await staging.publish(staged, summary)
+
+    @abstractmethod
+    def _turn(self) -> AbstractAsyncContextManager[object]:
+        """Wait until nobody else makes an environment there, and keep it so during a block."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Refuse a directory that an environment may not be made in.
+
+        :raises UsageError: it holds something.
+        :raises PublishError: it is in use.
+        """
+
+    @property
+    def _lease_path(self) -> Path:
+        return self.path / OWN_DIRECTORY / "lease"
+
+
+class PrivateDirectory(_SingleDirectory):
+    """A directory that nobody else knows, such as one of a test; nothing may lie there yet. Fulfils `Place`."""
+
+    def _turn(self) -> AbstractAsyncContextManager[object]:
+        return nullcontext()  # nobody else makes one there
+
+    def check(self) -> None:
+        """Refuse a directory that is not empty, and what is none."""
+        if os.path.lexists(self.path) and not (self.path.is_dir() and not any(self.path.iterdir())):
+            raise UsageError(
+                f"{self.path} is there already",
+                hint="a fresh environment needs a new directory: give another path, or none",
+            )
+
+
+class ChosenDirectory(_SingleDirectory):
+    """A directory that its user chose for one environment, which is replaced by the next. Fulfils `Place`.
+
+    For a moment between two renames there is none.
+    """
+
+    async def publish(self, staged: StagedEnvironment, summary: Summary) -> Environment:
+        """Replace an environment of ours that lies there, if nobody uses it; see `Place.publish`."""
+        held = self._claim() if manifest.is_ours(self.path) else None
+        if held is not None and os.name == "nt":  # a directory with an open file in it cannot be moved there
+            os.close(held)
+            held = None
+        try:
+            return await super().publish(staged, summary)
+        finally:
+            if held is not None:
+                os.close(held)
+
+    def _turn(self) -> AbstractAsyncContextManager[object]:
+        return self._store.lock(
+            Bucket.ENVIRONMENTS, text_sha256(str(self.path)), subject=f"the environment {self.path}"
+        )
+
+    def check(self) -> None:
+        """Refuse contents that are not ours, what is no directory, and an environment in use."""
+        path = self.path
+        if not os.path.lexists(path):
+            return
+        if not path.is_dir() or (not manifest.is_ours(path) and any(path.iterdir())):
+            reason = "it is not empty and has no .fastenv/manifest.json" if path.is_dir() else "it is not a directory"
+            raise UsageError(
+                f"{path} holds something that pytest-fastenv did not make",
+                why=reason,
+                hint="name an empty or new directory, or remove that one",
+            )
+        if manifest.is_ours(path):
+            os.close(self._claim())
+
+    def _claim(self) -> int:
+        claim = lease.try_claim(self._lease_path)
+        if claim is None:
+            raise PublishError(
+                "the environment is in use by another run, so it is not replaced",
+                where=str(self.path),
+                hint="wait for that run to end, or name another directory",
+            )
+        return claim
+
+
+def place_of(prefix: Path, store: Store, directory: Path | None) -> Place:
+    """Return the place of an environment that stands.
+
+    :param directory: the one of many environments; ``None`` for that in the store.
+    """
+    generations = Generations(store, directory)
+    return generations if prefix.parent == generations.path else ChosenDirectory(store, prefix)

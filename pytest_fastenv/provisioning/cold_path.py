@@ -1,0 +1,171 @@
+"""The cold path: what is asked for is read, resolved, installed, published and remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from pytest_fastenv.environment import manifest, staging
+from pytest_fastenv.environment.fingerprint import fingerprint
+from pytest_fastenv.environment.places import Missing, Ready
+from pytest_fastenv.environment.request_cache import RequestCache
+from pytest_fastenv.environment.staging import StagedEnvironment
+from pytest_fastenv.errors import InterpreterNotFoundError, option
+from pytest_fastenv.model.location import Location
+from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.model.plan_json import plan_to_json
+from pytest_fastenv.model.request import Request, Wanted
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.provisioning.engine import Awaited, Engine, open_engine, to_be_downloaded
+from pytest_fastenv.provisioning.question import Question, SessionNeeds
+from pytest_fastenv.provisioning.resolutions import Resolution
+from pytest_fastenv.provisioning.run import Run
+from pytest_fastenv.provisioning.tools import fetch_text
+from pytest_fastenv.requirements.sources import read_sources
+from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.store.store import Store
+
+
+async def make(asked: Question, store: Store, target: Target | InterpreterNotFoundError, missing: Missing) -> Ready:
+    """Return an environment for a question that has no answer yet.
+
+    :param target: the interpreter that is meant; or the error that tells that it is not on this machine.
+    :param missing: why the environment that the question led to before may not be used.
+    """
+    async with begin(asked, store, target, missing) as assembly:
+        return await assembly.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """An environment on its way: its sources are read, and the engine is open.
+
+    :ivar preferences: versions by normalized name, taken where the request leaves the choice.
+    """
+
+    asked: Question
+    store: Store
+    missing: Missing
+    interpreter: Target | Awaited
+    request: Request
+    preferences: Mapping[str, str]
+    engine: Engine
+
+    async def finish(self) -> Ready:
+        """Resolve, install, publish, remember."""
+        asked, engine, target = self.asked, self.engine, self.engine.target
+        resolution = await engine.resolve(self.request, self.preferences)
+        plan = resolution.plan
+        await engine.begin(plan)
+        runtime = {} if _brings(plan, "pytest-fastenv") else asked.needs.runtime
+        identity = fingerprint(plan, asked.settings, runtime=asked.needs.runtime_digest if runtime else None)
+
+        async def fill(staged: StagedEnvironment) -> Summary:
+            done = await engine.install(plan, staged)
+            _write_runtime(staged.prefix / target.schemes["purelib"], runtime)
+            manifest.write_plan(staged.prefix, plan_to_json(plan))
+            return done
+
+        ready = await staging.provide(
+            asked.place(self.store),
+            target,
+            identity,
+            fill,
+            recreate=asked.settings.recreate,
+            previous=self.missing.previous,
+        )
+        self._remember(ready, resolution)
+        return self._told(ready, resolution)
+
+    def _remember(self, ready: Ready, resolution: Resolution) -> None:
+        RequestCache(self.store).remember(
+            self.asked.key,
+            [*self.request.files, *self.engine.configuration_files],
+            ready.environment,
+            variables=self.request.variables,
+            resolved_at=resolution.at,
+        )
+
+    def _told(self, ready: Ready, resolution: Resolution) -> Ready:
+        """Add to the summary what only a whole run knows."""
+        summary = self.asked.summary(ready, age_s=time.time() - resolution.at)
+        reason = None
+        if not summary.reused:
+            # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
+            reason = ": ".join(dict.fromkeys(filter(None, (self.missing.reason, summary.reason)))) or None
+        downloaded = isinstance(self.interpreter, Awaited)
+        return replace(ready, summary=replace(summary, downloaded=downloaded, reason=reason))
+
+
+@asynccontextmanager
+async def begin(
+    asked: Question, store: Store, target: Target | InterpreterNotFoundError, missing: Missing
+) -> AsyncIterator[Assembly]:
+    """Read the sources and open an engine for a block; see `make`."""
+    settings = asked.settings
+    run = Run.of(settings, store, asked.environ)
+    interpreter: Target | Awaited
+    if isinstance(target, InterpreterNotFoundError):
+        interpreter = await to_be_downloaded(settings.python or "", run, target)
+    else:
+        interpreter = target
+    request = await asyncio.to_thread(
+        read_sources,
+        settings.sources,
+        base=asked.base,
+        root=asked.root,
+        environ=asked.environ,
+        project=settings.project,
+        requested=asked.needs.requested,
+        requested_by=asked.needs.requested_by,
+        fetch=partial(fetch_text, run),
+    )
+    request, preferences = _with_needs(request, asked.needs)
+    check_python(request, interpreter.target if isinstance(interpreter, Awaited) else interpreter)
+    async with open_engine(run, interpreter, request.index, request.formats) as engine:
+        yield Assembly(asked, store, missing, interpreter, request, preferences, engine)
+
+
+def check_python(request: Request, target: Target) -> None:
+    """Refuse an interpreter that a script's inline metadata excludes (PEP 723)."""
+    if not SpecifierSet(request.requires_python).contains(target.version, prereleases=True):
+        raise InterpreterNotFoundError(
+            f"{target.short} is not the Python that is asked for",
+            where=target.python,
+            why=f"the script's inline metadata requires Python {request.requires_python}",
+            hint=f"choose one with {option('python', request.requires_python)}",
+        )
+
+
+def _with_needs(request: Request, needs: SessionNeeds) -> tuple[Request, dict[str, str]]:
+    """Add what the session needs and the request does not name, and the versions that are preferred for it."""
+    named = {wanted.name for wanted in request.wanted if wanted.marker is None}
+    added: list[Wanted] = []
+    preferences: dict[str, str] = {}
+    for text in needs.requirements:
+        requirement = Requirement(text)
+        name = canonicalize_name(requirement.name)
+        if name not in named:
+            added.append(Wanted(name=name, location=Location("this pytest session"), text=name))
+            preferences.update((name, pin.version) for pin in requirement.specifier)
+    return replace(request, wanted=(*request.wanted, *added)), preferences
+
+
+def _brings(plan: Plan, name: str) -> bool:
+    return any(distribution.name == name for distribution in plan.distributions)
+
+
+def _write_runtime(site_packages: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = site_packages / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
