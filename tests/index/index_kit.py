@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.index.config import IndexConfig, Network
+from kit.tools import tools_of
+
+from pytest_fastenv.index.config import Network
 from pytest_fastenv.index.credentials import Credentials
 from pytest_fastenv.index.download import Pace
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.retry import Clock
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.schedule.pools import Pools
+from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
 
@@ -53,18 +56,15 @@ async def package_index(
     home: Path | None = None,
     **options: Any,
 ) -> AsyncIterator[PackageIndex]:
-    """A package index over the given index URLs."""
-    credentials = Credentials({"HOME": str(home or "/nonexistent")}, keyring=False)
-    fields = {name: options.pop(name) for name in ("find_links", "upgrade") if name in options}
-    config = IndexConfig(
-        tuple(credentials.take(url) for url in indexes),
-        network=Network(**{"timeout_s": 5.0, **options}),
-        credentials=credentials,
-        **fields,
-    )
-    pools = Pools(downloads=8, builds=1, installs=1)
-    async with HttpClient(config.network, credentials, clock=(pauses or Pauses()).clock) as http:
-        yield PackageIndex(config, http, store, pools, recorder)
+    """A package index over the given index URLs; options are settings."""
+    main, *extra = indexes or (None,)
+    settings = Settings(index_url=main, extra_index_urls=tuple(extra), http_timeout_s=5.0, **options)
+    environ = {"HOME": str(home or "/nonexistent"), "PIP_CONFIG_FILE": os.devnull, "PIP_KEYRING_PROVIDER": "disabled"}
+    if not indexes:
+        environ["PIP_NO_INDEX"] = "1"
+    store = Store(store.root, recorder=recorder)
+    async with tools_of(store, settings, environ, (pauses or Pauses()).clock) as tools:
+        yield tools.index
 
 
 QUICK = Pace(window_s=0.1, least_bytes_per_s=1000)

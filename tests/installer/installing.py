@@ -13,7 +13,7 @@ from typing import Any
 
 from kit.tools import NOWHERE, tools_of
 
-from pytest_fastenv.installer.pipeline import Installer, InstallReport
+from pytest_fastenv.installer.pipeline import Installer
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
@@ -22,6 +22,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, Plan, WheelSource
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.run import Policies
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.tools import Tools
@@ -58,7 +59,7 @@ class Engine:
     installer: Installer
     tools: Tools
 
-    async def install(self, artifacts: Iterable[Artifact], draft: SomeStaging, **options: Any) -> InstallReport:
+    async def install(self, artifacts: Iterable[Artifact], draft: SomeStaging, **options: Any) -> Summary:
         distributions = tuple(Distribution(a.name, a.version, WheelSource(a), **options) for a in artifacts)
         return await self.installer.install(Plan(draft.target, distributions), draft)
 

@@ -15,13 +15,14 @@ from kit import faults
 from kit.archives import make_wheel
 
 from pytest_fastenv.errors import FailureGroup, NotFoundError, RecordError, StoreError
-from pytest_fastenv.installer.pipeline import InstallReport, in_order_of_beginning
+from pytest_fastenv.installer.pipeline import in_order_of_beginning
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import Bucket
@@ -57,12 +58,12 @@ def remote(artifacts: Path, index_server: Any) -> Any:
 
 def installed(
     store: Store, recorder: Recorder, draft: SomeStaging, artifacts: list[Artifact], **options: Any
-) -> InstallReport:
-    async def work() -> InstallReport:
+) -> Summary:
+    async def work() -> Summary:
         async with engine(store, recorder=recorder, **options) as parts:
             return await parts.install(artifacts, draft)
 
-    report: InstallReport = run(work())
+    report: Summary = run(work())
     return report
 
 
@@ -96,7 +97,9 @@ def test_linking_begins_while_downloads_go_on(
     store: Store, recorder: Recorder, draft: SomeStaging, remote: Any
 ) -> None:
     small, slow = remote("small", "slow")
-    remote.server.fault(Path(slow.url).name, faults.drip(4000))
+    linked = threading.Event()
+    recorder.subscribe(lambda _, event: linked.set() if isinstance(event, Span) and event.kind == "link" else None)
+    remote.server.fault(Path(slow.url).name, faults.held(lambda: linked.wait(20)))
     installed(store, recorder, draft, [small, slow])
     fetch = next(s for s in recorder.spans if s.kind == "fetch" and s.subject == "slow")
     link = next(s for s in recorder.spans if s.kind == "link" and s.subject == "small")
@@ -212,7 +215,7 @@ def test_sources_are_built_and_counted(
 ) -> None:
     builder = FileBuilder(tmp_path / "built")
 
-    async def work() -> InstallReport:
+    async def work() -> Summary:
         async with engine(store, builder=builder) as parts:
             builder.wheels = parts.wheels
             wheels = [Distribution(w.name, w.version, WheelSource(w)) for w in remote("one", "two")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
 from kit.server import Fault, Handler
@@ -62,6 +62,23 @@ def drip(bytes_per_s: int, *, times: int | None = None) -> Fault:
         return True
 
     return _first(times, misbehave)
+
+
+def held(wait: Callable[[], bool]) -> Fault:
+    """Send half of the file, and the rest after a wait; hang up where that was in vain."""
+
+    def misbehave(handler: Handler) -> bool:
+        content = _content(handler)
+        half = len(content) // 2
+        handler.answer(200, content[:half], {"Content-Length": str(len(content))})
+        handler.wfile.flush()
+        came = wait()
+        if came:
+            handler.wfile.write(content[half:])
+        handler.close_connection = not came
+        return True
+
+    return misbehave
 
 
 def corrupt(*, times: int | None = None) -> Fault:
