@@ -1,4 +1,4 @@
-"""What rooms on one floor ask of each other; `pytest_fastenv.provisioning.story` brings the two sides together."""
+"""What rooms on one floor ask of each other; `pytest_fastenv.provisioning.engine` brings the two sides together."""
 
 from __future__ import annotations
 
