@@ -4,7 +4,7 @@
 
     .fastenv/tree             names, sizes and mtimes of its files (`pytest_fastenv.filesystem.tree`)
     .fastenv/manifest.json    what it was made of, for whom, and the digest of ``tree``
-    .fastenv/plan.json        the plan that it was made from, where it was made from one
+    .fastenv/plan.json        the plan that it was made from, where it was made from one; sealed
     .fastenv/ready            the digest of ``manifest.json``; made last, so without it nothing is whole
     .fastenv/lease            held by runs that use it, where the directory was chosen by its user
 
@@ -13,21 +13,26 @@ Standard library only: this module is on the warm path.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.filesystem import tree
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree
+from pytest_fastenv.model.codec import decode, encode
+from pytest_fastenv.model.digest import bytes_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.store.buckets import EntryBucket, Reference
+from pytest_fastenv.store.sealed import load, to_bytes
 
-_FORMAT = 1
+if TYPE_CHECKING:
+    from pytest_fastenv.model.plan import Plan
+
 _MANIFEST = "manifest.json"
 _TREE = "tree"
 _PLAN = "plan.json"
@@ -43,6 +48,7 @@ class Manifest:
     :ivar interpreter: ``version``, ``short``, ``identity`` and ``schemes`` of the target.
     :ivar summary: how it was made.
     :ivar tree_sha256: of the file ``tree``.
+    :ivar uses: what of the store it was made of: pruning leaves that where it is.
     """
 
     fingerprint: str
@@ -50,13 +56,20 @@ class Manifest:
     interpreter: Mapping[str, Any]
     summary: Summary
     tree_sha256: str
+    uses: tuple[Reference, ...] = ()
 
     def environment(self, prefix: Path) -> Environment:
         """Return the environment that it describes, in a directory."""
         return Environment.at(prefix, self.fingerprint, self.interpreter)
 
 
-def write(prefix: Path, fingerprint: str, interpreter: Mapping[str, Any], summary: Summary) -> Manifest:
+def write(
+    prefix: Path,
+    fingerprint: str,
+    interpreter: Mapping[str, Any],
+    summary: Summary,
+    uses: Iterable[Reference] = (),
+) -> Manifest:
     """Record what a finished environment holds. It is not ready with that: see `mark_ready`.
 
     Looks at every file, so it blocks for about 7 µs a file.
@@ -64,7 +77,7 @@ def write(prefix: Path, fingerprint: str, interpreter: Mapping[str, Any], summar
     :param fingerprint: a `Fingerprint` brings its parts along.
     """
     parts = dict(getattr(fingerprint, "parts", {}))
-    described = Manifest(str(fingerprint), parts, dict(interpreter), summary, "")
+    described = Manifest(str(fingerprint), parts, dict(interpreter), summary, "", tuple(sorted(set(uses))))
     return _write(prefix, described, tree.snapshot(prefix))
 
 
@@ -84,38 +97,29 @@ def _write(prefix: Path, described: Manifest, snapshot: Tree) -> Manifest:
     own.mkdir(exist_ok=True)
     content = snapshot.encode()
     (own / _TREE).write_bytes(content)
-    manifest = replace(described, tree_sha256=_sha256(content))
-    record = {
-        "format": _FORMAT,
-        "fingerprint": manifest.fingerprint,
-        "parts": manifest.parts,
-        "interpreter": manifest.interpreter,
-        "summary": manifest.summary.to_json(),
-        "tree_sha256": manifest.tree_sha256,
-    }
-    (own / _MANIFEST).write_text(json.dumps(record), encoding="utf-8", errors="surrogatepass")
+    manifest = replace(described, tree_sha256=bytes_sha256(content))
+    (own / _MANIFEST).write_text(json.dumps(encode(manifest)), encoding="ascii")
     return manifest
 
 
-def write_plan(prefix: Path, plan: Mapping[str, Any]) -> None:
-    """Keep the plan, as JSON, with the environment that is filled from it."""
+def write_plan(prefix: Path, plan: Plan) -> None:
+    """Keep the plan with the environment that is filled from it."""
     own = prefix / OWN_DIRECTORY
     own.mkdir(exist_ok=True)
-    (own / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
+    (own / _PLAN).write_bytes(to_bytes(plan))
 
 
-def read_plan(prefix: Path) -> Any:
-    """Return what `write_plan` was given; ``None`` when there is nothing that can be read."""
-    try:
-        return json.loads((prefix / OWN_DIRECTORY / _PLAN).read_bytes())
-    except (OSError, ValueError):
-        return None
+def read_plan(prefix: Path) -> Plan | None:
+    """Return what `write_plan` was given; ``None`` when there is nothing, or it is damaged."""
+    from pytest_fastenv.model.plan import Plan  # not on the warm path
+
+    return load(prefix / OWN_DIRECTORY / _PLAN, Plan)
 
 
 def mark_ready(prefix: Path) -> None:
     """Make an environment whole, at its final place: the last step."""
     own = prefix / OWN_DIRECTORY
-    digest = _sha256((own / _MANIFEST).read_bytes())
+    digest = bytes_sha256((own / _MANIFEST).read_bytes())
     with open(own / _READY, "x", encoding="ascii") as file:
         file.write(digest)
 
@@ -131,17 +135,8 @@ def read(prefix: Path) -> Manifest | None:
             digest = file.read()
         with open(f"{own}/{_MANIFEST}", "rb") as file:
             content = file.read()
-        if _sha256(content).encode() != digest:
-            return None
-        record = json.loads(content)
-        return Manifest(
-            fingerprint=record["fingerprint"],
-            parts=record["parts"],
-            interpreter=record["interpreter"],
-            summary=Summary.from_json(record["summary"]),
-            tree_sha256=record["tree_sha256"],
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        return decode(Manifest, json.loads(content)) if bytes_sha256(content).encode() == digest else None
+    except (OSError, ValueError):
         return None
 
 
@@ -165,7 +160,7 @@ def read_tree(prefix: Path, manifest: Manifest) -> Tree | None:
     try:
         with open(f"{prefix}/{OWN_DIRECTORY}/{_TREE}", "rb") as file:
             content = file.read()
-        return Tree.decode(content) if _sha256(content) == manifest.tree_sha256 else None
+        return Tree.decode(content) if bytes_sha256(content) == manifest.tree_sha256 else None
     except (OSError, ValueError):
         return None
 
@@ -180,5 +175,27 @@ def is_whole(prefix: Path) -> bool:
     return os.path.exists(f"{prefix}/{OWN_DIRECTORY}/{_READY}")
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _check(prefix: Path) -> str | None:
+    known = read(prefix)
+    return "its manifest is damaged" if known is None else difference(prefix, known)
+
+
+def _uses(prefix: Path) -> Iterable[Reference]:
+    known = read(prefix)
+    return known.uses if known is not None else ()
+
+
+def _lease(prefix: Path) -> Path:
+    return prefix.parent / ".leases" / f"{prefix.name}.lock"
+
+
+ENVIRONMENTS = EntryBucket(
+    name="environments",
+    version=None,
+    about="the environments that tests run in (unless `--fastenv-dir` puts them elsewhere)",
+    check=_check,
+    refers_to=_uses,
+    mark=f"{OWN_DIRECTORY}/{_READY}",
+    has_shards=False,
+    lease=_lease,
+)

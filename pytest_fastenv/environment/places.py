@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_fastenv.environment import manifest
+from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.errors import StoreError, option
 from pytest_fastenv.model.digest import text_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store import lease
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Generations:
 
     def __init__(self, store: Store, directory: Path | None = None) -> None:
         self._store = store
-        chosen = store.root / Bucket.ENVIRONMENTS.value if directory is None else directory
+        chosen = store.root / ENVIRONMENTS.directory if directory is None else directory
         self.path = Path(os.path.abspath(chosen))
 
     @property
@@ -157,7 +157,7 @@ class Generations:
 
         key = text_sha256(f"{self.path}\0{fingerprint}")
         async with (
-            self._store.lock(Bucket.ENVIRONMENTS, key, subject="the same environment"),
+            self._store.lock(ENVIRONMENTS, key, subject="the same environment"),
             private_directory(self.path / ".staging") as private,
         ):
             final = self.path / self._next_name(fingerprint, private)

@@ -1,5 +1,9 @@
 """A request remembers its answer: the files it read and the environment that came of it.
 
+::
+
+    requests-v1/ab/<key of the request>.json
+
 As long as the files have the same content, the answer is younger than the maximum age, and interpreter and environment
 are still there, neither resolver nor index is asked, nor anything imported for them. Standard library only: this is the
 warm path.
@@ -12,24 +16,24 @@ answer for years. With an infinite maximum age the clock is not looked at.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_fastenv.environment import manifest
+from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import Missing
 from pytest_fastenv.filesystem.source_digest import source_digest
-from pytest_fastenv.model.digest import key_of
+from pytest_fastenv.model.digest import file_sha256, key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.options import Decides
 from pytest_fastenv.settings.values import Settings, deciding
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import RecordBucket, Reference
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.version import __version__
 
@@ -37,6 +41,54 @@ if TYPE_CHECKING:
     from pytest_fastenv.model.request import ReadFile, ReadVariable
 
 CLOCK_TOLERANCE_S = 60.0
+
+
+class FileState(NamedTuple):
+    """A file that was read for a request; see `pytest_fastenv.model.request.ReadFile`.
+
+    :ivar size_bytes: ``None`` with `mtime_ns` where its content has to be compared in any case.
+    """
+
+    path: str
+    size_bytes: int | None
+    mtime_ns: int | None
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request led to.
+
+    :ivar variables: digests of the values of variables that were looked at.
+    :ivar prefix: the environment's directory.
+    :ivar name: the environment's name, where it lies in the store.
+    :ivar identity: of the interpreter.
+    :ivar interpreter: the interpreter for people.
+    :ivar resolved_at: wall clock when the resolution began.
+    """
+
+    files: tuple[FileState, ...]
+    variables: Mapping[str, str]
+    fingerprint: str
+    prefix: Path
+    name: str
+    identity: str
+    interpreter: str
+    resolved_at: float
+
+
+def _environment_of(answer: Answer) -> Iterator[Reference]:
+    if answer.name:
+        yield Reference(ENVIRONMENTS.directory, answer.name)
+
+
+REQUESTS = RecordBucket(
+    name="requests",
+    version=1,
+    about="which environment a request led to: what a second run looks at",
+    record=Answer,
+    refers_to=_environment_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +124,14 @@ class RequestCache:
         :param target: the interpreter that the request means now.
         :param environ: environment variables, for those that the request's files refer to.
         """
-        record = self._store.read_record(Bucket.ANSWERS, key)
-        if record is None:
+        known = self._store.read_record(REQUESTS, key)
+        if known is None:
             return Missing()
-        try:
-            answer = _answer(record, now)
-            reason = _reason(record, answer, max_age_s, target) or _variable_change(record, environ)
-        except (KeyError, TypeError, ValueError):
-            return Missing("the remembered answer cannot be read")
-        return answer if reason is None else Missing(reason, answer.prefix)
+        age_s = now - known.resolved_at
+        reason = _reason(known, age_s, max_age_s, target) or _variable_change(known.variables, environ)
+        if reason is not None:
+            return Missing(reason, known.prefix)
+        return CachedEnvironment(known.fingerprint, known.prefix, age_s)
 
     def remember(
         self,
@@ -98,15 +149,18 @@ class RequestCache:
         :param variables: environment variables that were looked at for the request.
         :param resolved_at: wall clock when the resolution began.
         """
-        record = {
-            "files": [_file_record(file) for file in files],
-            "variables": {variable.name: variable.sha256 for variable in variables},
-            "fingerprint": environment.fingerprint,
-            "prefix": str(environment.prefix),
-            "interpreter": {"identity": environment.identity, "name": environment.interpreter},
-            "resolved_at": resolved_at,
-        }
-        self._store.write_record(Bucket.ANSWERS, key, record)
+        prefix = environment.prefix
+        answer = Answer(
+            files=tuple(_file_state(file) for file in files),
+            variables={variable.name: variable.sha256 for variable in variables},
+            fingerprint=environment.fingerprint,
+            prefix=prefix,
+            name=prefix.name if prefix.parent == self._store.root / ENVIRONMENTS.directory else "",
+            identity=environment.identity,
+            interpreter=environment.interpreter,
+            resolved_at=resolved_at,
+        )
+        self._store.write_record(REQUESTS, key, answer)
 
 
 def request_key(base: Path, settings: Settings, **extras: Any) -> str:
@@ -122,43 +176,27 @@ def request_key(base: Path, settings: Settings, **extras: Any) -> str:
     return key_of(__version__, base, decided, extras)
 
 
-def _answer(record: Mapping[str, Any], now: float) -> CachedEnvironment:
-    """Read a record.
-
-    :raises KeyError: (or `TypeError`, `ValueError`) it is not one of ours.
-    """
-    if not isinstance(record["fingerprint"], str):
-        msg = "not the record of an answer"
-        raise TypeError(msg)
-    return CachedEnvironment(
-        fingerprint=record["fingerprint"],
-        prefix=Path(record["prefix"]),
-        age_s=now - float(record["resolved_at"]),
-    )
-
-
-def _reason(record: Mapping[str, Any], answer: CachedEnvironment, max_age_s: float, target: Target) -> str | None:
+def _reason(known: Answer, age_s: float, max_age_s: float, target: Target) -> str | None:
     """Say why an answer may not be used; ``None`` when it may."""
-    interpreter = record["interpreter"]
-    if interpreter["identity"] != target.identity:
-        if interpreter["name"] == target.short:
+    if known.identity != target.identity:
+        if known.interpreter == target.short:
             return f"interpreter replaced: {target.python}"
-        return f"interpreter changed: {interpreter['name']} → {target.short}"
-    for path, size, mtime_ns, sha256 in record["files"]:
-        change = _file_change(path, size, mtime_ns, sha256)
+        return f"interpreter changed: {known.interpreter} → {target.short}"
+    for file in known.files:
+        change = _file_change(file)
         if change is not None:
             return change
-    if not manifest.is_whole(answer.prefix):
-        return f"its environment is gone: {answer.prefix}"
-    return _too_old(answer.age_s, max_age_s)
+    if not manifest.is_whole(known.prefix):
+        return f"its environment is gone: {known.prefix}"
+    return _too_old(age_s, max_age_s)
 
 
-def _variable_change(record: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
-    if not record["variables"]:
+def _variable_change(variables: Mapping[str, str], environ: Mapping[str, str]) -> str | None:
+    if not variables:
         return None
     from pytest_fastenv.model.request import read_variable  # a module of many classes, mostly not needed here
 
-    for name, sha256 in record["variables"].items():
+    for name, sha256 in variables.items():
         if read_variable(name, environ).sha256 != sha256:
             return f"the variable {name} changed"
     return None
@@ -172,42 +210,41 @@ def _too_old(age_s: float, max_age_s: float) -> str | None:
     return f"resolved {_duration(age_s)} ago" if age_s >= max_age_s else None
 
 
-def _file_record(file: ReadFile) -> list[Any]:
-    """Return path, size, mtime and digest. The digest is that of what was read; the file may have changed since."""
+def _file_state(file: ReadFile) -> FileState:
+    """Return a file's state. The digest is that of what was read; the file may have changed since."""
+    path = str(file.path)
     if not file.sha256:
-        return [str(file.path), None, None, ""]
+        return FileState(path, None, None, "")
     try:
-        status = os.stat(file.path)
-        if _sha256(file.path) == file.sha256 and not stat.S_ISDIR(status.st_mode):
-            return [str(file.path), status.st_size, status.st_mtime_ns, file.sha256]
+        status = os.stat(path)
+        if _sha256(path) == file.sha256 and not stat.S_ISDIR(status.st_mode):
+            return FileState(path, status.st_size, status.st_mtime_ns, file.sha256)
     except OSError:
         pass
-    return [str(file.path), None, None, file.sha256]  # nothing matches these: its content is compared
+    return FileState(path, None, None, file.sha256)  # nothing matches these: its content is compared
 
 
-def _file_change(path: str, size: int | None, mtime_ns: int | None, sha256: str) -> str | None:
+def _file_change(known: FileState) -> str | None:
     """Say how a file differs from what was read; same size and mtime pass without reading it."""
+    path = known.path
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return f"{path} is gone" if sha256 else None
+        return f"{path} is gone" if known.sha256 else None
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
-    if not sha256:
+    if not known.sha256:
         return f"{path} is new"
-    if (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
+    if (status.st_size, status.st_mtime_ns) == (known.size_bytes, known.mtime_ns):
         return None
     try:
-        return None if _sha256(path) == sha256 else f"{path} changed"
+        return None if _sha256(path) == known.sha256 else f"{path} changed"
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
 
 
-def _sha256(path: str | Path) -> str:
-    if os.path.isdir(path):
-        return source_digest(path)
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(path: str) -> str:
+    return source_digest(path) if os.path.isdir(path) else file_sha256(path)
 
 
 def _duration(seconds: float) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_fastenv.environment import manifest
+from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import Found, Generations, Missing, Place, difference, hold
 from pytest_fastenv.errors import PublishError, UsageError
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
@@ -26,7 +27,6 @@ from pytest_fastenv.model.digest import text_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store import lease
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 if TYPE_CHECKING:
@@ -135,9 +135,7 @@ class ChosenDirectory(_SingleDirectory):
                 os.close(held)
 
     def _turn(self) -> AbstractAsyncContextManager[object]:
-        return self._store.lock(
-            Bucket.ENVIRONMENTS, text_sha256(str(self.path)), subject=f"the environment {self.path}"
-        )
+        return self._store.lock(ENVIRONMENTS, text_sha256(str(self.path)), subject=f"the environment {self.path}")
 
     def check(self) -> None:
         """Refuse contents that are not ours, what is no directory, and an environment in use."""

@@ -3,37 +3,36 @@
 Making one costs a process and a quarter of a second; a copy costs one to two milliseconds. The places in a skeleton
 that hold its own path are found once, when it is made, and listed beside it::
 
-    skeletons-v1/ab/<key>/the skeleton/fastenv/   the virtual environment
-    skeletons-v1/ab/<key>/skeleton.json           what it holds: names, checksums, and where its path stands
+    skeletons-v2/ab/<key>/the skeleton/fastenv/   the virtual environment
+    skeletons-v2/ab/<key>/skeleton.json           what it holds: names, digests, and where its path stands; sealed
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import re
 import shutil
 import stat
 import sys
-import zlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pytest_fastenv.environment.quoted_paths import Occurrence, occurrences, replaced
 from pytest_fastenv.errors import InterpreterError, StoreError, option
+from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.program import run_program
-from pytest_fastenv.store.buckets import Bucket
-from pytest_fastenv.store.sealed import seal, unseal
+from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.store.store import Store
 
 PROMPT = "fastenv"
 CREATION_TIMEOUT_S = 120.0
-_FORMAT = 2
 #: The blank makes every generator of scripts put quotes around the path: what is replaced is then a whole word. The
 #: last part is what some take for the prompt.
 _TREE = f"the skeleton/{PROMPT}"
@@ -50,16 +49,60 @@ runpy.run_module("virtualenv", run_name="__main__")
 Permit = Callable[[], AbstractAsyncContextManager[None]]
 
 
-class _Contents(NamedTuple):
-    """A skeleton in memory: a few dozen small files.
+@dataclass(frozen=True, slots=True)
+class SkeletonKey:
+    """What decides what a skeleton holds.
 
-    :ivar links: name and what it leads to.
-    :ivar files: what is listed of each, and its bytes.
+    :ivar identity: of the interpreter.
+    :ivar virtualenv: its release.
+    :ivar system: ``os.name``.
     """
 
-    directories: list[str]
-    links: list[tuple[str, str]]
-    files: list[tuple[dict[str, Any], bytes]]
+    identity: str
+    virtualenv: str
+    system: str = os.name
+
+
+@dataclass(frozen=True, slots=True)
+class SkeletonFile:
+    """A file of a skeleton.
+
+    :ivar path: relative, forward slashes.
+    :ivar holds: where the skeleton's own path stands in it.
+    """
+
+    path: str
+    mode: int
+    holds: tuple[Occurrence, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """What a skeleton holds.
+
+    :ivar links: name and what it leads to.
+    """
+
+    directories: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]
+    files: tuple[SkeletonFile, ...]
+
+
+class _Contents(NamedTuple):
+    """A skeleton in memory: a few dozen small files, in the order listed."""
+
+    listed: Skeleton
+    files: list[bytes]
+
+
+def _check(place: Path) -> str | None:
+    return None if _load(place) is not None else "a file of it is gone or damaged"
+
+
+SKELETONS = EntryBucket(
+    name="skeletons", version=2, about="empty virtual environments, one for each interpreter", check=_check
+)
 
 
 async def lay_out(target: Target, store: Store, prefix: Path, final: Path, permit: Permit = nullcontext) -> None:
@@ -74,7 +117,7 @@ async def lay_out(target: Target, store: Store, prefix: Path, final: Path, permi
     contents = _load(place)
     if contents is None:
         # Somebody or a power cut took something of it, or changed it.
-        await store.withdraw(Bucket.SKELETONS, place.name, damaged=lambda entry: _load(entry) is None)
+        await store.withdraw(SKELETONS, place.name, only_damaged=True)
         place = await skeleton(target, store, permit)
         contents = _load(place)
         if contents is None:
@@ -88,8 +131,7 @@ async def skeleton(target: Target, store: Store, permit: Permit = nullcontext) -
     """Return the skeleton's place in the store; made once for an interpreter and a release of virtualenv."""
     from importlib.metadata import version  # needed only when an environment is made
 
-    named = json.dumps([_FORMAT, target.identity, version("virtualenv"), os.name]).encode()
-    key = hashlib.sha256(named).hexdigest()
+    key = key_of(SkeletonKey(target.identity, version("virtualenv")))
 
     async def make(place: Path) -> None:
         async with permit():
@@ -97,7 +139,7 @@ async def skeleton(target: Target, store: Store, permit: Permit = nullcontext) -
                 await _create(target, place)
                 _write_list(place)
 
-    return await store.publish(Bucket.SKELETONS, key, make, subject=f"an empty environment of {target.short}")
+    return await store.publish(SKELETONS, key, make, subject=f"an empty environment of {target.short}")
 
 
 async def _create(target: Target, place: Path) -> None:
@@ -140,7 +182,7 @@ def _write_list(place: Path) -> None:
     _without_command(tree / "pyvenv.cfg")
     directories: list[str] = []
     links: list[tuple[str, str]] = []
-    files: list[dict[str, Any]] = []
+    files: list[SkeletonFile] = []
     for folder, folders, names in os.walk(tree):
         base = Path(folder).relative_to(tree)
         for name in sorted(folders):
@@ -154,20 +196,19 @@ def _write_list(place: Path) -> None:
                 links.append((relative, os.readlink(path)))
             else:
                 mode = stat.S_IMODE(os.lstat(path).st_mode)
-                holds, checksum = _holds(path, str(tree))
-                files.append({"path": relative, "mode": mode, "holds": holds, "crc": checksum})
-    content = {"directories": directories, "links": links, "files": files}
-    (place / _LIST).write_bytes(seal(json.dumps(content)))
+                holds, digest = _holds(path, str(tree))
+                files.append(SkeletonFile(relative, mode, holds, digest))
+    (place / _LIST).write_bytes(to_bytes(Skeleton(tuple(directories), tuple(links), tuple(files))))
 
 
-def _holds(path: str, tree: str) -> tuple[list[Occurrence], int]:
+def _holds(path: str, tree: str) -> tuple[tuple[Occurrence, ...], str]:
     with open(path, "rb") as file:
         content = file.read()
     try:
         text = content.decode()
     except UnicodeDecodeError:
-        return [], zlib.crc32(content)  # a launcher: those hold no path
-    return list(occurrences(os.path.basename(path), text, tree)), zlib.crc32(content)
+        return (), bytes_sha256(content)  # a launcher: those hold no path
+    return tuple(occurrences(os.path.basename(path), text, tree)), bytes_sha256(content)
 
 
 def _without_command(configuration: Path) -> None:
@@ -179,32 +220,33 @@ def _without_command(configuration: Path) -> None:
 
 def _load(place: Path) -> _Contents | None:
     """Read a skeleton; ``None`` when it is not as it was made."""
+    listed = load(place / _LIST, Skeleton)
+    if listed is None:
+        return None
     try:
-        listed = json.loads(unseal((place / _LIST).read_bytes()))
-        contents = [(place / _TREE / file["path"]).read_bytes() for file in listed["files"]]
-    except (OSError, ValueError):
+        contents = [(place / _TREE / file.path).read_bytes() for file in listed.files]
+    except OSError:
         return None
-    if any(file["crc"] != zlib.crc32(content) for file, content in zip(listed["files"], contents, strict=True)):
+    if any(file.sha256 != bytes_sha256(content) for file, content in zip(listed.files, contents, strict=True)):
         return None
-    return _Contents(listed["directories"], listed["links"], list(zip(listed["files"], contents, strict=True)))
+    return _Contents(listed, contents)
 
 
 def _write(contents: _Contents, prefix: Path, final: Path) -> None:
     """Write a copy of a skeleton, with the path that the copy will have."""
     into, path = os.fspath(prefix), os.fspath(final)
     os.makedirs(into, exist_ok=True)
-    for name in contents.directories:
+    for name in contents.listed.directories:
         os.mkdir(f"{into}/{name}")
-    for name, leads_to in contents.links:
+    for name, leads_to in contents.listed.links:
         os.symlink(leads_to, f"{into}/{name}")
-    for file, content in contents.files:
-        _write_file(f"{into}/{file['path']}", file, content, path)
+    for file, content in zip(contents.listed.files, contents.files, strict=True):
+        _write_file(f"{into}/{file.path}", file, content, path)
 
 
-def _write_file(into: str, file: dict[str, Any], content: bytes, path: str) -> None:
-    if file["holds"]:
-        found = [Occurrence(*occurrence) for occurrence in file["holds"]]
-        content = replaced(content.decode(), found, path).encode("utf-8", "surrogateescape")
-    writing = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), file["mode"])
+def _write_file(into: str, file: SkeletonFile, content: bytes, path: str) -> None:
+    if file.holds:
+        content = replaced(content.decode(), list(file.holds), path).encode("utf-8", "surrogateescape")
+    writing = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), file.mode)
     with open(writing, "wb") as stream:
         stream.write(content)

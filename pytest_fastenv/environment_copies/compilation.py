@@ -7,14 +7,13 @@ environment they are made from. Copies share compiled files (`pytest_fastenv.env
 
 ::
 
-    .fastenv/imported      paths of sources relative to the prefix, one on each line
-    .fastenv/compiled      the digest of ``imported`` when all of it had been compiled
+    .fastenv/imported      paths of sources relative to the prefix, one on each line; sealed
+    .fastenv/compiled      the key of what ``imported`` named when all of it had been compiled
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,9 +21,10 @@ from pathlib import Path
 
 from pytest_fastenv.errors import ProvideError
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.runtime.imported import NAME
+from pytest_fastenv.runtime.imported import NAME, read
 from pytest_fastenv.schedule.program import run_program
 
 TIMEOUT_S = 120.0
@@ -61,14 +61,13 @@ async def compile_imported(
     :param environ: variables outside.
     """
     own = environment.prefix / OWN_DIRECTORY
-    try:
-        content = (own / NAME).read_bytes()
-    except OSError:
+    imported = read(own / NAME)
+    if not imported:
         return
-    digest = hashlib.sha256(content).hexdigest()
+    digest = key_of(imported)
     if _is_done(own, digest) or not os.access(own, os.W_OK):
         return
-    paths = _sources(environment.prefix, os.fsdecode(content).splitlines())
+    paths = _sources(environment.prefix, imported)
     with recorder.span("unpack", "bytecode", count=len(paths), path=str(environment.prefix)):
         parts = [paths[n::processes] for n in range(min(processes, len(paths)))]
         went_through = await asyncio.gather(*(_compile(environment, part, environ) for part in parts))

@@ -18,7 +18,6 @@ from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.environment_server.interpreters import interpreter, target_of
 from pytest_fastenv.environment_server.wishes import Wishes
 from pytest_fastenv.model.plan import Plan
-from pytest_fastenv.model.plan_json import plan_to_json
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.summary import Summary
 
@@ -48,7 +47,7 @@ async def venv(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
     async with place.stage(plan.target, identity) as staged:
         if fill is not None:
             await fill(plan, staged)
-        manifest.write_plan(staged.prefix, plan_to_json(plan))
+        manifest.write_plan(staged.prefix, plan)
         if site:
             _open_to_system(staged.prefix / "pyvenv.cfg")
         made = await place.publish(staged, Summary(distributions=len(plan.distributions)))

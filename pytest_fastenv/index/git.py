@@ -2,11 +2,17 @@
 
 A tree has its ``.git``, because build backends take versions from tags and lists of files from the index. For the same
 reason history is not cut: a version that is derived from a shallow history is silently wrong.
+
+::
+
+    repositories-v1/ab/<digest of the URL>/                     a mirror
+    checkouts-v2/ab/<key of URL and commit>/tree/               a commit's tree, submodules included
+    checkouts-v2/ab/<key of URL and commit>/listing             what the tree held when it was made, sealed
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import os
 import re
 from collections.abc import Mapping
@@ -15,16 +21,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_fastenv.errors import OfflineMissError, ProvideError, RequestError, option
+from pytest_fastenv.filesystem import tree as trees
 from pytest_fastenv.index.git_command import Git
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Vcs
+from pytest_fastenv.runtime.sealed import seal, unseal
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import EntryBucket
 from pytest_fastenv.store.store import Store
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,64}")
 _HEAD = "refs/fastenv/HEAD"
+_TREE, _LISTING = "tree", "listing"
 _REFS = (f"+HEAD:{_HEAD}", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -34,6 +44,26 @@ class Checkout:
 
     path: Path
     commit: str
+
+
+def _check_checkout(entry: Path) -> str | None:
+    try:
+        listing = trees.Tree.decode(unseal((entry / _LISTING).read_bytes()))
+    except (OSError, ValueError):
+        return "the list of its files is damaged"
+    return trees.first_change(entry / _TREE, listing)
+
+
+def _check_mirror(entry: Path) -> str | None:
+    return None if (entry / "objects").is_dir() else "its objects are gone"
+
+
+REPOSITORIES = EntryBucket(
+    name="repositories", version=1, about="mirrors of git repositories", check=_check_mirror, mark="HEAD"
+)
+CHECKOUTS = EntryBucket(
+    name="checkouts", version=2, about="trees of git repositories, by commit", check=_check_checkout
+)
 
 
 async def checkout(
@@ -62,27 +92,32 @@ async def checkout(
     if revision is not None and revision.startswith("-"):
         raise RequestError(f"{git.url}: {revision!r} is no revision")
     if revision is not None and _COMMIT.fullmatch(revision):
-        found = store.lookup(Bucket.CHECKOUTS, _key(git.url, revision))
+        found = store.lookup(CHECKOUTS, key_of(git.url, revision))
         if found is not None:
-            return Checkout(found / "tree", revision)
-    mirror = store.path(Bucket.CHECKOUTS, f"{_digest(git.url)}-mirror")
+            return Checkout(found / _TREE, revision)
+    mirror = store.path(REPOSITORIES, key_of(git.url))
     async with (
-        store.lock(Bucket.CHECKOUTS, mirror.name, subject=git.url),
+        store.lock(REPOSITORIES, mirror.name, subject=git.url),
         pools.download() if pools else nullcontext(),
     ):
         with recorder.span("fetch", git.url, source="network", revision=revision or "HEAD") as span:
             commit = await _update(git, mirror, revision, offline=offline)
             span.args["commit"] = commit
-    key = _key(git.url, commit)
+    key = key_of(git.url, commit)
 
     # Outside the mirror's lock: a mirror only gains objects, and each is written whole.
     async def make(directory: Path) -> None:
         async with pools.install() if pools else nullcontext():
             with recorder.span("unpack", git.url, source="network", key=key, commit=commit):
-                await _make_tree(git, mirror, commit, directory / "tree", offline=offline)
+                await _make_tree(git, mirror, commit, directory / _TREE, offline=offline)
+                await asyncio.to_thread(_write_listing, directory)
 
-    path = await store.publish(Bucket.CHECKOUTS, key, make, subject=git.url)
-    return Checkout(path / "tree", commit)
+    path = await store.publish(CHECKOUTS, key, make, subject=git.url)
+    return Checkout(path / _TREE, commit)
+
+
+def _write_listing(directory: Path) -> None:
+    (directory / _LISTING).write_bytes(seal(trees.snapshot(directory / _TREE).encode()))
 
 
 async def _update(git: Git, mirror: Path, revision: str | None, *, offline: bool) -> str:
@@ -150,11 +185,3 @@ def _unknown(git: Git, revision: str | None, why: str | None) -> RequestError:
         why=why,
         hint="name a branch, a tag, a commit or a full reference such as refs/pull/1/head",
     )
-
-
-def _digest(url: str) -> str:
-    return hashlib.sha256(url.encode()).hexdigest()
-
-
-def _key(url: str, commit: str) -> str:
-    return _digest(f"{url}@{commit}")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pytest_fastenv.index.page import Listed, Page, PageBuilder
 from pytest_fastenv.wheel.filenames import parse_filename
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Links to artifacts as they are kept.
+
+    :ivar url: what relative links are relative to.
+    """
+
+    url: str
+    links: tuple[Listed, ...]
 
 
 class LinksPage:
@@ -39,11 +50,11 @@ class LinksPage:
             draft.add(listed)
         return draft.page(location)
 
-    def record(self) -> dict[str, Any]:
-        """Return it as a JSON value."""
-        return {"url": self._url, "links": [list(listed) for files in self._by_name.values() for listed in files]}
+    def record(self) -> Links:
+        """Return it as it is kept."""
+        return Links(self._url, tuple(listed for files in self._by_name.values() for listed in files))
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> LinksPage:
+    def from_record(cls, record: Links) -> LinksPage:
         """Read what `record` gave."""
-        return cls(record["url"], [Listed(*cells) for cells in record["links"]])
+        return cls(record.url, record.links)

@@ -1,17 +1,16 @@
 """Core metadata of wheels at an index, without the wheel wherever that is possible.
 
 In this order: the metadata file beside the wheel (PEP 658, PEP 714), the METADATA member by range requests, the whole
-wheel. What was learned of a wheel with a SHA-256 is kept in the store and never asked for again.
+wheel. What was learned of a wheel with a SHA-256 is kept in the store and never asked for again::
+
+    metadata-v2/ab/<sha256 of the wheel>.json
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pytest_fastenv.errors import FastenvError, MetadataError, NotFoundError
 from pytest_fastenv.index.download import Downloaded, Expected, check
@@ -24,14 +23,16 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.wheel.core_metadata import parse_core_metadata
 from pytest_fastenv.wheel.filenames import canonical_version, normalized
 
 _TAIL = 32 << 10
 _MOST_RANGES = 6
-_FORMAT = 1
+METADATA = RecordBucket(
+    name="metadata", version=2, about="core metadata of wheels, by their SHA-256", record=CoreMetadata
+)
 
 
 class MetadataReader:
@@ -60,7 +61,7 @@ class MetadataReader:
 
     async def _read(self, artifact: Artifact) -> CoreMetadata:
         key = artifact.hashes.sha256
-        kept = _from_record(self._store.read_record(Bucket.METADATA, key)) if key else None
+        kept = self._store.read_record(METADATA, key) if key else None
         if kept is not None:
             return kept
         if artifact.url.startswith("file:"):
@@ -68,7 +69,7 @@ class MetadataReader:
         else:
             metadata = await self._remote(artifact)
         if key:
-            self._store.write_record(Bucket.METADATA, key, {"format": _FORMAT, **asdict(metadata)})
+            self._store.write_record(METADATA, key, metadata)
         return metadata
 
     async def _remote(self, artifact: Artifact) -> CoreMetadata:
@@ -173,17 +174,3 @@ def _of_file(path: Path, artifact: Artifact) -> CoreMetadata:
     with open(path, "rb") as file:
         content = read_metadata(file, name=artifact.name, source=source)
     return checked(parse_core_metadata(content, source=source), artifact)
-
-
-def _from_record(record: Mapping[str, Any] | None) -> CoreMetadata | None:
-    if record is None or record.get("format") != _FORMAT:
-        return None
-    return CoreMetadata(
-        name=record["name"],
-        version=record["version"],
-        requires_dist=tuple(record["requires_dist"]),
-        requires_python=record["requires_python"],
-        provides_extra=tuple(record["provides_extra"]),
-        metadata_version=record["metadata_version"],
-        dynamic=tuple(record["dynamic"]),
-    )

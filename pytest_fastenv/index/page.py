@@ -15,9 +15,6 @@ from pytest_fastenv.index.urls import split_login
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.wheel.filenames import ProjectFiles, parsed_version
 
-#: Number of the kept form; another number is read as "nothing kept".
-RECORD_FORMAT = 1
-
 
 class Listed(NamedTuple):
     """One file as a page shows it. No field has tabs or line breaks: see `one_line`.
@@ -69,23 +66,6 @@ class Page:
         """Return the files of one version in the order listed."""
         rows = self.rows.get(version)
         return tuple(_artifact(row, name, version, self.location) for row in rows.split("\n")) if rows else ()
-
-    def record(self) -> dict[str, Any]:
-        """Return the page as a JSON value."""
-        status = [self.status.marker, self.status.reason]
-        return {
-            "location": self.location,
-            "rows": self.rows,
-            "status": status,
-            "foreign": self.foreign,
-            "api": self.newer_api,
-        }
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Page:
-        """Read what `record` gave."""
-        status = Status(*record["status"])
-        return cls(record["location"], record["rows"], status, record["foreign"], record["api"])
 
 
 @dataclass(slots=True)

@@ -1,16 +1,21 @@
-"""Pages of package indexes in the store, with what it takes to ask for them again (RFC 9110 13, RFC 9111)."""
+"""Pages of package indexes in the store, with what it takes to ask for them again (RFC 9110 13, RFC 9111).
+
+::
+
+    index-v2/ab/<digest of the URL>.json
+"""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from pytest_fastenv.index.page import RECORD_FORMAT
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.index.links_page import Links
+from pytest_fastenv.index.page import Page
+from pytest_fastenv.model.digest import key_of
+from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
 
 #: How long a page stands when its answer does not say.
@@ -23,15 +28,22 @@ _MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,10})")
 class KeptPage:
     """A page as it was last answered.
 
-    :ivar content: what was read from it, as a JSON value; ``None`` when there was no such page.
+    :ivar url: its address, as it was asked for.
+    :ivar content: what was read from it; ``None`` when there was no such page.
     :ivar asked_at: seconds since the epoch.
     :ivar conditions: request headers that make asking again cheap.
     """
 
-    content: dict[str, Any] | None
+    url: str
+    content: Page | Links | None
     asked_at: float
     fresh_for_s: float
     conditions: Mapping[str, str]
+
+
+PAGES = RecordBucket(
+    name="index", version=2, about="pages of package indexes, and for how long they are good", record=KeptPage
+)
 
 
 class PageCache:
@@ -51,15 +63,7 @@ class PageCache:
 
     def load(self, url: str) -> KeptPage | None:
         """Return what is kept of a page, fresh or not."""
-        record = self._store.read_record(Bucket.INDEX, _key(url))
-        if record is None or record.get("format") != RECORD_FORMAT or record.get("url") != url:
-            return None
-        try:
-            return KeptPage(
-                record["content"], float(record["asked_at"]), float(record["fresh_for_s"]), record["conditions"]
-            )
-        except (KeyError, TypeError, ValueError):
-            return None
+        return self._store.read_record(PAGES, key_of(url))
 
     def is_fresh(self, kept: KeptPage) -> bool:
         """Tell whether a kept page may be used without asking. A page from the future is not fresh.
@@ -71,7 +75,7 @@ class PageCache:
         age_s = self._now() - kept.asked_at
         return kept.content is not None and not self._upgrade and 0 <= age_s < kept.fresh_for_s
 
-    def keep(self, url: str, content: dict[str, Any] | None, headers: Mapping[str, str]) -> None:
+    def keep(self, url: str, content: Page | Links | None, headers: Mapping[str, str]) -> None:
         """Keep a page, unless its answer forbids that (``no-store``)."""
         control = headers.get("cache-control", "").lower()
         if "no-store" in control:
@@ -81,27 +85,15 @@ class PageCache:
             conditions["If-None-Match"] = headers["etag"]
         if headers.get("last-modified"):
             conditions["If-Modified-Since"] = headers["last-modified"]
-        self._write(url, KeptPage(content, self._now(), _fresh_for_s(control, headers.get("age", "")), conditions))
+        self._write(KeptPage(url, content, self._now(), _fresh_for_s(control, headers.get("age", "")), conditions))
 
-    def renew(self, url: str, kept: KeptPage, headers: Mapping[str, str]) -> None:
+    def renew(self, kept: KeptPage, headers: Mapping[str, str]) -> None:
         """Note that a kept page still stands (304)."""
         fresh_for_s = _fresh_for_s(headers.get("cache-control", "").lower(), headers.get("age", ""))
-        self._write(url, replace(kept, asked_at=self._now(), fresh_for_s=fresh_for_s))
+        self._write(replace(kept, asked_at=self._now(), fresh_for_s=fresh_for_s))
 
-    def _write(self, url: str, kept: KeptPage) -> None:
-        record: dict[str, Any] = {
-            "format": RECORD_FORMAT,
-            "url": url,
-            "asked_at": kept.asked_at,
-            "fresh_for_s": kept.fresh_for_s,
-            "conditions": dict(kept.conditions),
-            "content": kept.content,
-        }
-        self._store.write_record(Bucket.INDEX, _key(url), record)
-
-
-def _key(url: str) -> str:
-    return hashlib.sha256(url.encode()).hexdigest()
+    def _write(self, kept: KeptPage) -> None:
+        self._store.write_record(PAGES, key_of(kept.url), kept)
 
 
 def _fresh_for_s(control: str, age: str) -> float:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from pytest_fastenv.errors import IndexAnswerError, NotFoundError
 from pytest_fastenv.index.http import Answer, HttpClient
-from pytest_fastenv.index.links_page import LinksPage
+from pytest_fastenv.index.links_page import Links, LinksPage
 from pytest_fastenv.index.local import local_index_page, local_links
 from pytest_fastenv.index.page import Page
 from pytest_fastenv.index.page_cache import PageCache
@@ -44,7 +43,7 @@ class Pages:
         def read(answer: Answer) -> Page:
             return parse_page(answer, name=name, location=location)
 
-        found = await self._ask(f"{location}{name}/", read, Page.from_record)
+        found = await self._ask(f"{location}{name}/", read)
         return found if isinstance(found, Page) else None
 
     async def links(self, location: str) -> LinksPage | None:
@@ -52,39 +51,34 @@ class Pages:
         if location.startswith("file:"):
             return await asyncio.to_thread(local_links, location)
 
-        def read(answer: Answer) -> LinksPage:
+        def read(answer: Answer) -> Links:
             if answer.content_type not in _HTML:
                 raise _not_an_index(answer)
-            return LinksPage(*anchors(answer.content, url=answer.url, charset=_charset(answer)))
+            return LinksPage(*anchors(answer.content, url=answer.url, charset=_charset(answer))).record()
 
-        found = await self._ask(location, read, LinksPage.from_record)
-        return found if isinstance(found, LinksPage) else None
+        found = await self._ask(location, read)
+        return LinksPage.from_record(found) if isinstance(found, Links) else None
 
     def kept(self, location: str, name: str) -> Page | None:
         """Return what is kept of an index's page, however old; makes no request."""
         kept = self._cache.load(f"{location}{name}/")
-        return Page.from_record(kept.content) if kept is not None and kept.content is not None else None
+        return kept.content if kept is not None and isinstance(kept.content, Page) else None
 
-    async def _ask(
-        self,
-        url: str,
-        read: Callable[[Answer], Page | LinksPage],
-        from_record: Callable[[dict[str, Any]], Page | LinksPage],
-    ) -> Page | LinksPage | None:
+    async def _ask(self, url: str, read: Callable[[Answer], Page | Links]) -> Page | Links | None:
         kept = self._cache.load(url)
         if kept is not None and self._cache.is_fresh(kept):
-            return from_record(kept.content) if kept.content is not None else None
+            return kept.content
         conditions = kept.conditions if kept is not None and kept.content is not None else {}
         answer = await self._http.get(url, headers={"Accept": _ACCEPT, **conditions}, statuses=_STATUSES)
         if answer.status == 304:
             if kept is None or kept.content is None:
                 raise NotFoundError(f"{shown(url)} answers 304 to a question without conditions")
-            await asyncio.to_thread(self._cache.renew, url, kept, answer.headers)
-            return from_record(kept.content)
+            await asyncio.to_thread(self._cache.renew, kept, answer.headers)
+            return kept.content
 
-        def take() -> Page | LinksPage | None:
+        def take() -> Page | Links | None:
             page = read(answer) if answer.status == 200 else None
-            self._cache.keep(url, page.record() if page is not None else None, answer.headers)
+            self._cache.keep(url, page, answer.headers)
             return page
 
         return await asyncio.to_thread(take) if len(answer.content) > _LARGE_BYTES else take()

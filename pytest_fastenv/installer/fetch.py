@@ -1,4 +1,9 @@
-"""Brings an artifact's bytes into a file, and knows which artifacts it has seen before."""
+"""Brings an artifact's bytes into a file, and knows which artifacts it has seen before.
+
+::
+
+    urls-v2/ab/<digest of the URL>.json    which digests were found there, and when
+"""
 
 from __future__ import annotations
 
@@ -7,28 +12,53 @@ import hashlib
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pytest_fastenv.errors import HashError, NotFoundError
 from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.events import Span
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.model.protocols import Transferred
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import EntryBucket, LockSpace, RecordBucket
 from pytest_fastenv.tools import Tools
 
 
-class Fetching:
-    """Fetches artifacts and remembers the digest of those whose digest was not known before."""
+@dataclass(frozen=True, slots=True)
+class FoundAtUrl:
+    """What was found at a URL whose artifact has no SHA-256 of its own.
 
-    def __init__(self, tools: Tools, freshness: Freshness) -> None:
+    :ivar digests: hexadecimal, by algorithm.
+    :ivar at: seconds since the epoch.
+    """
+
+    url: str
+    digests: Mapping[str, str]
+    at: float
+
+
+URLS = RecordBucket(
+    name="urls", version=2, about="what was found at URLs of artifacts without hashes", record=FoundAtUrl
+)
+FETCHES = LockSpace(name="fetches", about="transfers from a URL whose digest is not known yet")
+
+
+class Fetching:
+    """Fetches artifacts and remembers the digest of those whose digest was not known before.
+
+    :param kept_in: where what is fetched is kept, by its SHA-256.
+    """
+
+    def __init__(self, tools: Tools, freshness: Freshness, kept_in: EntryBucket) -> None:
         self._downloads = tools.index
         self._store = tools.store
         self._recorder = tools.recorder
         self._freshness = freshness
+        self._kept_in = kept_in
 
     async def fetch(self, artifact: Artifact, into: Path, admission: Admission | None = None) -> Transferred:
         """Write an artifact into a file, as a ``fetch`` span from its first byte to its last.
@@ -71,7 +101,7 @@ class Fetching:
         if artifact.hashes.algorithms == ("sha256",):
             known = [digest for _, digest in artifact.hashes.values]
             for digest in known:
-                if self._has(digest):
+                if self._store.lookup(self._kept_in, digest):
                     return digest
             if len(known) == 1:
                 return known[0]
@@ -79,35 +109,23 @@ class Fetching:
             return await asyncio.to_thread(_digest_of_file, artifact)
         return self._remembered(artifact)
 
-    def _has(self, digest: str) -> bool:
-        return any(self._store.lookup(bucket, digest) for bucket in (Bucket.WHEELS, Bucket.SDISTS))
-
     def _remembered(self, artifact: Artifact) -> str | None:
-        record = self._store.read_record(Bucket.URLS, url_key(artifact.url))
-        digests = record.get("digests") if record else None
-        if record is None or not isinstance(digests, dict) or not isinstance(digests.get("sha256"), str):
+        found = self._store.read_record(URLS, url_key(artifact.url))
+        if found is None or not artifact.hashes.accept(found.digests):
             return None
-        if not artifact.hashes.accept(digests):
+        if not artifact.hashes and not self._freshness.accepts(found.at):
             return None
-        if not artifact.hashes and not self._freshness.accepts(record.get("at")):
-            return None
-        return str(digests["sha256"])
+        return found.digests.get("sha256")
 
     def _remember(self, artifact: Artifact, digests: Mapping[str, str]) -> None:
         if not artifact.url.startswith("file:") and artifact.hashes.algorithms != ("sha256",):
-            record = {"url": artifact.url, "digests": dict(digests), "at": time.time()}
-            self._store.write_record(Bucket.URLS, url_key(artifact.url), record)
+            found = FoundAtUrl(artifact.url, dict(digests), time.time())
+            self._store.write_record(URLS, url_key(artifact.url), found)
 
 
 def url_key(url: str) -> str:
-    """Return the key of a URL's record."""
-    return hashlib.sha256(url.encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file; blocks."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the key of a URL's record, and of its lock."""
+    return key_of(url)
 
 
 def _digest_of_file(artifact: Artifact) -> str:

@@ -1,25 +1,69 @@
-"""The manifest of an unpacked wheel: every file with size, digest and time, so that a change is noticed later.
+"""What the entry of an unpacked wheel says of itself: facts about the wheel, and every file with size, digest and time.
 
-One JSON file of columns, with its checksum in the first line. Reading it is a matter of a few milliseconds for a
-thousand files.
+::
+
+    wheels-v2/ab/<sha256 of the wheel>/tree/            its files
+    wheels-v2/ab/<sha256 of the wheel>/manifest.json    what is known of each, so that a change is noticed later
+    wheels-v2/ab/<sha256 of the wheel>/wheel.json       the facts
+
+The manifest is a sealed file of columns. Reading it is a matter of a few milliseconds for a thousand files.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_fastenv.archive.member_paths import paths_below
-from pytest_fastenv.store.sealed import seal, unseal
+from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.wheel.entry_points import Script
-from pytest_fastenv.wheel.record import quote
+from pytest_fastenv.wheel.record import encode, quote
+
+if TYPE_CHECKING:
+    from pathlib import Path  # this module is imported by processes that unpack and link
 
 TREE, MANIFEST, SUMMARY = "tree", "manifest.json", "wheel.json"
-"""Names inside an entry of `Bucket.WHEELS`: the files, what is known of each, and the facts about the wheel."""
+"""Names inside an entry: the files, what is known of each, and the facts about the wheel."""
 
-_FORMAT = 1
+
+class WheelFacts(NamedTuple):
+    """What unpacking found out about a wheel; kept beside it, so that cached bytes get the same verdict.
+
+    :ivar name: as METADATA writes it, not normalized.
+    :ivar version: as METADATA writes it.
+    :ivar dist_info: name of the ``.dist-info`` directory.
+    :ivar data: name of the ``.data`` directory; empty when the wheel has none.
+    :ivar files: number of files in the tree.
+    :ivar size_bytes: of all files together.
+    :ivar metadata_sha256: of METADATA; compared with what an index announced (PEP 658).
+    :ivar warnings: what is odd but accepted; told to the user each time the wheel is used.
+    :ivar pth_code: ``.pth`` files that run code when the interpreter starts.
+    :ivar record_fault: why RECORD was not accepted, when the project is exempt from the check; else empty.
+    """
+
+    name: str
+    version: str
+    dist_info: str
+    root_is_purelib: bool
+    data: str
+    files: int
+    size_bytes: int
+    metadata_sha256: str
+    warnings: tuple[str, ...] = ()
+    pth_code: tuple[str, ...] = ()
+    record_fault: str = ""
+
+    def save(self, path: str) -> None:
+        """Write them to a new file."""
+        with open(path, "xb") as file:
+            file.write(to_bytes(self))
+
+    @classmethod
+    def load(cls, path: Path) -> WheelFacts | None:
+        """Read the facts of a store entry; ``None`` when they are not there or not whole."""
+        return load(path, cls)
 
 
 class ManifestFile(NamedTuple):
@@ -58,23 +102,13 @@ class Manifest(NamedTuple):
 
     def save(self, path: str) -> None:
         """Write it to a new file."""
-        text = json.dumps([_FORMAT, *self], separators=(",", ":"), ensure_ascii=True)
         with open(path, "xb") as file:
-            file.write(seal(text))
+            file.write(to_bytes(self))
 
     @classmethod
     def load(cls, path: str) -> Manifest | None:
         """Read it; ``None`` when it is not there or not whole."""
-        try:
-            with open(path, "rb") as file:
-                form, *columns = json.loads(unseal(file.read()))
-            manifest = cls(*columns)
-            counts = {len(column) for column in (manifest.paths, manifest.sizes, manifest.mtimes_ns, manifest.lines)}
-        except (OSError, ValueError, TypeError):
-            return None
-        if form != _FORMAT or len(counts) != 1:
-            return None
-        return manifest._replace(scripts=[Script(*script) for script in manifest.scripts])
+        return load(path, cls)
 
     def files(self) -> Iterator[ManifestFile]:
         """Yield every file with its digest."""
@@ -103,6 +137,16 @@ class Manifest(NamedTuple):
         return changed
 
 
-def facts_text(facts: dict[str, Any]) -> bytes:
-    """Return facts about a wheel as they are kept beside its manifest."""
-    return seal(json.dumps(facts, separators=(",", ":")))
+def check(entry: Path) -> str | None:
+    """Say how an entry differs from what was unpacked, by every byte of it; ``None`` when it does not."""
+    known = Manifest.load(str(entry / MANIFEST))
+    if known is None or WheelFacts.load(entry / SUMMARY) is None:
+        return "what is known of its files is damaged"
+    tree = entry / TREE
+    for path in known.changed(str(tree)):
+        return f"{path} changed"
+    for file in known.files():
+        with open(tree / file.path, "rb") as content:
+            if encode(hashlib.file_digest(content, "sha256").digest()) != file.digest:
+                return f"{file.path} has other content"
+    return None

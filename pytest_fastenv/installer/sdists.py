@@ -1,4 +1,9 @@
-"""Source distributions: each fetched at most once on this machine, kept as an archive, unpacked where it is built."""
+"""Source distributions: each fetched at most once on this machine, kept as an archive, unpacked where it is built.
+
+::
+
+    sdists-v1/ab/<sha256>/<file name>    the archive, as downloaded
+"""
 
 from __future__ import annotations
 
@@ -11,10 +16,11 @@ from pathlib import Path
 from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.archive.tar_archive import ArchiveOrder
 from pytest_fastenv.errors import HashError, SdistError
-from pytest_fastenv.installer.fetch import Fetching, file_sha256, url_key
+from pytest_fastenv.installer.fetch import FETCHES, Fetching, url_key
 from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.freshness import Freshness
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import EntryBucket
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.tools import Tools
 
@@ -46,7 +52,7 @@ class Sdists:
         self._processes = tools.processes
         self._recorder = tools.recorder
         self._limits = tools.limits
-        self._fetching = Fetching(tools, freshness)
+        self._fetching = Fetching(tools, freshness, SDISTS)
 
     async def fetch(self, artifact: Artifact) -> FetchedSdist:
         """Return the archive of an artifact; fetched if it is not in the store, hashes checked either way.
@@ -85,7 +91,7 @@ class Sdists:
         """Fetch what only its bytes can name: under the lock of its URL first, then published under its digest."""
         async with self._store.temporary("sdist") as private:
             archive = private / artifact.filename
-            async with self._store.lock(Bucket.URLS, url_key(artifact.url), subject=artifact.filename):
+            async with self._store.lock(FETCHES, url_key(artifact.url), subject=artifact.filename):
                 sha256 = await self._fetching.digest(artifact)  # another process may have found out meanwhile
                 transferred = await self._fetching.fetch(artifact, archive) if sha256 is None else None
             if transferred is None:
@@ -113,21 +119,31 @@ class Sdists:
             await bring(draft)
             source = "network"
 
-        entry = await self._store.publish(Bucket.SDISTS, sha256, make, subject=artifact.filename)
+        entry = await self._store.publish(SDISTS, sha256, make, subject=artifact.filename)
         return FetchedSdist(_archive_in(entry) or entry, sha256, artifact.name, artifact.version, source)
 
     async def _kept(self, artifact: Artifact, sha256: str) -> FetchedSdist | None:
         """Return the store's archive if its bytes are still the ones it is named for; else it is taken out."""
-        entry = self._store.lookup(Bucket.SDISTS, sha256)
+        entry = self._store.lookup(SDISTS, sha256)
         if entry is None:
             return None
         path = _archive_in(entry)
-        if path is not None and await asyncio.to_thread(file_sha256, path) == sha256:
+        if path is not None and not await asyncio.to_thread(SDISTS.is_damaged, entry):
             return FetchedSdist(path, sha256, artifact.name, artifact.version)
         self._recorder.notice("warning", f"the store's copy of {path.name if path else sha256} was damaged: made anew")
-        await self._store.withdraw(Bucket.SDISTS, sha256)
+        await self._store.withdraw(SDISTS, sha256, only_damaged=True)
         return None
 
 
 def _archive_in(entry: Path) -> Path | None:
     return next((entry / name for name in sorted(os.listdir(entry)) if not name.startswith(".ready")), None)
+
+
+def _check(entry: Path) -> str | None:
+    path = _archive_in(entry)
+    if path is None:
+        return "the archive is gone"
+    return None if file_sha256(path) == entry.name else f"{path.name} has other content"
+
+
+SDISTS = EntryBucket(name="sdists", version=1, about="source distributions as downloaded, by SHA-256", check=_check)

@@ -2,7 +2,7 @@
 
 ::
 
-    timings-v1/wo/work.json    build, fetch, unpack: seconds by project
+    timings-v2/wo/work.json    build, fetch, unpack: seconds by project
 
 One record for everything: it is read once and written once in a run, whatever the number of distributions.
 """
@@ -12,9 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_fastenv.model.events import Span
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
 
+TIMINGS = RecordBucket(
+    name="timings",
+    version=2,
+    about="how long fetching, building and unpacking took, by project",
+    record=dict[str, dict[str, float]],
+)
 _KEY = "work"
 _STAGES = ("build", "fetch", "unpack")
 #: Projects of which a stage is remembered; those not seen for longest are forgotten.
@@ -49,7 +55,7 @@ class Timings:
         for stage, values in news.items():
             kept = {name: seconds for name, seconds in known[stage].items() if name not in values} | values
             known[stage] = dict(list(kept.items())[-_MOST:])
-        self._store.write_record(Bucket.TIMINGS, _KEY, known)
+        self._store.write_record(TIMINGS, _KEY, known)
         self._read = known
 
     def _stages(self) -> dict[str, dict[str, float]]:
@@ -58,17 +64,11 @@ class Timings:
         return self._read
 
     def _load(self) -> dict[str, dict[str, float]]:
-        record = self._store.read_record(Bucket.TIMINGS, _KEY) or {}
-        return {stage: _numbers(record.get(stage)) for stage in _STAGES}
+        known = self._store.read_record(TIMINGS, _KEY) or {}
+        return {stage: known.get(stage, {}) for stage in _STAGES}
 
 
 def _is_remembered(span: Span) -> bool:
     """Tell apart what is done once for a distribution from questions to a backend, and from what is no project."""
     asks = span.kind == "build" and span.args.get("hook") != "build_wheel"
     return not asks and "/" not in span.subject
-
-
-def _numbers(value: object) -> dict[str, float]:
-    if not isinstance(value, dict):
-        return {}
-    return {name: float(seconds) for name, seconds in value.items() if isinstance(seconds, (int, float))}

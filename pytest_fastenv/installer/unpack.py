@@ -6,18 +6,18 @@ for the same reason it imports little. What it leaves after an error is removed 
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.archive.member_paths import check_paths
 from pytest_fastenv.archive.zip_directory import read_directory
 from pytest_fastenv.errors import ArchiveError, MetadataError, RecordError
 from pytest_fastenv.installer.collection import paused_collection
-from pytest_fastenv.installer.manifest import MANIFEST, SUMMARY, TREE, facts_text
+from pytest_fastenv.installer.manifest import MANIFEST, SUMMARY, TREE, WheelFacts
 from pytest_fastenv.installer.tree import Layout, OpenArchive, unique_members, write_tree
+from pytest_fastenv.model.digest import bytes_sha256
 from pytest_fastenv.wheel.entry_points import parse_scripts
 from pytest_fastenv.wheel.names import normal_name
 from pytest_fastenv.wheel.record import check_record, unlisted
@@ -46,8 +46,8 @@ class Order(NamedTuple):
     limits: Limits = Limits()
 
 
-def unpack(order: Order) -> dict[str, Any]:
-    """Unpack a wheel, remove its file unless it stays, and return its facts, as for `WheelFacts`.
+def unpack(order: Order) -> WheelFacts:
+    """Unpack a wheel, remove its file unless it stays, and return its facts.
 
     :raises ArchiveError: see `pytest_fastenv.archive`.
     :raises WheelError: the wheel contradicts its specification.
@@ -77,7 +77,7 @@ class _Texts(NamedTuple):
     record: str
 
 
-def _unpack(data: mmap.mmap, order: Order) -> dict[str, Any]:
+def _unpack(data: mmap.mmap, order: Order) -> WheelFacts:
     label = order.label
     tree = os.path.join(order.entry, TREE)
     os.mkdir(tree)
@@ -100,21 +100,20 @@ def _unpack(data: mmap.mmap, order: Order) -> dict[str, Any]:
     fault = _compare_with_record(archive, texts.record, f"{dist_info}/RECORD", written.lines, exempt=exempt)
     manifest = written.manifest(directories, scripts)
     manifest.save(os.path.join(order.entry, MANIFEST))
-    facts = {
-        "name": name,
-        "version": version,
-        "dist_info": dist_info,
-        "root_is_purelib": purelib,
-        "data": data_directory,
-        "files": len(manifest.paths),
-        "size_bytes": sum(manifest.sizes),
-        "metadata_sha256": hashlib.sha256(texts.metadata).hexdigest(),
-        "warnings": [*directory.warnings, *odd_paths, *odd_format],
-        "pth_code": written.pth_code,
-        "record_fault": fault,
-    }
-    with open(os.path.join(order.entry, SUMMARY), "xb") as file:
-        file.write(facts_text(facts))
+    facts = WheelFacts(
+        name=name,
+        version=version,
+        dist_info=dist_info,
+        root_is_purelib=purelib,
+        data=data_directory,
+        files=len(manifest.paths),
+        size_bytes=sum(manifest.sizes),
+        metadata_sha256=bytes_sha256(texts.metadata),
+        warnings=(*directory.warnings, *odd_paths, *odd_format),
+        pth_code=tuple(written.pth_code),
+        record_fault=fault,
+    )
+    facts.save(os.path.join(order.entry, SUMMARY))
     return facts
 
 

@@ -13,21 +13,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError
-from pytest_fastenv.installer.fetch import Fetching, file_sha256, url_key
-from pytest_fastenv.installer.manifest import SUMMARY
+from pytest_fastenv.installer.fetch import FETCHES, Fetching, url_key
+from pytest_fastenv.installer.manifest import SUMMARY, WheelFacts, check
 from pytest_fastenv.installer.staging import Landing, Landings
 from pytest_fastenv.installer.unpack import Order
-from pytest_fastenv.installer.unpacked_wheel import Provenance, UnpackedWheel, WheelFacts
+from pytest_fastenv.installer.unpacked_wheel import Provenance, UnpackedWheel
 from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import EntryBucket
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.names import check_expected, check_file_name, normal_name, parse_wheel_name
 
+WHEELS = EntryBucket(name="wheels", version=2, about="wheels, unpacked, by SHA-256", check=check)
 _ARCHIVE = "archive.whl"
 
 #: Name and version that a caller knows already.
@@ -65,7 +66,7 @@ class Wheels:
         self._policy = policy
         self._limits = tools.limits
         self._landings = Landings()
-        self._fetching = Fetching(tools, freshness)
+        self._fetching = Fetching(tools, freshness, WHEELS)
 
     async def from_artifact(
         self, artifact: Artifact, expect: Expect | None = None, *, admission: Admission | None = None
@@ -116,7 +117,7 @@ class Wheels:
 
     async def discard(self, wheel: UnpackedWheel) -> None:
         """Take a wheel whose files were changed out of the store, so that it is fetched or built again."""
-        await self._store.withdraw(Bucket.WHEELS, wheel.sha256)
+        await self._store.withdraw(WHEELS, wheel.sha256)
 
     async def _obtain(self, artifact: Artifact, admission: Admission | None) -> UnpackedWheel:
         sha256 = await self._fetching.digest(artifact)
@@ -137,7 +138,7 @@ class Wheels:
     async def _obtain_by_url(self, artifact: Artifact, admission: Admission | None) -> UnpackedWheel:
         async with self._store.temporary("wheel") as private:
             archive = private / _ARCHIVE
-            async with self._store.lock(Bucket.URLS, url_key(artifact.url), subject=artifact.filename):
+            async with self._store.lock(FETCHES, url_key(artifact.url), subject=artifact.filename):
                 sha256 = await self._fetching.digest(artifact)  # another process may have found out meanwhile
                 transferred = None
                 if sha256 is None:
@@ -173,13 +174,13 @@ class Wheels:
             made.append(_Made(facts, fetched_bytes))
 
         while True:
-            entry = await self._store.publish(Bucket.WHEELS, sha256, make, subject=label)
+            entry = await self._store.publish(WHEELS, sha256, make, subject=label)
             if made:
                 return UnpackedWheel(sha256, entry, made[0].facts, provenance, made[0].fetched_bytes, fresh=True)
             wheel = self._open(sha256, "built" if provenance == "built" else "cache")
             if wheel is not None:
                 return wheel
-            await self._store.withdraw(Bucket.WHEELS, sha256)  # what a power cut left of an entry
+            await self._store.withdraw(WHEELS, sha256)  # what a power cut left of an entry
 
     def _landing(self, draft: Path, size_bytes: int | None, origin: object) -> AbstractContextManager[Landing]:
         if isinstance(origin, Path):
@@ -197,17 +198,17 @@ class Wheels:
                         raise
                     await asyncio.to_thread(self._landings.move_to_file, landing, draft)
                     facts = await self._call(landing, draft, label)
-                span.args.update(bytes=facts["size_bytes"], files=facts["files"])
-        return WheelFacts.from_json(facts)
+                span.args.update(bytes=facts.size_bytes, files=facts.files)
+        return facts
 
-    async def _call(self, landing: Landing, draft: Path, label: str) -> dict[str, Any]:
+    async def _call(self, landing: Landing, draft: Path, label: str) -> WheelFacts:
         exempt = tuple(self._policy.unchecked_records)
         order = Order(landing.elsewhere, str(draft), label, landing.in_memory or landing.is_lent, exempt, self._limits)
-        facts: dict[str, Any] = await self._processes.call(f"{Order.__module__}:unpack", order)
+        facts: WheelFacts = await self._processes.call(f"{Order.__module__}:unpack", order)
         return facts
 
     def _open(self, sha256: str, provenance: Provenance) -> UnpackedWheel | None:
-        entry = self._store.lookup(Bucket.WHEELS, sha256)
+        entry = self._store.lookup(WHEELS, sha256)
         facts = WheelFacts.load(entry / SUMMARY) if entry is not None else None
         return UnpackedWheel(sha256, entry, facts, provenance) if entry is not None and facts is not None else None
 

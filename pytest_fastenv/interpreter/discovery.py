@@ -1,5 +1,9 @@
 """Find the interpreter that was asked for, and remember it; remember as well that there is none.
 
+::
+
+    searches-v1/ab/<key of the search>.json    what a search of the machine found, or that it found nothing
+
 A remembered answer is used after a few `os.stat` calls: this is on the warm path, where nothing beyond the standard
 library is imported and no process is started.
 """
@@ -9,20 +13,63 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pytest_fastenv.errors import InterpreterError, option
 from pytest_fastenv.interpreter.installed import installed
-from pytest_fastenv.interpreter.known import at_path, key, known, refusal, still_stands, told
+from pytest_fastenv.interpreter.known import Diagnosis, at_path, known, still_stands
 from pytest_fastenv.interpreter.missing import NothingFitsError
 from pytest_fastenv.interpreter.places import fingerprint, search_variables
-from pytest_fastenv.interpreter.record import host_facts
+from pytest_fastenv.interpreter.record import Host, this_host
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.version import __version__
 
 if TYPE_CHECKING:
     from pytest_fastenv.interpreter.search import Found
+
+
+@dataclass(frozen=True, slots=True)
+class SearchKey:
+    """Which searches are the same one, as long as nothing changed where they look.
+
+    :ivar variables: see `pytest_fastenv.interpreter.places.search_variables`.
+    :ivar program: the version of this package, which decides how it searches.
+    """
+
+    spec: str
+    variables: tuple[str, ...]
+    program: str = __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search of the machine came to.
+
+    :ivar places: what it looked into, with modification times in nanoseconds.
+    :ivar host: which machine that was.
+    :ivar downloaded: identities of the interpreters in the store.
+    :ivar executable: what was found; empty when nothing was.
+    :ivar where: what it was found by.
+    :ivar refused: why what was found cannot be used.
+    :ivar failed_at: seconds since the epoch; nothing that can be used was found then.
+    """
+
+    places: tuple[tuple[str, int], ...]
+    host: Host
+    downloaded: tuple[str, ...]
+    executable: str = ""
+    where: str = ""
+    refused: Diagnosis | None = None
+    failed_at: float | None = None
+
+
+SEARCHES = RecordBucket(
+    name="searches", version=1, about="which interpreters searches of the machine found", record=Search
+)
 
 
 def find_target(spec: str | None, store: Store) -> Target:
@@ -94,12 +141,11 @@ def list_found(spec: str | None, store: Store) -> list[Found]:
 
 def _by_search(spec: str, store: Store) -> tuple[str, Target]:
     """Return the target for a version, implementation or specifier, from the store while nothing searched changed."""
-    place = key("spec", spec, *search_variables())
-    before: dict[str, Any] = {"places": fingerprint(), "host": host_facts()}
-    before["downloaded"] = [target.identity for target in installed(store)]
-    record = store.read_record(Bucket.INTERPRETERS, place)
-    if record is not None and all(record.get(name) == value for name, value in before.items()):
-        found = _from_record(record, store)
+    place = key_of(SearchKey(spec, tuple(search_variables())))
+    now = Search(fingerprint(), this_host(), tuple(target.identity for target in installed(store)))
+    record = store.read_record(SEARCHES, place)
+    if record is not None and (record.places, record.host, record.downloaded) == (now.places, now.host, now.downloaded):
+        found = _from_record(record, spec, store)
         if found is not None:
             return found
     from pytest_fastenv.interpreter.search import search  # imports python-discovery: not on the warm path
@@ -107,38 +153,29 @@ def _by_search(spec: str, store: Store) -> tuple[str, Target]:
     try:
         where, executable, target = search(spec, store)
     except NothingFitsError:
-        store.write_record(Bucket.INTERPRETERS, place, {**before, "missing": spec, "at": time.time()})
+        store.write_record(SEARCHES, place, replace(now, failed_at=time.time()))
         raise
     except InterpreterError as error:
-        store.write_record(Bucket.INTERPRETERS, place, {**before, "refused": told(error), "at": time.time()})
+        store.write_record(SEARCHES, place, replace(now, refused=Diagnosis.of(error), failed_at=time.time()))
         raise
     if known(executable, store) is None:  # a shim's answer is not kept: what it led to is
         executable, target = target.python, at_path(target.python, store)
-    store.write_record(Bucket.INTERPRETERS, place, {**before, "executable": executable, "where": where})
+    store.write_record(SEARCHES, place, replace(now, executable=executable, where=where))
     return where, target
 
 
-def _from_record(record: dict[str, Any], store: Store) -> tuple[str, Target] | None:
+def _from_record(record: Search, spec: str, store: Store) -> tuple[str, Target] | None:
     """Return what was found, if it is still as it was.
 
     :raises NothingFitsError: nothing was found, an hour ago at most.
     :raises InterpreterError: what was found is too old.
     """
-    if "at" in record:
-        if not still_stands(record):
+    if record.failed_at is not None:
+        if not still_stands(record.failed_at):
             return None
-        try:
-            if "missing" in record:
-                raise NothingFitsError(record["missing"], lambda: _looked(store))
-            error = refusal(record)
-        except (KeyError, TypeError):
-            return None
-        raise error
-    executable, where = record.get("executable"), record.get("where")
-    if not isinstance(executable, str) or not isinstance(where, str):
-        return None
-    target = known(executable, store)
-    return (where, target) if isinstance(target, Target) else None
+        raise record.refused.error() if record.refused else NothingFitsError(spec, lambda: _looked(store))
+    target = known(record.executable, store)
+    return (record.where, target) if isinstance(target, Target) else None
 
 
 def _looked(store: Store) -> tuple[str, str]:

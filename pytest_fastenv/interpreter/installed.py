@@ -1,25 +1,44 @@
 """Interpreters that were downloaded, as the store keeps them. On the warm path: nothing but the standard library.
 
-``pythons-v1/ab/<sha256 of the archive>/`` has the interpreter in ``python/`` and what is known of it in
-``interpreter.json``: the target, the stamp of its executable, the host it was probed on, how much there is of it.
+::
+
+    pythons-v2/ab/<sha256 of the archive>/python/             the installation; never moved: it holds its path
+    pythons-v2/ab/<sha256 of the archive>/interpreter.json    what is known of it (`Installed`), sealed
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pytest_fastenv.interpreter.record import from_record, host_facts, stamp, to_record
+from pytest_fastenv.interpreter.record import Host, Stamp, stamp, this_host, under_this_kernel
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.store.store import Store
 
 _FILE = "interpreter.json"
 _NOT_COUNTED = frozenset({"__pycache__", "site-packages"})
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:(a|b|rc)(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What is known of an interpreter in the store.
+
+    :ivar stamp: of its executable.
+    :ivar host: where it was asked.
+    :ivar installation: its directory.
+    :ivar contents: how many files it has, and how many bytes are in them.
+    """
+
+    target: Target
+    stamp: Stamp
+    host: Host
+    installation: str
+    contents: tuple[int, int]
 
 
 def installed(store: Store) -> list[Target]:
@@ -34,31 +53,35 @@ def installed(store: Store) -> list[Target]:
 
 def known_target(entry: Path) -> Target | None:
     """Return what is known of the interpreter of an entry; ``None`` where it cannot be relied upon on this host."""
-    record = _read(entry)
-    if record is None or record.get("host") != host_facts():
+    known = load(entry / _FILE, Installed)
+    if known is None or known.host != this_host() or known.stamp != stamp(known.target.python):
         return None
-    try:
-        target = from_record(record["target"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return target if record.get("stamp") == stamp(target.python) else None
+    return under_this_kernel(known.target)
 
 
-def is_damaged(entry: Path) -> bool:
-    """Tell whether an interpreter is not as it was unpacked. Looks at each of its files, in about 20 ms; blocks.
+def check(entry: Path) -> str | None:
+    """Say how an interpreter differs from what was unpacked; ``None`` when it does not. Blocks.
 
-    Packages and bytecode are added to it by use, and do not count.
+    Looks at each of its files, in about 20 ms. Packages and bytecode are added to it by use, and do not count.
     """
-    record = _read(entry)
+    known = load(entry / _FILE, Installed)
+    if known is None:
+        return "what is known of it is damaged"
+    if known.stamp != stamp(known.target.python):
+        return "its executable is gone or was replaced"
     try:
-        python = record["target"]["python"] if record is not None else ""
-        return (
-            record is None
-            or record.get("stamp") != stamp(python)
-            or record.get("contents") != contents(record["installation"])
-        )
-    except (KeyError, TypeError, OSError):
-        return True
+        found = contents(known.installation)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return None if found == known.contents else "it has other files than it was installed with"
+
+
+PYTHONS = EntryBucket(
+    name="pythons",
+    version=2,
+    about="interpreters that were downloaded, by SHA-256 of their archives",
+    check=check,
+)
 
 
 def write_record(place: Path, installation: Path, final: Path, target: Target) -> None:
@@ -69,18 +92,12 @@ def write_record(place: Path, installation: Path, final: Path, target: Target) -
     :param final: where it will lie; `target` speaks of that.
     """
     status = os.stat(installation / os.path.relpath(target.python, os.path.realpath(final)))
-    record = {
-        "target": to_record(target),
-        "stamp": [target.python, status.st_size, status.st_mtime_ns],
-        "host": host_facts(),
-        "installation": str(final),
-        "contents": contents(str(installation)),
-    }
-    with open(place / _FILE, "w", encoding="utf-8") as file:
-        json.dump(record, file)
+    made = Stamp(target.python, status.st_size, status.st_mtime_ns)
+    known = Installed(target, made, this_host(), str(final), contents(str(installation)))
+    (place / _FILE).write_bytes(to_bytes(known))
 
 
-def contents(installation: str) -> list[int]:
+def contents(installation: str) -> tuple[int, int]:
     """Return how many files an interpreter has, and how many bytes are in them.
 
     :raises OSError: a directory cannot be read.
@@ -96,14 +113,14 @@ def contents(installation: str) -> list[int]:
                 else:
                     files += 1
                     size_bytes += item.stat(follow_symlinks=False).st_size
-    return [files, size_bytes]
+    return files, size_bytes
 
 
 def _entries(store: Store) -> list[Path]:
     """Return all whole entries."""
-    root = store.root / Bucket.PYTHONS.value
+    root = store.root / PYTHONS.directory
     keys = [key for shard in _names(root) for key in _names(root / shard)]
-    return [entry for key in keys if (entry := store.lookup(Bucket.PYTHONS, key)) is not None]
+    return [entry for key in keys if (entry := store.lookup(PYTHONS, key)) is not None]
 
 
 def _names(directory: Path) -> list[str]:
@@ -111,15 +128,6 @@ def _names(directory: Path) -> list[str]:
         return sorted(name for name in os.listdir(directory) if not name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _read(entry: Path) -> dict[str, Any] | None:
-    try:
-        with open(entry / _FILE, "rb") as file:
-            record = json.loads(file.read())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def _order(version: str) -> tuple[int, ...]:

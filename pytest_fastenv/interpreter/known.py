@@ -1,27 +1,84 @@
 """What an executable is: asked once, and known from then on for as long as its file is the same.
 
+::
+
+    interpreters-v2/ab/<digest of the path>.json    what an executable said of itself, or why it cannot be used
+
 Standard library only until a process has to be started: this is on the warm path.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pytest_fastenv.errors import FastenvError, InterpreterError, InterpreterNotFoundError, UnusableInterpreterError
-from pytest_fastenv.interpreter.installed import installed
-from pytest_fastenv.interpreter.record import from_record, host_facts, stamp, to_record
+from pytest_fastenv.interpreter.installed import PYTHONS, installed
+from pytest_fastenv.interpreter.record import Host, Stamp, stamp, this_host, under_this_kernel
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.version import __version__
 
 FAILURES_STAND_S = 3600.0
 """How long a file is not asked again after it gave no answer: what it lacks may come without a change of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The text of an error."""
+
+    what: str
+    where: str | None = None
+    why: str | None = None
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, error: FastenvError) -> Diagnosis:
+        """Return an error's text, for a record."""
+        return cls(error.what, error.where, error.why, error.hint)
+
+    def error(self) -> InterpreterError:
+        """Return an error with this text."""
+        return InterpreterError(self.what, where=self.where, why=self.why, hint=self.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """That an executable cannot be used.
+
+    :ivar at: seconds since the epoch.
+    :ivar version: see `Refused`.
+    """
+
+    diagnosis: Diagnosis
+    version: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an executable said.
+
+    :ivar stamps: of the executable, and of the ``pyvenv.cfg`` that may say which base it has.
+    :ivar host: where it was asked.
+    :ivar base: the stamp of the target's interpreter.
+    """
+
+    stamps: tuple[Stamp | None, ...]
+    host: Host
+    target: Target | None = None
+    base: Stamp | None = None
+    refusal: Refusal | None = None
+
+
+INTERPRETERS = RecordBucket(
+    name="interpreters", version=2, about="what executables said when they were asked what they are", record=Asked
+)
 
 
 class Refused(NamedTuple):
@@ -71,42 +128,27 @@ def ask(executable: str, store: Store) -> Target | Refused:
             raise InterpreterError(f"there is nothing at {executable} any more")
         return _ask(executable, before, store)
     except UnusableInterpreterError as error:
-        if error.is_final and not _is_script(executable):
-            record = {"stamps": before, "host": host_facts(), "at": time.time(), "refused": told(error)}
-            store.write_record(Bucket.INTERPRETERS, key("path", executable), {**record, "version": error.version})
+        if error.is_final and before is not None and not _is_script(executable):
+            refusal = Refusal(Diagnosis.of(error), error.version, time.time())
+            store.write_record(INTERPRETERS, key(executable), Asked(before, this_host(), refusal=refusal))
         return Refused(executable, error, error.version)
     except InterpreterError as error:
         return Refused(executable, error)
 
 
-def key(*parts: str) -> str:
-    """Return the key of a record about interpreters; another version of this package has others."""
-    return hashlib.sha256(json.dumps([__version__, *parts]).encode()).hexdigest()
+def key(executable: str) -> str:
+    """Return the key of the record about an executable; another version of this package has others."""
+    return key_of(__version__, executable)
 
 
-def told(error: FastenvError) -> dict[str, str | None]:
-    """Return the text of a diagnosis, for a record."""
-    return {name: getattr(error, name) for name in ("what", "where", "why", "hint")}
-
-
-def refusal(record: dict[str, Any]) -> InterpreterError:
-    """Return the error whose text a record has.
-
-    :raises KeyError: it has none.
-    :raises TypeError: what it has is something else.
-    """
-    return InterpreterError(**record["refused"])
-
-
-def still_stands(record: dict[str, Any]) -> bool:
+def still_stands(at: float) -> bool:
     """Tell whether what was found missing an hour ago at most may still be taken for missing."""
-    at = record.get("at")
-    return isinstance(at, float) and 0 <= time.time() - at < FAILURES_STAND_S
+    return 0 <= time.time() - at < FAILURES_STAND_S
 
 
 def _downloaded(executable: str, store: Store) -> Target | None:
     """Return the target of an executable in the store: it says what it is by itself, whatever its file's times."""
-    if not executable.startswith(f"{store.root}{os.sep}{Bucket.PYTHONS.value}{os.sep}"):
+    if not executable.startswith(f"{store.root}{os.sep}{PYTHONS.directory}{os.sep}"):
         return None
     real = os.path.realpath(executable)
     return next((target for target in installed(store) if os.path.realpath(target.python) == real), None)
@@ -114,47 +156,38 @@ def _downloaded(executable: str, store: Store) -> Target | None:
 
 def _remembered(executable: str, store: Store) -> Target | Refused | None:
     """Return what a record says, as long as the file and its base are the ones that were asked."""
-    record = store.read_record(Bucket.INTERPRETERS, key("path", executable))
-    if record is None or record.get("host") != host_facts() or record.get("stamps") != _path_stamps(executable):
+    asked = store.read_record(INTERPRETERS, key(executable))
+    if asked is None or asked.host != this_host() or asked.stamps != _path_stamps(executable):
         return None
-    if "refused" in record:
-        return _refused(executable, record) if still_stands(record) else None
-    try:
-        target = from_record(record["target"])
-    except (KeyError, ValueError):
+    if asked.refusal is not None:
+        stands = still_stands(asked.refusal.at)
+        return Refused(executable, asked.refusal.diagnosis.error(), asked.refusal.version) if stands else None
+    if asked.target is None or asked.base != stamp(asked.target.python):
         return None
-    return target if record.get("base") == stamp(target.python) else None
+    return under_this_kernel(asked.target)
 
 
-def _refused(executable: str, record: dict[str, Any]) -> Refused | None:
-    try:
-        return Refused(executable, refusal(record), str(record["version"]))
-    except (KeyError, TypeError):
-        return None
-
-
-def _ask(executable: str, before: list[Any], store: Store) -> Target:
+def _ask(executable: str, before: tuple[Stamp | None, ...], store: Store) -> Target:
     from pytest_fastenv.interpreter.probe import examine  # starts a process: not on the warm path
 
-    place = key("path", executable)
+    place = key(executable)
     with store.recorder.span("interpreter", executable, key=place) as span:
         probed = examine(Path(executable))
         span.args["version"] = probed.target.version
     # A version manager's shim answers for another file, and may answer for a third one tomorrow.
     if os.path.realpath(probed.executable) == os.path.realpath(executable):
         base = stamp(probed.target.python)
-        record = {"stamps": before, "base": base, "host": host_facts(), "target": to_record(probed.target)}
-        store.write_record(Bucket.INTERPRETERS, place, record)
+        store.write_record(INTERPRETERS, place, Asked(before, this_host(), probed.target, base))
     return probed.target
 
 
-def _path_stamps(executable: str) -> list[Any] | None:
+def _path_stamps(executable: str) -> tuple[Stamp | None, ...] | None:
     """Return the stamps of an executable and of the ``pyvenv.cfg`` that says which base it has."""
     own = stamp(executable)
     if own is None:
         return None
     here = os.path.dirname(executable)
-    return [own, *(stamp(os.path.join(place, "pyvenv.cfg")) for place in (here, os.path.dirname(here)))]
+    return own, *(stamp(os.path.join(place, "pyvenv.cfg")) for place in (here, os.path.dirname(here)))
 
 
 def _is_script(executable: str) -> bool:

@@ -149,20 +149,20 @@ def search_variables() -> list[str]:
     return [sys.executable, os.getcwd(), *(os.environ.get(name, "") for name in names)]
 
 
-def fingerprint() -> list[list[str | int]]:
+def fingerprint() -> tuple[tuple[str, int], ...]:
     """Return the mtimes of all directories and files that a search looks into: something new there may fit better."""
     places = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(entry)]
     for manager in managers():
         # An installation's directory is there before there is anything in it.
         places += [manager.root, manager.chosen, *manager.installations()]
     places += [os.path.join(directory, name) for directory in _upwards() for name in _VERSION_FILES]
-    found: list[list[str | int]] = []
+    found = []
     for place in dict.fromkeys(places):
         try:
-            found.append([place, os.stat(place).st_mtime_ns])
+            found.append((place, os.stat(place).st_mtime_ns))
         except OSError:
             continue
-    return found
+    return tuple(found)
 
 
 _OWN_DIRECTORIES = (

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_fastenv.errors import InterpreterError, UnusableInterpreterError, option
-from pytest_fastenv.interpreter.record import stamp
+from pytest_fastenv.interpreter.record import Stamp, stamp
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.target import Target
 
 if TYPE_CHECKING:
@@ -22,6 +23,21 @@ _MARK = "fastenv-facts:"
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe_script.py")
 #: A virtual environment may be made from another one, and that from a third; more is a circle.
 _LONGEST_CHAIN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class InterpreterIdentity:
+    """Which interpreters are the same one: `Target.identity` is its key.
+
+    :ivar build: ``sys.version``.
+    :ivar bits: of a pointer.
+    """
+
+    python: str
+    stamp: Stamp | None
+    build: str
+    platform: str
+    bits: int
 
 
 class Probed(NamedTuple):
@@ -130,7 +146,7 @@ def _target(facts: Mapping[str, Any]) -> Target:
     externals = {"libc": facts["libc"]} if facts["libc"] else {}
     if facts["macos"]:
         externals["macos"] = facts["macos"][0]
-    identity = [python, stamp(python), facts["build"], facts["platform"], facts["bits"]]
+    identity = InterpreterIdentity(python, stamp(python), facts["build"], facts["platform"], facts["bits"])
     return Target(
         python=python,
         implementation=facts["implementation"],
@@ -141,6 +157,6 @@ def _target(facts: Mapping[str, Any]) -> Target:
         platform=facts["platform"],
         free_threaded=facts["free_threaded"],
         schemes=facts["schemes"],
-        identity=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
+        identity=key_of(identity),
         externals=externals,
     )

@@ -18,13 +18,12 @@ from typing import NamedTuple
 
 from python_discovery import PythonSpec, iter_interpreters
 
-from pytest_fastenv.interpreter.installed import installed
+from pytest_fastenv.interpreter.installed import PYTHONS, installed
 from pytest_fastenv.interpreter.known import Refused, ask, known
 from pytest_fastenv.interpreter.missing import NothingFitsError
 from pytest_fastenv.interpreter.places import Place, manager_places, managers, path_places
 from pytest_fastenv.interpreter.spec import ANY, fits, is_called_python, is_too_old, is_version, may_fit, read
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 _WINDOWS = os.name == "nt"
@@ -185,4 +184,4 @@ def _places(store: Store) -> list[str]:
     lines = ["PATH: " + (os.environ.get("PATH") or "(empty)")]
     there = ((manager, "" if os.path.isdir(manager.root) else " (not there)") for manager in managers())
     lines += [f"{manager.name}: {manager.root}{note}" for manager, note in there]
-    return [*lines, f"downloaded: {store.root / Bucket.PYTHONS.value}"]
+    return [*lines, f"downloaded: {store.root / PYTHONS.directory}"]

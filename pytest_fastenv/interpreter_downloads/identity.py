@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_fastenv.model.digest import key_of
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadedIdentity:
+    """Which downloaded interpreters are the same one; see `downloaded_identity`."""
+
+    sha256: str
+    machine: str
+    externals: Mapping[str, str]
 
 
 def downloaded_identity(sha256: str, machine: str, externals: Mapping[str, str]) -> str:
@@ -18,5 +28,4 @@ def downloaded_identity(sha256: str, machine: str, externals: Mapping[str, str])
         its platform may tell for which version of macOS it was built, which is not known before it is there.
     :param externals: see `pytest_fastenv.model.target.Target`.
     """
-    facts = ["downloaded", sha256, machine, sorted(externals.items())]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return key_of(DownloadedIdentity(sha256, machine, externals))

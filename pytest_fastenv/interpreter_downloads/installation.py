@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_fastenv.errors import InterpreterError, NetworkError, NotFoundError, option
-from pytest_fastenv.interpreter.installed import installed, is_damaged, known_target, write_record
+from pytest_fastenv.interpreter.installed import PYTHONS, installed, known_target, write_record
 from pytest_fastenv.interpreter.probe import probe
 from pytest_fastenv.interpreter_downloads.identity import downloaded_identity
 from pytest_fastenv.interpreter_downloads.offer import Offer
@@ -24,7 +24,6 @@ from pytest_fastenv.interpreter_downloads.unpack import INSTALLATION, Interprete
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Span
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.tools import Tools
 
@@ -57,16 +56,16 @@ class _Installation:
         self._store = tools.store
         self._tools = tools
         self._recorder = tools.recorder
-        self._final = tools.store.path(Bucket.PYTHONS, offer.sha256) / INSTALLATION
+        self._final = tools.store.path(PYTHONS, offer.sha256) / INSTALLATION
         self._source = "cache" if offer.url.startswith("file:") else "network"
 
     async def run(self) -> Target:
         key, name = self._offer.sha256, self._offer.short
-        found = self._store.lookup(Bucket.PYTHONS, key)
-        if found is not None and await asyncio.to_thread(is_damaged, found):
+        found = self._store.lookup(PYTHONS, key)
+        if found is not None and await asyncio.to_thread(PYTHONS.is_damaged, found):
             self._recorder.notice("warning", f"the store's {name} was damaged: made anew")
-            await self._store.withdraw(Bucket.PYTHONS, key, damaged=is_damaged)
-        entry = await self._store.publish(Bucket.PYTHONS, key, self._make, subject=name)
+            await self._store.withdraw(PYTHONS, key, only_damaged=True)
+        entry = await self._store.publish(PYTHONS, key, self._make, subject=name)
         known = await asyncio.to_thread(known_target, entry)
         # What was installed from another host that shares this store has other wheel tags here.
         return known if known is not None else await asyncio.to_thread(self._probe, self._final)

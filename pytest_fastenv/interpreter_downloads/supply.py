@@ -1,15 +1,16 @@
 """Offer an interpreter that the machine does not have, or say why it cannot be had.
 
+::
+
+    archives-v1/ab/<key of path, size and time>.json    the SHA-256 of an interpreter's archive in a mirror's directory
+
 Imported only when an interpreter is missing, or the catalogue is asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError, option
@@ -20,8 +21,9 @@ from pytest_fastenv.interpreter_downloads.mirror import Fetch, Mirror, local_pat
 from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.interpreter_downloads.selection import Selection
 from pytest_fastenv.interpreter_downloads.shortage import Shortage
+from pytest_fastenv.model.digest import file_sha256, key_of
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
 
 
@@ -34,6 +36,18 @@ class DownloadPolicy(NamedTuple):
     mirror: str | None = None
     permitted: bool = True
     offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveDigest:
+    """What an archive of an interpreter was found to be."""
+
+    sha256: str
+
+
+ARCHIVES = RecordBucket(
+    name="archives", version=1, about="digests of interpreters' archives in a mirror's directory", record=ArchiveDigest
+)
 
 
 class Catalogue(NamedTuple):
@@ -114,22 +128,16 @@ async def _with_digest(offer: Offer, store: Store) -> Offer:
         return offer
     path = str(local_path(offer.url))
     before = stamp(path)
-    key = hashlib.sha256(json.dumps(["archive", before]).encode()).hexdigest()
-    record = store.read_record(Bucket.INTERPRETERS, key)
-    known = record.get("sha256") if record is not None else None
-    if isinstance(known, str) and re.fullmatch("[0-9a-f]{64}", known):
-        return replace(offer, sha256=known)
+    key = key_of(before)
+    known = store.read_record(ARCHIVES, key)
+    if known is not None:
+        return replace(offer, sha256=known.sha256)
     try:
-        digest = await asyncio.to_thread(_sha256, path)
+        digest = await asyncio.to_thread(file_sha256, path)
     except OSError as error:
         raise InterpreterError(
             f"{path} cannot be read", why=str(error), hint=f"{option('python_mirror')} names it"
         ) from None
     if before == stamp(path):
-        store.write_record(Bucket.INTERPRETERS, key, {"sha256": digest})
+        store.write_record(ARCHIVES, key, ArchiveDigest(digest))
     return replace(offer, sha256=digest)
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

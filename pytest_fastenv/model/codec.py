@@ -6,17 +6,16 @@ classes, the object says which one. `decode` accepts nothing that `encode` does 
 unknown member or a missing one is an error that names its place.
 
 What a type means is found out once, when it is first met; a plan with 150 distributions is read in two milliseconds.
-Standard library only: records are read on the warm path.
+Standard library only, and little of that: records are read on the warm path, and in processes that unpack and link.
 """
 
 from __future__ import annotations
 
 import enum
+import os
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from pathlib import Path, PurePath
 from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -24,6 +23,7 @@ T = TypeVar("T")
 DISPLAY = types.MappingProxyType({"display": True})
 """Metadata of a field that is only shown to people: it is kept and comes back, and no key covers it."""
 
+_ABSENT = object()
 _CLASS = "class"
 _SHOWN = 60
 _PLAIN = frozenset({str, int, float, bool, types.NoneType})
@@ -55,14 +55,14 @@ class _Member(NamedTuple):
 
     @property
     def is_required(self) -> bool:
-        return self.default is MISSING and self.make_default is MISSING
+        return self.default is _ABSENT and self.make_default is _ABSENT
 
     def is_default(self, value: Any) -> bool:
         if value is self.default:
             return True
-        if self.make_default is not MISSING:
+        if self.make_default is not _ABSENT:
             return bool(value == self.make_default())
-        return self.default is not MISSING and type(value) is type(self.default) and bool(value == self.default)
+        return self.default is not _ABSENT and type(value) is type(self.default) and bool(value == self.default)
 
 
 def encode(value: Any, kind: Any = None) -> Any:
@@ -99,8 +99,8 @@ def _encode(value: Any, kind: Any, *, for_key: bool) -> Any:
         return value.value
     if _is_record(own):
         return _encode_record(value, kind, for_key=for_key)
-    if isinstance(value, (str, int, float, PurePath)):
-        return str(value) if isinstance(value, PurePath) else value
+    if isinstance(value, (str, int, float, os.PathLike)):
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
     return _encode_collection(value, kind, for_key=for_key)
 
 
@@ -126,6 +126,8 @@ def _encode_collection(value: Any, kind: Any, *, for_key: bool) -> Any:
 
 
 def _encode_items(value: Any, kinds: tuple[Any, ...], *, for_key: bool) -> list[Any]:
+    if isinstance(value, (tuple, list)) and _PLAIN.issuperset(map(type, value)):
+        return list(value)
     if isinstance(value, (frozenset, set)):
         return sorted((_encode(item, kinds[0], for_key=for_key) for item in value), key=repr)
     if len(kinds) == 1:
@@ -168,9 +170,9 @@ def _single(kind: Any, origin: Any) -> _Decoder:
         return _choice({member.value: member for member in origin})
     if issubclass(origin, Mapping):
         return _mapping(_item_kinds(Mapping, kind)[-1])
-    if issubclass(origin, PurePath):
+    if issubclass(origin, os.PathLike):
         text = _plain(str, "text")
-        return lambda value: Path(text(value))
+        return lambda value: origin(text(value))
     return _plain(origin, "a number" if origin is float else origin.__name__)
 
 
@@ -198,10 +200,13 @@ def _choice(choices: Mapping[Any, Any]) -> _Decoder:
 
 def _mapping(inner: Any) -> _Decoder:
     decode_item = _decoder(inner)
+    plain = frozenset({inner}) if inner in _PLAIN else None
 
     def decode_mapping(value: Any) -> Any:
         if type(value) is not dict:
             raise _wrong("an object", value)
+        if plain is not None and plain.issuperset(map(type, value.values())):
+            return value
         found = {}
         for name, item in value.items():
             try:
@@ -315,23 +320,34 @@ def _options(kind: Any) -> tuple[Any, ...]:
 
 @cache
 def _is_record(kind: Any) -> bool:
-    return isinstance(kind, type) and (is_dataclass(kind) or (issubclass(kind, tuple) and hasattr(kind, "_fields")))
+    if not isinstance(kind, type):
+        return False
+    return hasattr(kind, "__dataclass_fields__") or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
 
 
 @cache
 def members(kind: Any) -> tuple[_Member, ...]:
     """Return the fields of a dataclass or named tuple, with their types."""
     hints = get_type_hints(kind)
-    if is_dataclass(kind):
+    if hasattr(kind, "__dataclass_fields__"):
+        import dataclasses  # named tuples do without
+
+        absent = dataclasses.MISSING
         return tuple(
-            _Member(f.name, hints[f.name], f.default, f.default_factory, "display" in f.metadata)
-            for f in fields(kind)
+            _Member(
+                name=f.name,
+                kind=hints[f.name],
+                default=_ABSENT if f.default is absent else f.default,
+                make_default=_ABSENT if f.default_factory is absent else f.default_factory,
+                is_shown_only="display" in f.metadata,
+            )
+            for f in dataclasses.fields(kind)
             if f.init
         )
     defaults: Mapping[str, Any] = kind._field_defaults  # public, for all its underscore
     names: Sequence[str] = kind._fields
     return tuple(
-        _Member(name, hints[name], defaults.get(name, MISSING), MISSING, is_shown_only=False) for name in names
+        _Member(name, hints[name], defaults.get(name, _ABSENT), _ABSENT, is_shown_only=False) for name in names
     )
 
 

@@ -31,7 +31,6 @@ from pytest_fastenv.errors import ConflictError, PublishError
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.installer.link import INSTALLER
 from pytest_fastenv.model.plan import Distribution, Plan
-from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.outcome import whatever_happens
@@ -111,12 +110,12 @@ async def amend(prefix: Path, plan: Plan, engine: Installs) -> Amended:
             await whatever_happens(asyncio.to_thread(swap.run, going, new))
         finally:
             await whatever_happens(asyncio.to_thread(shutil.rmtree, private, ignore_errors=True))
-    await asyncio.to_thread(manifest.write_plan, prefix, plan_to_json(plan))
+    await asyncio.to_thread(manifest.write_plan, prefix, plan)
     return Amended(tuple(d for d in changing if d.name not in here), tuple(d for d in changing if d.name in here))
 
 
 def _planned(prefix: Path) -> Mapping[str, Distribution]:
-    plan = plan_from_json(manifest.read_plan(prefix))
+    plan = manifest.read_plan(prefix)
     return {} if plan is None else {distribution.name: distribution for distribution in plan.distributions}
 
 

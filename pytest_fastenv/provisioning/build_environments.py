@@ -1,10 +1,15 @@
-"""Build environments: isolated, keyed by what is in them, kept in the store, shared by all builds and processes."""
+"""Build environments: isolated, keyed by what is in them, kept in the store, shared by all builds and processes.
+
+::
+
+    build-environments-v2/ab/<key>/                        a virtual environment
+    build-environments-v2/ab/<key>/.fastenv/tree-<n>       what a directory of it held when it was made
+    build-environments-v2/ab/<key>/.fastenv/held.json      which directories those are, and the digests of these files
+"""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +22,7 @@ from pytest_fastenv.filesystem import tree
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Installed
-from pytest_fastenv.model.digest import key_of
+from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.plan import Plan, SdistSource, Source, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
@@ -27,8 +32,11 @@ from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
 from pytest_fastenv.schedule.single_flight import SingleFlight
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.tools import Tools
+
+_HELD = "held.json"
 
 
 class PlansAndInstalls(Protocol):
@@ -55,6 +63,27 @@ class PlansAndInstalls(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class BuildEnvironmentKey:
+    """What decides what a build environment holds: the interpreter, and exactly which distributions."""
+
+    identity: str
+    distributions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTree:
+    """What a directory of a build environment held when it was made, in a file beside the list of these.
+
+    :ivar directory: relative to the environment.
+    :ivar sha256: of the file.
+    """
+
+    directory: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBuildEnvironment:
     """See `pytest_fastenv.model.protocols.BuildEnvironment`."""
 
@@ -64,11 +93,7 @@ class StoredBuildEnvironment:
 
 
 class StoredBuildEnvironments:
-    """Fulfils `pytest_fastenv.model.protocols.BuildEnvironments`.
-
-    ``build-environments-v1/ab/<key>/`` is a virtual environment; the key is a digest of the interpreter and the exact
-    build requirements.
-    """
+    """Fulfils `pytest_fastenv.model.protocols.BuildEnvironments`."""
 
     def __init__(
         self,
@@ -134,29 +159,25 @@ class StoredBuildEnvironments:
         assert_never(source)
 
     async def _publish(self, plan: Plan, target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
-        identities = [target.identity, *(distribution_identity(distribution) for distribution in plan.distributions)]
-        key = hashlib.sha256(json.dumps(identities).encode()).hexdigest()
+        key = key_of(BuildEnvironmentKey(target.identity, tuple(map(distribution_identity, plan.distributions))))
 
         async def make(place: Path) -> None:
-            final = self._store.path(Bucket.BUILD_ENVIRONMENTS, key)
+            final = self._store.path(BUILD_ENVIRONMENTS, key)
             staged = await stage_in_store(target, self._store, place, final, self._pools.install)
             await self._engine.install(plan, staged)
-            await asyncio.to_thread(_write_record, place, target)
+            await asyncio.to_thread(_write_held, place, target)
 
-        def is_damaged(entry: Path) -> bool:
-            return _is_damaged(entry, target)
-
-        if self._store.lookup(Bucket.BUILD_ENVIRONMENTS, key) is None and (self._engine.is_waiting or _is_built(plan)):
+        if self._store.lookup(BUILD_ENVIRONMENTS, key) is None and (self._engine.is_waiting or _is_built(plan)):
             # While the interpreter is on its way this goes on already. And nothing is built under the environment's
             # lock: two processes that came upon a circle of build requirements from different ends would wait for
             # each other's.
             await self._engine.obtain(plan)
         await self._engine.ready()
         subject = f"the build environment of {chain[-1]}" if chain else "a build environment"
-        prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make, subject=subject)
-        if await asyncio.to_thread(is_damaged, prefix):
-            await self._store.withdraw(Bucket.BUILD_ENVIRONMENTS, key, damaged=is_damaged)
-            prefix = await self._store.publish(Bucket.BUILD_ENVIRONMENTS, key, make, subject=subject)
+        prefix = await self._store.publish(BUILD_ENVIRONMENTS, key, make, subject=subject)
+        if await asyncio.to_thread(BUILD_ENVIRONMENTS.is_damaged, prefix):
+            await self._store.withdraw(BUILD_ENVIRONMENTS, key, only_damaged=True)
+            prefix = await self._store.publish(BUILD_ENVIRONMENTS, key, make, subject=subject)
         scripts = prefix / target.schemes["scripts"]
         python = scripts / ("python.exe" if target.markers.get("os_name") == "nt" else "python")
         return StoredBuildEnvironment(python, scripts, await self._content(plan))
@@ -178,24 +199,38 @@ def _each_once(requires: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(requires)))
 
 
-def _write_record(prefix: Path, target: Target) -> None:
+def _write_held(prefix: Path, target: Target) -> None:
     """Write what a finished build environment holds: it is looked at again before each use by another process."""
     own = prefix / tree.OWN_DIRECTORY
     own.mkdir(exist_ok=True)
+    held = []
     for number, directory in enumerate(_directories(target)):
-        (own / f"tree-{number}").write_bytes(tree.snapshot(prefix / directory).encode())
+        content = tree.snapshot(prefix / directory).encode()
+        (own / f"tree-{number}").write_bytes(content)
+        held.append(HeldTree(directory, f"tree-{number}", bytes_sha256(content)))
+    (own / _HELD).write_bytes(to_bytes(tuple(held), tuple[HeldTree, ...]))
 
 
-def _is_damaged(prefix: Path, target: Target) -> bool:
-    """Tell whether a build environment is not as it was made."""
-    try:
-        for number, directory in enumerate(_directories(target)):
-            known = tree.Tree.decode((prefix / tree.OWN_DIRECTORY / f"tree-{number}").read_bytes())
-            if tree.first_change(prefix / directory, known) is not None:
-                return True
-    except (OSError, ValueError):
-        return True
-    return False
+def _check(prefix: Path) -> str | None:
+    own = prefix / tree.OWN_DIRECTORY
+    held = load(own / _HELD, tuple[HeldTree, ...])
+    if not held:
+        return "the list of what it holds is damaged"
+    for one in held:
+        try:
+            content = (own / one.file).read_bytes()
+            known = tree.Tree.decode(content) if bytes_sha256(content) == one.sha256 else None
+        except (OSError, ValueError):
+            known = None
+        change = tree.first_change(prefix / one.directory, known) if known is not None else "the list is damaged"
+        if change is not None:
+            return f"{one.directory}: {change}"
+    return None
+
+
+BUILD_ENVIRONMENTS = EntryBucket(
+    name="build-environments", version=2, about="isolated environments for build backends", check=_check
+)
 
 
 def _directories(target: Target) -> list[str]:

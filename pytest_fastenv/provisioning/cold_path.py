@@ -22,7 +22,6 @@ from pytest_fastenv.environment.staging import StagedEnvironment
 from pytest_fastenv.errors import InterpreterNotFoundError, option
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.plan import Plan
-from pytest_fastenv.model.plan_json import plan_to_json
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.engine import Awaited, Engine, open_engine, to_be_downloaded
@@ -72,7 +71,7 @@ class Assembly:
         async def fill(staged: StagedEnvironment) -> Summary:
             done = await engine.install(plan, staged)
             _write_runtime(staged.prefix / target.schemes["purelib"], runtime)
-            manifest.write_plan(staged.prefix, plan_to_json(plan))
+            manifest.write_plan(staged.prefix, plan)
             return done
 
         ready = await staging.provide(

@@ -23,6 +23,7 @@ from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter_downloads.arrival import Arrival, Present
 from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.model.artifact import Artifact
@@ -37,7 +38,6 @@ from pytest_fastenv.provisioning.tools import open_tools
 from pytest_fastenv.resolve.resolution import resolve
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.outcome import together
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.tools import Tools
 
@@ -60,7 +60,7 @@ class Awaited:
         """Tell what an offer will be on this machine, once it lies in the store."""
         from pytest_fastenv.interpreter_downloads.assumed import assumed_target  # only where an interpreter is missing
 
-        home = store.path(Bucket.PYTHONS, offer.sha256) / "python"
+        home = store.path(PYTHONS, offer.sha256) / "python"
         return cls(offer, assumed_target(offer, host, home))
 
 

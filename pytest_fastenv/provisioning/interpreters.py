@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pytest_fastenv.errors import FastenvError, InterpreterError, InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import find, find_target
+from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter_downloads.installation import install
 from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.interpreter_downloads.supply import DownloadPolicy, available, offered
@@ -17,7 +18,6 @@ from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import open_tools
 from pytest_fastenv.schedule.outcome import run_all
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.tools import Tools
 
@@ -103,7 +103,7 @@ class Downloads:
         return [offer for offer in catalogue.offers if not self._has(offer)]
 
     def _has(self, offer: Offer) -> bool:
-        return bool(offer.sha256) and self._tools.store.lookup(Bucket.PYTHONS, offer.sha256) is not None
+        return bool(offer.sha256) and self._tools.store.lookup(PYTHONS, offer.sha256) is not None
 
     async def _fetch(self, url: str) -> bytes:
         """Read a mirror's list of checksums once, however many requests are served from it."""

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_fastenv.environment.places import Generations, Place, Ready
-from pytest_fastenv.environment.request_cache import request_key
+from pytest_fastenv.environment.request_cache import REQUESTS, request_key
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.settings.values import Settings, store_root
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 
@@ -127,4 +126,4 @@ class Question:
 
     def is_new(self, store: Store) -> bool:
         """Tell whether nothing was ever remembered for it, so that an environment has to be made."""
-        return self.settings.recreate or not os.path.exists(f"{store.path(Bucket.ANSWERS, self.key)}.json")
+        return self.settings.recreate or not store.has_record(REQUESTS, self.key)

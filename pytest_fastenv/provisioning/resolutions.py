@@ -2,6 +2,10 @@
 
 Two runs an hour apart install the same versions, and a build backend that was released in between does not make every
 source distribution build again. A record is keyed by what was asked for, not by which file asked.
+
+::
+
+    resolutions-v1/ab/<key of what was asked>.json
 """
 
 from __future__ import annotations
@@ -15,10 +19,9 @@ from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.model.codec import encode_for_key
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.model.plan import Plan
-from pytest_fastenv.model.plan_json import plan_from_json, plan_to_json
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
 
 
@@ -33,8 +36,13 @@ class Resolution:
     at: float
 
 
+RESOLUTIONS = RecordBucket(
+    name="resolutions", version=1, about="the plans that requests were resolved to", record=Resolution
+)
+
+
 class Resolutions:
-    """Keeps resolutions in the store, as records of the bucket for answers."""
+    """Keeps resolutions in the store."""
 
     def __init__(self, store: Store, freshness: Freshness) -> None:
         self._store = store
@@ -42,19 +50,13 @@ class Resolutions:
 
     def find(self, key: str | None) -> Resolution | None:
         """Return a resolution that still stands; offline any age is good."""
-        record = self._store.read_record(Bucket.ANSWERS, key) if key and not self._freshness.upgrade else None
-        if record is None:
-            return None
-        at, plan = record.get("at"), plan_from_json(record.get("plan"))
-        if plan is None or not isinstance(at, float):
-            return None
-        return Resolution(plan, at) if self._freshness.accepts(at) else None
+        known = self._store.read_record(RESOLUTIONS, key) if key and not self._freshness.upgrade else None
+        return known if known is not None and self._freshness.accepts(known.at) else None
 
     def keep(self, key: str | None, resolution: Resolution) -> None:
         """Remember a resolution."""
         if key is not None:
-            record = {"at": resolution.at, "plan": plan_to_json(resolution.plan)}
-            self._store.write_record(Bucket.ANSWERS, key, record)
+            self._store.write_record(RESOLUTIONS, key, resolution)
 
 
 def resolution_key(

@@ -80,11 +80,20 @@ class Environment:
         """Return the environment that stands in a directory, as its manifest describes it.
 
         :raises OSError: there is none.
+        :raises ValueError: its manifest is damaged.
         """
-        import json  # only where a session tells its environment to others
+        import hashlib  # only where a session tells its environment to others
+        import json
 
-        with open(os.path.join(prefix, ".fastenv", "manifest.json"), encoding="utf-8", errors="surrogatepass") as file:
-            record = json.load(file)
+        own = os.path.join(prefix, ".fastenv")
+        with open(os.path.join(own, "manifest.json"), "rb") as file:
+            content = file.read()
+        with open(os.path.join(own, "ready"), "rb") as file:
+            digest = file.read()
+        if hashlib.sha256(content).hexdigest().encode() != digest:
+            msg = "the manifest of {} is damaged".format(prefix)
+            raise ValueError(msg)
+        record = json.loads(content)
         return cls.at(Path(prefix), record["fingerprint"], record["interpreter"])
 
     @classmethod

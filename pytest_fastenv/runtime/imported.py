@@ -9,7 +9,9 @@ from typing import Any, Iterable
 
 import pytest
 
-#: The list's file in an environment's ``.fastenv`` directory: paths relative to the prefix, one on each line.
+from .sealed import seal, unseal
+
+#: The list's file in an environment's ``.fastenv`` directory: paths relative to the prefix, one on each line; sealed.
 NAME = "imported"
 _KEY = "fastenv_imported"
 
@@ -62,19 +64,24 @@ class Controller:
             keep(self._prefix, self._found | sources(self._prefix))
 
 
+def read(path: str | os.PathLike[str]) -> list[str]:
+    """Return the sources that a list names; none where it is not there, or damaged."""
+    try:
+        with open(path, "rb") as file:
+            return unseal(file.read()).decode("utf-8", "surrogateescape").split("\n")
+    except (OSError, ValueError):
+        return []
+
+
 def keep(prefix: str, found: Iterable[str]) -> None:
     """Add sources to an environment's list; an environment that cannot be written goes without."""
     path = os.path.join(prefix, ".fastenv", NAME)
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            known = set(file.read().splitlines())
-    except OSError:
-        known = set()
+    known = set(read(path))
     together = known.union(found)
     if together == known:
         return
     draft = "{}.{}".format(path, os.getpid())
     with contextlib.suppress(OSError):
-        with open(draft, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write("".join("{}\n".format(line) for line in sorted(together)))
+        with open(draft, "wb") as file:
+            file.write(seal("\n".join(sorted(together)).encode("utf-8", "surrogateescape")))
         os.replace(draft, path)

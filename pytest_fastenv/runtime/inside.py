@@ -63,9 +63,9 @@ def announce(config: pytest.Config) -> None:
     handed = config.stash.get(_HANDED, None)
     hook = config.hook.pytest_fastenv_environment_ready
     if handed is not None and handed.summary is not None and hook.get_hookimpls():
-        from .environment import Environment
+        from .session_environment import own_environment
 
-        hook(config=config, environment=Environment.standing(handed.prefix))
+        hook(config=config, environment=own_environment())
     if handed is not None:
         _arrange(config, handed)
     elif hasattr(config, "workerinput"):

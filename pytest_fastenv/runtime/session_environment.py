@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
 
 from .environment import Environment
 from .environment_in_test import EnvironmentInTest
+from .sealed import unseal
 
 if TYPE_CHECKING:
     from .virtual_environment import MakeVenv
@@ -59,11 +60,11 @@ class SessionEnvironment(EnvironmentInTest):
 
     @property
     def plan(self) -> tuple[PlannedDistribution, ...] | None:
-        """What was decided to be in it, by name; ``None`` for an environment that pytest-fastenv did not make."""
+        """What was decided to be in it, by name; ``None`` where no plan is kept, or it is damaged."""
         try:
-            with open(os.path.join(self.prefix, ".fastenv", "plan.json"), encoding="utf-8") as file:
-                plan = json.load(file)
-        except FileNotFoundError:
+            with open(os.path.join(self.prefix, ".fastenv", "plan.json"), "rb") as file:
+                plan = json.loads(unseal(file.read()))
+        except (OSError, ValueError):
             return None
         return tuple(_planned(distribution) for distribution in plan["distributions"])
 
@@ -73,11 +74,15 @@ def session_environment(lasting: Callable[[], MakeVenv]) -> SessionEnvironment:
 
     :param lasting: see `SessionEnvironment`.
     """
+    return SessionEnvironment(own_environment(), lasting)
+
+
+def own_environment() -> Environment:
+    """Return the environment that this process runs in, as its manifest or else the interpreter describes it."""
     try:
-        environment = Environment.standing(sys.prefix)
-    except (OSError, ValueError, KeyError):  # not made by this package
-        environment = _running()
-    return SessionEnvironment(environment, lasting)
+        return Environment.standing(sys.prefix)
+    except (OSError, ValueError, KeyError):  # made by other means, or its manifest is damaged
+        return _running()
 
 
 def _running() -> Environment:
@@ -97,7 +102,7 @@ def _running() -> Environment:
 
 
 def _planned(distribution: Mapping[str, Any]) -> PlannedDistribution:
-    """Read what `pytest_fastenv.model.plan_json` wrote."""
+    """Read what `pytest_fastenv.environment.manifest.write_plan` wrote."""
     source = distribution["source"]
     artifact = source.get("artifact", {})
     known = dict(map(tuple, artifact.get("hashes", {}).get("values", ())))
@@ -106,7 +111,7 @@ def _planned(distribution: Mapping[str, Any]) -> PlannedDistribution:
         name=distribution["name"],
         version=distribution["version"],
         requested=distribution.get("requested", False),
-        url=artifact.get("url") or Path(path["path"]).as_uri(),
+        url=artifact.get("url") or Path(path).as_uri(),
         sha256=known.get("sha256"),
         built=source["class"] != "WheelSource",
         required_by=tuple(distribution.get("required_by", ())),

@@ -1,8 +1,10 @@
-"""The buckets of the store: every kind of thing it keeps, and the shape of its paths.
+"""Buckets: every kind of thing that the store keeps, as values that describe themselves.
 
-An entry is a directory ``<root>/<bucket>/<key[:2]>/<key>/`` that counts once it has its ready mark (see
-`pytest_fastenv.store.store`); a record is one JSON file ``<root>/<bucket>/<key[:2]>/<key>.json``. A bucket whose
-content changes its shape gets another number; the old one is left to its users and to pruning.
+A room declares the buckets that it owns beside the code that fills them, with the shape of their paths;
+`pytest_fastenv.provisioning.buckets` names them all. An entry is a directory
+``<root>/<bucket>/<key[:2]>/<key>/`` that counts once it has its mark (see `pytest_fastenv.store.store`); a record is
+one sealed file ``<root>/<bucket>/<key[:2]>/<key>.json``. A bucket whose content changes its shape gets another
+version; the old one is left to its users and to pruning.
 
 Beside the buckets lie ``locks/`` (one file per key, never deleted), ``slots/`` (one file per machine-wide slot),
 ``tmp/`` (private directories of running processes) and ``logs/``.
@@ -10,52 +12,92 @@ Beside the buckets lie ``locks/`` (one file per key, never deleted), ``slots/`` 
 
 from __future__ import annotations
 
-from enum import Enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+READY = ".ready"
+"""The mark of a whole entry: an empty file in its directory. The name is not free for contents."""
 
 
-class Bucket(Enum):
-    """The kinds of things in the store; the value is the directory's name."""
+class Reference(NamedTuple):
+    """Something in the store that something else needs: as long as that stands, this must.
 
-    WHEELS = "wheels-v1"
-    """Unpacked wheels: ``wheels-v1/ab/<sha256 of the wheel>/``, with the tree and its manifest."""
+    :ivar bucket: the bucket's directory.
+    """
 
-    SDISTS = "sdists-v1"
-    """Archives of source distributions, as downloaded: ``sdists-v1/ab/<sha256>/<file name>``."""
+    bucket: str
+    key: str
 
-    BUILT = "built-v2"
-    """What building gave: records from a build's key (source, interpreter, settings, build environment) to a wheel."""
 
-    METADATA = "metadata-v1"
-    """Core metadata, as records: by the digest of the artifact, or by that of its URL where it has no other."""
+def _nothing(_: Any) -> Iterable[Reference]:
+    return ()
 
-    INDEX = "index-v1"
-    """Pages of package indexes, by the digest of their URL, with what is needed to ask again conditionally."""
 
-    URLS = "urls-v1"
-    """Records from a direct URL without hashes to the digest of what was found there."""
+@dataclass(frozen=True, eq=False)
+class LockSpace:
+    """A kind of work of which one at a time is done for each key (`Store.lock`).
 
-    CHECKOUTS = "checkouts-v1"
-    """Working trees of version-control sources: ``checkouts-v1/ab/<digest of repository and commit>/``."""
+    :ivar name: of the directory.
+    :ivar about: one line for people.
+    """
 
-    INTERPRETERS = "interpreters-v1"
-    """Records of interpreters' facts, by path, size and modification time; of what searches of the machine found, or
-    that they found nothing; of digests of archives that lie in a mirror's directory."""
+    name: str
+    about: str
 
-    PYTHONS = "pythons-v1"
-    """Interpreters that were downloaded: ``pythons-v1/ab/<sha256 of the archive>/``, with the installation in
-    ``python/`` and what is known of it in ``interpreter.json``. An installation is never moved: it holds its path."""
+    @property
+    def directory(self) -> str:
+        """The name of the directory below ``locks/``; for a bucket, below the root as well."""
+        return self.name
 
-    SKELETONS = "skeletons-v1"
-    """Empty virtual environments, one per interpreter: copied and re-pathed for each environment."""
 
-    BUILD_ENVIRONMENTS = "build-environments-v1"
-    """Build environments, by interpreter and installed build requirements."""
+@dataclass(frozen=True, eq=False)
+class Bucket(LockSpace):
+    """A kind of thing in the store.
 
-    ENVIRONMENTS = "environments"
-    """Environments of users: ``environments/<name>/``; named by their fingerprint."""
+    :ivar version: changes with the shape of what is kept; ``None`` where names tell shapes apart already.
+    """
 
-    ANSWERS = "answers-v1"
-    """Records from a request to the environment that answered it: what a warm run reads."""
+    version: int | None
 
-    TIMINGS = "timings-v1"
-    """Records of how long builds, downloads and unpacking took, so that the longest go first."""
+    @property
+    def directory(self) -> str:
+        """The name of its directory below the root."""
+        return self.name if self.version is None else f"{self.name}-v{self.version}"
+
+
+@dataclass(frozen=True, eq=False)
+class RecordBucket(Bucket, Generic[T]):
+    """A bucket of small values that only save work.
+
+    :ivar record: their class, or another type that `pytest_fastenv.model.codec` knows.
+    :ivar refers_to: what a record needs of other buckets to be of use.
+    """
+
+    record: type[T]
+    refers_to: Callable[[T], Iterable[Reference]] = _nothing
+
+
+@dataclass(frozen=True, eq=False)
+class EntryBucket(Bucket):
+    """A bucket of directories.
+
+    :ivar check: says in a few words how a whole entry differs from what was made; ``None`` when it does not. Blocks.
+    :ivar refers_to: what an entry needs of other buckets for as long as it stands.
+    :ivar mark: the file that makes an entry count, relative to it.
+    :ivar has_shards: entries lie in directories named by the first two characters of their keys.
+    :ivar lease: where the lease lies that users of an entry hold; it is not removed under them.
+    """
+
+    check: Callable[[Path], str | None]
+    refers_to: Callable[[Path], Iterable[Reference]] = _nothing
+    mark: str = READY
+    has_shards: bool = True
+    lease: Callable[[Path], Path] | None = None
+
+    def is_damaged(self, entry: Path) -> bool:
+        """Tell whether a whole entry is not as it was made. Blocks."""
+        return self.check(entry) is not None

@@ -23,11 +23,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from pytest_fastenv.store import lease
+from pytest_fastenv.store.buckets import READY, EntryBucket
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.temporary import Home, remove_tree
-
-READY = ".ready"
-"""The ready mark: an empty file in the entry's directory. The name is not free for contents."""
 
 
 @asynccontextmanager
@@ -57,21 +56,31 @@ async def make_entry(root: Path, home: Home, entry: Path, make: Callable[[Path],
             await _remove(aside)
 
 
-async def remove_entry(root: Path, home: Home, entry: Path, damaged: Callable[[Path], bool] | None = None) -> bool:
+async def remove_entry(root: Path, home: Home, bucket: EntryBucket, entry: Path, *, only_damaged: bool) -> bool:
     """Take an entry out of the store; the mark goes first, so that half of it is never seen. The key's lock is held.
 
-    :param damaged: a whole entry goes only if this says so.
+    One that is in use stays.
+
+    :param only_damaged: a whole entry goes only if it is not as it was made.
     """
     with diagnosed("an entry of the store cannot be removed", root):
-        if damaged is not None and os.path.exists(f"{entry}/{READY}") and not await asyncio.to_thread(damaged, entry):  # noqa: ASYNC240
+        mark = entry / bucket.mark
+        if only_damaged and mark.exists() and not await asyncio.to_thread(bucket.is_damaged, entry):
             return False
-        with suppress(FileNotFoundError):
-            os.unlink(entry / READY)
-        aside = home.file("removed")
+        claim = lease.try_claim(bucket.lease(entry)) if bucket.lease is not None else None
+        if claim is None and bucket.lease is not None:
+            return False
         try:
-            os.rename(entry, aside)
-        except FileNotFoundError:
-            return False
+            with suppress(FileNotFoundError):
+                os.unlink(mark)
+            aside = home.file("removed")
+            try:
+                os.rename(entry, aside)
+            except FileNotFoundError:
+                return False
+        finally:
+            if claim is not None:
+                os.close(claim)
         await _remove(aside)
     return True
 

@@ -1,27 +1,35 @@
-"""Text with its own checksum, for files of an entry that say what is in it.
+"""Values in sealed files: every record of the store, and what its entries say about themselves.
 
-Their readers act on every word. What a power cut left of such a file, and a byte that flipped in it, must not be taken
-for what was written.
+A file that is not as it was written, whatever happened to it, counts as absent: what it told is found out again.
 """
 
 from __future__ import annotations
 
-import zlib
+import os
+from typing import Any, TypeVar
+
+from pytest_fastenv.model.codec import decode, encode
+from pytest_fastenv.runtime.sealed import seal, unseal
+
+T = TypeVar("T")
 
 
-def seal(text: str) -> bytes:
-    """Return the text (ASCII) with its checksum in a line before it."""
-    content = text.encode("ascii")
-    return b"%08x\n%s" % (zlib.crc32(content), content)
+def to_bytes(value: Any, kind: Any = None) -> bytes:
+    """Return a value as a sealed file holds it: its digest in the first line, then JSON.
 
-
-def unseal(content: bytes) -> bytes:
-    """Return the text that was sealed.
-
-    :raises ValueError: it is not what was written, or was never sealed.
+    :param kind: see `pytest_fastenv.model.codec.encode`.
     """
-    checksum, _, text = content.partition(b"\n")
-    if checksum != b"%08x" % zlib.crc32(text):
-        msg = "the checksum differs"
-        raise ValueError(msg)
-    return text
+    import json  # a run that finds its environment by another way needs none
+
+    return seal(json.dumps(encode(value, kind), separators=(",", ":")).encode())
+
+
+def load(path: str | os.PathLike[str], kind: type[T]) -> T | None:
+    """Return the value in a sealed file; ``None`` when it is not there, not whole, or of another shape."""
+    import json
+
+    try:
+        with open(path, "rb") as file:
+            return decode(kind, json.loads(unseal(file.read())))
+    except (OSError, ValueError):
+        return None

@@ -10,19 +10,21 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import Bucket, EntryBucket, LockSpace, RecordBucket
 
 if TYPE_CHECKING:
     from pytest_fastenv.filesystem.oslock import OsLock as Lock
+    from pytest_fastenv.store.inventory import Kept
     from pytest_fastenv.store.temporary import Home
 
-_READY = ".ready"
+T = TypeVar("T")
+
 _UNFIT = frozenset('/\\:*?"<>|\0\n')
 _TAG = """Signature: 8a477f597d28d172789f06886806bc55
 # This directory is a cache of pytest-fastenv: it can be made again, so backups need not hold it.
@@ -45,21 +47,21 @@ class Store:
         self._home: Home | None = None
         self._mutex = threading.Lock()
 
-    def path(self, bucket: Bucket, key: str) -> Path:
+    def path(self, bucket: EntryBucket, key: str) -> Path:
         """Return where an entry is or would be: ``<root>/<bucket>/<key[:2]>/<key>``.
 
         :raises ValueError: the key does not do as a file name; keys are digests and normalized names.
         """
         return Path(self._stem(bucket, key))
 
-    def lookup(self, bucket: Bucket, key: str) -> Path | None:
+    def lookup(self, bucket: EntryBucket, key: str) -> Path | None:
         """Return a whole entry's directory, or ``None``. Costs one look at the file system and writes nothing."""
         stem = self._stem(bucket, key)
-        return Path(stem) if os.path.exists(f"{stem}/{_READY}") else None
+        return Path(stem) if os.path.exists(f"{stem}/{bucket.mark}") else None
 
     async def publish(
         self,
-        bucket: Bucket,
+        bucket: EntryBucket,
         key: str,
         make: Callable[[Path], Awaitable[None]],
         *,
@@ -86,35 +88,60 @@ class Store:
         async with self.lock(bucket, key, subject=subject):
             return await self._make(bucket, key, make)
 
-    async def withdraw(self, bucket: Bucket, key: str, *, damaged: Callable[[Path], bool] | None = None) -> bool:
-        """Take an entry out of the store, whole or not, under its lock; tell whether that was done.
+    async def withdraw(self, bucket: Bucket, key: str, *, only_damaged: bool = False) -> bool:
+        """Take an entry or a record out of the store, whole or not, under its lock; tell whether that was done.
 
-        For entries found damaged: the next `publish` makes it anew. Files of it that are linked elsewhere stay.
+        The next `publish` makes an entry anew. Files of it that are linked elsewhere stay. One whose lease is held
+        stays, too.
 
-        :param damaged: asked again under the lock, in a thread: another process that saw the same damage may have
-            made the entry anew meanwhile, and others may be using that.
+        :param only_damaged: it goes only if its bucket's check, made under the lock, finds it damaged: another process
+            that saw the same damage may have made it anew meanwhile, and others may be using that.
         """
-        from pytest_fastenv.store.publish import remove_entry  # asyncio is not on the warm path
+        from pytest_fastenv.store.inventory import remove_record  # neither this nor asyncio is on the warm path
+        from pytest_fastenv.store.publish import remove_entry
 
         async with self.lock(bucket, key):
-            return await remove_entry(self.root, self._private(), self.path(bucket, key), damaged)
+            if isinstance(bucket, EntryBucket):
+                entry = self.path(bucket, key)
+                return await remove_entry(self.root, self._private(), bucket, entry, only_damaged=only_damaged)
+            if only_damaged and self.check(bucket, key) is None:
+                return False
+            return remove_record(self.root, self._record_path(bucket, key))
 
-    def lock(self, bucket: Bucket, key: str, *, subject: str = "") -> AbstractAsyncContextManager[Lock]:
+    def kept(self, *buckets: Bucket) -> Iterator[Kept]:
+        """Yield what some buckets hold, whole or not, in no order. Looks at every file; blocks; writes nothing.
+
+        A file that several of them link to is counted with the first one.
+        """
+        from pytest_fastenv.store.inventory import kept  # for people who ask what is there
+
+        return kept(self, buckets)
+
+    def check(self, bucket: Bucket, key: str) -> str | None:
+        """Say in a few words how an entry or a record differs from what was made; ``None`` when it does not. Blocks."""
+        if isinstance(bucket, EntryBucket):
+            entry = self.lookup(bucket, key)
+            return "it is not there, or not whole" if entry is None else bucket.check(entry)
+        whole = not isinstance(bucket, RecordBucket) or self.read_record(bucket, key) is not None
+        return None if whole else "it is not there, or not as it was written"
+
+    def lock(self, space: LockSpace, key: str, *, subject: str = "") -> AbstractAsyncContextManager[Lock]:
         """Hold the key's lock around a block: one holder among all tasks, threads and processes.
 
         Not reentrant. Waiting is bounded, can be cancelled, and is recorded as a ``lock-wait`` span that names the
         holder. ``lock.fileno()`` may be handed to a child (``pass_fds``), which then holds the lock as well.
 
-        :param subject: what it is about, for people; else bucket and key.
+        :param space: the bucket that something is made in, or another kind of work.
+        :param subject: what is worked on, for people; else space and key.
         :raises LockTimeoutError: it was not free in time.
         :raises StoreError: lock files cannot be written, or their file system has no locks.
         """
         from pytest_fastenv.store.locks import LockRequest, hold  # asyncio is not on the warm path
 
-        self._check(key)
+        self._check_key(key)
         self._prepare_root()
-        path = os.path.join(self.root, "locks", bucket.value, f"{key}.lock")
-        return hold(LockRequest(path, subject or f"{bucket.value}/{key}", key, self._lock_timeout_s), self.recorder)
+        path = os.path.join(self.root, "locks", space.directory, f"{key}.lock")
+        return hold(LockRequest(path, subject or f"{space.directory}/{key}", key, self._lock_timeout_s), self.recorder)
 
     @asynccontextmanager
     async def temporary(self, prefix: str) -> AsyncIterator[Path]:
@@ -131,34 +158,28 @@ class Store:
             async with temporary(self._private(), prefix) as path:
                 yield path
 
-    def read_record(self, bucket: Bucket, key: str) -> dict[str, Any] | None:
-        """Return a record, or ``None`` when there is none that can be read. Writes nothing."""
-        import json  # a run that finds its environment by another way needs none
+    def has_record(self, bucket: RecordBucket[T], key: str) -> bool:
+        """Tell whether there is a record, readable or not. Costs one look at the file system."""
+        return os.path.exists(self._record_path(bucket, key))
 
-        path = f"{self._stem(bucket, key)}.json"
-        try:
-            with open(path, "rb") as file:
-                value = json.loads(file.read())
-        except (OSError, ValueError, RecursionError):
-            return None
-        return value if isinstance(value, dict) else None
+    def read_record(self, bucket: RecordBucket[T], key: str) -> T | None:
+        """Return a record, or ``None`` when there is none that is as it was written. Writes nothing."""
+        from pytest_fastenv.store.sealed import load  # a run that finds its environment by another way needs none
 
-    def write_record(self, bucket: Bucket, key: str, value: dict[str, Any]) -> None:
+        return load(self._record_path(bucket, key), bucket.record)
+
+    def write_record(self, bucket: RecordBucket[T], key: str, value: T) -> None:
         """Keep a record, replacing the last one at once: readers see the one or the other.
 
         Records only save work. Where the store is read-only or full, this one is not kept and nothing is said.
-
-        :param value: what JSON can hold.
         """
-        import json
+        from pytest_fastenv.errors import StoreError
+        from pytest_fastenv.store.sealed import to_bytes
 
-        content = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        target = f"{self._stem(bucket, key)}.json"
-        with suppress(OSError):
-            from pytest_fastenv.errors import StoreError
-
-            with suppress(StoreError):
-                _replace(self._private().file("record"), target, content)
+        content = to_bytes(value, bucket.record)
+        target = self._record_path(bucket, key)
+        with suppress(OSError, StoreError):
+            _replace(self._private().file("record"), target, content)
 
     def log_path(self, name: str) -> Path:
         """Return ``<root>/logs/<name>`` for writing; directories are made.
@@ -173,7 +194,7 @@ class Store:
             os.makedirs(path.parent, exist_ok=True)
         return path
 
-    async def _make(self, bucket: Bucket, key: str, make: Callable[[Path], Awaitable[None]]) -> Path:
+    async def _make(self, bucket: EntryBucket, key: str, make: Callable[[Path], Awaitable[None]]) -> Path:
         from pytest_fastenv.store.publish import make_entry
 
         entry = self.path(bucket, key)
@@ -182,11 +203,17 @@ class Store:
         return entry
 
     def _stem(self, bucket: Bucket, key: str) -> str:
-        self._check(key)
-        return f"{self.root}/{bucket.value}/{key[:2]}/{key}"
+        self._check_key(key)
+        has_shards = not isinstance(bucket, EntryBucket) or bucket.has_shards
+        return (
+            f"{self.root}/{bucket.directory}/{key[:2]}/{key}" if has_shards else f"{self.root}/{bucket.directory}/{key}"
+        )
+
+    def _record_path(self, bucket: Bucket, key: str) -> str:
+        return f"{self._stem(bucket, key)}.json"
 
     @staticmethod
-    def _check(key: str) -> None:
+    def _check_key(key: str) -> None:
         if not key or key[0] == "." or not _UNFIT.isdisjoint(key):
             msg = f"{key!r} does not do as a key of the store"
             raise ValueError(msg)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.environment.skeleton import skeleton
+from pytest_fastenv.environment.skeleton import SKELETONS, skeleton
 from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.interpreter.known import INTERPRETERS
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 
@@ -25,8 +25,8 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path, recorder: Recorder, _template: Path) -> Store:
-    for bucket in (Bucket.INTERPRETERS, Bucket.SKELETONS):
-        shutil.copytree(_template / bucket.value, tmp_path / "cache" / bucket.value, symlinks=True)
+    for bucket in (INTERPRETERS, SKELETONS):
+        shutil.copytree(_template / bucket.directory, tmp_path / "cache" / bucket.directory, symlinks=True)
     return Store(tmp_path / "cache", recorder=recorder)
 
 

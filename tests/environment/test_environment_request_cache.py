@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 from environment_kit import parts, provide, running_target
+from kit.damage import damaged
 
 from pytest_fastenv.environment.places import Missing
-from pytest_fastenv.environment.request_cache import CachedEnvironment, RequestCache, request_key
+from pytest_fastenv.environment.request_cache import REQUESTS, CachedEnvironment, RequestCache, request_key
 from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.request import ReadFile, read_variable
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.values import Settings
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 NOW = 1_800_000_000.0
@@ -118,7 +118,7 @@ def test_variables_that_were_read(store: Store, made: Environment) -> None:
     assert lookup(store, environ={"TOKEN": "secret", "UNSET": "1"}) == Missing(
         "the variable UNSET changed", made.prefix
     )
-    assert not any(b"secret" in path.read_bytes() for path in (store.root / Bucket.ANSWERS.value).rglob("*.json"))
+    assert not any(b"secret" in path.read_bytes() for path in (store.root / REQUESTS.directory).rglob("*.json"))
 
 
 def test_a_directory_in_place_of_a_file(store: Store, made: Environment, file: Path) -> None:
@@ -166,13 +166,12 @@ def test_an_environment_that_is_gone(store: Store, made: Environment) -> None:
     assert lookup(store) == Missing(f"its environment is gone: {made.prefix}", made.prefix)
 
 
-def test_a_damaged_record(store: Store, made: Environment, file: Path) -> None:
+def test_a_damaged_record_is_none(store: Store, made: Environment, file: Path) -> None:
     remember(store, made, read(file))
-    whole = store.read_record(Bucket.ANSWERS, KEY)
-    assert whole is not None
-    for name, value in (("files", [["a"]]), ("resolved_at", "x"), ("interpreter", 1), ("prefix", None)):
-        store.write_record(Bucket.ANSWERS, KEY, {**whole, name: value})
-        assert lookup(store) == Missing("the remembered answer cannot be read")
+    (record,) = (store.root / REQUESTS.directory).rglob("*.json")
+    for damage in damaged(record):
+        assert lookup(store) == Missing(), damage
+    assert isinstance(lookup(store), CachedEnvironment)
 
 
 def test_keys() -> None:

@@ -14,11 +14,10 @@ import pytest
 from kit.interpreters import Found
 
 from pytest_fastenv.environment import skeleton as skeleton_module
-from pytest_fastenv.environment.skeleton import lay_out, skeleton
+from pytest_fastenv.environment.skeleton import SKELETONS, lay_out, skeleton
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter.probe import probe
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 _FACTS = """
@@ -131,4 +130,4 @@ def test_an_interpreter_that_can_make_none(empty_store: Store, tmp_path: Path) -
     with pytest.raises(InterpreterError, match="no virtual environment can be made") as caught:
         asyncio.run(skeleton(target, empty_store))
     assert "no venv here" in str(caught.value.why)
-    assert not list((empty_store.root / Bucket.SKELETONS.value).glob("*/*/.ready"))
+    assert not list((empty_store.root / SKELETONS.directory).glob("*/*/.ready"))

@@ -93,7 +93,9 @@ def test_made_as_all_others_are(play: Any, artifacts: Path) -> None:
         assert known is not None
         assert manifest.difference(made.prefix, known) is None
         assert Environment.standing(made.prefix) == made
-        names = [one["name"] for one in manifest.read_plan(made.prefix)["distributions"]]
+        plan = manifest.read_plan(made.prefix)
+        assert plan is not None
+        names = [one.name for one in plan.distributions]
         assert names == ["alpha", "beta"]
         assert sorted(os.listdir(session.context.base)) == ["artifacts", "cache", "env", "pip.conf"]
 

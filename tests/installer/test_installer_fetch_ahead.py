@@ -16,6 +16,7 @@ from kit.server import Handler, IndexServer
 from pytest_fastenv import provision
 from pytest_fastenv.errors import NotFoundError
 from pytest_fastenv.installer.fetch_ahead import FetchAhead
+from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, SdistSource, WheelSource
 from pytest_fastenv.schedule.outcome import Admission, NotAdmittedError
@@ -71,7 +72,7 @@ def test_what_was_taken_back_is_counted_and_kept(
             assert ahead.wasted_bytes == path.stat().st_size
 
     run(work())
-    assert [entry.name for entry in (store.root / "wheels-v1").glob("*/*")]
+    assert [entry.name for entry in (store.root / WHEELS.directory).glob("*/*")]
 
 
 def test_another_choice_takes_the_place_of_the_first(
@@ -125,7 +126,7 @@ def test_what_is_taken_back_before_its_bytes_came_is_given_up(
         run(work())
     finally:
         free.set()
-    assert not list((store.root / "wheels-v1").glob("*/*"))
+    assert not list((store.root / WHEELS.directory).glob("*/*"))
 
 
 def test_a_failure_is_left_to_whoever_needs_the_wheel(

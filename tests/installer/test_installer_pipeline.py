@@ -17,7 +17,7 @@ from kit.archives import make_wheel
 from pytest_fastenv.errors import FailureGroup, NotFoundError, RecordError, StoreError
 from pytest_fastenv.installer.pipeline import in_order_of_beginning
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
-from pytest_fastenv.installer.wheels import Wheels
+from pytest_fastenv.installer.wheels import WHEELS, Wheels
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
@@ -25,7 +25,6 @@ from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSourc
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings.values import Settings
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 
@@ -146,8 +145,8 @@ def test_all_independent_failures_are_reported_and_whole_entries_kept(
     with pytest.raises(FailureGroup) as caught:
         installed(store, recorder, draft, [good, bad, missing], installs=3)
     assert {type(failure) for failure in caught.value.failures} == {RecordError, NotFoundError}
-    assert store.lookup(Bucket.WHEELS, good.hashes.sha256)
-    assert store.lookup(Bucket.WHEELS, bad.hashes.sha256) is None
+    assert store.lookup(WHEELS, good.hashes.sha256)
+    assert store.lookup(WHEELS, bad.hashes.sha256) is None
 
 
 def test_nothing_is_begun_after_a_failure(store: Store, recorder: Recorder, draft: SomeStaging, remote: Any) -> None:
@@ -257,7 +256,7 @@ def test_cancelled_installation_leaves_no_half_made_entry(
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert store.lookup(Bucket.WHEELS, wheel.hashes.sha256) is None
+            assert store.lookup(WHEELS, wheel.hashes.sha256) is None
             assert parts.tools.pools.held("download") == 0
 
     run(work())

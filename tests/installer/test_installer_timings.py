@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pytest_fastenv.installer.pipeline import in_order_of_beginning
-from pytest_fastenv.installer.timings import Timings
+from pytest_fastenv.installer.timings import TIMINGS, Timings
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Span
 from pytest_fastenv.model.plan import Distribution, SdistSource, WheelSource
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 
@@ -54,7 +53,7 @@ def test_only_finished_work_on_projects_is_remembered(store: Store) -> None:
             took("link", "linked", 3.0),
         ]
     )
-    assert not (store.root / Bucket.TIMINGS.value).exists()
+    assert not (store.root / TIMINGS.directory).exists()
     assert [timings.seconds(name) for name in ("asked", "failed", "unfinished", "linked")] == [0.0] * 4
 
 
@@ -67,5 +66,5 @@ def test_the_latest_run_counts_and_others_stay(store: Store) -> None:
 
 @pytest.mark.parametrize("found", [[], {"build": 3}, {"build": {"demo": "x"}}])
 def test_a_record_that_is_not_ours_is_none(found: object, store: Store) -> None:
-    store.write_record(Bucket.TIMINGS, "work", found)  # type: ignore[arg-type]
+    store.write_record(TIMINGS, "work", found)  # type: ignore[arg-type]
     assert Timings(store).build("demo") == 0.0

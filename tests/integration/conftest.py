@@ -18,6 +18,11 @@ from kit.server import IndexServer
 from missing_interpreter import Absent
 from pipeline_bench import Bench
 
+from pytest_fastenv.environment.request_cache import REQUESTS
+from pytest_fastenv.index.metadata import METADATA
+from pytest_fastenv.index.page_cache import PAGES
+from pytest_fastenv.provisioning.resolutions import RESOLUTIONS
+
 
 @pytest.fixture(scope="session")
 def wheels_of_pytest(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -37,7 +42,7 @@ def seeded_store(wheels_of_pytest: Path, tmp_path_factory: pytest.TempPathFactor
         variables = {"FASTENV_INDEX_URL": server.url, "PIP_CONFIG_FILE": str(place / "pip.conf")}
         desk = Desk(place / "desk", place / "store", variables, good="pytest")
         desk.ask("fastenv", "pytest").is_fine()
-    for passing in ("answers-v1", "index-v1", "metadata-v1", "environments"):
+    for passing in (REQUESTS.directory, RESOLUTIONS.directory, PAGES.directory, METADATA.directory, "environments"):
         shutil.rmtree(place / "store" / passing, ignore_errors=True)
     return place / "store"
 

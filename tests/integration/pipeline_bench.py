@@ -20,7 +20,9 @@ from front_doors import Desk
 from kit.server import Fault, Handler
 
 from pytest_fastenv.environment.places import Missing
+from pytest_fastenv.environment.skeleton import SKELETONS
 from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.interpreter.known import INTERPRETERS
 from pytest_fastenv.model.events import Notice, Recorder, Span
 from pytest_fastenv.provisioning.cold_path import begin
 from pytest_fastenv.provisioning.engine import Engine
@@ -227,11 +229,11 @@ class Bench(Desk):
 
     def entries(self, bucket: Bucket) -> list[str]:
         """Return the names of the whole entries of a bucket."""
-        return sorted(mark.parent.name for mark in (self.store / bucket.value).glob("*/*/.ready"))
+        return sorted(mark.parent.name for mark in (self.store / bucket.directory).glob("*/*/.ready"))
 
     def forget(self, *kept: Bucket) -> None:
         """Empty the store, but for some buckets and the empty environment that all others are copied from."""
-        keep = {bucket.value for bucket in (*kept, Bucket.SKELETONS, Bucket.INTERPRETERS)}
+        keep = {bucket.directory for bucket in (*kept, SKELETONS, INTERPRETERS)}
         for place in self.store.iterdir():
             if place.name not in keep:
                 shutil.rmtree(place) if place.is_dir() else place.unlink()

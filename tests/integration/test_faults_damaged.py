@@ -13,6 +13,11 @@ import pytest
 from front_doors import DOORS, Desk, content, whole
 from kit.archives import make_sdist, make_wheel
 
+from pytest_fastenv.environment.skeleton import SKELETONS
+from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.provisioning import buckets
+from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS
+
 pytestmark = pytest.mark.slow
 
 Damage = Callable[[Path], None]
@@ -96,7 +101,7 @@ def relative(prefix: Path) -> dict[str, str]:
 
 def entry_of(desk: Desk, name: str) -> Path:
     """Return the store's entry of a wheel."""
-    (found,) = (desk.store / "wheels-v1").glob(f"*/*/*/{name}")
+    (found,) = (desk.store / WHEELS.directory).glob(f"*/*/*/{name}")
     return found.parent.parent
 
 
@@ -136,7 +141,7 @@ def test_a_built_wheel_is_damaged_and_built_again(seeded: Desk, tmp_path: Path) 
     assert log.read_text().count("\n") == 2
 
 
-RECORDS = ("answers-v1", "index-v1", "metadata-v1", "interpreters-v1", "built-v2", "urls-v1", "timings-v1")
+RECORDS = tuple(bucket.directory for bucket in buckets.RECORDS)
 
 
 @pytest.mark.parametrize("damage", [os.unlink, emptied, flip_a_byte], ids=["deleted", "emptied", "flipped"])
@@ -155,7 +160,7 @@ def test_records_are_damaged(seeded: Desk, buckets: Sequence[str], damage: Damag
 
 
 def skeleton_files(desk: Desk) -> list[Path]:
-    found = sorted((desk.store / "skeletons-v1").rglob("*"))
+    found = sorted((desk.store / SKELETONS.directory).rglob("*"))
     return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
@@ -174,7 +179,7 @@ def test_a_build_environment_is_damaged(seeded: Desk, tmp_path: Path) -> None:
     for name in ("built", "later"):
         make_sdist(artifacts(seeded), name, build_requires=["good"], backend_code="from good import __version__")
     another(seeded, "built")
-    (module,) = (seeded.store / "build-environments-v1").rglob("good/__init__.py")
+    (module,) = (seeded.store / BUILD_ENVIRONMENTS.directory).rglob("good/__init__.py")
     module.unlink()
     made, _ = another(seeded, "later")
     assert "later" in whole(made)

@@ -17,6 +17,8 @@ from kit.python_archives import write_sums
 from kit.server import Handler, IndexServer
 from missing_interpreter import Absent
 
+from pytest_fastenv.interpreter.installed import PYTHONS
+
 pytestmark = pytest.mark.slow
 
 
@@ -32,7 +34,7 @@ class Mirrored:
         outcome = self.desk.ask(door, "good", python=self.absent.spec, **options)
         outcome.is_diagnosis(code, *fragments)
         self.desk.nothing_is_left()
-        assert list((self.desk.store / "pythons-v1").glob("*/*/.ready")) == []
+        assert list((self.desk.store / PYTHONS.directory).glob("*/*/.ready")) == []
 
     def recovers(self, door: str) -> None:
         self.desk.ask(door, "good", python=self.absent.spec).is_fine()
@@ -111,7 +113,7 @@ def test_offline_takes_it_from_a_directory(mirrored: Mirrored) -> None:
     mirrored.desk.variables["FASTENV_PYTHON_MIRROR"] = str(mirrored.mirror.directory)
     mirrored.desk.write("nothing.txt", "")
     mirrored.desk.ask("fastenv", "nothing.txt", python=mirrored.absent.spec, offline="").is_fine()
-    assert list((mirrored.desk.store / "pythons-v1").glob("*/*/.ready"))
+    assert list((mirrored.desk.store / PYTHONS.directory).glob("*/*/.ready"))
     assert mirrored.mirror.requests == []
 
 
@@ -146,7 +148,7 @@ def test_ended_in_the_middle_of_the_transfer(mirrored: Mirrored, number: signal.
     said, _ = running.communicate(timeout=60)
     gone.set()
     assert running.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number], said
-    assert list((mirrored.desk.store / "pythons-v1").glob("*/*/.ready")) == []
+    assert list((mirrored.desk.store / PYTHONS.directory).glob("*/*/.ready")) == []
     mirrored.desk.nothing_whole_is_left()
     mirrored.mirror.mend()
     mirrored.recovers("fastenv")
@@ -155,7 +157,7 @@ def test_ended_in_the_middle_of_the_transfer(mirrored: Mirrored, number: signal.
 def test_an_interpreter_that_dies_in_the_store_is_brought_again(mirrored: Mirrored) -> None:
     mirrored.recovers("fastenv")
     shutil.rmtree(mirrored.desk.made)
-    (python,) = (mirrored.desk.store / "pythons-v1").glob(f"*/*/python/bin/python{mirrored.absent.spec}")
+    (python,) = (mirrored.desk.store / PYTHONS.directory).glob(f"*/*/python/bin/python{mirrored.absent.spec}")
     python.write_text("#!/bin/sh\nexit 1\n")
     mirrored.recovers("fastenv")
 

@@ -14,8 +14,10 @@ from kit.server import IndexServer
 from pipeline_bench import Bench
 
 from pytest_fastenv.filesystem import oslock
+from pytest_fastenv.index.page_cache import PAGES
 from pytest_fastenv.model.events import Notice, Recorder, Span
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS
+from pytest_fastenv.provisioning.resolutions import RESOLUTIONS
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +41,7 @@ def test_builds_with_the_same_requirements_share_an_environment(bench: Bench, ar
         make_sdist(artifacts, name, build_requires=requires)
     pieces = bench.run_engine("one", "two", "three").pieces
     assert sorted(pieces.wheels_built()) == ["one", "three", "two"]
-    assert len(bench.entries(Bucket.BUILD_ENVIRONMENTS)) == 1
+    assert len(bench.entries(BUILD_ENVIRONMENTS)) == 1
     assert len(pieces.some("link", "tool-a")) == 1
 
 
@@ -50,12 +52,12 @@ def test_what_was_built_is_found_without_requests_while_its_environments_resolut
     make_sdist(artifacts, "needed", build_requires=["tool"])
     make_sdist(artifacts, "one", build_requires=["tool", "needed"], get_requires=["tool>=0"])
     assert bench.run_engine("one").pieces.wheels_built() == ["needed", "one"]
-    shutil.rmtree(bench.store / Bucket.BUILD_ENVIRONMENTS.value)
+    shutil.rmtree(bench.store / BUILD_ENVIRONMENTS.directory)
     make_wheel(artifacts, "tool", "2.0")
     server.requests.clear()
     assert bench.run_engine("one").pieces.wheels_built() == []
     assert server.requests == []
-    assert bench.entries(Bucket.BUILD_ENVIRONMENTS) == []
+    assert bench.entries(BUILD_ENVIRONMENTS) == []
     bench.variables["FASTENV_OFFLINE"] = "1"
     assert bench.run_engine("one").pieces.wheels_built() == []
 
@@ -65,8 +67,8 @@ def test_what_is_built_with_another_release_is_built_anew(bench: Bench, artifact
     make_sdist(artifacts, "one", build_requires=["tool"])
     assert bench.run_engine("one").pieces.wheels_built() == ["one"]
     make_wheel(artifacts, "tool", "2.0")
-    shutil.rmtree(bench.store / Bucket.ANSWERS.value)  # the resolutions do not stand any longer
-    shutil.rmtree(bench.store / Bucket.INDEX.value)
+    shutil.rmtree(bench.store / RESOLUTIONS.directory)  # the resolutions do not stand any longer
+    shutil.rmtree(bench.store / PAGES.directory)
     assert bench.run_engine("one").pieces.wheels_built() == ["one"]
     assert bench.run_engine("one").pieces.wheels_built() == []
 
@@ -78,7 +80,7 @@ def test_other_contents_mean_another_environment(bench: Bench, artifacts: Path) 
     make_sdist(artifacts, "two", build_requires=["tool<2"])
     make_sdist(artifacts, "three", build_requires=["tool==2.0"])
     bench.run_engine("one", "two", "three")
-    assert len(bench.entries(Bucket.BUILD_ENVIRONMENTS)) == 2
+    assert len(bench.entries(BUILD_ENVIRONMENTS)) == 2
 
 
 def test_processes_share_build_environments_and_what_is_built_for_them(
@@ -92,7 +94,7 @@ def test_processes_share_build_environments_and_what_is_built_for_them(
     said = [process.communicate(timeout=60)[0].decode() for process in started]
     assert [process.returncode for process in started] == [0, 0], "\n".join(said)
     assert sorted(line.split()[0] for line in log.read_text().splitlines()) == ["one", "tool", "two"]
-    assert len(bench.entries(Bucket.BUILD_ENVIRONMENTS)) == 2  # the empty one, and the one with the tool
+    assert len(bench.entries(BUILD_ENVIRONMENTS)) == 2  # the empty one, and the one with the tool
 
 
 @pytest.mark.parametrize("serial", [False, True], ids=["side-by-side", "serial"])
@@ -107,7 +109,7 @@ def test_nothing_is_built_while_a_build_environment_is_locked(serial: bool, benc
 
     def listen(what: str, event: Span | Notice) -> None:
         if what == "start" and isinstance(event, Span) and event.kind == "build":
-            for path in (bench.store / "locks" / Bucket.BUILD_ENVIRONMENTS.value).glob("*.lock"):
+            for path in (bench.store / "locks" / BUILD_ENVIRONMENTS.directory).glob("*.lock"):
                 lock = oslock.try_lock(path)
                 if lock is None:
                     locked.append(f"{event.subject} while {oslock.read_holder(path)} makes {path.stem}")
@@ -117,7 +119,7 @@ def test_nothing_is_built_while_a_build_environment_is_locked(serial: bool, benc
     recorder = Recorder()
     recorder.subscribe(listen)
     assert bench.run_engine("top", recorder=recorder).pieces.wheels_built() == ["low", "mid", "top"]
-    assert len(list((bench.store / "locks" / Bucket.BUILD_ENVIRONMENTS.value).glob("*.lock"))) == 3
+    assert len(list((bench.store / "locks" / BUILD_ENVIRONMENTS.directory).glob("*.lock"))) == 3
     assert locked == []
 
 

@@ -23,7 +23,7 @@ from pipeline_bench import (
 
 from pytest_fastenv.errors import BuildError, FailureGroup, HashError
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.provisioning.resolutions import RESOLUTIONS
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ def test_failures_partway(
     make_sdist(artifacts, "broken", backend_code=_BREAKS.format(flag=str(flag)))
     bench.variables |= {"FASTENV_CONCURRENT_DOWNLOADS": "2", "FASTENV_CONCURRENT_BUILDS": "1"}
     bench.run_engine(*NAMES)
-    bench.forget(Bucket.ANSWERS)
+    bench.forget(RESOLUTIONS)
     server.requests.clear()
 
     flag.touch()

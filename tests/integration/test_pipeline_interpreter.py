@@ -18,6 +18,9 @@ from missing_interpreter import Absent
 from pipeline_bench import Bench, Gate, Pieces, ended, noise
 
 from pytest_fastenv import provision
+from pytest_fastenv.environment.skeleton import SKELETONS
+from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.settings.layers import command_line, load, variables
 
@@ -85,7 +88,7 @@ def test_a_remembered_resolution_does_not_wait_for_the_interpreter_either(
             bench.variables[name] = value
             monkeypatch.setenv(name, value)
         provide(bench, Recorder(), *SMALL, python=absent.spec, project="none")
-        for bucket in ("pythons-v1", "wheels-v1", "skeletons-v1"):
+        for bucket in (PYTHONS.directory, WHEELS.directory, SKELETONS.directory):
             (bench.store / bucket).rename(bench.directory / f"old-{bucket}")
         recorder = Recorder()
         mirror.fault(absent.archive.name, Gate(recorder, *(ended("unpack", name) for name in SMALL)).fault)

@@ -18,9 +18,9 @@ from kit.server import IndexServer
 from pipeline_bench import Bench, Gate, Run, begun, ended, held_back, noise, so_many_wait
 
 from pytest_fastenv.filesystem import oslock
-from pytest_fastenv.installer.timings import Timings
+from pytest_fastenv.installer.timings import TIMINGS, Timings
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.provisioning.resolutions import RESOLUTIONS
 from pytest_fastenv.store.store import Store
 
 pytestmark = pytest.mark.slow
@@ -133,9 +133,9 @@ def test_what_took_longest_begins_first_the_next_time(bench: Bench, server: Inde
     one = {f"FASTENV_CONCURRENT_{pool}": "1" for pool in ("DOWNLOADS", "BUILDS", "INSTALLS")}
     names = ("large", "middle", "small")
     bench.run_engine(*names)
-    bench.forget(Bucket.ANSWERS)
+    bench.forget(RESOLUTIONS)
     assert fetched(bench.run_engine(*names, environ=one)) == ["large", "middle", "small"]
-    bench.forget(Bucket.ANSWERS, Bucket.TIMINGS)
+    bench.forget(RESOLUTIONS, TIMINGS)
     assert fetched(bench.run_engine(*names, environ=one)) == ["small", "middle", "large"]
 
 
@@ -155,7 +155,7 @@ def test_times_are_kept_in_one_record_and_only_when_something_was_done(
     make_sdist(artifacts, "source")
     names = [*(f"wheel-{number}" for number in range(5)), "source"]
     pieces = bench.traced(*names)
-    (record,) = (bench.store / Bucket.TIMINGS.value).rglob("*.json")
+    (record,) = (bench.store / TIMINGS.directory).rglob("*.json")
     timings = Timings(Store(bench.store, recorder=Recorder()))
     assert timings.build("source") == pytest.approx(
         sum(p.end - p.start for p in pieces.some("build", "source", hook="build_wheel")) / 1e9, abs=1e-4
@@ -177,7 +177,7 @@ def test_a_source_distribution_is_fetched_before_wheels_that_wait_as_well(
     make_sdist(artifacts, "source")
     bench.variables["FASTENV_CONCURRENT_DOWNLOADS"] = "1"
     bench.run_engine("source", *wheels)
-    bench.forget(Bucket.ANSWERS)
+    bench.forget(RESOLUTIONS)
     bench.during = held_back("download", 1, so_many_wait("download", 4))
     pieces = bench.run_engine("source", *wheels).pieces
     assert pieces.some("resolve", "4 requirements") == []

@@ -13,8 +13,8 @@ from kit.archives import make_project, make_sdist, make_wheel
 from kit.server import IndexServer
 from pipeline_bench import Bench, Piece, noise
 
+from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.events import Kind
-from pytest_fastenv.store.buckets import Bucket
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def test_each_piece_of_work_is_a_complete_event(bench: Bench, asked: list[str]) 
 def test_a_fetch_a_key_and_a_link_are_of_the_same_wheel(bench: Bench, asked: list[str]) -> None:
     pieces = bench.traced(*asked)
     keys = {kind: pieces.one(kind, "wheel").args["key"] for kind in ("fetch", "unpack", "link")}
-    assert set(keys.values()) <= set(bench.entries(Bucket.WHEELS))
+    assert set(keys.values()) <= set(bench.entries(WHEELS))
     assert len(set(keys.values())) == 1
 
 

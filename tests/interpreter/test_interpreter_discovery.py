@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from kit.damage import damaged
 from kit.interpreters import Found, hide_interpreters
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
-from pytest_fastenv.interpreter.discovery import find, find_target, list_found
-from pytest_fastenv.interpreter.known import FAILURES_STAND_S
+from pytest_fastenv.interpreter.discovery import SEARCHES, find, find_target, list_found
+from pytest_fastenv.interpreter.known import FAILURES_STAND_S, INTERPRETERS
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
@@ -197,30 +196,26 @@ def test_what_a_shim_led_to_is_kept(store: Store, tmp_path: Path, interpreters: 
     assert store.recorder.spans == []
 
 
-def test_damaged_records_of_searches(store: Store) -> None:
+@pytest.mark.slow
+def test_a_damaged_record_of_a_search_is_made_again(store: Store) -> None:
     with pytest.raises(InterpreterNotFoundError):
         find_target("4.2", store)
-    records = list((store.root / Bucket.INTERPRETERS.value).rglob("*.json"))
-    (record,) = [path for path in records if b'"missing"' in path.read_bytes()]
-    whole = json.loads(record.read_bytes())
-    changes: list[dict[str, object]] = [{"refused": 1}, {"refused": {"who": "?"}}, {"executable": 1}]
-    for change in changes:
-        kept = {name: value for name, value in whole.items() if name != "missing"}
-        if "executable" in change:
-            del kept["at"]
-        record.write_text(json.dumps({**kept, **change}))
-        with pytest.raises(InterpreterNotFoundError, match="no Python interpreter fits"):
-            find_target("4.2", store)
+    (record,) = (store.root / SEARCHES.directory).rglob("*.json")
+    for number, damage in enumerate(damaged(record)):
+        assert store.check(SEARCHES, record.stem), damage
+        if number % 200 == 0:  # searching takes its time
+            with pytest.raises(InterpreterNotFoundError, match="no Python interpreter fits"):
+                find_target("4.2", store)
+            assert store.check(SEARCHES, record.stem) is None, damage
 
 
 @pytest.mark.slow
 def test_a_damaged_record_is_made_again(store: Store) -> None:
     target = find_target(None, store)
-    records = list((store.root / Bucket.INTERPRETERS.value).rglob("*.json"))
-    assert records
-    for content in (b"", b"{}", b'{"target": {}}', records[0].read_bytes().replace(b'"tags"', b'"gats"')):
-        records[0].write_bytes(content)
-        assert find_target(None, store) == target
+    (record,) = (store.root / INTERPRETERS.directory).rglob("*.json")
+    record.write_bytes(record.read_bytes()[:-1])
+    assert find_target(None, store) == target
+    assert store.check(INTERPRETERS, record.stem) is None
 
 
 def test_nothing_fits(store: Store, tmp_path: Path) -> None:
@@ -312,7 +307,7 @@ def test_the_warm_path_imports_the_standard_library_only(store: Store) -> None:
 import sys
 started = {*sys.modules}
 from pathlib import Path
-from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.interpreter.discovery import SEARCHES, find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.store import Store
 before = {name.partition(".")[0] for name in sys.modules}

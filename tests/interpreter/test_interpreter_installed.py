@@ -12,10 +12,10 @@ from kit.interpreter_bench import installing, offer_of, says, stages, url_of
 from kit.server import IndexServer
 
 from pytest_fastenv.interpreter import installed as installed_module
+from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter_downloads.installation import installed
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 pytestmark = [
@@ -28,7 +28,7 @@ pytestmark = [
 def test_what_was_changed_is_made_anew(damage: str, archive: Path, served: IndexServer, store: Store) -> None:
     offer = offer_of(archive, url_of(served, archive))
     target = installing(store, offer)
-    python, entry = Path(target.python), store.path(Bucket.PYTHONS, offer.sha256)
+    python, entry = Path(target.python), store.path(PYTHONS, offer.sha256)
     if damage == "gone":
         python.unlink()
     elif damage == "replaced":
@@ -64,7 +64,7 @@ def test_another_host_asks_the_interpreter_again(archive: Path, store: Store, mo
     """A store may be shared by machines whose C libraries, and so whose wheel tags, differ."""
     offer = offer_of(archive)
     target = installing(store, offer)
-    monkeypatch.setattr(installed_module, "host_facts", lambda: ["linux", "x86_64", None, "glibc 9.9"])
+    monkeypatch.setattr(installed_module, "this_host", lambda: ("linux", "x86_64", None, "glibc 9.9"))
     assert installed(store) == []
     again = Recorder()
     assert installing(Store(store.root, recorder=again), offer) == target
@@ -74,7 +74,7 @@ def test_another_host_asks_the_interpreter_again(archive: Path, store: Store, mo
 def test_the_list_passes_over_what_cannot_be_used(archive: Path, store: Store) -> None:
     assert installed(store) == []  # nothing there at all
     target: Target = installing(store, offer_of(archive))
-    place = store.root / "pythons-v1"
+    place = store.root / PYTHONS.directory
     (place / "stray").write_text("")
     unfinished = place / "ab" / f"ab{62 * '0'}"
     unfinished.mkdir(parents=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kit.damage import damaged
 
 from pytest_fastenv.errors import InterpreterError
-from pytest_fastenv.interpreter.known import Refused, ask, at_path, key, known
+from pytest_fastenv.interpreter.known import FAILURES_STAND_S, INTERPRETERS, Refused, ask, at_path, key, known
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
@@ -69,23 +71,26 @@ def test_what_is_gone_meanwhile(store: Store, tmp_path: Path) -> None:
     assert "nothing at" in answer.error.what
 
 
-def test_damaged_records_of_what_is_none(store: Store, tmp_path: Path) -> None:
+def test_what_does_not_stand_any_more_is_asked_again(store: Store, tmp_path: Path) -> None:
     executable = program(tmp_path / "python3")
     ask(executable, store)
-    place = key("path", executable)
-    record = store.read_record(Bucket.INTERPRETERS, place)
-    assert record is not None
-    changes: list[dict[str, object]] = [
-        {"refused": None},
-        {"refused": {"why": "?"}},
-        {"at": "now"},
-        {"at": 9e12},
-        {"host": []},
-    ]
-    for change in changes:
-        store.write_record(Bucket.INTERPRETERS, place, {**record, **change})
-        assert known(executable, store) is None, change
-    store.write_record(Bucket.INTERPRETERS, place, {name: record[name] for name in record if name != "version"})
+    place = key(executable)
+    asked = store.read_record(INTERPRETERS, place)
+    assert asked is not None
+    assert asked.refusal is not None
+    for at in (time.time() - 2 * FAILURES_STAND_S, 9e12):
+        store.write_record(INTERPRETERS, place, replace(asked, refusal=replace(asked.refusal, at=at)))
+        assert known(executable, store) is None
+    store.write_record(INTERPRETERS, place, replace(asked, host=()))
     assert known(executable, store) is None
-    store.write_record(Bucket.INTERPRETERS, place, record)
+    store.write_record(INTERPRETERS, place, asked)
+    assert isinstance(known(executable, store), Refused)
+
+
+def test_a_damaged_record_is_none(store: Store, tmp_path: Path) -> None:
+    executable = program(tmp_path / "python3")
+    ask(executable, store)
+    (record,) = (store.root / INTERPRETERS.directory).rglob("*.json")
+    for damage in damaged(record):
+        assert known(executable, store) is None, damage
     assert isinstance(known(executable, store), Refused)

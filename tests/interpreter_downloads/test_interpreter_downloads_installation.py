@@ -14,11 +14,11 @@ from kit.interpreters import Found
 from kit.python_archives import pack_interpreter
 from kit.server import IndexServer
 
+from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter.probe import probe
 from pytest_fastenv.interpreter_downloads.assumed import assumed_target, differences
 from pytest_fastenv.interpreter_downloads.installation import install, installed
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 pytestmark = [
@@ -37,7 +37,7 @@ def test_every_interpreter_is_what_was_assumed_and_runs(
     offers = [offer_of(pack_interpreter(python, tmp_path / "packed")) for _, python in interpreters]
     targets = installing(store, *offers)
     for offer, target in zip(offers, targets, strict=True):
-        home = store.path(Bucket.PYTHONS, offer.sha256) / "python"
+        home = store.path(PYTHONS, offer.sha256) / "python"
         assumed = assumed_target(offer, host, home)
         assert differences(assumed, target) == []
         assert (target.identity, target.python) == (assumed.identity, assumed.python)

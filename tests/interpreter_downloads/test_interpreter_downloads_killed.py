@@ -13,10 +13,9 @@ from kit.interpreter_bench import installing, offer_of
 from kit.interpreters import Found
 from kit.python_archives import pack_interpreter
 
-from pytest_fastenv.interpreter.installed import contents, is_damaged
+from pytest_fastenv.interpreter.installed import PYTHONS, contents
 from pytest_fastenv.interpreter_downloads.installation import installed
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 _PROGRAM = str(Path(__file__).parents[1] / "kit" / "interpreter_bench.py")
@@ -52,7 +51,7 @@ def test_sigkill_at_calls_that_change_something(
     offer = offer_of(archive)
     undisturbed = Store(tmp_path / "undisturbed", recorder=Recorder())
     installing(undisturbed, offer)
-    expected = contents(str(undisturbed.path(Bucket.PYTHONS, offer.sha256) / "python"))
+    expected = contents(str(undisturbed.path(PYTHONS, offer.sha256) / "python"))
     killed = 0
     for number, (call, count) in enumerate(points):
         store = Store(tmp_path / str(number), recorder=Recorder())
@@ -60,14 +59,14 @@ def test_sigkill_at_calls_that_change_something(
         inject = ["-e", f"inject={call}:signal=KILL:when={count}"]
         command = [sys.executable, _PROGRAM, str(store.root), str(archive), archive.as_uri()]
         killed += subprocess.run([*trace, *inject, *command], capture_output=True).returncode != 0
-        entry = store.lookup(Bucket.PYTHONS, offer.sha256)
-        assert entry is None or not is_damaged(entry), (call, count)
+        entry = store.lookup(PYTHONS, offer.sha256)
+        assert entry is None or not PYTHONS.is_damaged(entry), (call, count)
         target = installing(store, offer)
-        place = store.path(Bucket.PYTHONS, offer.sha256)
+        place = store.path(PYTHONS, offer.sha256)
         assert installed(store) == [target], (call, count)
         # How the record and the paths in some files read depends on where the store lies.
         assert contents(str(place / "python"))[0] == expected[0], (call, count)
-        assert not is_damaged(place), (call, count)
+        assert not PYTHONS.is_damaged(place), (call, count)
         done = subprocess.run([target.python, "-I", "-c", "import ssl; print('fine')"], capture_output=True, text=True)
         assert done.stdout == "fine\n", (call, count)
         shutil.rmtree(store.root)

@@ -26,6 +26,7 @@ from kit.tools import tools_of
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.index.retry import Clock
+from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter_downloads.installation import install
 from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.model.events import Recorder, Span
@@ -68,7 +69,7 @@ def installing(store: Store, *offers: Offer, limits: Limits = LIMITS) -> Any:
 
 def nothing_is_left(store: Store) -> bool:
     """Tell whether a store has no interpreter, whole or not, and no rubbish."""
-    return not [path for place in ("pythons-v1", "tmp") for path in store.root.glob(f"{place}/*/*")]
+    return not [path for place in (PYTHONS.directory, "tmp") for path in store.root.glob(f"{place}/*/*")]
 
 
 def url_of(server: IndexServer, archive: Path) -> str:

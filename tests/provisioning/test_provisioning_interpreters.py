@@ -15,13 +15,13 @@ from kit.server import IndexServer
 
 from pytest_fastenv.errors import InterpreterNotFoundError, NetworkError
 from pytest_fastenv.interpreter.discovery import find, find_target
+from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.provisioning.interpreters import Installed, downloadable, install_all
 from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.settings.layers import command_line, load, variables
 from pytest_fastenv.settings.values import Settings
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 
@@ -135,7 +135,7 @@ def test_giving_up_in_the_middle_leaves_nothing(others: list[Found], mirror: Pat
                 await job
 
     asyncio.run(scenario())
-    assert [*store.root.glob(f"{Bucket.PYTHONS.value}/*/*")] == []
+    assert [*store.root.glob(f"{PYTHONS.directory}/*/*")] == []
     assert [path for path in store.root.glob("tmp/*/*") if path.is_dir()] == []
 
 

@@ -146,7 +146,6 @@ def test_plan(described: EnvironmentInTest, tmp_path: Path) -> None:
     from pytest_fastenv.environment import manifest
     from pytest_fastenv.model.artifact import Artifact, Hashes
     from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
-    from pytest_fastenv.model.plan_json import plan_to_json
     from pytest_fastenv.model.target import Target
 
     def lasting() -> MakeVenv:
@@ -162,7 +161,7 @@ def test_plan(described: EnvironmentInTest, tmp_path: Path) -> None:
         Distribution("b", "1", SdistSource(sdist), required_by=("a 1 >=1",)),
         Distribution("c", "1", TreeSource(tmp_path, "digest", editable=True)),
     )
-    manifest.write_plan(tmp_path, plan_to_json(Plan(target, distributions)))
+    manifest.write_plan(tmp_path, Plan(target, distributions))
     session = SessionEnvironment(Environment.from_json(described._environment.to_json()), lasting)
     assert session.plan == (
         ("a", "1", True, "https://example.invalid/a.whl", "0" * 64, False, ("requirements.txt:1",)),

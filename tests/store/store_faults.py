@@ -7,10 +7,11 @@ import os
 import sys
 from pathlib import Path
 
+from store_buckets import ENTRIES, RECORDS
+
 from pytest_fastenv.errors import StoreError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store import lease
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 KEY = "0123456789abcdef"
@@ -31,7 +32,7 @@ async def too_many_files(directory: Path) -> None:
 
 async def publishing(store: Store, maker: object) -> str:
     try:
-        await store.publish(Bucket.WHEELS, KEY, maker)  # type: ignore[arg-type]
+        await store.publish(ENTRIES, KEY, maker)  # type: ignore[arg-type]
     except StoreError as error:
         return error.what
     return "made"
@@ -40,27 +41,27 @@ async def publishing(store: Store, maker: object) -> str:
 def full(store: Store) -> None:
     print("bytes:", asyncio.run(publishing(store, too_many_bytes)))
     print("inodes:", asyncio.run(publishing(store, too_many_files)))
-    store.write_record(Bucket.URLS, KEY, {"text": "x" * (1 << 20)})
-    print("record:", store.read_record(Bucket.URLS, KEY))
+    store.write_record(RECORDS, KEY, {"text": "x" * (1 << 20)})
+    print("record:", store.read_record(RECORDS, KEY))
     print("again:", asyncio.run(publishing(store, make)) == "made")
     print("rubbish:", [str(path) for path in (store.root / "tmp").glob("*/*")])
 
 
 def fill(store: Store) -> None:
-    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
-    store.write_record(Bucket.URLS, KEY, {"a": 1})
+    asyncio.run(store.publish(ENTRIES, KEY, make))
+    store.write_record(RECORDS, KEY, {"a": 1})
     os.close(lease.hold(store.root / "lease"))
 
 
 def read_only(store: Store) -> None:
-    print("found:", store.lookup(Bucket.WHEELS, KEY) is not None)
-    print("record:", store.read_record(Bucket.URLS, KEY))
-    store.write_record(Bucket.URLS, KEY, {"a": 2})
-    print("kept:", store.read_record(Bucket.URLS, KEY))
+    print("found:", store.lookup(ENTRIES, KEY) is not None)
+    print("record:", store.read_record(RECORDS, KEY))
+    store.write_record(RECORDS, KEY, {"a": 2})
+    print("kept:", store.read_record(RECORDS, KEY))
     print("lease:", lease.hold(store.root / "lease") > 2)
     print("lease without file:", lease.hold(store.root / "another") > 2)
     try:
-        asyncio.run(store.publish(Bucket.WHEELS, "another", make))
+        asyncio.run(store.publish(ENTRIES, "another", make))
     except StoreError as error:
         print("publish:", error.what)
 

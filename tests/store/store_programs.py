@@ -15,8 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from store_buckets import ENTRIES
+
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 KEY = "0123456789abcdef"
@@ -33,7 +34,7 @@ async def until_told() -> None:
 
 async def contend(store: Store, sentinel: str, rounds: str) -> None:
     for _ in range(int(rounds)):
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             os.close(os.open(sentinel, os.O_CREAT | os.O_EXCL))
             await asyncio.sleep(0)
             os.unlink(sentinel)
@@ -43,21 +44,21 @@ async def log_intervals(store: Store, log: str) -> None:
     """Take the lock again and again, and note when it is held, until somebody kills this process."""
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     while True:
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             os.write(fd, f"{os.getpid()} begin\n".encode())
             await asyncio.sleep(0.001)
             os.write(fd, f"{os.getpid()} end\n".encode())
 
 
 async def hold(store: Store) -> None:
-    async with store.lock(Bucket.BUILT, KEY):
+    async with store.lock(ENTRIES, KEY):
         say("held")
         await until_told()
 
 
 async def hold_with_child(store: Store) -> None:
     """Hand the lock to a child that outlives us, until its own standard input ends."""
-    async with store.lock(Bucket.BUILT, KEY) as lock:
+    async with store.lock(ENTRIES, KEY) as lock:
         wait = "import sys; sys.stdin.read()"
         with subprocess.Popen([sys.executable, "-I", "-S", "-c", wait], stdin=0, pass_fds=(lock.fileno(),)) as child:
             say(f"held {child.pid}")
@@ -74,7 +75,7 @@ async def publish(store: Store, log: str) -> None:
         with open(log, "a") as file:
             file.write(f"{os.getpid()}\n")
 
-    say(str(await store.publish(Bucket.WHEELS, KEY, make)))
+    say(str(await store.publish(ENTRIES, KEY, make)))
 
 
 async def publish_half(store: Store) -> None:
@@ -83,7 +84,7 @@ async def publish_half(store: Store) -> None:
         say("half")
         await until_told()
 
-    await store.publish(Bucket.WHEELS, KEY, make)
+    await store.publish(ENTRIES, KEY, make)
 
 
 async def publish_until_killed(store: Store, log: str, point: str) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from store_buckets import ENTRIES
 
 from pytest_fastenv.errors import LockTimeoutError, StoreError
 from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.store import locks
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ KEY = "0123456789abcdef"
 
 @pytest.fixture
 def lock_path(store: Store) -> Path:
-    return store.root / "locks" / Bucket.BUILT.value / f"{KEY}.lock"
+    return store.root / "locks" / ENTRIES.directory / f"{KEY}.lock"
 
 
 def waits(recorder: Recorder) -> list[Span]:
@@ -52,7 +52,7 @@ async def threads_waiting_are(count: int) -> None:
 def test_a_free_lock_is_taken_without_a_wait(store: Store, recorder: Recorder, lock_path: Path) -> None:
     async def main() -> None:
         for _ in range(2):
-            async with store.lock(Bucket.BUILT, KEY) as lock:
+            async with store.lock(ENTRIES, KEY) as lock:
                 assert oslock.try_lock(lock_path) is None
                 assert os.fstat(lock.fileno()).st_ino == lock_path.stat().st_ino
 
@@ -64,7 +64,7 @@ def test_a_free_lock_is_taken_without_a_wait(store: Store, recorder: Recorder, l
 
 def test_the_holder_is_named_in_the_file(store: Store, lock_path: Path) -> None:
     async def main() -> None:
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             holder = oslock.read_holder(lock_path)
             assert holder is not None
             assert (holder.pid, holder.host) == (os.getpid(), oslock.host_name())
@@ -79,7 +79,7 @@ def test_tasks_take_turns_in_order(store: Store, recorder: Recorder) -> None:
 
     async def work(number: int) -> None:
         nonlocal inside
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             inside += 1
             assert inside == 1
             order.append(number)
@@ -101,7 +101,7 @@ def test_threads_with_event_loops_of_their_own_take_turns(store: Store) -> None:
 
     async def work(number: int) -> None:
         for _ in range(3):
-            async with store.lock(Bucket.BUILT, KEY):
+            async with store.lock(ENTRIES, KEY):
                 assert inside == []
                 inside.append(number)
                 await asyncio.sleep(0)
@@ -125,7 +125,7 @@ def test_many_waiters_on_one_loop_do_not_deadlock(store: Store, lock_path: Path)
     blocker = threading.Event()
 
     async def work(key: str) -> None:
-        async with store.lock(Bucket.BUILT, key):
+        async with store.lock(ENTRIES, key):
             entered.append(key)
             await asyncio.sleep(0)
 
@@ -146,7 +146,7 @@ def test_many_waiters_on_one_loop_do_not_deadlock(store: Store, lock_path: Path)
 
 def test_one_thread_per_key_waits_in_the_system(store: Store, lock_path: Path) -> None:
     async def work() -> None:
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             pass
 
     async def main() -> None:
@@ -166,7 +166,7 @@ def test_a_cancelled_wait_ends_at_once_and_leaks_nothing(store: Store, recorder:
     assert held is not None
 
     async def work() -> None:
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             pytest.fail("the lock was held")
 
     async def main() -> None:
@@ -192,7 +192,7 @@ def test_the_thread_of_a_cancelled_wait_works_for_the_next(store: Store, lock_pa
     assert held is not None
 
     async def work() -> str:
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             return "entered"
 
     async def main() -> None:
@@ -217,7 +217,7 @@ def test_a_lock_handed_over_in_the_moment_of_cancelling_is_released(store: Store
     assert held is not None
 
     async def work() -> None:
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             pytest.fail("it was cancelled")
 
     async def main() -> None:
@@ -243,7 +243,7 @@ def test_cancelling_one_in_the_queue_lets_the_others_pass(store: Store) -> None:
         entered: list[int] = []
 
         async def work(number: int) -> None:
-            async with store.lock(Bucket.BUILT, KEY):
+            async with store.lock(ENTRIES, KEY):
                 entered.append(number)
                 await gate.wait()
 
@@ -278,7 +278,7 @@ def test_a_wait_shows_whom_it_waits_for(
     recorder.subscribe(listen)
 
     async def main() -> None:
-        async with store.lock(Bucket.BUILT, KEY, subject="spam 1.0"):
+        async with store.lock(ENTRIES, KEY, subject="spam 1.0"):
             pass
 
     asyncio.run(main())
@@ -290,12 +290,12 @@ def test_a_wait_shows_whom_it_waits_for(
 
 def test_a_wait_is_bounded(tmp_path: Path, recorder: Recorder) -> None:
     store = Store(tmp_path / "cache", recorder=recorder, lock_timeout_s=0.05)
-    path = store.root / "locks" / Bucket.BUILT.value / f"{KEY}.lock"
+    path = store.root / "locks" / ENTRIES.directory / f"{KEY}.lock"
     held = oslock.try_lock(path)
     assert held is not None
 
     async def main() -> None:
-        async with store.lock(Bucket.BUILT, KEY, subject="building spam 1.0"):
+        async with store.lock(ENTRIES, KEY, subject="building spam 1.0"):
             pytest.fail("the lock was held")
 
     with pytest.raises(LockTimeoutError) as caught:
@@ -310,9 +310,9 @@ def test_a_wait_for_another_task_is_bounded_too(tmp_path: Path, recorder: Record
     store = Store(tmp_path / "cache", recorder=recorder, lock_timeout_s=0.05)
 
     async def main() -> None:
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             with pytest.raises(LockTimeoutError):
-                async with store.lock(Bucket.BUILT, KEY):
+                async with store.lock(ENTRIES, KEY):
                     pytest.fail("the lock was held")
 
     asyncio.run(main())
@@ -326,7 +326,7 @@ def test_a_lock_file_deleted_while_held_is_not_mistaken_for_the_new_one(store: S
 
     async def main() -> None:
         async def work() -> int:
-            async with store.lock(Bucket.BUILT, KEY) as lock:
+            async with store.lock(ENTRIES, KEY) as lock:
                 return os.fstat(lock.fileno()).st_ino
 
         task = asyncio.create_task(work())
@@ -348,7 +348,7 @@ def test_a_lock_that_cannot_be_opened_is_a_diagnosis(store: Store, lock_path: Pa
     lock_path.mkdir(parents=True)
 
     async def main() -> None:
-        async with store.lock(Bucket.BUILT, KEY):
+        async with store.lock(ENTRIES, KEY):
             pytest.fail("there is no file")
 
     with pytest.raises(StoreError) as caught:
@@ -396,7 +396,7 @@ def test_a_waiter_goes_on_when_the_owner_is_killed(store: Store, start: Start, r
 
     async def main() -> float:
         async def work() -> float:
-            async with store.lock(Bucket.BUILT, KEY):
+            async with store.lock(ENTRIES, KEY):
                 return asyncio.get_running_loop().time()
 
         task = asyncio.create_task(work())
@@ -424,7 +424,7 @@ def test_a_child_that_has_the_descriptor_keeps_the_lock(store: Store, start: Sta
 
     async def main() -> None:
         async def work() -> None:
-            async with store.lock(Bucket.BUILT, KEY):
+            async with store.lock(ENTRIES, KEY):
                 pass
 
         task = asyncio.create_task(work())

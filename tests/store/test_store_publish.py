@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from store_buckets import ENTRIES, RECORDS
 
 from pytest_fastenv.errors import BuildError, StoreError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store import publish, temporary
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.store import Store
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def whole(entry: Path | None) -> bool:
 
 
 def test_an_entry_is_made_once(store: Store, recorder: Recorder) -> None:
-    assert store.lookup(Bucket.WHEELS, KEY) is None
-    entry = asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
-    assert entry == store.root / "wheels-v1" / "01" / KEY
+    assert store.lookup(ENTRIES, KEY) is None
+    entry = asyncio.run(store.publish(ENTRIES, KEY, make))
+    assert entry == store.root / "entries-v1" / "01" / KEY
     assert sorted(os.listdir(entry)) == [".ready", "one"]
-    assert asyncio.run(store.publish(Bucket.WHEELS, KEY, never)) == entry
-    assert store.lookup(Bucket.WHEELS, KEY) == entry
+    assert asyncio.run(store.publish(ENTRIES, KEY, never)) == entry
+    assert store.lookup(ENTRIES, KEY) == entry
     assert rubbish(store) == []
     assert recorder.spans == []
 
@@ -68,9 +68,9 @@ def test_many_tasks_make_it_once(store: Store) -> None:
         made.append(directory)
 
     async def main() -> set[Path]:
-        return set(await asyncio.gather(*(store.publish(Bucket.WHEELS, KEY, slow) for _ in range(100))))
+        return set(await asyncio.gather(*(store.publish(ENTRIES, KEY, slow) for _ in range(100))))
 
-    assert asyncio.run(main()) == {store.path(Bucket.WHEELS, KEY)}
+    assert asyncio.run(main()) == {store.path(ENTRIES, KEY)}
     assert len(made) == 1
 
 
@@ -81,10 +81,10 @@ def test_what_the_maker_raises_passes_and_nothing_is_left(store: Store, error: B
         raise error
 
     with pytest.raises(type(error)):
-        asyncio.run(store.publish(Bucket.WHEELS, KEY, fail))
-    assert store.lookup(Bucket.WHEELS, KEY) is None
+        asyncio.run(store.publish(ENTRIES, KEY, fail))
+    assert store.lookup(ENTRIES, KEY) is None
     assert rubbish(store) == []
-    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+    asyncio.run(store.publish(ENTRIES, KEY, make))
 
 
 def test_a_cancelled_maker_leaves_nothing(store: Store) -> None:
@@ -96,23 +96,23 @@ def test_a_cancelled_maker_leaves_nothing(store: Store) -> None:
             begun.set()
             await asyncio.Event().wait()
 
-        task = asyncio.create_task(store.publish(Bucket.WHEELS, KEY, hang))
+        task = asyncio.create_task(store.publish(ENTRIES, KEY, hang))
         await begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert rubbish(store) == []
-        await store.publish(Bucket.WHEELS, KEY, make)
+        await store.publish(ENTRIES, KEY, make)
 
     asyncio.run(main())
 
 
 def test_an_entry_without_mark_is_nobodys(store: Store) -> None:
-    path = store.path(Bucket.WHEELS, KEY)
+    path = store.path(ENTRIES, KEY)
     path.mkdir(parents=True)
     (path / "two").write_text("a part")
-    assert store.lookup(Bucket.WHEELS, KEY) is None
-    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+    assert store.lookup(ENTRIES, KEY) is None
+    asyncio.run(store.publish(ENTRIES, KEY, make))
     assert sorted(os.listdir(path)) == [".ready", "one"]
     assert rubbish(store) == []
 
@@ -124,29 +124,29 @@ def test_a_mark_that_cannot_be_made_takes_the_entry_back(store: Store, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(publish, "_mark", full)
         with pytest.raises(StoreError, match="no space left"):
-            asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
-    assert not store.path(Bucket.WHEELS, KEY).exists()
+            asyncio.run(store.publish(ENTRIES, KEY, make))
+    assert not store.path(ENTRIES, KEY).exists()
     assert rubbish(store) == []
-    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+    asyncio.run(store.publish(ENTRIES, KEY, make))
 
 
 def test_who_holds_the_lock_hands_it_over(store: Store) -> None:
     async def main() -> None:
-        async with store.lock(Bucket.WHEELS, KEY) as lock:
-            await store.publish(Bucket.WHEELS, KEY, make, lock=lock)
+        async with store.lock(ENTRIES, KEY) as lock:
+            await store.publish(ENTRIES, KEY, make, lock=lock)
 
     asyncio.run(main())
-    assert store.lookup(Bucket.WHEELS, KEY)
+    assert store.lookup(ENTRIES, KEY)
 
 
 def test_a_damaged_entry_is_withdrawn_and_made_again(store: Store) -> None:
     async def main() -> None:
-        assert await store.withdraw(Bucket.WHEELS, KEY) is False
-        entry = await store.publish(Bucket.WHEELS, KEY, make)
+        assert await store.withdraw(ENTRIES, KEY) is False
+        entry = await store.publish(ENTRIES, KEY, make)
         (entry / "one").unlink()
-        assert await store.withdraw(Bucket.WHEELS, KEY) is True
-        assert store.lookup(Bucket.WHEELS, KEY) is None
-        assert (await store.publish(Bucket.WHEELS, KEY, make) / "one").exists()
+        assert await store.withdraw(ENTRIES, KEY) is True
+        assert store.lookup(ENTRIES, KEY) is None
+        assert (await store.publish(ENTRIES, KEY, make) / "one").exists()
 
     asyncio.run(main())
     assert rubbish(store) == []
@@ -155,17 +155,14 @@ def test_a_damaged_entry_is_withdrawn_and_made_again(store: Store) -> None:
 def test_what_was_mended_meanwhile_is_not_withdrawn(store: Store) -> None:
     """Two processes see the same damage; the second must not take away what the first has made anew."""
 
-    def damaged(entry: Path) -> bool:
-        return not (entry / "one").exists()
-
     async def main() -> None:
-        entry = await store.publish(Bucket.WHEELS, KEY, make)
+        entry = await store.publish(ENTRIES, KEY, make)
         (entry / "one").unlink()
-        assert await store.withdraw(Bucket.WHEELS, KEY, damaged=damaged) is True
-        await store.publish(Bucket.WHEELS, KEY, make)
-        assert await store.withdraw(Bucket.WHEELS, KEY, damaged=damaged) is False
-        assert store.lookup(Bucket.WHEELS, KEY) == entry
-        assert await store.withdraw(Bucket.WHEELS, "another", damaged=damaged) is False
+        assert await store.withdraw(ENTRIES, KEY, only_damaged=True) is True
+        await store.publish(ENTRIES, KEY, make)
+        assert await store.withdraw(ENTRIES, KEY, only_damaged=True) is False
+        assert store.lookup(ENTRIES, KEY) == entry
+        assert await store.withdraw(ENTRIES, "another", only_damaged=True) is False
 
     asyncio.run(main())
 
@@ -187,7 +184,7 @@ def test_sixteen_processes_make_it_once(store: Store, start: Start, tmp_path: Pa
     processes = [start("publish", log) for _ in range(16)]
     said = {process.communicate(timeout=60)[0] for process in processes}
     assert [process.returncode for process in processes] == [0] * 16
-    assert said == {f"{store.path(Bucket.WHEELS, KEY)}\n"}
+    assert said == {f"{store.path(ENTRIES, KEY)}\n"}
     assert len(log.read_text().splitlines()) == 1
 
 
@@ -199,7 +196,7 @@ def test_a_killed_maker_is_followed_by_a_whole_one(store: Store, start: Start, t
     next_one = start("publish", tmp_path / "log")
     first.kill()
     next_one.communicate(timeout=30)
-    assert whole(store.lookup(Bucket.WHEELS, KEY))
+    assert whole(store.lookup(ENTRIES, KEY))
     temporary.sweep(str(store.root / "tmp"))
     assert list((store.root / "tmp").iterdir()) == []
 
@@ -212,17 +209,17 @@ def test_killed_at_every_change_of_the_file_system(store: Store, start: Start, t
         process = start("publish_until_killed", tmp_path / "log", point)
         process.communicate(timeout=30)
         codes.append(process.returncode)
-        found = store.lookup(Bucket.WHEELS, KEY)
+        found = store.lookup(ENTRIES, KEY)
         assert found is None or whole(found), point
         if process.returncode == 0:
             break
         if found is not None:  # killed after the mark, while it cleaned up
-            asyncio.run(store.withdraw(Bucket.WHEELS, KEY))
+            asyncio.run(store.withdraw(ENTRIES, KEY))
     else:
         pytest.fail("it never came to its end")
     assert len(codes) > 12
     assert set(codes) == {-signal.SIGKILL, 0}
-    assert whole(store.lookup(Bucket.WHEELS, KEY))
+    assert whole(store.lookup(ENTRIES, KEY))
     temporary.sweep(str(store.root / "tmp"))
     leases = [path.name for path in (store.root / "tmp").iterdir()]
     assert {name.split("-")[0] for name in leases} <= {str(os.getpid())}
@@ -248,18 +245,18 @@ def test_sweeping_leaves_the_living_alone(store: Store, tmp_path: Path) -> None:
 
 def test_private_directories_go_with_the_store_object(tmp_path: Path, recorder: Recorder) -> None:
     store = Store(tmp_path / "cache", recorder=recorder)
-    store.write_record(Bucket.URLS, "key", {})
+    store.write_record(RECORDS, "key", {})
     assert len(os.listdir(tmp_path / "cache" / "tmp")) == 2
     del store
     assert os.listdir(tmp_path / "cache" / "tmp") == []
 
 
 def test_a_store_that_was_removed_meanwhile_is_made_again(store: Store) -> None:
-    store.write_record(Bucket.URLS, "key", {"a": 1})
+    store.write_record(RECORDS, "key", {"a": 1})
     shutil.rmtree(store.root)
-    store.write_record(Bucket.URLS, "key", {"a": 2})
-    assert store.read_record(Bucket.URLS, "key") == {"a": 2}
-    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+    store.write_record(RECORDS, "key", {"a": 2})
+    assert store.read_record(RECORDS, "key") == {"a": 2}
+    asyncio.run(store.publish(ENTRIES, KEY, make))
 
 
 @contextmanager
@@ -287,10 +284,10 @@ def test_no_file_descriptors_is_a_diagnosis_and_passes(store: Store) -> None:
                 file.close()
 
     with pytest.raises(StoreError, match="too many open files") as caught:
-        asyncio.run(store.publish(Bucket.WHEELS, KEY, greedy))
+        asyncio.run(store.publish(ENTRIES, KEY, greedy))
     assert "ulimit -n" in str(caught.value.hint)
     assert rubbish(store) == []
-    asyncio.run(store.publish(Bucket.WHEELS, KEY, make))
+    asyncio.run(store.publish(ENTRIES, KEY, make))
 
 
 def in_small_namespace(script: str, root: Path) -> subprocess.CompletedProcess[str]:

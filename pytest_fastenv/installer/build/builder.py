@@ -33,7 +33,7 @@ from pytest_fastenv.installer.build.environment_variables import result_variable
 from pytest_fastenv.installer.build.hook_product import check_identity, find_dist_info, find_wheel
 from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.job import Job, normalized, subject_of
-from pytest_fastenv.installer.build.records import BuildRecords
+from pytest_fastenv.installer.build.records import RECIPES, BuildRecords
 from pytest_fastenv.installer.build.workspace import Workspace, Workspaces
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
@@ -45,7 +45,6 @@ from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.schedule.single_flight import SingleFlight
-from pytest_fastenv.store.buckets import Bucket
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.tools import Tools
 
@@ -167,7 +166,7 @@ class SourceBuilder:
         return Job(key, source, normalized(name), version or None, subject_of(source, name, version))
 
     def _lock(self, job: Job) -> AbstractAsyncContextManager[OsLock]:
-        return self._store.lock(Bucket.BUILT, job.key, subject=job.subject)
+        return self._store.lock(RECIPES, job.key, subject=job.subject)
 
     async def _at_bench(
         self, job: Job, look: Callable[[Build], Awaitable[T | None]], work: Callable[[_Bench], Awaitable[T]]

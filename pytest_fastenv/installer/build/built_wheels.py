@@ -5,20 +5,20 @@ that of sources which stay where they lie. So what keeps built wheels may be ano
 
 ::
 
-    built-v2/<key>.json       wheel (SHA-256), what the build environment held, seconds
+    built-v2/ab/<key of the build>.json
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
-from pytest_fastenv.installer.wheels import Wheels
-from pytest_fastenv.model.build import Build
-from pytest_fastenv.model.codec import encode
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.installer.wheels import WHEELS, Wheels
+from pytest_fastenv.model.build import Build, Installed
+from pytest_fastenv.store.buckets import RecordBucket, Reference
 from pytest_fastenv.store.store import Store
 
 
@@ -34,6 +34,34 @@ class Made:
     file: Path
     wheel: UnpackedWheel
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltWheel:
+    """A successful build, as the store remembers it.
+
+    :ivar wheel: SHA-256 of the wheel.
+    :ivar environment: what the build environment held.
+    :ivar subject: project and version, for people.
+    """
+
+    wheel: str
+    environment: tuple[Installed, ...]
+    subject: str
+    seconds: float
+
+
+def _wheel_of(built: BuiltWheel) -> Iterator[Reference]:
+    yield Reference(WHEELS.directory, built.wheel)
+
+
+BUILT = RecordBucket(
+    name="built",
+    version=2,
+    about="which wheel came of which source, for which interpreter, settings and build environment",
+    record=BuiltWheel,
+    refers_to=_wheel_of,
+)
 
 
 class BuiltWheels(Protocol):
@@ -58,16 +86,10 @@ class StoredWheels:
 
     async def find(self, build: Build) -> UnpackedWheel | None:
         """Return the wheel of a build, if the store has it; one record is read, and no lock is taken."""
-        record = self._store.read_record(Bucket.BUILT, build.key) or {}
-        digest = record.get("wheel")
-        return self._wheels.find(digest) if isinstance(digest, str) else None
+        built = self._store.read_record(BUILT, build.key)
+        return self._wheels.find(built.wheel) if built is not None else None
 
     async def keep(self, build: Build, made: Made) -> None:
         """Remember the wheel's digest; its content is in the store already."""
-        record = {
-            "wheel": made.wheel.sha256,
-            "environment": [encode(installed) for installed in build.environment],
-            "subject": build.subject,
-            "seconds": round(made.seconds, 3),
-        }
-        self._store.write_record(Bucket.BUILT, build.key, record)
+        built = BuiltWheel(made.wheel.sha256, build.environment, build.subject, round(made.seconds, 3))
+        self._store.write_record(BUILT, build.key, built)

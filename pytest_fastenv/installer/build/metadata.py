@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -120,17 +119,3 @@ def _comparable(metadata: CoreMetadata) -> set[str]:
         requirement.name = canonicalize_name(requirement.name)
         spelled.add(str(requirement).replace("'", '"').replace("(", "").replace(")", ""))
     return spelled
-
-
-def to_record(metadata: CoreMetadata) -> dict[str, Any]:
-    """Return the metadata as JSON can hold it."""
-    return asdict(metadata)
-
-
-def from_record(record: Any) -> CoreMetadata | None:
-    """Return what `to_record` was given; ``None`` for anything else."""
-    try:
-        lists = {key: tuple(record[key]) for key in ("requires_dist", "provides_extra", "dynamic")}
-        return CoreMetadata(**{**record, **lists})
-    except (TypeError, KeyError):
-        return None

@@ -2,22 +2,40 @@
 
 ::
 
-    metadata-v1/<key>.json    metadata (of the wheel to come), requires, further (per kind of build)
+    recipes-v1/ab/<key of the recipe>.json    what is known of a source before it is built
 
-A record only saves work: one that is lost or cannot be read is made again.
+A record only saves work: one that is lost or damaged is made again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 from pytest_fastenv.installer.build.job import Job
-from pytest_fastenv.installer.build.metadata import from_record, to_record
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFacts:
+    """What a source says of its build; ``None`` for what is not known.
+
+    :ivar metadata: of the wheel to come.
+    :ivar requires: its build requirements, as its ``pyproject.toml`` states them.
+    :ivar further: those that its backend asks for on top.
+    """
+
+    metadata: CoreMetadata | None = None
+    requires: tuple[str, ...] | None = None
+    further: tuple[str, ...] | None = None
+
+
+RECIPES = RecordBucket(
+    name="recipes", version=1, about="build requirements and metadata of what has to be built", record=RecipeFacts
+)
 
 
 class BuildRecords:
@@ -33,36 +51,30 @@ class BuildRecords:
 
     def metadata(self, job: Job) -> CoreMetadata | None:
         """Return the metadata that was announced for the wheel, or ``None``."""
-        return from_record(self._recipe(job).get("metadata"))
+        return self._recipe(job).metadata
 
     def keep_metadata(self, job: Job, metadata: CoreMetadata | None) -> None:
         """Remember the metadata announced for the wheel; ``None`` forgets it."""
-        self._keep(job, metadata=to_record(metadata) if metadata else None)
+        self._keep(job, replace(self._recipe(job), metadata=metadata))
 
     def requires(self, job: Job) -> tuple[str, ...] | None:
         """Return the build requirements that the source states, or ``None`` when they are not known."""
-        return _texts(self._recipe(job).get("requires"))
+        return self._recipe(job).requires
 
     def keep_requires(self, job: Job, requires: Sequence[str]) -> None:
         """Remember the build requirements that the source states."""
-        self._keep(job, requires=list(requires))
+        self._keep(job, replace(self._recipe(job), requires=tuple(requires)))
 
     def further(self, job: Job) -> tuple[str, ...] | None:
         """Return the build requirements that the backend asks for on top, or ``None`` when it was not asked."""
-        return _texts(self._recipe(job).get("further"))
+        return self._recipe(job).further
 
     def keep_further(self, job: Job, further: Sequence[str]) -> None:
         """Remember what the backend asks for on top."""
-        self._keep(job, further=list(further))
+        self._keep(job, replace(self._recipe(job), further=tuple(further)))
 
-    def _recipe(self, job: Job) -> dict[str, Any]:
-        return self._store.read_record(Bucket.METADATA, job.key) or {}
+    def _recipe(self, job: Job) -> RecipeFacts:
+        return self._store.read_record(RECIPES, job.key) or RecipeFacts()
 
-    def _keep(self, job: Job, **values: Any) -> None:
-        self._store.write_record(Bucket.METADATA, job.key, {**self._recipe(job), **values})
-
-
-def _texts(value: Any) -> tuple[str, ...] | None:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    return None
+    def _keep(self, job: Job, recipe: RecipeFacts) -> None:
+        self._store.write_record(RECIPES, job.key, recipe)

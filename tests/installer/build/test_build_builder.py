@@ -27,6 +27,7 @@ from build_bench import (
 from kit.archives import make_project, make_sdist
 
 from pytest_fastenv.errors import BuildError, CycleError, FastenvError, MetadataError, MismatchError
+from pytest_fastenv.installer.build.records import RECIPES
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.model.events import Span
@@ -150,7 +151,7 @@ def test_nothing_is_held_while_a_build_environment_is_made(root: Path, artifacts
     async def work(around: Surroundings) -> None:
         def during() -> None:
             job = next(iter(around.builder._built._flights))
-            lock = root / "locks" / "built-v2" / f"{job}.lock"
+            lock = root / "locks" / RECIPES.directory / f"{job}.lock"
             held.append((around.pools.held("build"), try_free(lock), try_free(root / "slots" / "0.lock")))
 
         around.environments.during = during
@@ -476,7 +477,7 @@ def test_an_interrupted_owner_leaves_no_process_and_no_lock(
     owner.send_signal(number)
     owner.communicate(timeout=10)
     assert process_ends(int(log.read_text().split("pid=")[1].split()[0]))
-    (lock,) = (root / "locks" / "built-v2").glob("*.lock")
+    (lock,) = (root / "locks" / RECIPES.directory).glob("*.lock")
     deadline = time.monotonic() + 2
     while not try_free(lock):
         assert time.monotonic() < deadline
