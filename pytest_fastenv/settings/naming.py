@@ -33,7 +33,9 @@ class Naming:
 
         :param name: the setting's name in `pytest_fastenv.settings.values.Settings`.
         """
-        option = next(option for option in OPTIONS if option.field == name)
+        option = next((option for option in OPTIONS if option.field == name), None)
+        if option is None:  # a text from elsewhere with control characters in it
+            return f"{name}={value}" if value else name
         if name in self.origins:
             origin = self.origins[name]
         elif _POSITIONAL.get(self.door) == name:

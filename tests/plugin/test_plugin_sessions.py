@@ -163,7 +163,7 @@ def test_tool_table_gives_settings(project: Project) -> None:
     project.write(pyproject__toml="[tool.fastenv]\nlink = 'sometimes'\n")
     run = project.run("--fastenv", "requirements.txt")
     assert run.returncode == 4
-    assert "fastenv_link in pyproject.toml: 'sometimes' is not accepted" in run.stderr
+    assert "link in [tool.fastenv] of pyproject.toml: 'sometimes' is not accepted" in run.stderr
 
 
 def test_rootdir(project: Project, tmp_path: Path) -> None:
