@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from installing import SomeStaging, artifact, contents, engine, run
-from kit.archives import core_metadata, wheel_metadata
+from kit.archives import wheel_metadata
 from kit.raw_zip import SYMLINK, Entry, entries, wheel_files, write
+from kit.release import core_metadata
 
 from pytest_fastenv.errors import (
     ArchiveError,

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from installing import artifact, contents, engine, run
-from kit.archives import core_metadata, make_wheel, wheel_metadata
+from kit.archives import make_wheel, wheel_metadata
 from kit.raw_zip import Entry, entries, wheel_files, write
+from kit.release import core_metadata
 
 from pytest_fastenv.archive.member_paths import check_paths
 from pytest_fastenv.errors import (

@@ -7,57 +7,20 @@ import gzip
 import hashlib
 import io
 import json
-import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-Content = str | bytes
+from kit.release import Content, Release, stem
+
 Row = tuple[str, str, str]
 Backend = Literal["intree", "setuptools", "legacy"]
 
 _BACKEND_TEXT = (Path(__file__).parent / "intree_backend.py").read_text(encoding="utf-8")
-
-
-def stem(name: str, version: str) -> str:
-    """Return ``name-version`` as file names of artifacts have it (PEP 625, binary distribution format)."""
-    return f"{re.sub(r'[-_.]+', '_', name).lower()}-{version.replace('-', '_')}"
-
-
-def package_name(name: str) -> str:
-    """Return the importable name of a project's default package."""
-    return re.sub(r"[-_.]+", "_", name).lower()
-
-
-def default_files(name: str, version: str) -> dict[str, Content]:
-    """Return what a project holds when nothing else is said: a package that knows its version."""
-    return {f"{package_name(name)}/__init__.py": f"__version__ = {version!r}\n"}
-
-
-def core_metadata(
-    name: str,
-    version: str,
-    *,
-    requires: Iterable[str] = (),
-    extras: Mapping[str, Sequence[str]] | None = None,
-    requires_python: str | None = None,
-    metadata: str = "",
-    metadata_version: str = "2.2",
-) -> str:
-    """Return the text of METADATA or PKG-INFO; `metadata` are further header lines."""
-    lines = [f"Metadata-Version: {metadata_version}", f"Name: {name}", f"Version: {version}"]
-    lines += [f"Requires-Python: {requires_python}"] if requires_python else []
-    lines += [f"Requires-Dist: {requirement}" for requirement in requires]
-    for extra, requirements in (extras or {}).items():
-        lines.append(f"Provides-Extra: {extra}")
-        for requirement in requirements:
-            bare, _, marker = requirement.partition(";")
-            condition = f"({marker.strip()}) and extra == '{extra}'" if marker else f"extra == '{extra}'"
-            lines.append(f"Requires-Dist: {bare.strip()} ; {condition}")
-    lines += metadata.strip("\n").splitlines() if metadata else []
-    return "\n".join(lines) + "\n\n"
 
 
 def wheel_metadata(tag: str, *, root_is_purelib: bool = True) -> str:
@@ -106,53 +69,119 @@ def write_tar_gz(path: Path, members: Mapping[str, Content]) -> Path:
     return path
 
 
-def make_wheel(
-    directory: Path,
-    name: str,
-    version: str = "1.0",
-    *,
-    files: Mapping[str, Content] | None = None,
-    requires: Iterable[str] = (),
-    extras: Mapping[str, Sequence[str]] | None = None,
-    requires_python: str | None = None,
-    entry_points: Mapping[str, str] | None = None,
-    tag: str = "py3-none-any",
-    metadata: str = "",
-    data_files: Mapping[str, Content] | None = None,
-    record: Callable[[list[Row]], list[Row] | Content | None] | None = None,
-    root_is_purelib: bool = True,
-    dist_info_files: Mapping[str, Content] | None = None,
-) -> Path:
+@dataclass(frozen=True)
+class Packing:
+    """How a wheel is packed.
+
+    :ivar data_files: paths below ``name-version.data/``.
+    :ivar record: given the correct rows (without RECORD's own), returns the rows or the text to write; ``None``
+        leaves RECORD out.
+    :ivar dist_info_files: further files of dist-info, or other contents for the usual ones.
+    """
+
+    data_files: Mapping[str, Content] | None = None
+    record: Callable[[list[Row]], list[Row] | Content | None] | None = None
+    root_is_purelib: bool = True
+    dist_info_files: Mapping[str, Content] | None = None
+
+
+@dataclass(frozen=True)
+class InTreeBackend:
+    """What a project's own build backend does: of the standard library, nothing to install, a few milliseconds.
+
+    All of the project's files go into the wheel.
+
+    :ivar get_requires: what ``get_requires_for_build_wheel`` answers.
+    :ivar backend_code: appended to the backend: a hook defined here wins over its own.
+    :ivar prepare: whether it has ``prepare_metadata_for_build_wheel``.
+    :ivar build_log: a line is appended at the beginning of each ``build_wheel``: ``name version pid=N ns=N``.
+    :ivar exclusive: a file held locked during ``build_wheel``; the build fails if another process holds it. The lock
+        of a killed holder is free at once.
+    :ivar hold_s: how long each ``build_wheel`` sleeps.
+    """
+
+    get_requires: Sequence[str] = ()
+    backend_code: str | None = None
+    prepare: bool = True
+    build_log: Path | None = None
+    exclusive: Path | None = None
+    hold_s: float = 0.0
+
+    def files(self, release: Release, packaged: Sequence[str]) -> dict[str, Content]:
+        """Return the backend's own files, by path."""
+        config = {
+            "name": release.name,
+            "version": release.version,
+            "stem": release.stem,
+            "tag": release.tag,
+            "files": packaged,
+            "metadata": release.core_metadata(),
+            "wheel": wheel_metadata(release.tag),
+            "entry_points": release.scripts_text(),
+            "get_requires": list(self.get_requires),
+            "prepare": self.prepare,
+            "build_log": str(self.build_log) if self.build_log else None,
+            "exclusive": str(self.exclusive) if self.exclusive else None,
+            "hold_s": self.hold_s,
+        }
+        code = f"\n\n{self.backend_code}\n" if self.backend_code else ""
+        return {
+            "intree_backend.json": json.dumps(config, indent=1, sort_keys=True),
+            "intree_backend.py": _BACKEND_TEXT + code,
+        }
+
+
+@dataclass(frozen=True)
+class Build:
+    """How a project is built.
+
+    :ivar backend: ``intree``: see `InTreeBackend`; ``setuptools``: pyproject.toml that names it; ``legacy``: setup.py
+        alone.
+    :ivar build_requires: ``build-system.requires`` (setuptools is added for that backend).
+    :ivar pyproject: instead of the whole pyproject.toml.
+    :ivar static: whether PKG-INFO may be trusted (metadata 2.2 without Dynamic); else it is version 2.1.
+    """
+
+    backend: Backend = "intree"
+    build_requires: Sequence[str] = ()
+    pyproject: str | None = None
+    static: bool = True
+
+    def files(self, release: Release, intree: InTreeBackend, packaged: Sequence[str]) -> dict[str, Content]:
+        """Return what makes some files of a release a project that can be built, by path."""
+        is_intree = self.backend == "intree"
+        files: dict[str, Content] = {"PKG-INFO": release.core_metadata("2.2" if self.static and is_intree else "2.1")}
+        files |= intree.files(release, packaged) if is_intree else {"setup.py": _setup_py(release, packaged)}
+        requires = json.dumps([*([] if is_intree else ["setuptools"]), *self.build_requires])
+        backend = "intree_backend" if is_intree else "setuptools.build_meta"
+        path = 'backend-path = ["."]\n' if is_intree else ""
+        if self.pyproject is not None:
+            files["pyproject.toml"] = self.pyproject
+        elif self.backend != "legacy":
+            files["pyproject.toml"] = f'[build-system]\nrequires = {requires}\nbuild-backend = "{backend}"\n{path}'
+        return files
+
+
+def make_wheel(directory: Path, name: str, version: str = "1.0", **options: Any) -> Path:
     """Write a wheel into a directory and return its path.
 
-    :param files: instead of the default package; paths from the wheel's root.
-    :param extras: requirements by extra; a marker of theirs is joined with the extra's.
-    :param entry_points: console scripts by name.
-    :param tag: what follows the version in the file name; may begin with a build tag.
-    :param metadata: further header lines of METADATA.
-    :param data_files: paths below ``name-version.data/``.
-    :param record: given the correct rows (without RECORD's own), returns the rows or the text to write; ``None``
-        leaves RECORD out.
-    :param dist_info_files: further files of dist-info, or other contents for the usual ones.
+    :param options: fields of `Release` and of `Packing`.
     """
-    base = stem(name, version)
-    dist_info = f"{base}.dist-info"
-    content = dict(default_files(name, version) if files is None else files)
-    content |= {f"{base}.data/{path}": data for path, data in (data_files or {}).items()}
-    text = core_metadata(
-        name, version, requires=requires, extras=extras, requires_python=requires_python, metadata=metadata
-    )
-    content[f"{dist_info}/METADATA"] = text
-    content[f"{dist_info}/WHEEL"] = wheel_metadata(tag, root_is_purelib=root_is_purelib)
-    if entry_points:
-        content[f"{dist_info}/entry_points.txt"] = _entry_points(entry_points)
-    content |= {f"{dist_info}/{path}": data for path, data in (dist_info_files or {}).items()}
+    release, packing = _values(options, partial(Release, name, version), Packing)
+    dist_info = f"{release.stem}.dist-info"
+    content = release.content()
+    content |= {f"{release.stem}.data/{path}": data for path, data in (packing.data_files or {}).items()}
+    content[f"{dist_info}/METADATA"] = release.core_metadata()
+    content[f"{dist_info}/WHEEL"] = wheel_metadata(release.tag, root_is_purelib=packing.root_is_purelib)
+    if release.entry_points:
+        content[f"{dist_info}/entry_points.txt"] = release.scripts_text()
+    content |= {f"{dist_info}/{path}": data for path, data in (packing.dist_info_files or {}).items()}
     whole = {path: _bytes(data) for path, data in content.items()}
     rows: Any = record_rows(whole)
-    rows = record(rows) if record else rows
+    rows = packing.record(rows) if packing.record else rows
     if rows is not None:
         whole[f"{dist_info}/RECORD"] = _record_text(rows, f"{dist_info}/RECORD")
-    return write_zip(directory / f"{base}-{tag}.whl", whole)
+    return write_zip(directory / f"{release.stem}-{release.tag}.whl", whole)
 
 
 def make_sdist(directory: Path, name: str, version: str = "1.0", **options: Any) -> Path:
@@ -171,113 +200,45 @@ def make_project(directory: Path, name: str, version: str = "1.0", **options: An
     return directory
 
 
-def project_files(
-    name: str,
-    version: str = "1.0",
-    *,
-    files: Mapping[str, Content] | None = None,
-    requires: Sequence[str] = (),
-    extras: Mapping[str, Sequence[str]] | None = None,
-    requires_python: str | None = None,
-    entry_points: Mapping[str, str] | None = None,
-    backend: Backend = "intree",
-    build_requires: Sequence[str] = (),
-    get_requires: Sequence[str] = (),
-    pyproject: str | None = None,
-    backend_code: str | None = None,
-    prepare: bool = True,
-    static: bool = True,
-    tag: str = "py3-none-any",
-    metadata: str = "",
-    build_log: Path | None = None,
-    exclusive: Path | None = None,
-    hold_s: float = 0.0,
-) -> dict[str, Content]:
+def project_files(name: str, version: str = "1.0", **options: Any) -> dict[str, Content]:
     """Return the files of a project by path.
 
-    :param files: instead of the default package; with the in-tree backend all of them go into the wheel.
-    :param backend: ``intree``: a backend of the standard library, nothing to install, a few milliseconds;
-        ``setuptools``: pyproject.toml that names it; ``legacy``: setup.py alone.
-    :param build_requires: ``build-system.requires`` (setuptools is added for that backend).
-    :param get_requires: what ``get_requires_for_build_wheel`` answers.
-    :param pyproject: instead of the whole pyproject.toml.
-    :param backend_code: appended to the in-tree backend: a hook defined here wins over its own.
-    :param prepare: whether the backend has ``prepare_metadata_for_build_wheel``.
-    :param static: whether PKG-INFO may be trusted (metadata 2.2 without Dynamic); else it is version 2.1.
-    :param metadata: further header lines of METADATA and PKG-INFO.
-    :param build_log: a line is appended at the beginning of each ``build_wheel``: ``name version pid=N ns=N``.
-    :param exclusive: a file held locked during ``build_wheel``; the build fails if another process holds it.
-        The lock of a killed holder is free at once.
-    :param hold_s: how long each ``build_wheel`` sleeps.
+    :param options: fields of `Release`, `Build` and `InTreeBackend`.
     """
-    content = dict(default_files(name, version) if files is None else files)
-    fields: dict[str, Any] = {"requires": requires, "extras": extras, "requires_python": requires_python}
-    text = core_metadata(name, version, metadata=metadata, **fields)
-    packaged = sorted(content)
-    intree = backend == "intree"
-    info_version = "2.2" if static and intree else "2.1"
-    content["PKG-INFO"] = core_metadata(name, version, metadata=metadata, metadata_version=info_version, **fields)
-    if intree:
-        config = {
-            "name": name,
-            "version": version,
-            "stem": stem(name, version),
-            "tag": tag,
-            "files": packaged,
-            "metadata": text,
-            "wheel": wheel_metadata(tag),
-            "entry_points": _entry_points(entry_points) if entry_points else "",
-            "get_requires": list(get_requires),
-            "prepare": prepare,
-            "build_log": str(build_log) if build_log else None,
-            "exclusive": str(exclusive) if exclusive else None,
-            "hold_s": hold_s,
-        }
-        content["intree_backend.json"] = json.dumps(config, indent=1, sort_keys=True)
-        content["intree_backend.py"] = _BACKEND_TEXT + (f"\n\n{backend_code}\n" if backend_code else "")
-        content["pyproject.toml"] = (
-            f'[build-system]\nrequires = {json.dumps(list(build_requires))}\nbuild-backend = "intree_backend"\n'
-            'backend-path = ["."]\n'
-        )
-    else:
-        content |= _setuptools_files(name, version, packaged, entry_points=entry_points, **fields)
-        if backend == "setuptools":
-            names = ["setuptools", *build_requires]
-            content["pyproject.toml"] = (
-                f'[build-system]\nrequires = {json.dumps(names)}\nbuild-backend = "setuptools.build_meta"\n'
-            )
-    if pyproject is not None:
-        content["pyproject.toml"] = pyproject
-    return content
+    release, build, intree = _values(options, partial(Release, name, version), Build, InTreeBackend)
+    content = release.content()
+    return content | build.files(release, intree, sorted(content))
 
 
-def _setuptools_files(
-    name: str,
-    version: str,
-    packaged: Sequence[str],
-    *,
-    requires: Sequence[str],
-    extras: Mapping[str, Sequence[str]] | None,
-    requires_python: str | None,
-    entry_points: Mapping[str, str] | None,
-) -> dict[str, Content]:
+def _values(options: Mapping[str, Any], *kinds: Any) -> list[Any]:
+    """Return a value of each kind, with those of the options that are its fields.
+
+    :raises TypeError: an option is a field of none.
+    """
+    left, values = dict(options), []
+    for kind in kinds:
+        names = {field.name for field in fields(getattr(kind, "func", kind))}
+        values.append(kind(**{name: left.pop(name) for name in names & left.keys()}))
+    if left:
+        msg = f"not known here: {', '.join(left)}"
+        raise TypeError(msg)
+    return values
+
+
+def _setup_py(release: Release, packaged: Sequence[str]) -> str:
     keywords: dict[str, Any] = {
-        "name": name,
-        "version": version,
+        "name": release.name,
+        "version": release.version,
         "packages": sorted({path.rpartition("/")[0].replace("/", ".") for path in packaged if "/" in path}),
         "py_modules": sorted(path[:-3] for path in packaged if "/" not in path and path.endswith(".py")),
-        "install_requires": list(requires),
-        "extras_require": {extra: list(needs) for extra, needs in (extras or {}).items()},
-        "entry_points": {"console_scripts": [f"{k}={v}" for k, v in (entry_points or {}).items()]},
+        "install_requires": list(release.requires),
+        "extras_require": {extra: list(needs) for extra, needs in (release.extras or {}).items()},
+        "entry_points": {"console_scripts": [f"{k}={v}" for k, v in (release.entry_points or {}).items()]},
     }
-    if requires_python:
-        keywords["python_requires"] = requires_python
+    if release.requires_python:
+        keywords["python_requires"] = release.requires_python
     arguments = "".join(f"    {key}={value!r},\n" for key, value in keywords.items())
-    return {"setup.py": f"from setuptools import setup\n\nsetup(\n{arguments})\n"}
-
-
-def _entry_points(scripts: Mapping[str, str]) -> str:
-    return "[console_scripts]\n" + "".join(f"{name} = {target}\n" for name, target in scripts.items())
+    return f"from setuptools import setup\n\nsetup(\n{arguments})\n"
 
 
 def _record_text(rows: list[Row] | Content, own: str) -> bytes:

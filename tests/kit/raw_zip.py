@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kit.archives import core_metadata, record_rows, wheel_metadata
+from kit.archives import record_rows, wheel_metadata
+from kit.release import core_metadata
 
 REGULAR, SYMLINK = 0o100644, 0o120777
 
