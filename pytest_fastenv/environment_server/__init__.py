@@ -1,1 +1,1 @@
-"""The process that provides further environments for a session that runs inside one."""
+"""The process that makes further environments for a session that runs inside one."""

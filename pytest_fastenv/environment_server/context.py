@@ -1,4 +1,4 @@
-"""What the handlers of an environment server work with."""
+"""What the handlers of an environment server share."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pytest_fastenv.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the whole life of an environment server has in common.
+    """What handlers share for the life of an environment server.
 
     :ivar base: what relative paths are relative to, absolute.
     :ivar environ: environment variables of the session's start.
-    :ivar stack: what has to be put away when the environment server ends.
-    :ivar kept: what handlers keep from one question to the next, each under its own name.
+    :ivar stack: closed when the environment server ends.
+    :ivar kept: whatever handlers keep from one question to the next, each under a name of its own.
     """
 
     settings: Settings

@@ -26,7 +26,7 @@ from pytest_fastenv.provisioning.tools import fetch_text
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, and what can install it."""
+    """A plan, and the engine that can install it."""
 
     plan: Plan
     _engine: Engine
@@ -61,7 +61,7 @@ class Planning:
 
     @classmethod
     def kept(cls, context: Context) -> Planning:
-        """Return the one of this session."""
+        """Return this session's `Planning`; it is made on first use."""
         known = context.kept.get(cls.__name__)
         if known is None:
             known = context.kept[cls.__name__] = cls(context)
@@ -151,6 +151,6 @@ class Planning:
             stack = AsyncExitStack()
             engine = await stack.enter_async_context(open_engine(run, interpreter, request.index, request.formats))
             self._engines[key] = (engine, stack)
-            if anew:  # it asks the index about everything: not for what comes later
+            if anew:  # it asks the index anew about everything: later questions get another engine
                 self._anew.add(key)
         return self._engines[key][0]

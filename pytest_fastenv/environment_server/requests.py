@@ -26,7 +26,6 @@ def read_wishes(wishes: Wishes, environ: Mapping[str, str], fetch: Callable[[str
     A project that is asked for again is wanted as the last wish says: the earlier ones for it are dropped.
 
     :param fetch: reads a requirements file from a server; blocks.
-
     :raises RequestError: something cannot be read.
     """
     reading = partial(_read, wishes=wishes, environ=environ, fetch=fetch)
@@ -48,7 +47,7 @@ def _read(
     project: Project = "none",
 ) -> Request:
     request = Request()
-    # Each by itself where that matters: a requirement does not tell afterwards which wish it came from.
+    # Editable ones by themselves: a requirement does not tell afterwards which wish it came from.
     parts = [([wish.source for wish in group if not wish.editable], False)]
     parts += [([wish.source], True) for wish in group if wish.editable]
     for sources, editable in parts:
@@ -94,7 +93,7 @@ def _asked_by_test(wanted: Wanted) -> Wanted:
 
 
 def _together(one: Request, other: Request) -> Request:
-    """Return what two requests ask for together; where both say something that only one can, the other one counts."""
+    """Return what two requests ask for together; where only one value is possible `other` counts."""
     return Request(
         wanted=(*one.wanted, *other.wanted),
         constraints=(*one.constraints, *other.constraints),

@@ -40,12 +40,12 @@ T = TypeVar("T")
 
 
 class Handler(Protocol):
-    """Does one kind of thing."""
+    """Answers one kind of question."""
 
     def __call__(self, context: Context, request: Mapping[str, Any], /) -> Awaitable[dict[str, Any]]:
-        """Do it and return the answer, as JSON can hold it.
+        """Return the answer, as JSON can hold it.
 
-        :raises FastenvError: it cannot be done; the next request comes all the same.
+        :raises FastenvError: it cannot be done; further questions may follow.
         """
 
 

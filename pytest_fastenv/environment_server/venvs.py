@@ -30,7 +30,7 @@ async def venv(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
     Takes ``path`` (absolute), ``wishes``, ``python``, ``project``, ``base``, ``root``,
     ``system_site_packages``.
 
-    :raises UsageError: there is something at the path.
+    :raises UsageError: a file lies at the path, or a directory that is not empty.
     """
     place = PrivateDirectory(context.store, Path(request["path"]))
     place.check()  # before anything is resolved for it
@@ -60,7 +60,7 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     Takes what `venv` takes, with ``path`` the environment's prefix and ``wishes`` everything that it was ever asked to
     hold; ``upgrade`` applies to the last group of them.
 
-    :raises FastenvError: the environment is as it was.
+    :raises FastenvError: it cannot be done; the environment is as it was.
     """
     from pytest_fastenv.environment_server.plans import Planning
     from pytest_fastenv.provisioning.amendment import amend, installed  # as above

@@ -37,7 +37,7 @@ class PackageIndex:
     """Answers from the configured indexes and find-links locations; everything is asked for once in this process.
 
     :param http: made from the same configuration; the caller closes it.
-    :ivar config: which indexes these are.
+    :ivar config: the indexes, and how they are reached.
     """
 
     def __init__(self, config: IndexConfig, http: HttpClient, store: Store, pools: Pools, recorder: Recorder) -> None:
@@ -116,7 +116,7 @@ class PackageIndex:
         return Project(name, tuple(pages), pages[-1].location, pages[-1].status)
 
     def _judge(self, name: str, page: Page) -> None:
-        """Tell what is odd about a page.
+        """Notice what is odd in a page.
 
         :raises NoSolutionError: the project is under quarantine.
         """

@@ -1,4 +1,4 @@
-"""Pages of package indexes in the store, with what it takes to ask for them again (RFC 9110 13, RFC 9111).
+"""Pages of package indexes in the store, with the headers for asking again (RFC 9110 13, RFC 9111).
 
 ::
 
@@ -49,8 +49,8 @@ PAGES = RecordBucket(
 class PageCache:
     """Pages by URL. Reading writes nothing; what cannot be read back counts as not there.
 
-    :param upgrade: nothing is fresh.
-    :param offline: everything is.
+    :param upgrade: no page counts as fresh.
+    :param offline: every page does.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Pages from indexes and find-links locations, wherever they lie, by way of what is kept of them."""
+"""Pages of indexes and find-links locations: from the store where it has a fresh copy, else asked for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LARGE_BYTES = 200 << 10
 
 
 class Pages:
-    """Reads pages; only what is not kept, or not fresh any more, is asked for."""
+    """Reads pages; asks only for those that are not kept or not fresh any more."""
 
     def __init__(self, http: HttpClient, cache: PageCache) -> None:
         self._http = http

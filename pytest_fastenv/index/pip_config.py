@@ -5,7 +5,7 @@ Files are read in this order, a later one over an earlier one: global (``$XDG_CO
 ``[install]`` says in any file beats what ``[global]`` says in any file. ``PIP_*`` variables beat both. A
 ``PIP_CONFIG_FILE`` that exists switches the user's own files off, the null device switches off all files.
 
-See https://pip.pypa.io/en/stable/topics/configuration/ for what users are told.
+pip documents it at https://pip.pypa.io/en/stable/topics/configuration/.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When and after what time a failed request is made again."""
+"""Whether a failed request is made again, and after how long a pause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What carries requests: httpx over a Rust transport where that can do what is asked, httpx's own elsewhere.
+"""The transport of requests: httpx over a Rust transport where that can do what is asked, httpx's own elsewhere.
 
 httpx's own connection pool costs milliseconds a request once fifty are open; the Rust one a fraction of that. The
 stock transport takes over where the other one is not installed, and for client certificates.

@@ -1,4 +1,4 @@
-"""Search the machine for interpreters, and tell what was looked at when none fits.
+"""Search the machine for interpreters, and tell which places were searched when none fits.
 
 python-discovery reads requests, knows what interpreters' files are called, compares, and reads the registry of Windows.
 This module decides where to look, and starts each interpreter at most once: several at a time, and none that is known
@@ -58,7 +58,7 @@ def search(text: str, store: Store) -> Found:
 
     :raises NothingFitsError: there is none.
     :raises InterpreterNotFoundError: the text cannot be read.
-    :raises InterpreterError: what fits is too old, and so is all that may.
+    :raises InterpreterError: every interpreter that fits is too old.
     """
     spec = read(text)
     too_old: Refused | None = None
@@ -120,9 +120,9 @@ def _answers(spec: PythonSpec, store: Store) -> Iterator[tuple[Candidate, Target
 
 
 def _candidates(spec: PythonSpec) -> Iterator[Candidate]:
-    """Yield executables that may fit, each file once: by another name it is no other interpreter.
+    """Yield executables that may fit, each file once, whatever names it has.
 
-    It is the file itself that is asked, so that its answer is known by whatever name it is met the next time; also
+    The file itself is asked, so that its answer is known under every name; also
     where a virtual environment links to it, because the base is meant. But a link to a file of another kind is no name
     of an interpreter: it may be a shim, which goes by the name it is called.
     """
@@ -151,7 +151,7 @@ def _all_candidates(spec: PythonSpec) -> Iterator[Candidate]:
 
 
 def _executables(place: Place) -> Iterator[Candidate]:
-    """Yield the programs of a directory that are called as interpreters are; the shortest name, its default, first."""
+    """Yield the programs of a directory that are named like interpreters; the shortest name, its default, first."""
     try:
         called = [name for name in os.listdir(place.directory) if is_called_python(name)]
     except OSError:
@@ -163,7 +163,7 @@ def _executables(place: Place) -> Iterator[Candidate]:
 
 
 def looked(store: Store) -> tuple[str, str]:
-    """Say where is looked, and what there is."""
+    """Say which places are searched, and what is there."""
     there: dict[str, str] = {}
     refused: list[str] = []
     for candidate, answer in _answers(ANY, store):

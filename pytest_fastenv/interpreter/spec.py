@@ -47,7 +47,7 @@ def read(text: str) -> PythonSpec:
 
 
 def fits(spec: PythonSpec, target: Target) -> bool:
-    """Tell whether an interpreter of this machine is what is wanted.
+    """Tell whether an interpreter of this machine fits a request.
 
     A version is compared as exactly as it was written: 3.12.4 is not above ``>3.12``. Versions say nothing about the
     kind of build or the implementation. A free-threaded build has few wheels, and so have other implementations: they
@@ -65,17 +65,17 @@ def fits(spec: PythonSpec, target: Target) -> bool:
 
 
 def is_version(spec: PythonSpec, version: str) -> bool:
-    """Tell whether a version is the one that is wanted, whatever else is."""
+    """Tell whether a version fits a request, whatever the implementation and the kind of build are."""
     return _like(spec, version, architecture=spec.architecture, machine=spec.machine).satisfies(spec)
 
 
 def is_too_old(spec: PythonSpec) -> bool:
-    """Tell whether no version that is new enough can be what is wanted."""
+    """Tell whether a request fits only versions that are too old."""
     return not any(is_version(spec, f"3.{minor}") for minor in range(OLDEST[1], _MOST_MINORS))
 
 
 def may_fit(spec: PythonSpec, name: str) -> bool:
-    """Tell whether a file may be what is wanted, by its name: ``python3.9`` is no 3.12, ``python3`` may be."""
+    """Tell whether a file may fit a request, by its name: ``python3.9`` is no 3.12, ``python3`` may be."""
     called = PythonSpec.from_string_spec(name.removesuffix(".exe"))
     if called.path is not None or spec.path is not None or spec is ANY:
         return True
@@ -88,7 +88,7 @@ def may_fit(spec: PythonSpec, name: str) -> bool:
 
 
 def is_called_python(name: str) -> bool:
-    """Tell whether a file is called as interpreters are: ``python3``, ``python3.13t``, ``pypy3.10``."""
+    """Tell whether a file is named like an interpreter: ``python3``, ``python3.13t``, ``pypy3.10``."""
     return _NAMES.fullmatch(name) is not None
 
 
@@ -111,7 +111,7 @@ def _machine(target: Target) -> str:
 
 
 def _like(spec: PythonSpec, version: str, *, architecture: int | None, machine: str | None) -> PythonSpec:
-    """Return the request that means this version, and is like another one where nothing is said."""
+    """Return the request for this version that in all else is like another request."""
     numbers = [int(part) for part in re.findall(r"\d+", re.split(r"a|b|rc|\+", version)[0])]
     major, minor, micro, *_ = [*numbers, None, None, None]
     return PythonSpec(

@@ -39,8 +39,8 @@ class Named(NamedTuple):
 def named(filename: str) -> Named | None:
     """Return what a file name says, or ``None`` when it is not an interpreter that could be used.
 
-    That is another kind of file, a debug build, one that is linked statically, or one for processors newer than the
-    architecture in general (``x86_64_v3``): whether this one is, is not known here.
+    Not usable are other kinds of files, debug builds, static builds, and builds for newer processors than the
+    architecture in general (``x86_64_v3``), since this machine's processor is not known here.
     """
     match = _NAME.fullmatch(filename)
     if match is None:

@@ -29,7 +29,7 @@ from pytest_fastenv.tools import Tools
 
 __all__ = ["install", "installed"]
 
-#: Everything that is built waits for the interpreter: its turn comes before that of packages.
+#: All builds wait for the interpreter, so it is fetched before packages.
 _PRIORITY = 2.0
 
 
@@ -67,7 +67,7 @@ class _Installation:
             await self._store.withdraw(PYTHONS, key, only_damaged=True)
         entry = await self._store.publish(PYTHONS, key, self._make, subject=name)
         known = await asyncio.to_thread(known_target, entry)
-        # What was installed from another host that shares this store has other wheel tags here.
+        # An interpreter that another host put into this shared store may have other wheel tags here.
         return known if known is not None else await asyncio.to_thread(self._probe, self._final)
 
     async def _make(self, place: Path) -> None:

@@ -111,7 +111,7 @@ class Mirror:
         return f"{self.base}/{quote(path)}"
 
     def mirrored(self, url: str) -> str:
-        """Return where the mirror has what the tables know at a URL: below ``<release>/<file name>``."""
+        """Return the mirror's address for a URL of the tables: ``<release>/<file name>`` below its root."""
         if not self.base:
             return url
         return self.address("/".join(unquote(segment) for segment in urlsplit(url).path.split("/")[-2:]))

@@ -1,4 +1,4 @@
-"""Which interpreter is wanted: the same words that the search of the machine understands, applied to the catalogue.
+"""Which interpreter a request means: read as the search of the machine reads it, applied to the catalogue.
 
 python-discovery reads the text and compares, so that a request means the same whether the interpreter is found or
 downloaded. Imports it, so: not on the warm path.
@@ -78,7 +78,7 @@ class Selection:
         return next((offer for offer in fitting if is_final(offer.version)), next(iter(fitting), None))
 
     def fits(self, offer: Offer) -> bool:
-        """Tell whether an offer is what is wanted.
+        """Tell whether an offer fits the request.
 
         As in the search of the machine, a free-threaded build fits only where it is asked for, and a version is
         compared as exactly as it was written: 3.12.4 is not above ``>3.12``.
@@ -98,7 +98,7 @@ class Selection:
         )
 
     def too_old(self) -> str | None:
-        """Return the version that is wanted if only versions that pytest has left behind fit the request."""
+        """Return the version that is asked for, if pytest supports no version that fits the request."""
         past = next((version for version in reversed(_PAST) if self._satisfied(*version)), None)
         if past is None or any(self._satisfied(3, minor) for minor in range(OLDEST[1], _MOST)):
             return None
@@ -110,11 +110,11 @@ class Selection:
         return bool(self._spec.debug)
 
     def is_like(self, offer: Offer) -> bool:
-        """Tell whether implementation and kind of build are what is wanted, whatever the version."""
+        """Tell whether implementation and kind of build fit the request, whatever the version is."""
         return offer.implementation == self.implementation and offer.free_threaded == bool(self._spec.free_threaded)
 
     def after(self, versions: Iterable[str], arch: str) -> bool:
-        """Tell whether a version would fit that is newer than all of its minor version, or than all there are.
+        """Tell whether a version would fit that is newer than all known ones, of its minor version or at all.
 
         :param versions: final releases.
         :param arch: of the machine.

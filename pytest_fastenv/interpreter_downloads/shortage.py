@@ -1,4 +1,4 @@
-"""Why no interpreter can be had for a request: what was looked at, and what the catalogue has instead."""
+"""Why no interpreter can be had for a request: where was searched, and what the catalogue has instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell at the end of a session which installed files were edited in place, by whom, and how to keep edits apart."""
+"""Tell at the end of a session which installed files were edited in place, by which tests, and how to avoid it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Line(NamedTuple):
 
 
 def watch_worker(config: pytest.Config, handed: session.Handed) -> None:
-    """Watch a worker's process, and let it tell the controller at its end what it noted."""
+    """Watch a worker's process; at its end it tells the controller what it noted."""
     if shares_files(handed.prefix) or not handed.worker:
         config.pluginmanager.register(_WorkerWatch(config, Watch(handed.prefix)), "fastenv-edits")
 
@@ -65,7 +65,7 @@ class _SessionWatch:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what a worker noted; of a crashed one nothing is known."""
+        """Take over what a worker noted; a crashed worker tells nothing."""
         told = getattr(node, "workeroutput", {}).get(_KEY)
         if told is None:
             self._started = True

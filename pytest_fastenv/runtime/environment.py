@@ -26,7 +26,7 @@ class Environment:
     :ivar python: its interpreter.
     :ivar scripts: the directory of its programs (``bin``, or ``Scripts`` on Windows).
     :ivar purelib: its site-packages; ``platlib`` differs from it on some systems.
-    :ivar fingerprint: digest of everything that decided about its content.
+    :ivar fingerprint: digest of everything that decided its content.
     :ivar python_version: full version of the interpreter, such as ``3.12.1``.
     :ivar interpreter: the interpreter for people: ``CPython 3.12.1``.
     :ivar identity: of the interpreter (see `Target.identity`).
@@ -98,7 +98,7 @@ class Environment:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Environment:
-        """Return the environment that `to_json` was given; what else the value holds is left out.
+        """Return the environment that `to_json` wrote; further keys are ignored.
 
         :raises KeyError: something is missing.
         """
@@ -113,8 +113,8 @@ class Environment:
     def variables(self, environ: Mapping[str, str], *, inherit_pythonpath: bool = False) -> dict[str, str]:
         """Return the variables for a process inside: those given, with the environment made the active one.
 
-        ``PATH`` begins with `scripts`; ``VIRTUAL_ENV`` is set; ``PYTHONHOME`` and whatever else would lead Python
-        elsewhere is left out.
+        ``PATH`` begins with `scripts`; ``VIRTUAL_ENV`` is set; ``PYTHONHOME`` and other variables that would lead
+        Python elsewhere are left out.
 
         :param inherit_pythonpath: keep ``PYTHONPATH``, so that modules outside can be imported inside.
         """

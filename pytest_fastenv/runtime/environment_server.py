@@ -25,10 +25,10 @@ from .server_start import SERVER_START
 if TYPE_CHECKING:
     from . import session
 
-#: How long it may take to put its things away before it is ended by force.
+#: How long the process may take to put its things away before it is killed.
 _PATIENCE_S = 20.0
 _TAIL_BYTES = 2000
-#: What would make another Python of it, or let its modules come from the project under test.
+#: Variables that would change how its Python works, or let its modules come from the project under test.
 _MISLEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONSAFEPATH")
 _OUT_OF_REACH: dict[str, Any] = (  # of the terminal's Ctrl-C: it is told by its standard input
     {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000200}  # CREATE_NEW_PROCESS_GROUP
@@ -39,7 +39,7 @@ _servers: weakref.WeakSet[EnvironmentServer] = weakref.WeakSet()
 
 
 def environment_server(config: pytest.Config) -> EnvironmentServer:
-    """Return the session's environment server: one for each process of pytest, closed at that one's end.
+    """Return the session's environment server: each process of pytest has one, which ends with it.
 
     :raises RequestError: this session was not told how to start one.
     """
@@ -72,11 +72,11 @@ def expect(config: pytest.Config, handed: session.Handed, environ: Mapping[str, 
 
 
 class EnvironmentServer:
-    """A process that provides environments. Safe to use from several threads; one question at a time.
+    """A process that makes environments. Safe to use from several threads; one question at a time.
 
-    :param words: what starts it.
+    :param words: the command that starts it.
     :param settings: of the session, as `pytest_fastenv.settings.values.to_json` writes them.
-    :param origins: where those were given, as `pytest_fastenv.settings.layers.origins_to_json` writes it.
+    :param origins: where each of them was given, as `pytest_fastenv.settings.layers.origins_to_json` writes it.
     :param base: what relative paths are relative to.
     :param environ: all its environment variables; what would lead its Python astray is left out.
     """
@@ -114,10 +114,10 @@ class EnvironmentServer:
                 self._start()
 
     def ask(self, do: str, **values: Any) -> dict[str, Any]:
-        """Let something be done and return the answer. Blocks.
+        """Ask the process to do something, and return its answer. Blocks.
 
-        Whatever interrupts the waiting (Ctrl-C, a time limit) ends the process in good order: what it was doing is
-        cancelled and put away. The next question starts another one, as it does after its death.
+        An exception while this waits (Ctrl-C, a time limit) ends the process in good order: its work is cancelled and
+        put away. The next question starts another one, as it does after its death.
 
         :param do: the name of a handler (`pytest_fastenv.environment_server.server`).
         :param values: what the handler takes, as JSON can hold it.
@@ -146,7 +146,7 @@ class EnvironmentServer:
             self._end()
 
     def forget(self) -> None:
-        """Let go of the process in a forked child: it belongs to the parent, and must see its input end with that."""
+        """Let go of the process in a forked child: it belongs to the parent, and its input must end with the parent."""
         process, self._process = self._process, None
         self._lock = threading.Lock()
         if process is not None:

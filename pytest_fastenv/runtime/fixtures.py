@@ -64,7 +64,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _options(node: pytest.Item) -> dict[str, Any]:
-    """Return what the markers of a test say; the nearest one that says something counts.
+    """Return what the markers of a test say; of several the nearest counts, for each argument by itself.
 
     :raises pytest.Collector.CollectError: a marker has an argument that is not known; pytest shows the text alone.
     """

@@ -46,7 +46,7 @@ class Worker:
 class Controller:
     """Keeps what all workers imported.
 
-    :param prefix: the session's environment, which theirs are copies of.
+    :param prefix: the session's environment; the workers' are copies of it.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -55,7 +55,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what a worker imported; of a crashed one nothing is known."""
+        """Take over what a worker imported; a crashed worker tells nothing."""
         self._found.update(getattr(node, "workeroutput", {}).get(_KEY, ()))
 
     def pytest_unconfigure(self) -> None:

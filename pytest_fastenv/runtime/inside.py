@@ -59,7 +59,7 @@ def offer_fixtures(config: pytest.Config, handed: Callable[[], session.Handed]) 
 
 
 def announce(config: pytest.Config) -> None:
-    """Tell plugins and conftest files that the session is in its environment, where it is."""
+    """Call the hook that tells plugins and conftest files of the environment, where the session is in its own."""
     handed = config.stash.get(_HANDED, None)
     hook = config.hook.pytest_fastenv_environment_ready
     if handed is not None and handed.summary is not None and hook.get_hookimpls():
@@ -91,7 +91,7 @@ def is_own_session(handed: session.Handed | None) -> bool:
 def asks_itself(config: pytest.Config) -> bool:
     """Say whether a pytest within a session was given ``--fastenv`` on its own command line.
 
-    Ini values and ``PYTEST_ADDOPTS`` are those of the session around it, which satisfied them.
+    Ini values and ``PYTEST_ADDOPTS`` do not count: the session around it has them too, and has satisfied them.
     """
     arguments = [str(argument) for argument in config.invocation_params.args]
     return not session.is_worker(os.environ) and options.asks_for_environment(arguments)
