@@ -192,7 +192,7 @@ def _lease(prefix: Path) -> Path:
 ENVIRONMENTS = EntryBucket(
     name="environments",
     version=None,
-    about="the environments that tests run in (unless `--fastenv-dir` puts them elsewhere)",
+    about="the environments that tests run in (unless another directory is chosen for them)",
     check=_check,
     refers_to=_uses,
     mark=f"{OWN_DIRECTORY}/{_READY}",
