@@ -11,18 +11,16 @@ import asyncio
 import os
 import posixpath
 from collections.abc import Sequence
-from typing import assert_never
 
 from pytest_fastenv.errors import ConflictError, StoreError, option
-from pytest_fastenv.installer.fetch_ahead import FetchAhead
+from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
 from pytest_fastenv.installer.links import Links
 from pytest_fastenv.installer.timings import Timings
-from pytest_fastenv.installer.unpacked_wheel import Builder, UnpackedWheel
-from pytest_fastenv.installer.wheels import Wheels
+from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
-from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
+from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.outcome import Admission, run_all
@@ -36,16 +34,12 @@ class Installer:
     def __init__(
         self,
         tools: Tools,
-        wheels: Wheels,
-        builder: Builder,
+        distributions: Distributions,
         link: LinkMode = LinkMode.AUTO,
         timings: Timings | None = None,
-        ahead: FetchAhead | None = None,
     ) -> None:
         self._timings = timings
-        self._ahead = ahead
-        self._wheels = wheels
-        self._builder = builder
+        self._distributions = distributions
         self._pools = tools.pools
         self._processes = tools.processes
         self._recorder = tools.recorder
@@ -63,10 +57,10 @@ class Installer:
         :raises FailureGroup: all failures that are independent of each other.
         """
         links = Links(self._destination(staging), self._pools, self._processes)
-        obtaining = _Obtaining(self._wheels, self._builder, self._ahead)
+        admission = Admission()
         if leads is not None:
-            obtaining.admission.lead(leads)
-        installation = _Installation(obtaining, links, self._recorder)
+            admission.lead(leads)
+        installation = _Installation(self._distributions, admission, links, self._recorder)
         wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
         self._report_method(installation.methods)
         return Summary(
@@ -80,8 +74,8 @@ class Installer:
     async def obtain(self, plan: Plan) -> None:
         """Bring what a plan needs into the store, and link nothing; fails as `install` does."""
         order = in_order_of_beginning(plan.distributions, self._timings)
-        obtaining = _Obtaining(self._wheels, self._builder, self._ahead)
-        await run_all([obtaining.obtain(distribution) for distribution in order], obtaining.admission)
+        admission = Admission()
+        await run_all([self._distributions.obtain(distribution, admission) for distribution in order], admission)
 
     def _destination(self, staging: Staging) -> Destination:
         target = staging.target
@@ -103,49 +97,22 @@ class Installer:
             self._recorder.notice("info", f"link method {wanted} is not possible here for all files: used {found}")
 
 
-class _Obtaining:
-    """Brings distributions into the store for as long as nothing has failed."""
-
-    def __init__(self, wheels: Wheels, builder: Builder, ahead: FetchAhead | None) -> None:
-        self._wheels = wheels
-        self._builder = builder
-        self._ahead = ahead
-        self.admission = Admission()
-
-    async def obtain(self, distribution: Distribution) -> UnpackedWheel:
-        self.admission.check()
-        match distribution.source:
-            case WheelSource(artifact):
-                begun = await self._ahead.claim(artifact, self.admission) if self._ahead else None
-                if begun is not None:
-                    return begun
-                expect = (distribution.name, distribution.version)
-                return await self._wheels.from_artifact(artifact, expect, admission=self.admission)
-            case SdistSource() | TreeSource() as source:
-                return await self._builder.build(source, distribution.name, distribution.version)
-        assert_never(distribution.source)
-
-    async def again(self, distribution: Distribution, wheel: UnpackedWheel) -> UnpackedWheel:
-        """Replace an entry whose files are not what they were."""
-        await self._wheels.discard(wheel)
-        return await self.obtain(distribution)
-
-
 class _Installation:
     """One installation on its way."""
 
-    def __init__(self, obtaining: _Obtaining, links: Links, recorder: Recorder) -> None:
-        self._obtaining = obtaining
+    def __init__(self, distributions: Distributions, admission: Admission, links: Links, recorder: Recorder) -> None:
+        self._distributions = distributions
+        self._admission = admission
         self._links = links
         self._recorder = recorder
         self._orders: list[LinkOrder] = []
         self.methods: set[LinkMode] = set()
 
     async def run(self, distributions: Sequence[Distribution]) -> list[UnpackedWheel]:
-        return await run_all([self._install(d) for d in distributions], self._obtaining.admission)
+        return await run_all([self._install(d) for d in distributions], self._admission)
 
     async def _install(self, distribution: Distribution) -> UnpackedWheel:
-        wheel = await self._obtaining.obtain(distribution)
+        wheel = await self._distributions.obtain(distribution, self._admission)
         linked = await self._link(distribution, wheel)
         if linked.changed:
             wheel = await self._repair(distribution, wheel, linked.changed)
@@ -165,10 +132,10 @@ class _Installation:
         self._recorder.notice(
             "warning", f"the store's copy of {distribution} was changed ({changed[0]}{more}): made anew"
         )
-        return await self._obtaining.again(distribution, wheel)
+        return await self._distributions.replace(distribution, wheel, self._admission)
 
     async def _link(self, distribution: Distribution, wheel: UnpackedWheel) -> Linked:
-        self._obtaining.admission.check()
+        self._admission.check()
         order = _order(distribution, wheel)
         self._orders.append(order)
         linked = await self._links.link(order, wheel.facts.files)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
+from pytest_fastenv.installer.build.metadata import read_dist_info
 from pytest_fastenv.installer.manifest import TREE, WheelFacts
-from pytest_fastenv.model.plan import BuildSource
+from pytest_fastenv.model.metadata import CoreMetadata
 
 Provenance = Literal["cache", "network", "built"]
 
@@ -55,9 +56,9 @@ class UnpackedWheel:
         """Whether the wheel's root goes to purelib rather than platlib."""
         return self.facts.root_is_purelib
 
+    def read_metadata(self) -> CoreMetadata:
+        """Read the core metadata from its files.
 
-class Builder(Protocol):
-    """Builds wheels from source (the build part of this room does)."""
-
-    async def build(self, source: BuildSource, name: str, version: str) -> UnpackedWheel:
-        """Return the wheel of a source: from the store, or built now; records its own spans."""
+        :raises MetadataError: they are not there, or cannot be read.
+        """
+        return read_dist_info(self.tree / self.dist_info)

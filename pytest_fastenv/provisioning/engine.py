@@ -17,7 +17,7 @@ from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, Provid
 from pytest_fastenv.index.pip_config import configuration_files
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.circle import Waits
-from pytest_fastenv.installer.fetch_ahead import FetchAhead
+from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.pipeline import Installer, in_order_of_beginning
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.timings import Timings
@@ -87,6 +87,7 @@ class Engine:
     :param index: what the request's files say about indexes; builds follow it, too.
     :param formats: likewise about wheels and source distributions.
     :ivar tools: what it works with.
+    :ivar distributions: the door for whatever goes into environments.
     """
 
     def __init__(
@@ -101,16 +102,17 @@ class Engine:
         self.target = target = interpreter if isinstance(interpreter, Target) else interpreter.target
         self._stack = AsyncExitStack()
         self._resolutions = Resolutions(tools.store, policies.freshness)
-        self._wheels = wheels = Wheels(tools, policies.freshness, policies.wheels)
+        wheels = Wheels(tools, policies.freshness, policies.wheels)
         sdists = Sdists(tools, policies.freshness)
         self._interpreter = Present(target) if isinstance(interpreter, Target) else self._arrival(interpreter)
         self._waits = Waits()
         environments = StoredBuildEnvironments(self, tools, self._waits, index, formats)
-        self._builder = SourceBuilder(tools, target, wheels, sdists, environments, policies.backends, self._waits)
+        builder = SourceBuilder(tools, target, wheels, sdists, environments, policies.backends, self._waits)
         self._timings = Timings(tools.store)
         # Strictly serial work begins nothing before it is its turn.
-        self._ahead = None if tools.pools.serial or tools.offline else FetchAhead(wheels, self._builder)
-        self._installer = Installer(tools, wheels, self._builder, policies.link, self._timings, self._ahead)
+        early = not (tools.pools.serial or tools.offline)
+        self.distributions = Distributions(wheels, builder, begins_early=early)
+        self._installer = Installer(tools, self.distributions, policies.link, self._timings)
 
     def _arrival(self, awaited: Awaited) -> Arrival:
         from pytest_fastenv.interpreter_downloads.installation import install  # as above
@@ -118,14 +120,14 @@ class Engine:
         return Arrival(awaited.target, lambda: install(awaited.offer, self.tools))
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._builder)
+        await self._stack.enter_async_context(self.distributions)
         if isinstance(self._interpreter, Arrival):
             self._stack.push_async_callback(self._interpreter.aclose)
             self._interpreter.begin()
             if self.tools.pools.serial:
                 await self.ready()
-        if self._ahead is not None:
-            self._stack.push_async_callback(self._ahead.aclose)
+        if self.distributions.begins_early:
+            self._stack.push_async_callback(self.distributions.give_up)
             self._begin_early()
         return self
 
@@ -169,9 +171,8 @@ class Engine:
         """
         if isinstance(self._interpreter, Present):
             return
-        if self._ahead is not None:
-            for distribution in in_order_of_beginning(plan.distributions, self._timings):
-                self._ahead.pinned(distribution, certain=True)
+        for distribution in in_order_of_beginning(plan.distributions, self._timings):
+            self.distributions.pinned(distribution, certain=True)
         try:
             await self.ready()
         except ProvideError as error:
@@ -192,7 +193,7 @@ class Engine:
         try:
             plan = await self._search(request, preferences)
         except ProvideError as error:
-            if self._ahead is None or self._waits.chain:
+            if not self.distributions.begins_early or self._waits.chain:
                 raise
             raise await self._with_what_failed_beside(error) from error.__cause__
         made = Resolution(plan, begun)
@@ -201,12 +202,12 @@ class Engine:
 
     async def _with_what_failed_beside(self, error: FastenvError) -> FastenvError:
         """Finish what is being fetched and built beside what failed, and tell of that as well."""
-        self._builder.admission.close()
-        return together([error, *(await self._ahead.settled() if self._ahead is not None else ())])
+        self.distributions.admission.close()
+        return together([error, *await self.distributions.settled()])
 
     async def _search(self, request: Request, preferences: Mapping[str, str] | None) -> Plan:
         return await resolve(
-            request, self.target, self.tools, self._builder, observer=self._ahead, preferences=preferences
+            request, self.target, self.tools, self.distributions, observer=self.distributions, preferences=preferences
         )
 
     def _without_logins(self, request: Request) -> Request:
@@ -218,7 +219,7 @@ class Engine:
 
     async def digest(self, artifact: Artifact) -> str | None:
         """Return the SHA-256 of a file as far as it is known without fetching it."""
-        return await self._wheels.digest(artifact)
+        return await self.distributions.digest(artifact)
 
     async def obtain(self, plan: Plan) -> None:
         """Fetch and build what a plan needs, and link nothing; see `Installer.obtain`."""
@@ -227,9 +228,9 @@ class Engine:
     async def install(self, plan: Plan, staging: Staging) -> Summary:
         """Fill an environment with a plan's distributions; see `Installer.install`."""
         # What a build environment lacks is not the end of everything: another release may do without it.
-        leads = None if self._waits.chain else self._builder.admission
+        leads = None if self._waits.chain else self.distributions.admission
         done = await self._installer.install(plan, staging, leads=leads)
-        return done if self._ahead is None else replace(done, wasted_bytes=self._ahead.wasted_bytes)
+        return replace(done, wasted_bytes=self.distributions.wasted_bytes)
 
     @property
     def configuration_files(self) -> tuple[ReadFile, ...]:

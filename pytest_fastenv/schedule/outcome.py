@@ -7,7 +7,8 @@ next run), and all failures that are independent of each other are raised togeth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pytest_fastenv.errors import FailureGroup, FastenvError
@@ -23,12 +24,17 @@ class Admission:
     """Tells jobs whether new work may still begin."""
 
     def __init__(self) -> None:
-        self.open = True
+        self._open = True
         self._followers: list[Admission] = []
+
+    @property
+    def open(self) -> bool:
+        """Whether new work may begin."""
+        return self._open
 
     def close(self) -> None:
         """Admit nothing more."""
-        self.open = False
+        self._open = False
         for follower in self._followers:
             follower.close()
 
@@ -45,6 +51,35 @@ class Admission:
         """
         if not self.open:
             raise NotAdmittedError
+
+
+class SharedAdmission(Admission):
+    """Admits work that several share: as long as one of them may begin new work, or nobody has said anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sharing: list[Admission] = []
+
+    @property
+    def open(self) -> bool:
+        """Whether new work may begin."""
+        return self._open and (not self._sharing or any(admission.open for admission in self._sharing))
+
+    def close_all(self) -> None:
+        """Close those of all who share the work, for it has failed; until they hear of it something might begin."""
+        for admission in self._sharing:
+            admission.close()
+
+    @contextmanager
+    def shared_by(self, admission: Admission | None) -> Iterator[None]:
+        """Let another one count for a block."""
+        if admission is not None:
+            self._sharing.append(admission)
+        try:
+            yield
+        finally:
+            if admission is not None:
+                self._sharing.remove(admission)
 
 
 async def run_all(jobs: Iterable[Coroutine[Any, Any, T]], admission: Admission | None = None) -> list[T]:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from pytest_fastenv.schedule.outcome import Admission, SharedAdmission
+
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
@@ -13,11 +15,14 @@ T = TypeVar("T")
 class SingleFlight(Generic[K, T]):
     """One making per key; every caller gets its result, or its failure.
 
-    A result is remembered for the life of this object. A failure is raised for the callers that wait for it and
-    then forgotten: the next call tries again. For one event loop.
+    A failure is raised for the callers that wait for it and then forgotten: the next call tries again. For one event
+    loop.
+
+    :param remembers: a result is kept for the life of this object; otherwise it is for those who waited for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, remembers: bool = True) -> None:
+        self._remembers = remembers
         self._flights: dict[K, _Flight[T]] = {}
 
     async def do(self, key: K, make: Callable[[], Awaitable[T]]) -> T:
@@ -26,12 +31,21 @@ class SingleFlight(Generic[K, T]):
         The making belongs to no caller: it goes on when one of them is cancelled, as long as another waits. When the
         last one is cancelled it is cancelled too, and has ended before that caller's cancellation is reported.
         """
+        return await self.do_admitted(key, lambda _admission: make(), None)
+
+    async def do_admitted(self, key: K, make: Callable[[Admission], Awaitable[T]], admission: Admission | None) -> T:
+        """Do the same for callers that may learn meanwhile that nothing new is to be begun.
+
+        :param make: is given an admission, to ask before it begins a piece of work. It is open as long as that of
+            one caller who waits is; where none of them has one, it is open. A failure closes those of all who wait.
+        """
         while True:
             flight = self._flights.get(key)
             if flight is None or flight.task.cancelled():
                 flight = self._begin(key, make)
             if flight.task.done() or not flight.abandoned:
-                return await flight.join()
+                with flight.admission.shared_by(admission):
+                    return await flight.join()
             await asyncio.wait([flight.task])  # it is being cancelled: wait for its end, then make our own
 
     def done(self, key: K) -> T | None:
@@ -50,11 +64,13 @@ class SingleFlight(Generic[K, T]):
         flight = self._flights.get(key)
         return flight is not None and not flight.task.done() and not flight.abandoned
 
-    def _begin(self, key: K, make: Callable[[], Awaitable[T]]) -> _Flight[T]:
-        flight = self._flights[key] = _Flight(asyncio.create_task(_await(make)))
+    def _begin(self, key: K, make: Callable[[Admission], Awaitable[T]]) -> _Flight[T]:
+        admission = SharedAdmission()
+        flight = self._flights[key] = _Flight(asyncio.create_task(_await(make, admission)), admission)
 
         def landed(_task: asyncio.Task[T]) -> None:
-            if not flight.succeeded() and self._flights.get(key) is flight:
+            forgets = not flight.succeeded() or not self._remembers
+            if forgets and self._flights.get(key) is flight:
                 del self._flights[key]
 
         flight.task.add_done_callback(landed)
@@ -62,8 +78,9 @@ class SingleFlight(Generic[K, T]):
 
 
 class _Flight(Generic[T]):
-    def __init__(self, task: asyncio.Task[T]) -> None:
+    def __init__(self, task: asyncio.Task[T], admission: SharedAdmission) -> None:
         self.task = task
+        self.admission = admission
         self.waiting = 0
         self.abandoned = False
 
@@ -94,5 +111,9 @@ class _Flight(Generic[T]):
                 continue
 
 
-async def _await(make: Callable[[], Awaitable[T]]) -> T:
-    return await make()
+async def _await(make: Callable[[Admission], Awaitable[T]], admission: SharedAdmission) -> T:
+    try:
+        return await make(admission)
+    except Exception:
+        admission.close_all()
+        raise

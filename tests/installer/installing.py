@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterable
+import sys
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +14,16 @@ from typing import Any
 
 from kit.tools import NOWHERE, tools_of
 
+from pytest_fastenv.installer.build.builder import SourceBuilder
+from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.pipeline import Installer
 from pytest_fastenv.installer.sdists import Sdists
-from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.build import Installed
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, Plan, WheelSource
+from pytest_fastenv.model.protocols import BuildEnvironment
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.run import Policies
 from pytest_fastenv.runtime.summary import Summary
@@ -43,11 +47,25 @@ class SomeStaging:
     target: Target = TARGET
 
 
-class NoBuilder:
-    """Stands where no source may be."""
+@dataclass(frozen=True)
+class RunningEnvironment:
+    """Gives the interpreter that the tests run in to sources that need nothing to be built."""
 
-    async def build(self, source: Any, name: str, version: str) -> UnpackedWheel:
-        raise AssertionError(f"nothing is to be built here: {name} {version} of {source}")
+    python: Path = Path(sys.executable)
+    scripts: Path = Path(sys.executable).parent
+    content: tuple[Installed, ...] = ()
+
+
+class RunningEnvironments:
+    """Gives nothing else."""
+
+    async def content(self, requires: Sequence[str], _chain: tuple[str, ...]) -> tuple[Installed, ...]:
+        assert not requires
+        return ()
+
+    async def provide(self, requires: Sequence[str], _target: Target, _chain: tuple[str, ...]) -> BuildEnvironment:
+        assert not requires
+        return RunningEnvironment()
 
 
 @dataclass
@@ -56,6 +74,7 @@ class Engine:
 
     wheels: Wheels
     sdists: Sdists
+    distributions: Distributions
     installer: Installer
     tools: Tools
 
@@ -70,7 +89,6 @@ async def engine(
     settings: Settings | None = None,
     *,
     recorder: Recorder | None = None,
-    builder: Any = None,
     **concurrent: int,
 ) -> AsyncIterator[Engine]:
     """Give what installs; ``downloads``, ``builds`` and ``installs`` say how many at once; ``all``: of each."""
@@ -84,8 +102,9 @@ async def engine(
     async with tools_of(store, settings) as tools:
         wheels = Wheels(tools, policies.freshness, policies.wheels)
         sdists = Sdists(tools, policies.freshness)
-        installer = Installer(tools, wheels, builder or NoBuilder(), policies.link)
-        yield Engine(wheels, sdists, installer, tools)
+        builder = SourceBuilder(tools, TARGET, wheels, sdists, RunningEnvironments(), policies.backends)
+        async with Distributions(wheels, builder) as distributions:
+            yield Engine(wheels, sdists, distributions, Installer(tools, distributions, policies.link), tools)
 
 
 def artifact(path: Path, url: str | None = None, *, name: str = "", version: str = "", hashed: bool = True) -> Artifact:

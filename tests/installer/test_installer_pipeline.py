@@ -12,16 +12,15 @@ from typing import Any
 import pytest
 from installing import SITE, SomeStaging, artifact, engine, run
 from kit import faults
-from kit.archives import make_wheel
+from kit.archives import make_sdist, make_wheel
 
 from pytest_fastenv.errors import FailureGroup, NotFoundError, RecordError, StoreError
 from pytest_fastenv.installer.pipeline import in_order_of_beginning
-from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
-from pytest_fastenv.installer.wheels import WHEELS, Wheels
+from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
-from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, TreeSource, WheelSource
+from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, WheelSource
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.settings.values import Settings
@@ -193,37 +192,21 @@ def test_lost_file_is_noticed_and_repaired(damage: str, store: Store, draft: Som
     assert (draft.prefix / SITE / "demo" / "__init__.py").exists()
 
 
-class FileBuilder:
-    """Builds what is asked for by making a wheel on the spot."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.wheels: Wheels
-        self.built: list[str] = []
-
-    async def build(self, source: SdistSource | TreeSource, name: str, version: str) -> UnpackedWheel:
-        assert isinstance(source, TreeSource)
-        self.built.append(name)
-        await asyncio.sleep(0)
-        path = make_wheel(self.directory, name, version)
-        return await self.wheels.from_file(path, (name, version), provenance="built")
-
-
 def test_sources_are_built_and_counted(
-    store: Store, recorder: Recorder, draft: SomeStaging, remote: Any, tmp_path: Path
+    store: Store, draft: SomeStaging, remote: Any, artifacts: Path, tmp_path: Path
 ) -> None:
-    builder = FileBuilder(tmp_path / "built")
+    log = tmp_path / "log"
+    source = artifact(make_sdist(artifacts, "source", build_log=log))
 
     async def work() -> Summary:
-        async with engine(store, builder=builder) as parts:
-            builder.wheels = parts.wheels
+        async with engine(store) as parts:
             wheels = [Distribution(w.name, w.version, WheelSource(w)) for w in remote("one", "two")]
-            tree = Distribution("source", "1.0", TreeSource(tmp_path, "content"))
-            return await parts.installer.install(Plan(draft.target, (*wheels, tree)), draft)
+            built = Distribution("source", "1.0", SdistSource(source))
+            return await parts.installer.install(Plan(draft.target, (*wheels, built)), draft)
 
     report = run(work())
     assert (report.distributions, report.fetched, report.built) == (3, 2, 1)
-    assert builder.built == ["source"]
+    assert len(log.read_text().splitlines()) == 1
     assert (draft.prefix / SITE / "source" / "__init__.py").exists()
 
 

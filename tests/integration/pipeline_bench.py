@@ -281,7 +281,7 @@ def after_the_first_failure(gate: Gate) -> Callable[[Engine], Any]:
     """Open a gate when nothing new is admitted any more."""
 
     def open_it(engine: Engine) -> bool:
-        if not engine._builder.admission.open:
+        if not engine.distributions.admission.open:
             gate.open()
         return gate.is_open
 

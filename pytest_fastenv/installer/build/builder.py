@@ -19,10 +19,9 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 from pytest_fastenv.errors import BuildError, MetadataError, MismatchError
 from pytest_fastenv.filesystem.oslock import OsLock
@@ -44,7 +43,6 @@ from pytest_fastenv.model.plan import BuildSource, SdistSource, TreeSource
 from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.tools import Tools
 
@@ -65,9 +63,10 @@ class _Bench:
 class SourceBuilder:
     """Builds wheels from source distributions and trees, and tells their metadata.
 
-    For one event loop. Use as an async context manager, or call `aclose` at the end: servers of build backends are
-    kept until then.
+    For one event loop. It is asked through `Distributions`, which sees to it that a source is not built twice at once.
+    Servers of build backends are kept until `aclose`.
 
+    :ivar waits: which source's build waits for which other one.
     :ivar admission: when it is closed no hook is begun any more; those that run are finished.
     """
 
@@ -95,66 +94,20 @@ class SourceBuilder:
         self._records = BuildRecords(tools.store)
         self._wheels_built = built or StoredWheels(tools.store, wheels)
         self._spaces = Workspaces(sdists, tools.store, tools.pools)
-        self._waits = waits or Waits()
+        self.waits = waits or Waits()
         self.admission = Admission()
-        self._built: SingleFlight[str, UnpackedWheel] = SingleFlight()
-        self._told: SingleFlight[str, CoreMetadata] = SingleFlight()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """End all servers and remove what is private. Idempotent."""
         await self._spaces.aclose()
         await self._servers.aclose()
 
-    async def build(self, source: BuildSource, name: str | None, version: str | None) -> UnpackedWheel:
-        """Return the wheel of a source: from the store, or built now.
-
-        Cancelling ends the build's processes before it passes, unless another task waits for the same build.
+    async def job(self, source: BuildSource, name: str | None, version: str | None) -> Job:
+        """Return what is to be done for a source; an archive without a digest is fetched for it.
 
         :param name: the project's name; checked.
         :param version: the version that the plan has; checked.
-        :raises BuildError: the backend failed; the log's last lines and its place are told.
-        :raises CycleError: the build needs itself.
-        :raises MetadataError: the wheel contradicts the metadata that was announced for it.
         """
-        job = await self._job(source, name, version)
-        known = self._built.done(job.key)
-        if known is not None and self._wheels.find(known.sha256) is not None:
-            return replace(known, fresh=False)  # by now an environment may hold links to its files
-        self._built.forget(job.key)
-        with self._waits.waiting(job.subject), diagnosed(f"{job.subject} cannot be built", self._store.root):
-            return await self._built.do(job.key, partial(self._at_bench, job, self._wheels_built.find, self._make))
-
-    async def metadata(self, source: BuildSource, name: str | None) -> CoreMetadata:
-        """Return the metadata a wheel built from the source would have.
-
-        What the source states for good is taken as it is (PEP 643, PEP 621); else the backend is asked, and if it
-        cannot tell, the wheel is built. The same source asked for twice costs once, in later processes too.
-
-        :raises BuildError: the backend failed.
-        :raises MismatchError: the source is another project's or version's than its file name says.
-        """
-        version = source.version
-        job = await self._job(source, name, version)
-        known = self._told.done(job.key) or self._records.metadata(job)
-        if known is None and self._built.is_under_way(job.key):
-            # Somebody is sure that the wheel is needed. It tells its metadata itself, and another hook would only wait.
-            wheel = await self.build(source, name, version)
-            known = core.read_dist_info(wheel.tree / wheel.dist_info)
-        if known is None:
-            with self._waits.waiting(job.subject), diagnosed(f"{job.subject} cannot be read", self._store.root):
-                known = await self._told.do(job.key, partial(self._tell, job))
-        _check(job, known)
-        return known
-
-    async def _job(self, source: BuildSource, name: str | None, version: str | None) -> Job:
         match source:
             case SdistSource(artifact):
                 content = artifact.hashes.sha256 or (await self._sdists.fetch(artifact)).sha256
@@ -165,6 +118,43 @@ class SourceBuilder:
         key = Recipe.of(source, content, self._target, self._variables).key
         return Job(key, source, normalized(name), version or None, subject_of(source, name, version))
 
+    async def build(self, job: Job) -> UnpackedWheel:
+        """Return the wheel of a source: from the store, or built now.
+
+        Cancelling ends the build's processes before it passes.
+
+        :raises BuildError: the backend failed; the log's last lines and its place are told.
+        :raises CycleError: the build needs itself.
+        :raises MetadataError: the wheel contradicts the metadata that was announced for it.
+        """
+        with diagnosed(f"{job.subject} cannot be built", self._store.root):
+            return await self._at_bench(job, self._wheels_built.find, self._make)
+
+    def known_metadata(self, job: Job) -> CoreMetadata | None:
+        """Return the metadata that the store remembers of a source."""
+        return self._records.metadata(job)
+
+    async def metadata(self, job: Job) -> CoreMetadata:
+        """Return the metadata a wheel built from the source would have; see `Distributions.metadata`.
+
+        :raises BuildError: the backend failed.
+        """
+        with diagnosed(f"{job.subject} cannot be read", self._store.root):
+            return await self._tell(job)
+
+    def check(self, job: Job, metadata: CoreMetadata) -> None:
+        """Compare what a source says it is with what it was taken for.
+
+        :raises MismatchError: it is another project, or another version.
+        """
+        wrong_name = job.name is not None and normalized(metadata.name) != job.name
+        if wrong_name or (job.version is not None and metadata.version != job.version):
+            raise MismatchError(
+                f"{job.subject}: its source is {metadata.name} {metadata.version}",
+                why="name and version are not those it was asked for by",
+                hint="the source is mislabelled: pin another release, or report it to the project",
+            )
+
     def _lock(self, job: Job) -> AbstractAsyncContextManager[OsLock]:
         return self._store.lock(RECIPES, job.key, subject=job.subject)
 
@@ -172,7 +162,7 @@ class SourceBuilder:
         self, job: Job, look: Callable[[Build], Awaitable[T | None]], work: Callable[[_Bench], Awaitable[T]]
     ) -> T:
         """Do work under the job's lock with all its build requirements there, unless a look shows it is done."""
-        with self._waits.building(job.subject) as chain:
+        with self.waits.building(job.subject) as chain:
             wanted = await self._wanted(job)
             while True:
                 content = await self._environments.content(wanted, chain)
@@ -248,7 +238,7 @@ class SourceBuilder:
         announced = self._records.metadata(bench.job)
         if announced is None:
             return
-        found = core.differences(announced, core.read_dist_info(wheel.tree / wheel.dist_info))
+        found = core.differences(announced, wheel.read_metadata())
         if found:
             self._records.keep_metadata(bench.job, None)  # asked again, the backend may tell the truth
             raise MetadataError(
@@ -275,7 +265,7 @@ class SourceBuilder:
         if known is not None:
             return known
         wheel = await self._wheels_built.find(build)
-        return core.read_dist_info(wheel.tree / wheel.dist_info) if wheel else None
+        return wheel.read_metadata() if wheel else None
 
     async def _prepare(self, bench: _Bench) -> CoreMetadata:
         """Ask the backend for the metadata; one that has no such hook makes the wheel."""
@@ -286,7 +276,7 @@ class SourceBuilder:
         answer = await self._call(bench, hook, arguments)
         if answer.missing:
             wheel = await self._make(bench)
-            return core.read_dist_info(wheel.tree / wheel.dist_info)
+            return wheel.read_metadata()
         space.dist_info = find_dist_info(answer.value, directory, job.subject, space.log)
         return core.read_dist_info(space.dist_info)
 
@@ -311,17 +301,6 @@ class SourceBuilder:
                 if "wheel_directory" in arguments:
                     span.args["bytes"] = _size_bytes(arguments["wheel_directory"], answer.value)
                 return answer
-
-
-def _check(job: Job, metadata: CoreMetadata) -> None:
-    """Compare what a source says it is with what it was taken for."""
-    wrong_name = job.name is not None and normalized(metadata.name) != job.name
-    if wrong_name or (job.version is not None and metadata.version != job.version):
-        raise MismatchError(
-            f"{job.subject}: its source is {metadata.name} {metadata.version}",
-            why="name and version are not those it was asked for by",
-            hint="the source is mislabelled: pin another release, or report it to the project",
-        )
 
 
 def _without_hook(bench: _Bench) -> BuildError:

@@ -18,6 +18,7 @@ from kit.tools import tools_of
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.pyproject import read_pyproject
+from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact, Hashes
@@ -121,7 +122,7 @@ class Environments:
     sources: dict[str, Path] = field(default_factory=dict)
     releases: dict[str, str] = field(default_factory=dict)
     told: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
-    builder: SourceBuilder | None = None
+    builder: Distributions | None = None
     asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     during: Callable[[], None] = lambda: None
 
@@ -143,7 +144,7 @@ class Environments:
 class Surroundings:
     """A builder with everything around it, over one store."""
 
-    builder: SourceBuilder
+    builder: Distributions
     environments: Environments
     recorder: Recorder
     pools: Pools
@@ -175,9 +176,8 @@ async def surroundings(
         wheels, sdists = Wheels(tools, policies.freshness, policies.wheels), Sdists(tools, policies.freshness)
         if built is not None:
             built.wheels = wheels
-        async with SourceBuilder(
-            tools, target, wheels, sdists, environments, policies.backends, built=built
-        ) as builder:
+        source_builder = SourceBuilder(tools, target, wheels, sdists, environments, policies.backends, built=built)
+        async with Distributions(wheels, source_builder) as builder:
             environments.builder = builder
             yield Surroundings(builder, environments, recorder, tools.pools, store)
 
