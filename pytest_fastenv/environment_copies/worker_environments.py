@@ -49,23 +49,23 @@ class WorkerEnvironments:
     """Makes copies, in a private directory of this process. For one event loop.
 
     :param directory: the one of environments.
-    :param workers: do the copying.
+    :param pool: does the copying.
     :param environ: variables that interpreters are started with.
     :raises StoreError: the directory cannot be written.
     """
 
-    def __init__(self, directory: Path, workers: ProcessPool, recorder: Recorder, environ: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, pool: ProcessPool, recorder: Recorder, environ: Mapping[str, str]) -> None:
         self._directory = directory
         with diagnosed("the environments of workers cannot be made", directory):
             self._home = Home(str(directory / DIRECTORY))
             # Whoever may use the session's environment may use these: tests start programs as other users.
             os.chmod(self._home.path, stat.S_IMODE(os.stat(directory).st_mode))
             spread(self._home.path)
-        self._workers = workers
+        self._pool = pool
         self._recorder = recorder
         self._environ = environ
         self._files = 0
-        self._probes = asyncio.Semaphore(workers.count)
+        self._probes = asyncio.Semaphore(pool.count)
 
     async def make(self, original: Path, names: Sequence[str]) -> dict[str, Environment]:
         """Copy an environment for each of some workers; a worker that has one already gets a new one.
@@ -114,23 +114,23 @@ class WorkerEnvironments:
 
     async def _copy(self, source: Original, places: tuple[str, ...]) -> dict[str, bytes]:
         """Copy all files but those that hold a prefix; return what `Finish.times` is for each place."""
-        count = self._workers.count
+        count = self._pool.count
         ranges = source.parts(count * _PARTS if count > 1 else 1)
         folded = await self._foldable(source, ranges) if source.link.folds_directories else frozenset()
         self._files += 0 if folded else len(source.tree.numbers) // 2 * len(places)
         parts = [Part(source.prefix, begin, end, places, folded) for begin, end in ranges]
-        times: list[list[bytes]] = await run_all(self._workers.call(_COPY, part) for part in parts)
+        times: list[list[bytes]] = await run_all(self._pool.call(_COPY, part) for part in parts)
         return {place: b"" if folded else b"".join(of_each) for place, *of_each in zip(places, *times, strict=True)}
 
     async def _foldable(self, source: Original, ranges: Sequence[tuple[int, int]]) -> frozenset[str]:
         found: list[set[str]] = await run_all(
-            self._workers.call(_MIXED, source.prefix, begin, end) for begin, end in ranges
+            self._pool.call(_MIXED, source.prefix, begin, end) for begin, end in ranges
         )
         return foldable(source, set().union(*found))
 
     async def _complete(self, source: Original, name: str, place: str, times: bytes) -> Environment:
         """Make a copy whole, and start its interpreter once."""
-        await self._workers.call(_FINISH, Finish(source.prefix, place, times))
+        await self._pool.call(_FINISH, Finish(source.prefix, place, times))
         environment = source.manifest.environment(Path(place))
         async with self._probes:
             await probe(environment, NEEDED, f"of worker {name}", self._environ)
