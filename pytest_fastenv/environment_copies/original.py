@@ -42,7 +42,7 @@ class Original:
     @property
     def link(self) -> LinkMode:
         """How its files were brought from the store."""
-        return LinkMode.parse(self.manifest.parts.get("link", LinkMode.AUTO))
+        return LinkMode.parse(self.manifest.parts["settings"]["link"])
 
     def led(self, leads_to: str, prefix: str) -> str:
         """Return what a symbolic link leads to in a copy."""

@@ -92,7 +92,7 @@ def make_original(
 ) -> Environment:
     """Make an environment; its lease is given back."""
     place = Generations(store, tmp_path / "environments")
-    wanted = parts(link=link)
+    wanted = parts(settings={"link": link})
     filled = fill or fill_with(link, tmp_path / "stored")
     ready = asyncio.run(provide(place, target or running_target(store), wanted, filled))
     assert ready.lease_fd is not None

@@ -26,6 +26,7 @@ from pytest_fastenv.errors import (
     UsageError,
 )
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
@@ -294,7 +295,7 @@ def test_an_edit_in_one_does_not_reach_the_next(play: Any, artifacts: Path) -> N
         second = await session.make("two", "alpha")
         assert (second.purelib / "alpha.py").read_text() == "VALUE = 1\n"
 
-    play(part, link="hardlink")
+    play(part, link=LinkMode.HARDLINK)
 
 
 def test_refusals(play: Any, tmp_path: Path) -> None:

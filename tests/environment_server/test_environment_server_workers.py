@@ -22,6 +22,7 @@ from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.environment_server.workers import workers
 from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store import lease
@@ -93,7 +94,7 @@ def test_each_worker_has_its_own(play: Play, link: str) -> None:
         assert (made["gw1"].purelib / "xdist/__init__.py").exists()
         assert not (made["gw1"].purelib / "new.py").exists()
 
-    session = play(part, link=link)
+    session = play(part, link=LinkMode(link))
     assert os.listdir(session.prefix.parent / ".workers") == []
 
 
@@ -143,14 +144,14 @@ def test_what_was_edited_in_place_reaches_no_copy(play: Play) -> None:
         with pytest.raises(StoreError, match="was changed in the session's environment"):
             await session.make("gw2")
 
-    first = play(part, link="hardlink")
+    first = play(part, link=LinkMode.HARDLINK)
 
     async def later(session: Session) -> None:
         assert session.environment.prefix != first.prefix
         made = (await session.make("gw0"))["gw0"]
         assert (made.purelib / "six/__init__.py").read_text() == "VALUE = 1\n"
 
-    play(later, link="hardlink")
+    play(later, link=LinkMode.HARDLINK)
 
 
 def test_what_a_killed_server_leaves_is_swept(play: Play, store: Store) -> None:
