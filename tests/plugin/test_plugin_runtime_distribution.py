@@ -68,7 +68,7 @@ def test_every_interpreter_can_import_it(tmp_path: Path, interpreters: list[tupl
         "import sys; sys.path.insert(0, sys.argv[1]); "
         "from pytest_fastenv_runtime.model import link; "
         "from pytest_fastenv_runtime.settings.options import OPTIONS; "
-        "from pytest_fastenv_runtime.runtime import header, launch, options, relay, session; "
+        "from pytest_fastenv_runtime.runtime import launch, options, relay, session, summary; "
         "compile(open(sys.argv[1] + '/pytest_fastenv_runtime/runtime/inside.py').read(), 'inside', 'exec'); "
         "raise SystemExit(relay.run_in_place([sys.executable, '-c', 'raise SystemExit(4)'], {}))"
     )

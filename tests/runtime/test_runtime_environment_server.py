@@ -88,7 +88,12 @@ def test_question_and_answer(make: Callable[..., EnvironmentServer], tmp_path: P
     assert server.pid is None
     answer = server.ask("echo", text="ü\udcff\n", number=1)
     assert answer["asked"] == {"do": "echo", "text": "ü\udcff\n", "number": 1}
-    assert answer["begun"] == {"do": "begin", "settings": {"link": "copy"}, "base": str(tmp_path)}
+    assert answer["begun"] == {
+        "do": "begin",
+        "settings": {"link": "copy"},
+        "origins": {},
+        "base": str(tmp_path),
+    }
     assert Path(answer["cwd"]) == tmp_path.resolve()
     assert answer["environ"]["KEPT"] == "1"
     assert not {"PYTHONPATH", "PYTHONHOME"} & answer["environ"].keys()
@@ -236,7 +241,7 @@ def test_the_oldest_interpreter_can_use_it(tmp_path: Path, interpreters: list[tu
     subprocess.run([interpreters[0][1], "-I", "-c", code, *paths], check=True)
     package = tmp_path / "inside" / "runtime"
     package.mkdir(parents=True)
-    for name in ("session", "environment", "environment_in_test", "session_environment"):
+    for name in ("session", "environment", "environment_in_test", "session_environment", "sealed"):
         (package / f"{name}.py").write_bytes((here / f"{name}.py").read_bytes())
     (package.parent / "errors.py").write_bytes((here.parent / "errors.py").read_bytes())
     for directory in (package, package.parent):

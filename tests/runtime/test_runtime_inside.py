@@ -54,7 +54,7 @@ SUMMARY = Summary(distributions=3, path="/envs/x")
 def test_header(runtime: Path) -> None:
     done = run(runtime, "--fastenv=a.txt", "--fastenv-max-age=1h", handed=Handed(sys.prefix, SUMMARY))
     assert done.returncode == 0, done.stderr
-    assert "fastenv: 3 distributions, /envs/x\n" in done.stdout
+    assert "fastenv: 3 distributions in 0 ms, /envs/x\n" in done.stdout
 
 
 def test_ini_values_are_known(runtime: Path) -> None:
