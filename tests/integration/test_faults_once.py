@@ -113,7 +113,7 @@ def takeover_s(desk: Desk, name: str, place: Path) -> float:
     """Kill the owner of a build with SIGKILL while another process waits; return when the other one went on."""
     log = place / f"{name}.log"
     code = _QUICK_SECOND_TIME % str(log)
-    make_sdist(artifacts(desk), name, build_log=log, exclusive=place / name, hold_s=3.0, backend_code=code)
+    make_sdist(artifacts(desk), name, build_log=log, exclusive=place / name, hold_s=30.0, backend_code=code)
     command = desk.words("fastenv", name)
     owner = desk.start(command)
     backend = int(re.search(r"pid=(\d+)", first_line(log)).group(1))
