@@ -27,7 +27,7 @@ from pytest_fastenv.model.codec import decode, encode
 from pytest_fastenv.model.digest import bytes_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
-from pytest_fastenv.store.buckets import EntryBucket, Reference
+from pytest_fastenv.store.buckets import EntryBucket, InStore
 from pytest_fastenv.store.sealed import load, to_bytes
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Manifest:
     interpreter: Mapping[str, Any]
     summary: Summary
     tree_sha256: str
-    uses: tuple[Reference, ...] = ()
+    uses: tuple[InStore, ...] = ()
 
     def environment(self, prefix: Path) -> Environment:
         """Return the environment that it describes, in a directory."""
@@ -68,7 +68,7 @@ def write(
     fingerprint: str,
     interpreter: Mapping[str, Any],
     summary: Summary,
-    uses: Iterable[Reference] = (),
+    uses: Iterable[InStore] = (),
 ) -> Manifest:
     """Record what a finished environment holds. It is not ready with that: see `mark_ready`.
 
@@ -180,7 +180,7 @@ def _check(prefix: Path) -> str | None:
     return "its manifest is damaged" if known is None else difference(prefix, known)
 
 
-def _uses(prefix: Path) -> Iterable[Reference]:
+def _uses(prefix: Path) -> Iterable[InStore]:
     known = read(prefix)
     return known.uses if known is not None else ()
 

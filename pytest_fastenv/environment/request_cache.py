@@ -33,7 +33,7 @@ from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.options import Decides
 from pytest_fastenv.settings.values import Settings, deciding
-from pytest_fastenv.store.buckets import RecordBucket, Reference
+from pytest_fastenv.store.buckets import InStore, RecordBucket
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.version import __version__
 
@@ -77,9 +77,9 @@ class Answer:
     resolved_at: float
 
 
-def _environment_of(answer: Answer) -> Iterator[Reference]:
+def _environment_of(answer: Answer) -> Iterator[InStore]:
     if answer.name:
-        yield Reference(ENVIRONMENTS.directory, answer.name)
+        yield InStore(ENVIRONMENTS.directory, answer.name)
 
 
 REQUESTS = RecordBucket(

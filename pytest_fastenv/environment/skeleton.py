@@ -27,7 +27,7 @@ from pytest_fastenv.errors import InterpreterError, StoreError, option
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.program import run_program
-from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.buckets import EntryBucket, InStore
 from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.store.store import Store
 
@@ -82,11 +82,13 @@ class Skeleton:
     """What a skeleton holds.
 
     :ivar links: name and what it leads to.
+    :ivar uses: the interpreter, where that lies in the store.
     """
 
     directories: tuple[str, ...]
     links: tuple[tuple[str, str], ...]
     files: tuple[SkeletonFile, ...]
+    uses: tuple[InStore, ...] = ()
 
 
 class _Contents(NamedTuple):
@@ -100,17 +102,29 @@ def _check(place: Path) -> str | None:
     return None if _load(place) is not None else "a file of it is gone or damaged"
 
 
+def _uses(place: Path) -> tuple[InStore, ...]:
+    listed = load(place / _LIST, Skeleton)
+    return listed.uses if listed is not None else ()
+
+
 SKELETONS = EntryBucket(
-    name="skeletons", version=2, about="empty virtual environments, one for each interpreter", check=_check
+    name="skeletons",
+    version=2,
+    about="empty virtual environments, one for each interpreter",
+    check=_check,
+    refers_to=_uses,
 )
 
 
-async def lay_out(target: Target, store: Store, prefix: Path, final: Path, permit: Permit = nullcontext) -> None:
+async def lay_out(
+    target: Target, store: Store, prefix: Path, final: Path, permit: Permit = nullcontext
+) -> tuple[InStore, ...]:
     """Make an empty virtual environment: without pip, without access to the base's packages.
 
     :param prefix: where it is written; made, or empty.
     :param final: where it will lie: the path that its scripts hold.
     :param permit: taken where other work of this process may go on meanwhile.
+    :return: what of the store it is made of.
     :raises InterpreterError: neither virtualenv nor the interpreter's own venv can make one.
     """
     place = await skeleton(target, store, permit)
@@ -125,6 +139,7 @@ async def lay_out(target: Target, store: Store, prefix: Path, final: Path, permi
             raise StoreError("an empty environment in the store changes while it is used", where=str(place), hint=hint)
     async with permit():
         _write(contents, prefix, final)
+    return InStore(SKELETONS.directory, place.name), *contents.listed.uses
 
 
 async def skeleton(target: Target, store: Store, permit: Permit = nullcontext) -> Path:
@@ -137,7 +152,7 @@ async def skeleton(target: Target, store: Store, permit: Permit = nullcontext) -
         async with permit():
             with store.recorder.span("interpreter", target.short, source="built", key=key, python=target.python):
                 await _create(target, place)
-                _write_list(place)
+                _write_list(place, store.entry_with(target.python))
 
     return await store.publish(SKELETONS, key, make, subject=f"an empty environment of {target.short}")
 
@@ -176,7 +191,7 @@ async def _create(target: Target, place: Path) -> None:
         )
 
 
-def _write_list(place: Path) -> None:
+def _write_list(place: Path, python: InStore | None) -> None:
     """Write the list of what the skeleton holds and where that is its path."""
     tree = place / _TREE
     _without_command(tree / "pyvenv.cfg")
@@ -198,7 +213,9 @@ def _write_list(place: Path) -> None:
                 mode = stat.S_IMODE(os.lstat(path).st_mode)
                 holds, digest = _holds(path, str(tree))
                 files.append(SkeletonFile(relative, mode, holds, digest))
-    (place / _LIST).write_bytes(to_bytes(Skeleton(tuple(directories), tuple(links), tuple(files))))
+    uses = (python,) if python is not None else ()
+    listed = Skeleton(tuple(directories), tuple(links), tuple(files), uses)
+    (place / _LIST).write_bytes(to_bytes(listed))
 
 
 def _holds(path: str, tree: str) -> tuple[tuple[Occurrence, ...], str]:

@@ -18,7 +18,7 @@ import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_fastenv.environment import manifest
@@ -28,6 +28,7 @@ from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.store.buckets import InStore
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.store.temporary import Home
@@ -42,11 +43,17 @@ class StagingDirectory:
 
     :ivar prefix: where it is written now.
     :ivar final: where it will lie: the path that its scripts hold.
+    :ivar used: what of the store it is made of.
     """
 
     prefix: Path
     final: Path
     target: Target
+    used: set[InStore] = field(default_factory=set, compare=False, kw_only=True)
+
+    def uses(self, bucket: str, key: str) -> None:
+        """See the protocol."""
+        self.used.add(InStore(bucket, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +122,8 @@ async def stage(target: Target, store: Store, prefix: Path, final: Path, fingerp
     :param prefix: missing or empty.
     :raises InterpreterError: no virtual environment can be made for the target.
     """
-    await lay_out(target, store, prefix, final)
-    return StagedEnvironment(prefix, final, target, fingerprint)
+    used = await lay_out(target, store, prefix, final)
+    return StagedEnvironment(prefix, final, target, fingerprint, used=set(used))
 
 
 async def stage_in_store(
@@ -128,8 +135,8 @@ async def stage_in_store(
     :param permit: see `lay_out`.
     :raises InterpreterError: no virtual environment can be made for the target.
     """
-    await lay_out(target, store, prefix, final, permit)
-    return StagingDirectory(prefix, final, target)
+    used = await lay_out(target, store, prefix, final, permit)
+    return StagingDirectory(prefix, final, target, used=set(used))
 
 
 @asynccontextmanager
@@ -171,7 +178,7 @@ def _publish(staged: StagedEnvironment, summary: Summary) -> Environment:
         "schemes": dict(target.schemes),
     }
     with diagnosed("an environment cannot be written", staged.final.parent):
-        made = manifest.write(staged.prefix, staged.fingerprint, interpreter, summary)
+        made = manifest.write(staged.prefix, staged.fingerprint, interpreter, summary, staged.used)
         aside = _make_way(staged)
         try:
             os.rename(staged.prefix, staged.final)

@@ -18,6 +18,7 @@ from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
 from pytest_fastenv.installer.links import Links
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
+from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Distribution, Plan
@@ -62,6 +63,8 @@ class Installer:
             admission.lead(leads)
         installation = _Installation(self._distributions, admission, links, self._recorder)
         wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
+        for wheel in wheels:
+            staging.uses(WHEELS.directory, wheel.sha256)
         self._report_method(installation.methods)
         return Summary(
             distributions=len(wheels),

@@ -92,6 +92,12 @@ class Staging(Protocol):
     def target(self) -> Target:
         """The interpreter it is made for; ``target.schemes`` tells the directories below `prefix`."""
 
+    def uses(self, bucket: str, key: str) -> None:
+        """Note what of the store it is made of, so that this is not pruned while it stands.
+
+        :param bucket: name of the bucket's directory.
+        """
+
 
 class Transferred(Protocol):
     """What a transfer brought."""

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, assert_never
@@ -32,7 +32,7 @@ from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
 from pytest_fastenv.schedule.single_flight import SingleFlight
-from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.buckets import EntryBucket, InStore
 from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.tools import Tools
 
@@ -81,6 +81,17 @@ class HeldTree:
     directory: str
     file: str
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a build environment holds.
+
+    :ivar uses: what of the store it was made of.
+    """
+
+    trees: tuple[HeldTree, ...]
+    uses: tuple[InStore, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +176,7 @@ class StoredBuildEnvironments:
             final = self._store.path(BUILD_ENVIRONMENTS, key)
             staged = await stage_in_store(target, self._store, place, final, self._pools.install)
             await self._engine.install(plan, staged)
-            await asyncio.to_thread(_write_held, place, target)
+            await asyncio.to_thread(_write_held, place, target, staged.used)
 
         if self._store.lookup(BUILD_ENVIRONMENTS, key) is None and (self._engine.is_waiting or _is_built(plan)):
             # While the interpreter is on its way this goes on already. And nothing is built under the environment's
@@ -199,24 +210,24 @@ def _each_once(requires: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(requires)))
 
 
-def _write_held(prefix: Path, target: Target) -> None:
+def _write_held(prefix: Path, target: Target, used: Iterable[InStore]) -> None:
     """Write what a finished build environment holds: it is looked at again before each use by another process."""
     own = prefix / tree.OWN_DIRECTORY
     own.mkdir(exist_ok=True)
-    held = []
+    trees = []
     for number, directory in enumerate(_directories(target)):
         content = tree.snapshot(prefix / directory).encode()
         (own / f"tree-{number}").write_bytes(content)
-        held.append(HeldTree(directory, f"tree-{number}", bytes_sha256(content)))
-    (own / _HELD).write_bytes(to_bytes(tuple(held), tuple[HeldTree, ...]))
+        trees.append(HeldTree(directory, f"tree-{number}", bytes_sha256(content)))
+    (own / _HELD).write_bytes(to_bytes(Held(tuple(trees), tuple(sorted(used)))))
 
 
 def _check(prefix: Path) -> str | None:
     own = prefix / tree.OWN_DIRECTORY
-    held = load(own / _HELD, tuple[HeldTree, ...])
-    if not held:
+    held = load(own / _HELD, Held)
+    if held is None:
         return "the list of what it holds is damaged"
-    for one in held:
+    for one in held.trees:
         try:
             content = (own / one.file).read_bytes()
             known = tree.Tree.decode(content) if bytes_sha256(content) == one.sha256 else None
@@ -228,8 +239,17 @@ def _check(prefix: Path) -> str | None:
     return None
 
 
+def _uses(prefix: Path) -> tuple[InStore, ...]:
+    held = load(prefix / tree.OWN_DIRECTORY / _HELD, Held)
+    return held.uses if held is not None else ()
+
+
 BUILD_ENVIRONMENTS = EntryBucket(
-    name="build-environments", version=2, about="isolated environments for build backends", check=_check
+    name="build-environments",
+    version=2,
+    about="isolated environments for build backends",
+    check=_check,
+    refers_to=_uses,
 )
 
 

@@ -23,8 +23,8 @@ READY = ".ready"
 """The mark of a whole entry: an empty file in its directory. The name is not free for contents."""
 
 
-class Reference(NamedTuple):
-    """Something in the store that something else needs: as long as that stands, this must.
+class InStore(NamedTuple):
+    """Names an entry or a record of the store, for something that needs it: as long as that stands, this must.
 
     :ivar bucket: the bucket's directory.
     """
@@ -33,7 +33,7 @@ class Reference(NamedTuple):
     key: str
 
 
-def _nothing(_: Any) -> Iterable[Reference]:
+def _nothing(_: Any) -> Iterable[InStore]:
     return ()
 
 
@@ -78,7 +78,7 @@ class RecordBucket(Bucket, Generic[T]):
     """
 
     record: type[T]
-    refers_to: Callable[[T], Iterable[Reference]] = _nothing
+    refers_to: Callable[[T], Iterable[InStore]] = _nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class EntryBucket(Bucket):
     """
 
     check: Callable[[Path], str | None]
-    refers_to: Callable[[Path], Iterable[Reference]] = _nothing
+    refers_to: Callable[[Path], Iterable[InStore]] = _nothing
     mark: str = READY
     has_shards: bool = True
     lease: Callable[[Path], Path] | None = None

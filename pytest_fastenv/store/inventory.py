@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_fastenv.store.buckets import Bucket, EntryBucket, RecordBucket, Reference
+from pytest_fastenv.store.buckets import Bucket, EntryBucket, InStore, RecordBucket
 from pytest_fastenv.store.diagnosis import diagnosed
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Kept:
     is_whole: bool
     size_bytes: int
     used_at: float
-    refers_to: tuple[Reference, ...]
+    refers_to: tuple[InStore, ...]
 
 
 def kept(store: Store, buckets: Sequence[Bucket]) -> Iterator[Kept]:

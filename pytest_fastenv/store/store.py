@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store.buckets import Bucket, EntryBucket, LockSpace, RecordBucket
+from pytest_fastenv.store.buckets import Bucket, EntryBucket, InStore, LockSpace, RecordBucket
 
 if TYPE_CHECKING:
     from pytest_fastenv.filesystem.oslock import OsLock as Lock
@@ -53,6 +53,12 @@ class Store:
         :raises ValueError: the key does not do as a file name; keys are digests and normalized names.
         """
         return Path(self._stem(bucket, key))
+
+    def entry_with(self, path: str) -> InStore | None:
+        """Name the entry that a path lies in; ``None`` where it lies outside of all. Touches nothing."""
+        parts = path.removeprefix(f"{self.root}{os.sep}").split(os.sep)
+        is_inside = path.startswith(f"{self.root}{os.sep}") and len(parts) > 3 and parts[2].startswith(parts[1])
+        return InStore(parts[0], parts[2]) if is_inside else None
 
     def lookup(self, bucket: EntryBucket, key: str) -> Path | None:
         """Return a whole entry's directory, or ``None``. Costs one look at the file system and writes nothing."""

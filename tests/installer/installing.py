@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,10 @@ class SomeStaging:
     prefix: Path
     final: Path
     target: Target = TARGET
+    used: set[tuple[str, str]] = field(default_factory=set)
+
+    def uses(self, bucket: str, key: str) -> None:
+        self.used.add((bucket, key))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Protocol
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import WHEELS, Wheels
 from pytest_fastenv.model.build import Build, Installed
-from pytest_fastenv.store.buckets import RecordBucket, Reference
+from pytest_fastenv.store.buckets import InStore, RecordBucket
 from pytest_fastenv.store.store import Store
 
 
@@ -51,8 +51,8 @@ class BuiltWheel:
     seconds: float
 
 
-def _wheel_of(built: BuiltWheel) -> Iterator[Reference]:
-    yield Reference(WHEELS.directory, built.wheel)
+def _wheel_of(built: BuiltWheel) -> Iterator[InStore]:
+    yield InStore(WHEELS.directory, built.wheel)
 
 
 BUILT = RecordBucket(

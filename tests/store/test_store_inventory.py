@@ -1,0 +1,121 @@
+"""The store tells what it holds: listed, sized, checked, removed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from store_buckets import ENTRIES, RECORDS
+
+from pytest_fastenv.store import lease
+from pytest_fastenv.store.buckets import InStore
+from pytest_fastenv.store.store import Store
+
+KEY = "0123"
+
+
+async def make(draft: Path) -> None:
+    (draft / "one").write_bytes(b"x" * 100)
+    (draft / "below").mkdir()
+    os.link(draft / "one", draft / "below" / "again")
+
+
+def publish(store: Store, *keys: str) -> None:
+    for key in keys:
+        asyncio.run(store.publish(ENTRIES, key, make))
+
+
+def test_nothing_is_there(store: Store) -> None:
+    assert list(store.kept(ENTRIES, RECORDS)) == []
+    assert store.check(ENTRIES, KEY) == "it is not there, or not whole"
+    assert store.check(RECORDS, KEY)
+
+
+def test_entries_and_records_are_listed(store: Store) -> None:
+    publish(store, KEY, "0199", "ab")
+    store.write_record(RECORDS, "some", {"a": 1})
+    (store.path(ENTRIES, "ab") / ".ready").unlink()
+    found = {(one.bucket, one.key): one for one in store.kept(ENTRIES, RECORDS)}
+    assert found.keys() == {(ENTRIES, KEY), (ENTRIES, "0199"), (ENTRIES, "ab"), (RECORDS, "some")}
+    assert {key for (_, key), one in found.items() if not one.is_whole} == {"ab"}
+    assert found[ENTRIES, KEY].path == store.path(ENTRIES, KEY)
+    assert found[ENTRIES, KEY].size_bytes == 100
+    record = found[RECORDS, "some"]
+    assert record.size_bytes == record.path.stat().st_size
+    assert abs(record.used_at - record.path.stat().st_mtime) < 3600
+
+
+def test_a_file_with_several_links_counts_once(store: Store) -> None:
+    async def link(draft: Path) -> None:
+        os.link(store.path(ENTRIES, KEY) / "one", draft / "one")
+
+    publish(store, KEY)
+    asyncio.run(store.publish(ENTRIES, "another", link))
+    assert sorted(one.size_bytes for one in store.kept(ENTRIES)) == [0, 100]
+
+
+def test_what_refers_to_others_says_so(store: Store) -> None:
+    needs = (InStore("else", "key"),)
+    entries, records = replace(ENTRIES, refers_to=lambda _: needs), replace(RECORDS, refers_to=lambda _: needs)
+    publish(store, KEY)
+    store.write_record(records, KEY, {})
+    assert [one.refers_to for one in store.kept(entries, records)] == [needs, needs]
+
+
+def test_an_entry_is_named_by_a_path_in_it(store: Store) -> None:
+    entry = store.path(ENTRIES, KEY)
+    assert store.entry_with(f"{entry}/bin/python") == InStore("entries-v1", KEY)
+    assert store.entry_with(f"{store.root}/logs/a/b") is None
+    assert store.entry_with("/usr/bin/python3") is None
+
+
+def test_one_is_checked(store: Store) -> None:
+    publish(store, KEY)
+    store.write_record(RECORDS, KEY, {"a": 1})
+    assert store.check(ENTRIES, KEY) is None
+    assert store.check(RECORDS, KEY) is None
+    (store.path(ENTRIES, KEY) / "one").unlink()
+    assert store.check(ENTRIES, KEY) == "one is missing"
+    (record,) = (store.root / RECORDS.directory).rglob("*.json")
+    record.write_bytes(record.read_bytes().replace(b"1", b"2"))
+    assert store.check(RECORDS, KEY)
+    assert [one.is_whole for one in store.kept(RECORDS)] == [False]
+
+
+def test_a_record_is_removed(store: Store) -> None:
+    store.write_record(RECORDS, KEY, {"a": 1})
+    assert asyncio.run(store.withdraw(RECORDS, KEY, only_damaged=True)) is False
+    assert asyncio.run(store.withdraw(RECORDS, KEY)) is True
+    assert not store.has_record(RECORDS, KEY)
+    assert asyncio.run(store.withdraw(RECORDS, KEY)) is False
+
+
+def test_a_damaged_record_is_removed(store: Store) -> None:
+    store.write_record(RECORDS, KEY, {"a": 1})
+    (record,) = (store.root / RECORDS.directory).rglob("*.json")
+    record.write_bytes(b"{}")
+    assert asyncio.run(store.withdraw(RECORDS, KEY, only_damaged=True)) is True
+
+
+def test_what_is_in_use_is_not_removed(store: Store, tmp_path: Path) -> None:
+    leased = replace(ENTRIES, lease=lambda entry: tmp_path / f"{entry.name}.lease")
+    publish(store, KEY)
+    held = lease.hold(tmp_path / f"{KEY}.lease")
+    assert asyncio.run(store.withdraw(leased, KEY)) is False
+    assert store.lookup(ENTRIES, KEY)
+    os.close(held)
+    assert asyncio.run(store.withdraw(leased, KEY)) is True
+    assert store.lookup(ENTRIES, KEY) is None
+
+
+def test_entries_without_shards(store: Store) -> None:
+    flat = replace(ENTRIES, name="flat", version=None, has_shards=False, mark="own/ready")
+    entry = store.root / "flat" / "some-1"
+    (entry / "own").mkdir(parents=True)
+    (store.root / "flat" / ".leases").mkdir()
+    assert [(one.key, one.is_whole) for one in store.kept(flat)] == [("some-1", False)]
+    (entry / "own" / "ready").touch()
+    assert [(one.key, one.is_whole) for one in store.kept(flat)] == [("some-1", True)]
+    assert store.lookup(flat, "some-1") == entry
