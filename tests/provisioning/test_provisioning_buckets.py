@@ -6,11 +6,17 @@ import importlib
 import pkgutil
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.damage import damaged
+from kit.examples import example
 
 import pytest_fastenv
 from pytest_fastenv.model.codec import members
 from pytest_fastenv.provisioning.buckets import ENTRIES, RECORDS
-from pytest_fastenv.store.buckets import Bucket
+from pytest_fastenv.store.buckets import Bucket, RecordBucket
+from pytest_fastenv.store.store import Store
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "store.md"
 
@@ -50,3 +56,14 @@ def test_the_reference_shows_the_same_table() -> None:
         *((bucket.directory, "entries", bucket.about) for bucket in ENTRIES),
         *((bucket.directory, "records", bucket.about) for bucket in RECORDS),
     ]
+
+
+@pytest.mark.parametrize("bucket", RECORDS, ids=[bucket.name for bucket in RECORDS])
+def test_a_record_of_each_kind_is_absent_when_any_byte_of_it_is_wrong(store: Store, bucket: RecordBucket[Any]) -> None:
+    value = example(bucket.record)
+    store.write_record(bucket, "key", value)
+    assert store.read_record(bucket, "key") == value
+    (record,) = (store.root / bucket.directory).rglob("*.json")
+    for damage in damaged(record):
+        assert store.read_record(bucket, "key") is None, damage
+    assert store.read_record(bucket, "key") == value
