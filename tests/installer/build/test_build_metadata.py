@@ -10,9 +10,7 @@ from pytest_fastenv.installer.build.metadata import (
     differences,
     from_pkg_info,
     from_project_table,
-    from_record,
     read_dist_info,
-    to_record,
 )
 from pytest_fastenv.model.metadata import CoreMetadata
 
@@ -104,13 +102,6 @@ def test_no_project_table_is_the_backends() -> None:
 def test_a_dist_info_without_metadata_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match="no METADATA"):
         read_dist_info(tmp_path)
-
-
-def test_records_give_back_what_they_were_given() -> None:
-    metadata = CoreMetadata("Demo", "1.0", ("one",), ">=3.9", ("fast",), "2.4", ("description",))
-    assert from_record(to_record(metadata)) == metadata
-    assert from_record(None) is None
-    assert from_record({"name": "x"}) is None
 
 
 def test_spelling_is_no_difference() -> None:
