@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
+from pytest_fastenv.model.codec import encode_for_key, members
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.settings.options import OPTIONS, Decides
 from pytest_fastenv.settings.values import Settings, deciding
@@ -29,9 +28,8 @@ class Fingerprint(str):
     @classmethod
     def of(cls, parts: Mapping[str, Any]) -> Fingerprint:
         """Make the digest of some parts; the order of keys does not matter."""
-        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-        made = cls(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
-        made.parts = json.loads(text)
+        made = cls(key_of(parts))
+        made.parts = encode_for_key(parts)
         return made
 
 
@@ -65,15 +63,13 @@ def distribution_identity(distribution: Distribution) -> str:
     same with its config settings, a directory by its content and place. ``direct_url.json`` (PEP 610) and ``REQUESTED``
     (PEP 376) are files of the environment too.
     """
-    named = {
-        "source": distribution.source.identity,
-        "name": distribution.name,
-        "version": distribution.version,
-        "requested": distribution.requested,
-        "direct_url": asdict(distribution.direct_url) if distribution.direct_url else None,
+    kind: Any = Distribution
+    others = {
+        member.name: getattr(distribution, member.name)
+        for member in members(kind)
+        if member.name != "source" and not member.is_shown_only
     }
-    text = json.dumps(named, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return key_of(distribution.source.identity, others)
 
 
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

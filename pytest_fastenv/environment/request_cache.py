@@ -118,7 +118,7 @@ class RequestCache:
 
         The environment's files are not looked at: that is for `Place.find`.
 
-        :param key: from `request_key`.
+        :param key: of a `RequestKey`.
         :param max_age_s: seconds; 0 for none, infinite for any.
         :param now: the wall clock (`time.time`).
         :param target: the interpreter that the request means now.
@@ -163,17 +163,42 @@ class RequestCache:
         self._store.write_record(REQUESTS, key, answer)
 
 
-def request_key(base: Path, settings: Settings, **extras: Any) -> str:
-    """Return the digest under which a request's answer is kept.
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """Which requests are the same one: everything that decides its answer and is known before anything is read.
 
     The interpreter counts by the words that asked for it; which one they mean is compared when the answer is used.
 
-    :param base: the directory that relative sources are relative to.
-    :param extras: whatever else decides (requirements added for the session, index configuration, variables that
-        were expanded), by name, as JSON can hold it.
+    :ivar base: the directory that relative sources are relative to.
+    :ivar settings: those that decide (`pytest_fastenv.settings.values.deciding`), the sources among them.
+    :ivar root: where the project lies.
+    :ivar directory: where the environment is to lie, where its user says so.
+    :ivar requirements: what the session needs on top.
+    :ivar requested: what its plugins ask for.
+    :ivar runtime: digest of what is put into the environment for the session.
+    :ivar pip: variables of pip that configure indexes.
+    :ivar program: the version of this package.
     """
-    decided = deciding(settings, Decides.CONTENT, Decides.RESOLUTION, Decides.PLACE)
-    return key_of(__version__, base, decided, extras)
+
+    base: Path
+    settings: Mapping[str, Any]
+    root: Path
+    directory: Path | None = None
+    requirements: tuple[str, ...] = ()
+    requested: tuple[str, ...] = ()
+    runtime: str = ""
+    pip: tuple[tuple[str, str], ...] = ()
+    program: str = __version__
+
+    @property
+    def digest(self) -> str:
+        """The digest under which the answer is kept."""
+        return key_of(self)
+
+
+def deciding_settings(settings: Settings) -> Mapping[str, Any]:
+    """Return the settings that decide a request's answer."""
+    return deciding(settings, Decides.CONTENT, Decides.RESOLUTION, Decides.PLACE)
 
 
 def _reason(known: Answer, age_s: float, max_age_s: float, target: Target) -> str | None:

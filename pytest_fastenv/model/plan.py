@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.model.codec import encode_for_key
+from pytest_fastenv.model.codec import DISPLAY, encode_for_key
 from pytest_fastenv.model.target import Target
 
 _ConfigSettings = tuple[tuple[str, str | tuple[str, ...]], ...]
@@ -224,9 +224,9 @@ class Distribution:
     version: str
     source: Source
     requested: bool = False
-    extras: tuple[str, ...] = ()
+    extras: tuple[str, ...] = field(default=(), metadata=DISPLAY)
     direct_url: DirectUrl | None = None
-    required_by: tuple[str, ...] = ()
+    required_by: tuple[str, ...] = field(default=(), metadata=DISPLAY)
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.codec import DISPLAY
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.reference import IndexReference, Reference
 
@@ -31,8 +32,8 @@ class Wanted:
     """
 
     name: str | None
-    location: Location
-    text: str
+    location: Location = field(metadata=DISPLAY)
+    text: str = field(metadata=DISPLAY)
     specifier: str = ""
     extras: tuple[str, ...] = ()
     marker: str | None = None

@@ -5,7 +5,6 @@ Standard library only: this module is on the warm path.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Mapping
@@ -13,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_fastenv.environment.places import Generations, Place, Ready
-from pytest_fastenv.environment.request_cache import REQUESTS, request_key
+from pytest_fastenv.environment.request_cache import REQUESTS, RequestKey, deciding_settings
+from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.settings.values import Settings, store_root
@@ -45,10 +45,7 @@ class SessionNeeds:
     @property
     def runtime_digest(self) -> str:
         """A digest of the runtime's files."""
-        digest = hashlib.sha256()
-        for name, content in sorted(self.runtime.items()):
-            digest.update(f"{name}\0{len(content)}\0".encode() + content)
-        return digest.hexdigest()
+        return key_of({name: bytes_sha256(content) for name, content in self.runtime.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +84,17 @@ class Question:
     @property
     def key(self) -> str:
         """The digest under which the answer is kept."""
-        return request_key(
-            self.base,
-            self.settings,
-            root=str(self.root),
-            directory=str(self.directory or ""),
-            needs=self.needs.requirements,
+        asked = RequestKey(
+            base=self.base,
+            settings=deciding_settings(self.settings),
+            root=self.root,
+            directory=self.directory,
+            requirements=self.needs.requirements,
             requested=self.needs.requested,
             runtime=self.needs.runtime_digest,
-            pip=sorted((name, value) for name, value in self.environ.items() if name.startswith("PIP_")),
+            pip=tuple(sorted((name, value) for name, value in self.environ.items() if name.startswith("PIP_"))),
         )
+        return asked.digest
 
     def store(self, recorder: Recorder) -> Store:
         """Return the store; nothing is touched."""

@@ -17,7 +17,13 @@ from environment_kit import parts, provide, running_target
 from kit.damage import damaged
 
 from pytest_fastenv.environment.places import Missing
-from pytest_fastenv.environment.request_cache import REQUESTS, CachedEnvironment, RequestCache, request_key
+from pytest_fastenv.environment.request_cache import (
+    REQUESTS,
+    CachedEnvironment,
+    RequestCache,
+    RequestKey,
+    deciding_settings,
+)
 from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.request import ReadFile, read_variable
 from pytest_fastenv.runtime.environment import Environment
@@ -174,6 +180,10 @@ def test_a_damaged_record_is_none(store: Store, made: Environment, file: Path) -
     assert isinstance(lookup(store), CachedEnvironment)
 
 
+def request_key(base: Path, settings: Settings, **more: Any) -> str:
+    return RequestKey(base, deciding_settings(settings), base, **more).digest
+
+
 def test_keys() -> None:
     base, settings = Path("/project"), Settings()
     key = request_key(base, settings)
@@ -181,7 +191,7 @@ def test_keys() -> None:
     others = [
         request_key(base, replace(settings, sources=("other.txt",))),
         request_key(Path("/elsewhere"), settings),
-        request_key(base, settings, session=["pytest==9"]),
+        request_key(base, settings, requirements=("pytest==9",)),
         *(
             request_key(base, replace(settings, **change))
             for change in (

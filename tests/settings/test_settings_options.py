@@ -96,7 +96,7 @@ import pytest_fastenv
 assert Path(pytest_fastenv.__file__).is_relative_to(sys.argv[1]), pytest_fastenv.__file__
 
 from pytest_fastenv.environment.fingerprint import explain, fingerprint
-from pytest_fastenv.environment.request_cache import request_key
+from pytest_fastenv.environment.request_cache import deciding_settings
 from pytest_fastenv.model.codec import decode
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.target import Target
@@ -124,7 +124,7 @@ assert origins == {
 assert load(*layers.values()).settings.flavour == "bitter"
 sweet = load(layers["pytest"]).settings
 assert decode(Settings, json.loads(json.dumps(to_json(sweet)))) == sweet
-assert request_key(here, sweet) != request_key(here, Settings())
+assert deciding_settings(sweet) != deciding_settings(Settings())
 target = Target("/p", "cpython", "3.12.1", (), {}, "", "linux", False, {}, "i", {})
 assert explain(fingerprint(Plan(target, ()), Settings()).parts, fingerprint(Plan(target, ()), sweet).parts) == (
     "flavour plain → sweet"
