@@ -10,16 +10,14 @@ source distribution build again. A record is keyed by what was asked for, not by
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.model.codec import encode_for_key
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.model.plan import Plan
-from pytest_fastenv.model.request import Request, Wanted
+from pytest_fastenv.model.request import IndexOptions, Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
@@ -59,6 +57,27 @@ class Resolutions:
             self._store.write_record(RESOLUTIONS, key, resolution)
 
 
+@dataclass(frozen=True, slots=True)
+class ResolutionKey:
+    """Which questions to the resolver are the same one, as long as indexes answer the same.
+
+    :ivar request: all that is asked for, without what it was read from, and without its index options, which are part
+        of the configuration.
+    :ivar trees: digests of what was read, where a project's directory is asked for: its metadata is among that.
+    :ivar target: identity of the interpreter.
+    :ivar index_urls: in their order.
+    :ivar find_links: likewise.
+    :ivar preferences: versions taken where the request leaves the choice.
+    """
+
+    request: Request
+    trees: tuple[str, ...]
+    target: str
+    index_urls: tuple[str, ...]
+    find_links: tuple[str, ...]
+    preferences: Mapping[str, str]
+
+
 def resolution_key(
     request: Request, target: Target, config: IndexConfig, preferences: Mapping[str, str] | None
 ) -> str | None:
@@ -68,25 +87,13 @@ def resolution_key(
     """
     if any(wanted.reference.tree_to_build is not None for wanted in request.wanted):
         return None
-    asked = [
-        [_plain(wanted) for wanted in request.wanted],
-        [_plain(constraint) for constraint in request.constraints],
-        [sorted(request.formats.no_binary), sorted(request.formats.only_binary)],
-        [request.require_hashes, request.pre, request.prefer_binary, request.config_settings],
-        [file.sha256 for file in request.files if any(w.reference.directory for w in request.wanted)],
-        [target.identity, config.index_urls, config.find_links],
-        sorted((preferences or {}).items()),
-    ]
-    return hashlib.sha256(json.dumps(asked).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _plain(wanted: Wanted) -> list[object]:
-    return [
-        wanted.name,
-        wanted.specifier,
-        wanted.extras,
-        wanted.marker,
-        encode_for_key(wanted.reference),
-        wanted.hashes.values,
-        wanted.config_settings,
-    ]
+    has_trees = any(wanted.reference.directory for wanted in request.wanted)
+    asked = ResolutionKey(
+        request=replace(request, files=(), variables=(), index=IndexOptions()),
+        trees=tuple(file.sha256 for file in request.files) if has_trees else (),
+        target=target.identity,
+        index_urls=tuple(config.index_urls),
+        find_links=tuple(config.find_links),
+        preferences=preferences or {},
+    )
+    return key_of(asked)

@@ -19,9 +19,10 @@ from pytest_fastenv.model.build import Build, Recipe
 from pytest_fastenv.model.codec import members
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.plan import DirectUrl, Distribution
-from pytest_fastenv.model.request import FormatControl, Wanted
+from pytest_fastenv.model.request import FormatControl, Request, Wanted
 from pytest_fastenv.provisioning.build_environments import BuildEnvironmentKey
 from pytest_fastenv.provisioning.question import SessionNeeds
+from pytest_fastenv.provisioning.resolutions import ResolutionKey
 
 KEYS = [
     RequestKey,
@@ -32,8 +33,9 @@ KEYS = [
     BuildEnvironmentKey,
     Recipe,
     Build,
+    ResolutionKey,
 ]
-PARTS = [Wanted, FormatControl, Distribution, DirectUrl]
+PARTS = [Request, Wanted, FormatControl, Distribution, DirectUrl]
 #: Fields that no key covers. Whoever adds one here says in the class why it decides nothing.
 SHOWN_ONLY = {"Build.subject", "Distribution.extras", "Distribution.required_by", "Wanted.location", "Wanted.text"}
 
