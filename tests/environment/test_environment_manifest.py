@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 from environment_kit import parts
+from kit.damage import damaged
+from kit.examples import example
 
 from pytest_fastenv.environment import manifest
+from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.store.buckets import InStore
 
 INTERPRETER: Mapping[str, Any] = {
     "version": "3.12.1",
@@ -88,3 +93,30 @@ def test_it_is_marked_once(place: Path) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     assert manifest.read(tmp_path / "missing") is None
     assert not manifest.is_ours(tmp_path)
+
+
+@pytest.mark.slow
+def test_whatever_is_wrong_in_its_files_it_is_not_whole(place: Path) -> None:
+    made = manifest.write(place, parts(), INTERPRETER, Summary(), {InStore("wheels-v2", "ab")})
+    manifest.write_plan(place, example(Plan))
+    manifest.mark_ready(place)
+    own = place / ".fastenv"
+    for name in ("manifest.json", "ready"):
+        for damage in damaged(own / name):
+            assert manifest.read(place) is None, damage
+            with pytest.raises((OSError, ValueError)):
+                Environment.standing(place)
+    for damage in damaged(own / "tree"):
+        assert manifest.difference(place, made) == "the list of its files is damaged", damage
+    for damage in damaged(own / "plan.json"):
+        assert manifest.read_plan(place) is None, damage
+    assert manifest.read(place) == made
+    assert manifest.read_plan(place) == example(Plan)
+    assert Environment.standing(place) == made.environment(place)
+
+
+def test_what_it_is_made_of_is_in_it(place: Path) -> None:
+    used = {InStore("wheels-v2", "ab"), InStore("skeletons-v2", "cd")}
+    manifest.write(place, parts(), INTERPRETER, Summary(), used)
+    manifest.mark_ready(place)
+    assert set(manifest.ENVIRONMENTS.refers_to(place)) == used

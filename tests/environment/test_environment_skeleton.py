@@ -11,13 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.damage import damaged
 from kit.interpreters import Found
 
 from pytest_fastenv.environment import skeleton as skeleton_module
-from pytest_fastenv.environment.skeleton import SKELETONS, lay_out, skeleton
+from pytest_fastenv.environment.skeleton import SKELETONS, Skeleton, lay_out, skeleton
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter.probe import probe
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.store.sealed import load
 from pytest_fastenv.store.store import Store
 
 _FACTS = """
@@ -131,3 +133,13 @@ def test_an_interpreter_that_can_make_none(empty_store: Store, tmp_path: Path) -
         asyncio.run(skeleton(target, empty_store))
     assert "no venv here" in str(caught.value.why)
     assert not list((empty_store.root / SKELETONS.directory).glob("*/*/.ready"))
+
+
+@pytest.mark.slow
+def test_a_list_with_any_byte_wrong_is_none(store: Store) -> None:
+    (listed,) = (store.root / SKELETONS.directory).rglob("skeleton.json")
+    for number, damage in enumerate(damaged(listed)):
+        assert load(listed, Skeleton) is None, damage
+        if number % 500 == 0:  # looks at each file
+            assert store.check(SKELETONS, listed.parent.name) == "a file of it is gone or damaged"
+    assert store.check(SKELETONS, listed.parent.name) is None

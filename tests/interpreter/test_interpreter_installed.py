@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kit.damage import damaged
+from kit.examples import example
 from kit.interpreter_bench import installing, offer_of, says, stages, url_of
 from kit.server import IndexServer
 
@@ -94,3 +97,17 @@ def test_the_list_needs_nothing_but_the_standard_library() -> None:
     assert "asyncio" not in done.stdout
     assert "httpx" not in done.stdout
     assert "packaging" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_record_with_any_byte_wrong_is_none(tmp_path: Path) -> None:
+    executable = tmp_path / "python" / "bin" / "python3"
+    executable.parent.mkdir(parents=True)
+    executable.touch()
+    target = replace(example(Target), python=str(executable))
+    installed_module.write_record(tmp_path, tmp_path / "python", tmp_path / "python", target)
+    assert installed_module.known_target(tmp_path)
+    assert PYTHONS.check(tmp_path) is None
+    for damage in damaged(tmp_path / "interpreter.json"):
+        assert installed_module.known_target(tmp_path) is None, damage
+        assert PYTHONS.check(tmp_path) == "what is known of it is damaged"

@@ -31,6 +31,7 @@ def declared() -> dict[int, Bucket]:
     return found
 
 
+@pytest.mark.slow
 def test_no_bucket_is_missing_in_the_table() -> None:
     names = sorted(bucket.name for bucket in (*ENTRIES, *RECORDS))
     assert sorted(bucket.name for bucket in declared().values()) == names
@@ -58,6 +59,7 @@ def test_the_reference_shows_the_same_table() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bucket", RECORDS, ids=[bucket.name for bucket in RECORDS])
 def test_a_record_of_each_kind_is_absent_when_any_byte_of_it_is_wrong(store: Store, bucket: RecordBucket[Any]) -> None:
     value = example(bucket.record)
