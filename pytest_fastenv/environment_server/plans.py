@@ -32,6 +32,11 @@ class Planned:
     _engine: Engine
     _discard: Callable[[Engine], Awaitable[None]]
 
+    @property
+    def build_variables(self) -> str | None:
+        """What stands for the variables that builds read, where something is built."""
+        return self._engine.build_variables(self.plan)
+
     async def install(self, plan: Plan, staging: Staging) -> object:
         """Fill an environment with the plan, or with a part of it.
 
@@ -50,7 +55,7 @@ class Planning:
     """Plans for the environments of one session. For one event loop; one question at a time.
 
     The same wishes for the same interpreter get the same plan as long as the session lasts, whatever an index has
-    published since. A plan that holds a local project to be built is made again: its sources may have been edited.
+    published since. A plan that holds a local project is made again: its sources may have been edited.
     """
 
     def __init__(self, context: Context) -> None:
@@ -96,9 +101,9 @@ class Planning:
             raised = {wanted.name for wanted in last.wanted}
             preferences = {name: version for name, version in (preferences or {}).items() if name not in raised}
             return await self._resolve(request, interpreter, preferences, anew=True)
-        built = any(wanted.reference.tree_to_build is not None for wanted in request.wanted)
+        trees = any(wanted.reference.directory is not None for wanted in request.wanted)
         key = repr((request, target_of(interpreter).identity, sorted((preferences or {}).items())))
-        known = None if built else self._plans.get(key)
+        known = None if trees else self._plans.get(key)
         if known is not None:
             engine = await self._engine(request, interpreter)
             await engine.begin(known)
@@ -133,8 +138,9 @@ class Planning:
     ) -> Planned:
         engine = await self._engine(request, interpreter, anew=anew)
         try:
-            plan = (await engine.resolve(request, preferences)).plan
-            await engine.begin(plan)
+            resolution = await engine.resolve(request, preferences)
+            await engine.begin(resolution.plan)
+            plan = (await engine.settle(resolution)).plan
         except Exception:
             await self._discard(engine)
             raise

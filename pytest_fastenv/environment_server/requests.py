@@ -111,8 +111,7 @@ def _together(one: Request, other: Request) -> Request:
         pre=one.pre or other.pre,
         prefer_binary=one.prefer_binary or other.prefer_binary,
         config_settings=_each_once(one.config_settings, other.config_settings),
-        files=_each_once(one.files, other.files),
-        variables=_each_once(one.variables, other.variables),
+        observed=_each_once(one.observed, other.observed),
         requires_python=",".join(filter(None, (one.requires_python, other.requires_python))),
     )
 

@@ -36,14 +36,14 @@ async def venv(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
     place.check()  # before anything is resolved for it
     wishes, found = Wishes.of(request, context.base), await interpreter(context, request.get("python"))
     if wishes.is_empty and isinstance(found, Target):
-        plan, fill = Plan(found, ()), None
+        plan, fill, variables = Plan(found, ()), None, None
     else:
         from pytest_fastenv.environment_server.plans import Planning  # the engine: an empty environment can do without
 
         planned = await Planning.kept(context).plan(wishes, found)
-        plan, fill = planned.plan, planned.install
+        plan, fill, variables = planned.plan, planned.install, planned.build_variables
     site = bool(request.get("system_site_packages"))
-    identity = fingerprint(plan, context.settings, system_site_packages=site or None)
+    identity = fingerprint(plan, context.settings, system_site_packages=site or None, build_variables=variables)
     async with place.stage(plan.target, identity) as staged:
         if fill is not None:
             await fill(plan, staged)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 
 #: Directories that no build reads: version control, caches of tools, other environments, and what builds leave behind.
 NOT_SOURCES = frozenset(
@@ -17,28 +19,48 @@ NOT_SOURCES = frozenset(
     }
 )  # fmt: skip
 
+#: How the names of files and directories end that builds leave beside the sources.
+PRODUCTS = (".so", ".pyd", ".dylib", ".dll", ".o", ".obj", ".a", ".lib", ".pyc", ".egg-info", ".log")
 
-def source_digest(tree: str | os.PathLike[str]) -> str:
+
+def source_digest(tree: str | os.PathLike[str], without: tuple[str, ...] = ()) -> str:
     """Return a digest over path, size and modification time of every file that could be a source.
 
-    Version control, caches and virtual environments do not count. Blocks on the file system.
+    Version control, caches and virtual environments do not count. What symbolic links lead to does, as a build reads
+    that. Blocks on the file system.
 
+    :param without: ends of names that do not count either; with them, directories named ``build`` do not.
     :raises OSError: the tree cannot be read.
     """
     top = os.fspath(tree)
     digest = hashlib.sha256(os.fsencode(top))
-    for path, status in _files(top):
+    for path, status in _files(top, without, {os.path.realpath(top)}):
         digest.update(os.fsencode(os.path.relpath(path, top)))
         digest.update(b"\0%d\0%d\0" % (status.st_size, status.st_mtime_ns))
     return digest.hexdigest()
 
 
-def _files(top: str) -> Iterator[tuple[str, os.stat_result]]:
+def _files(top: str, without: tuple[str, ...], seen: set[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield files with their status, below links to directories, too: each of those once."""
+    skipped = NOT_SOURCES | ({"build"} if without else set())
     for directory, folders, names in os.walk(top):
         if directory != top and "pyvenv.cfg" in names:
             folders.clear()
             continue
-        folders[:] = sorted(folder for folder in folders if folder not in NOT_SOURCES)
+        folders[:] = sorted(f for f in folders if f not in skipped and not (without and f.endswith(without)))
         for name in sorted(names):
+            if without and name.endswith(without):
+                continue
             path = os.path.join(directory, name)
-            yield path, os.lstat(path)
+            status = os.lstat(path)
+            yield path, status
+            if stat.S_ISLNK(status.st_mode):
+                with suppress(OSError):  # it leads nowhere
+                    yield path, os.stat(path)
+        for path in (os.path.join(directory, folder) for folder in folders):
+            if os.path.islink(path):
+                yield path, os.lstat(path)
+                target = os.path.realpath(path)
+                if target not in seen:
+                    seen.add(target)
+                    yield from _files(path, without, seen)

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,10 +68,16 @@ class Downloaded:
     """What a transfer brought.
 
     :ivar digests: hexadecimal, by algorithm: SHA-256 always, and those that were demanded.
+    :ivar validators: headers to ask with whether the file is still the same (``If-None-Match``, ...).
     """
 
     digests: dict[str, str]
     size_bytes: int
+    validators: Mapping[str, str] = field(default_factory=dict)
+
+
+class UnchangedError(Exception):
+    """The server says that the file is still the one that was asked about; nothing was transferred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,19 +184,30 @@ class Transfer:
     """One file from one URL, over as many answers as it takes."""
 
     def __init__(
-        self, http: Streams, url: str, path: Path, expected: Expected, on_bytes: Callable[[int], None] | None
+        self,
+        http: Streams,
+        url: str,
+        path: Path,
+        expected: Expected,
+        on_bytes: Callable[[int], None] | None,
+        unless: Mapping[str, str] | None = None,
     ) -> None:
         self._http = http
         self._url = url
         self._path = path
         self._expected = expected
         self._on_bytes = on_bytes
+        self._unless = dict(unless or {})
+        self._validators: dict[str, str] = {}
         self._validator: str | None = None
         self._target: Target
         self._resumed = False
 
     async def run(self) -> Downloaded:
-        """Transfer and check; the file is removed when that fails or is cancelled."""
+        """Transfer and check; the file is removed when that fails or is cancelled.
+
+        :raises UnchangedError: the file is the one that was not to be sent again.
+        """
         self._target = Target(self._path, self._expected.hashes.algorithms)
         whole = False
         try:
@@ -199,7 +216,7 @@ class Transfer:
                 # Parts that do not fit together: the server's ranges cannot be trusted, its whole file may be.
                 self._start_again()
                 await self._fetch()
-            downloaded = Downloaded(self._target.digests, self._target.size_bytes)
+            downloaded = Downloaded(self._target.digests, self._target.size_bytes, self._validators)
             check(downloaded, self._expected, self._url)
             whole = True
         finally:
@@ -218,11 +235,13 @@ class Transfer:
         if begin and not (self._validator or self._expected.hashes):
             self._start_again()
             begin = 0
-        headers = {"Range": f"bytes={begin}-"} if begin else {}
+        headers = {"Range": f"bytes={begin}-"} if begin else dict(self._unless)
         if begin and self._validator:
             headers["If-Range"] = self._validator
-        statuses = frozenset({200, 206, 416}) if begin else frozenset({200})
+        statuses = frozenset({200, 206, 416} if begin else {200, 304} if self._unless else {200})
         async with self._http.stream(self._url, headers=headers, statuses=statuses) as response:
+            if response.status_code == 304:
+                raise UnchangedError
             total = self._place(response, begin)
             body = Body(response, self._http.pace, self._url)
             while (chunk := await body.read()) is not None:
@@ -255,6 +274,7 @@ class Transfer:
             self._start_again()
         etag = response.headers.get("etag", "")
         self._validator = etag if etag.startswith('"') else response.headers.get("last-modified")
+        self._validators = validators(response.headers)
         return announced
 
     def _start_again(self) -> None:
@@ -262,6 +282,12 @@ class Transfer:
         if self._on_bytes is not None:
             self._on_bytes(-self._target.size_bytes)
         self._target.restart()
+
+
+def validators(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers to ask with whether an answer is still the same (RFC 9110 13.1)."""
+    names = {"If-None-Match": "etag", "If-Modified-Since": "last-modified"}
+    return {asked: headers[told] for asked, told in names.items() if headers.get(told)}
 
 
 def check(downloaded: Downloaded, expected: Expected, url: str) -> None:

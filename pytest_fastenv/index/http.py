@@ -127,6 +127,7 @@ class HttpClient:
         hashes: Hashes = _NO_HASHES,
         size_bytes: int | None = None,
         on_bytes: Callable[[int], None] | None = None,
+        unless: Mapping[str, str] | None = None,
     ) -> download.Downloaded:
         """Write what a URL has to a file and check it; on failure the file is removed.
 
@@ -136,10 +137,12 @@ class HttpClient:
         :param into: is created or replaced.
         :param size_bytes: as announced by the index.
         :param on_bytes: called with the number of further bytes as they are written.
+        :param unless: validators of a file that need not be sent again.
+        :raises UnchangedError: it is that file.
         :raises NetworkError: the transfer failed for good.
         :raises IntegrityError: these are not the bytes that were announced.
         """
-        return await download.Transfer(self, url, into, download.Expected(hashes, size_bytes), on_bytes).run()
+        return await download.Transfer(self, url, into, download.Expected(hashes, size_bytes), on_bytes, unless).run()
 
     @asynccontextmanager
     async def stream(

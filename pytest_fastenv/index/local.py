@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pytest_fastenv.filesystem.observations import observe
 from pytest_fastenv.index.links_page import LinksPage
 from pytest_fastenv.index.page import Listed, Page, PageBuilder
 from pytest_fastenv.index.simple_html import anchors, parse_html
 from pytest_fastenv.index.urls import file_url, local_path
+from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.wheel.filenames import normalized, parse_filename
 
 
@@ -31,6 +33,28 @@ def local_index_page(location: str, name: str) -> Page | None:
     for listed in directory_files(directory):
         draft.add(listed)
     return draft.page(location)
+
+
+def look_at_links(url: str) -> list[Observation]:
+    """Return what a find-links location on disk is now, for a later run to compare; nothing where it is a server's."""
+    if not url.startswith("file:"):
+        return []
+    path = local_path(url)
+    if path.is_dir():
+        return [observe("listing", path)]
+    return [observe("file" if path.suffix.lower() in {".html", ".htm"} else "presence", path)]
+
+
+def look_at_index(location: str, name: str) -> list[Observation]:
+    """Return what an index on disk has of a project now, likewise."""
+    if not location.startswith("file:"):
+        return []
+    index = local_path(location)
+    directory = _project_directory(index, name)
+    if directory is None:
+        return [observe("names", index)]
+    page = directory / "index.html"
+    return [observe("file", page) if page.is_file() else observe("listing", directory)]
 
 
 def local_project_names(location: str) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_fastenv.errors import NoSolutionError, UnknownProjectError
@@ -17,7 +17,7 @@ from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.download import Downloaded, Expected, copy
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.links_page import LinksPage
-from pytest_fastenv.index.local import local_project_names
+from pytest_fastenv.index.local import local_project_names, look_at_index, look_at_links
 from pytest_fastenv.index.metadata import MetadataReader
 from pytest_fastenv.index.page import Page
 from pytest_fastenv.index.page_cache import PageCache
@@ -27,6 +27,7 @@ from pytest_fastenv.index.urls import local_path, shown
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.store.store import Store
@@ -51,7 +52,13 @@ class PackageIndex:
         self._metadata = MetadataReader(http, store, pools, recorder)
         self._projects: SingleFlight[str, Project] = SingleFlight()
         self._links: SingleFlight[str, LinksPage | None] = SingleFlight()
+        self._observed: dict[Observation, None] = {}
         self._shadowed: set[tuple[str, str]] = set()
+
+    @property
+    def observed(self) -> tuple[Observation, ...]:
+        """What directories and indexes on this machine's disks listed when they were looked at."""
+        return tuple(self._observed)
 
     async def project(self, name: str) -> Project:
         """Return a project's files.
@@ -70,7 +77,12 @@ class PackageIndex:
         return await self._metadata.read(artifact)
 
     async def download(
-        self, artifact: Artifact, into: Path, on_bytes: Callable[[int], None] | None = None
+        self,
+        artifact: Artifact,
+        into: Path,
+        on_bytes: Callable[[int], None] | None = None,
+        *,
+        unless: Mapping[str, str] | None = None,
     ) -> Downloaded:
         """Write an artifact to a file and check its hashes and size; a permit to download is held meanwhile.
 
@@ -79,6 +91,8 @@ class PackageIndex:
         :param into: is created or replaced; removed when this fails.
         :param on_bytes: called with 0 once there is a permit, before anything is asked for; then with the number of
             further bytes, which is negative when a transfer begins again. What it raises ends the download.
+        :param unless: validators of a file that need not be sent again.
+        :raises UnchangedError: it is that file.
         :raises IntegrityError: it is not the artifact that was announced.
         :raises NetworkError: it could not be had; `OfflineMissError` when the network is not to be used.
         """
@@ -92,7 +106,12 @@ class PackageIndex:
                     on_bytes(downloaded.size_bytes)
                 return downloaded
             return await self._http.download(
-                artifact.url, into, hashes=artifact.hashes, size_bytes=artifact.size_bytes, on_bytes=on_bytes
+                artifact.url,
+                into,
+                hashes=artifact.hashes,
+                size_bytes=artifact.size_bytes,
+                on_bytes=on_bytes,
+                unless=unless,
             )
 
     async def _find(self, name: str) -> Project:
@@ -100,6 +119,7 @@ class PackageIndex:
         index_page: Page | None = None
         for position, location in enumerate(self.config.index_urls):
             async with self._pools.alone():
+                await self._note(look_at_index, location, name)  # before it is read: what comes between is seen
                 page = await self._pages.project(location, name)
             if page is None:
                 continue
@@ -142,10 +162,15 @@ class PackageIndex:
 
     async def _read_links(self, location: str) -> LinksPage | None:
         async with self._pools.alone():
+            await self._note(look_at_links, location)
             links = await self._pages.links(location)
         if links is None:
             self._recorder.notice("warning", f"find-links location {shown(location)} is not there: skipped")
         return links
+
+    async def _note(self, look: Callable[..., list[Observation]], *place: str) -> None:
+        if place[0].startswith("file:"):
+            self._observed.update(dict.fromkeys(await asyncio.to_thread(look, *place)))
 
     async def _report_shadows(self, name: str, winner: str, others: Sequence[str]) -> None:
         """Tell once for each pair of indexes that both have a project.

@@ -25,6 +25,7 @@ from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.plan import BuildSource, Distribution, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.schedule.single_flight import SingleFlight
@@ -49,6 +50,18 @@ class Builder(Protocol):
 
     async def metadata(self, job: Job) -> CoreMetadata:
         """Return the metadata that a source's wheel would have, or the wheel's own."""
+
+    def is_built(self, job: Job) -> bool:
+        """Tell whether the last build of a source still holds."""
+
+    async def look_again(self, job: Job) -> bool:
+        """Tell whether the metadata that is remembered of a source still holds."""
+
+    def observed(self, job: Job) -> list[Observation]:
+        """Return what is known of a source rests on."""
+
+    async def identify(self, artifact: Artifact) -> str:
+        """Return the SHA-256 of a source distribution."""
 
     def known_metadata(self, job: Job) -> CoreMetadata | None:
         """Return the metadata as far as it is remembered."""
@@ -164,6 +177,8 @@ class Distributions:
         :raises MismatchError: the source is another project's or version's than its file name says.
         """
         job = await self._builder.job(source, name, source.version)
+        if not await self._builder.look_again(job):
+            self._told.forget(job.key)
         known = self._told.done(job.key) or self._builder.known_metadata(job)
         if known is None and self._built.is_under_way(job.key):
             # The wheel is sure to be needed. It tells its metadata itself, and another hook would only wait.
@@ -181,6 +196,40 @@ class Distributions:
         await self._wheels.discard(damaged)
         return await self.obtain(distribution, admission)
 
+    async def content(self, source: BuildSource, name: str, version: str) -> str:
+        """Return a digest of what a source gives when it is built; it is built for that, and not taken."""
+        return (await self._build(await self._builder.job(source, name, version))).wheel.content
+
+    async def observations(self, source: BuildSource) -> list[Observation]:
+        """Return what is known of a source rests on: what hooks were seen to read, and what builds wrote into it."""
+        return self._builder.observed(await self._builder.job(source, None, None))
+
+    async def identified(self, artifact: Artifact) -> Artifact:
+        """Return an artifact with its SHA-256; it is fetched where only its bytes can tell.
+
+        :raises ProvideError: it cannot be had, or is not what its hashes demand.
+        """
+        if artifact.hashes.sha256:
+            return artifact
+        early = [wanted for wanted in self._early if wanted[0] == artifact]
+        if early:
+            sha256 = (await asyncio.shield(self._early[early[0]])).wheel.sha256
+        else:
+            sha256 = await (self._wheels if artifact.kind == "wheel" else self._builder).identify(artifact)
+        told = replace(artifact, hashes=artifact.hashes.with_sha256(sha256))
+        for wanted in early:  # it is asked for by its digest from now on
+            self._early[told, wanted[1], wanted[2]] = self._early.pop(wanted)
+            self._pins[wanted[1]] = (told, wanted[1], wanted[2])
+        return told
+
+    async def wheel_metadata(self, artifact: Artifact) -> CoreMetadata:
+        """Return the metadata of a wheel, from the wheel itself.
+
+        :raises ProvideError: it cannot be had.
+        """
+        known = self._wheels.find(artifact.hashes.sha256) if artifact.hashes.sha256 else None
+        return (known or await self._wheels.from_artifact(artifact)).read_metadata()
+
     async def digest(self, artifact: Artifact) -> str | None:
         """Return the SHA-256 of a file as far as it is known without fetching it; see `Wheels.digest`."""
         return await self._wheels.digest(artifact)
@@ -192,9 +241,9 @@ class Distributions:
     async def _build(self, job: Job, admission: Admission | None = None) -> _Shared:
         known = self._built.done(job.key)
         if known is not None:
-            if self._wheels.find(known.wheel.sha256) is not None:
+            if self._builder.is_built(job) and self._wheels.find(known.wheel.sha256) is not None:
                 return known
-            self._built.forget(job.key)  # it was taken out of the store since
+            self._built.forget(job.key)  # it was taken out of the store since, or the user's tree is another one
         with self._builder.waits.waiting(job.subject):
             return await self._built.do_admitted(job.key, partial(self._make, job), admission)
 

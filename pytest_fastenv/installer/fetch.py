@@ -2,7 +2,7 @@
 
 ::
 
-    urls-v2/ab/<digest of the URL>.json    which digests were found there, and when
+    urls-v3/ab/<digest of the URL>.json    which digests were found there, and when
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pytest_fastenv.errors import HashError, NotFoundError
+from pytest_fastenv.index.download import UnchangedError
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.events import Span
@@ -34,15 +35,17 @@ class FoundAtUrl:
 
     :ivar digests: hexadecimal, by algorithm.
     :ivar at: seconds since the epoch.
+    :ivar validators: headers to ask with whether it is still there.
     """
 
     url: str
     digests: Mapping[str, str]
     at: float
+    validators: Mapping[str, str]
 
 
 URLS = RecordBucket(
-    name="urls", version=2, about="what was found at URLs of artifacts without hashes", record=FoundAtUrl
+    name="urls", version=3, about="what was found at URLs of artifacts without hashes", record=FoundAtUrl
 )
 FETCHES = LockSpace(name="fetches", about="transfers from a URL whose digest is not known yet")
 
@@ -59,11 +62,40 @@ class Fetching:
         self._recorder = tools.recorder
         self._freshness = freshness
         self._kept_in = kept_in
+        self._asked: dict[str, Mapping[str, str]] = {}
 
-    async def fetch(self, artifact: Artifact, into: Path, admission: Admission | None = None) -> Transferred:
+    async def fetch_if_changed(
+        self, artifact: Artifact, into: Path, admission: Admission | None = None
+    ) -> Transferred | None:
+        """Fetch what only its bytes can name, unless the server says that it is what the store has already.
+
+        :return: ``None`` when it is: `digest` knows it then.
+        :raises IntegrityError, NetworkError: as for `fetch`.
+        """
+        found = self._store.read_record(URLS, url_key(artifact.url))
+        if found is None or not found.validators or not artifact.hashes.accept(found.digests):
+            return await self.fetch(artifact, into, admission)
+        if not self._store.lookup(self._kept_in, found.digests.get("sha256", "-")):
+            return await self.fetch(artifact, into, admission)
+        try:
+            return await self.fetch(artifact, into, admission, unless=found.validators)
+        except UnchangedError:
+            self._remember(artifact, found.digests, found.validators)
+            return None
+
+    async def fetch(
+        self,
+        artifact: Artifact,
+        into: Path,
+        admission: Admission | None = None,
+        *,
+        unless: Mapping[str, str] | None = None,
+    ) -> Transferred:
         """Write an artifact into a file, as a ``fetch`` span from its first byte to its last.
 
         :param admission: asked again once there is a permit, which may have been waited for for long.
+        :param unless: validators of a file that need not be sent again.
+        :raises UnchangedError: it is that file.
         :raises IntegrityError: the bytes are not those that were announced.
         :raises NetworkError: they could not be had.
         """
@@ -83,10 +115,10 @@ class Fetching:
                     spans.append(stack.enter_context(self._recorder.span("fetch", subject, **args, source="network")))
                 self._recorder.progress(spans[0], bytes=received)
 
-            transferred = await self._downloads.download(artifact, into, on_bytes)
+            transferred = await self._downloads.download(artifact, into, on_bytes, unless=unless)
             if spans:
                 spans[0].args.update(bytes=transferred.size_bytes, key=transferred.digests["sha256"])
-        self._remember(artifact, transferred.digests)
+        self._remember(artifact, transferred.digests, transferred.validators)
         return transferred
 
     async def digest(self, artifact: Artifact) -> str | None:
@@ -110,6 +142,9 @@ class Fetching:
         return self._remembered(artifact)
 
     def _remembered(self, artifact: Artifact) -> str | None:
+        asked = self._asked.get(artifact.url)
+        if asked is not None and artifact.hashes.accept(asked):
+            return asked["sha256"]
         found = self._store.read_record(URLS, url_key(artifact.url))
         if found is None or not artifact.hashes.accept(found.digests):
             return None
@@ -117,9 +152,10 @@ class Fetching:
             return None
         return found.digests.get("sha256")
 
-    def _remember(self, artifact: Artifact, digests: Mapping[str, str]) -> None:
+    def _remember(self, artifact: Artifact, digests: Mapping[str, str], validators: Mapping[str, str]) -> None:
         if not artifact.url.startswith("file:") and artifact.hashes.algorithms != ("sha256",):
-            found = FoundAtUrl(artifact.url, dict(digests), time.time())
+            self._asked[artifact.url] = digests
+            found = FoundAtUrl(artifact.url, dict(digests), time.time(), dict(validators))
             self._store.write_record(URLS, url_key(artifact.url), found)
 
 

@@ -70,6 +70,13 @@ class Sdists:
             artifact, sha256, self._bringer(artifact, sha256)
         )
 
+    async def identify(self, artifact: Artifact) -> str:
+        """Return the SHA-256 of an archive; it is fetched where only its bytes can tell.
+
+        :raises FastenvError: as for `fetch`.
+        """
+        return await self._fetching.digest(artifact) or (await self.fetch(artifact)).sha256
+
     async def unpack(self, sdist: FetchedSdist, into: Path) -> Path:
         """Unpack an archive and return its one top directory.
 
@@ -93,7 +100,7 @@ class Sdists:
             archive = private / artifact.filename
             async with self._store.lock(FETCHES, url_key(artifact.url), subject=artifact.filename):
                 sha256 = await self._fetching.digest(artifact)  # another process may have found out meanwhile
-                transferred = await self._fetching.fetch(artifact, archive) if sha256 is None else None
+                transferred = await self._fetching.fetch_if_changed(artifact, archive) if sha256 is None else None
             if transferred is None:
                 return await self.fetch(artifact)
 

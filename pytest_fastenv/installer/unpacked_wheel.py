@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pytest_fastenv.installer.build.metadata import read_dist_info
-from pytest_fastenv.installer.manifest import TREE, WheelFacts
+from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest, WheelFacts
+from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.metadata import CoreMetadata
 
 Provenance = Literal["cache", "network", "built"]
@@ -35,6 +37,14 @@ class UnpackedWheel:
     def tree(self) -> Path:
         """The directory with the wheel's files; never to be changed."""
         return self.entry / TREE
+
+    @property
+    def content(self) -> str:
+        """A digest of what the wheel installs, whatever the times and the order in its archive."""
+        manifest = Manifest.load(os.fspath(self.entry / MANIFEST))
+        if manifest is None:
+            return self.sha256
+        return key_of(sorted(manifest.lines), sorted(manifest.paths[number] for number in manifest.executable))
 
     @property
     def name(self) -> str:

@@ -67,6 +67,7 @@ class Wheels:
         self._limits = tools.limits
         self._landings = Landings()
         self._fetching = Fetching(tools, freshness, WHEELS)
+        self._identified: dict[str, UnpackedWheel] = {}
 
     async def from_artifact(
         self, artifact: Artifact, expect: Expect | None = None, *, admission: Admission | None = None
@@ -115,6 +116,19 @@ class Wheels:
         """Return a wheel of the store, or ``None``; one lookup and one small file."""
         return self._open(sha256, provenance)
 
+    async def identify(self, artifact: Artifact) -> str:
+        """Return the SHA-256 of a wheel; it is fetched and unpacked where only its bytes can tell.
+
+        :raises FastenvError: as for `from_artifact`.
+        """
+        sha256 = await self._fetching.digest(artifact)
+        if sha256 is None:
+            wheel = await self.from_artifact(artifact)
+            sha256 = wheel.sha256
+            if wheel.provenance == "network":
+                self._identified[sha256] = wheel  # whoever installs it hears that it was fetched for this
+        return sha256
+
     async def discard(self, wheel: UnpackedWheel) -> None:
         """Take a wheel whose files were changed out of the store, so that it is fetched or built again."""
         await self._store.withdraw(WHEELS, wheel.sha256)
@@ -123,7 +137,8 @@ class Wheels:
         sha256 = await self._fetching.digest(artifact)
         if sha256 is None:
             return await self._obtain_by_url(artifact, admission)
-        return self._open(sha256, "cache") or await self._publish_fetched(artifact, sha256, admission)
+        known = self._identified.pop(sha256, None) or self._open(sha256, "cache")
+        return known or await self._publish_fetched(artifact, sha256, admission)
 
     async def _publish_fetched(self, artifact: Artifact, sha256: str, admission: Admission | None) -> UnpackedWheel:
         async def bring(archive: Path) -> int:
@@ -142,7 +157,7 @@ class Wheels:
                 sha256 = await self._fetching.digest(artifact)  # another process may have found out meanwhile
                 transferred = None
                 if sha256 is None:
-                    transferred = await self._fetching.fetch(artifact, archive, admission)
+                    transferred = await self._fetching.fetch_if_changed(artifact, archive, admission)
             if transferred is None:
                 return await self._obtain(artifact, admission)
             sha256 = transferred.digests["sha256"]

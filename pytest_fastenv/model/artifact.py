@@ -48,6 +48,10 @@ class Hashes:
             any(a == algorithm and d == digests.get(algorithm) for a, d in self.values) for algorithm in self.algorithms
         )
 
+    def with_sha256(self, digest: str) -> Hashes:
+        """Return the same demands with the one SHA-256 that the bytes were found to have."""
+        return Hashes.of([*(value for value in self.values if value[0] != "sha256"), ("sha256", digest)])
+
     def __and__(self, other: Hashes) -> Hashes:
         """Combine what two parties demand: both must be satisfied (the narrower one wins per algorithm)."""
         if not self or not other:

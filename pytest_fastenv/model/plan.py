@@ -136,6 +136,7 @@ class TreeSource:
     :ivar editable: build by PEP 660 and leave the sources where they are.
     :ivar checkout: the path lies in the store and is never changed; else it is a user's own tree and is copied
         before a (non-editable) build.
+    :ivar built: digest of what a build of it gives, once that is known: it then stands for the content.
     """
 
     needs_build: ClassVar[bool] = True
@@ -147,18 +148,24 @@ class TreeSource:
     checkout: bool = False
     subdirectory: str | None = None
     config_settings: _ConfigSettings = ()
+    built: str = ""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Its content and place, and how it is built."""
+        """Its content and place, and how it is built; or its place, and what that gave."""
         decides: dict[str, Any] = encode_for_key(self)
-        return decides
+        return _without(decides, "content") if self.built else decides
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a user's own tree, which may change at any time."""
+        return not self.checkout
 
     @property
     def build_identity(self) -> dict[str, Any]:
         """See `SdistSource.build_identity`; what leads to the sources where they lie is only good there."""
         elsewhere = () if self.editable else ("path",)
-        return _without(encode_for_key(self), "content", "checkout", *elsewhere)
+        return _without(encode_for_key(self), "content", "checkout", "built", *elsewhere)
 
     @property
     def size_bytes(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Installed
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import BuildSource, Distribution
@@ -14,6 +15,15 @@ from pytest_fastenv.model.target import Target
 
 class SourceMetadata(Protocol):
     """Gives core metadata of what has to be built (resolve asks; the build part of installer answers)."""
+
+    async def identified(self, artifact: Artifact) -> Artifact:
+        """Return an artifact with its SHA-256; it is fetched where only its bytes can tell.
+
+        :raises ProvideError: it cannot be had, or is not what its hashes demand.
+        """
+
+    async def wheel_metadata(self, artifact: Artifact) -> CoreMetadata:
+        """Return the metadata of a wheel that was identified, from the wheel itself."""
 
     async def metadata(self, source: BuildSource, name: str | None) -> CoreMetadata:
         """Return the metadata a wheel built from the source would have.
@@ -109,6 +119,10 @@ class Transferred(Protocol):
     @property
     def size_bytes(self) -> int:
         """How much it was."""
+
+    @property
+    def validators(self) -> Mapping[str, str]:
+        """Headers to ask with whether the file is still the same."""
 
 
 class Interpreter(Protocol):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.codec import DISPLAY
 from pytest_fastenv.model.location import Location
+from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.reference import IndexReference, Reference
 
 ConfigSettings = tuple[tuple[str, str | tuple[str, ...]], ...]
@@ -74,35 +73,6 @@ class IndexOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadFile:
-    """Something on disk that was read for the request: when it changes, the answer is no longer good.
-
-    :ivar sha256: of a file's content; of a directory, its `source_digest`; empty when there was nothing, and there
-        must still be nothing.
-    """
-
-    path: Path
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReadVariable:
-    """An environment variable that was looked at for the request.
-
-    :ivar sha256: of its value, which may be a secret; empty when it was not set.
-    """
-
-    name: str
-    sha256: str
-
-
-def read_variable(name: str, environ: Mapping[str, str]) -> ReadVariable:
-    """Note a variable's value; not set and set to nothing are the same."""
-    value = environ.get(name, "")
-    return ReadVariable(name, hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest() if value else "")
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """Everything that was asked for, from all sources together.
 
@@ -111,9 +81,8 @@ class Request:
     :ivar require_hashes: every distribution must be pinned and carry a hash (``--require-hashes`` or any ``--hash``).
     :ivar pre: pre-releases are welcome everywhere (``--pre``).
     :ivar prefer_binary: an older wheel is better than a newer source distribution.
-    :ivar files: everything read, nested files too, the metadata files of local projects, and the sources of those that
-        are built and not linked to (directories).
-    :ivar variables: what ``${NAME}`` in requirements files was replaced by.
+    :ivar observed: everything read, nested files too, the metadata files of local projects, the sources of those that
+        are built and not linked to, and the variables that ``${NAME}`` in requirements files was replaced by.
     :ivar requires_python: version specifiers the interpreter must satisfy, because a script's inline metadata says so
         (PEP 723); empty for any.
     """
@@ -126,8 +95,7 @@ class Request:
     pre: bool = False
     prefer_binary: bool = False
     config_settings: ConfigSettings = ()
-    files: tuple[ReadFile, ...] = ()
-    variables: tuple[ReadVariable, ...] = ()
+    observed: tuple[Observation, ...] = ()
     requires_python: str = ""
 
 

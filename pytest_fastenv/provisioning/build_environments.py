@@ -52,6 +52,12 @@ class PlansAndInstalls(Protocol):
     async def resolve(self, request: Request) -> Resolution:
         """Return the plan of a request."""
 
+    async def settle(self, resolution: Resolution) -> Resolution:
+        """Build users' own trees."""
+
+    def build_variables(self, plan: Plan) -> str | None:
+        """Return what stands for the variables that builds read, where something is built."""
+
     async def digest(self, artifact: Artifact) -> str | None:
         """Return the SHA-256 of a file as far as it is known."""
 
@@ -64,10 +70,14 @@ class PlansAndInstalls(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BuildEnvironmentKey:
-    """What decides what a build environment holds: the interpreter, and exactly which distributions."""
+    """What decides what a build environment holds: the interpreter, and exactly which distributions.
+
+    :ivar variables: what stands for the variables that builds read, where something of it is built.
+    """
 
     identity: str
     distributions: tuple[str, ...]
+    variables: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +176,12 @@ class StoredBuildEnvironments:
             case SdistSource(artifact):
                 return key_of(await self._engine.digest(artifact) or artifact.identity, source.build_identity)
             case TreeSource(content=content):
-                return key_of(content, source.build_identity)
+                return key_of(source.built or content, source.build_identity)
         assert_never(source)
 
     async def _publish(self, plan: Plan, target: Target, chain: tuple[str, ...]) -> StoredBuildEnvironment:
-        key = key_of(BuildEnvironmentKey(target.identity, tuple(map(distribution_identity, plan.distributions))))
+        distributions = tuple(map(distribution_identity, plan.distributions))
+        key = key_of(BuildEnvironmentKey(target.identity, distributions, self._engine.build_variables(plan)))
 
         async def make(place: Path) -> None:
             final = self._store.path(BUILD_ENVIRONMENTS, key)
@@ -199,7 +210,7 @@ class StoredBuildEnvironments:
         wanted = tuple(read_requirement(Excerpt.of(text, place), surroundings) for text in requires)
         request = Request(wanted=wanted, index=self._index, formats=self._formats)
         try:
-            return (await self._engine.resolve(request)).plan
+            return (await self._engine.settle(await self._engine.resolve(request))).plan
         except NoSolutionError as error:
             raise NoSolutionError(
                 f"the {place} cannot be satisfied: {error.what}", where=error.where, why=error.why, hint=error.hint

@@ -63,10 +63,16 @@ class Assembly:
         """Resolve, install, publish, remember."""
         asked, engine, target = self.asked, self.engine, self.engine.target
         resolution = await engine.resolve(self.request, self.preferences)
+        await engine.begin(resolution.plan)
+        resolution = await engine.settle(resolution)
         plan = resolution.plan
-        await engine.begin(plan)
         runtime = {} if _brings(plan, "pytest-fastenv") else asked.needs.runtime
-        identity = fingerprint(plan, asked.settings, runtime=asked.needs.runtime_digest if runtime else None)
+        identity = fingerprint(
+            plan,
+            asked.settings,
+            runtime=asked.needs.runtime_digest if runtime else None,
+            build_variables=engine.build_variables(plan),
+        )
 
         async def fill(staged: StagedEnvironment) -> Summary:
             done = await engine.install(plan, staged)
@@ -88,9 +94,8 @@ class Assembly:
     def _remember(self, ready: Ready, resolution: Resolution) -> None:
         RequestCache(self.store).remember(
             self.asked.key,
-            [*self.request.files, *self.engine.configuration_files],
+            [*self.request.observed, *self.engine.configuration_files, *resolution.observed],
             ready.environment,
-            variables=self.request.variables,
             resolved_at=resolution.at,
         )
 

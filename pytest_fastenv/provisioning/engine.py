@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +13,7 @@ from typing import Self
 
 from pytest_fastenv.environment.skeleton import skeleton
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, ProvideError
+from pytest_fastenv.filesystem.observations import observe
 from pytest_fastenv.index.pip_config import configuration_files
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.circle import Waits
@@ -27,12 +27,16 @@ from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter_downloads.arrival import Arrival, Present
 from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.model.build_variables import result_variables
+from pytest_fastenv.model.digest import key_of
+from pytest_fastenv.model.observation import Observation
+from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
-from pytest_fastenv.model.request import FormatControl, IndexOptions, ReadFile, Request
+from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.build_environments import StoredBuildEnvironments
-from pytest_fastenv.provisioning.resolutions import Resolution, Resolutions, resolution_key
+from pytest_fastenv.provisioning.grounds import grounds_of
+from pytest_fastenv.provisioning.resolutions import Resolution, Resolutions, own_trees, resolution_key
 from pytest_fastenv.provisioning.run import Policies, Run
 from pytest_fastenv.provisioning.tools import open_tools
 from pytest_fastenv.resolve.resolution import resolve
@@ -101,7 +105,7 @@ class Engine:
         self.tools = tools
         self.target = target = interpreter if isinstance(interpreter, Target) else interpreter.target
         self._stack = AsyncExitStack()
-        self._resolutions = Resolutions(tools.store, policies.freshness)
+        self._resolutions = Resolutions(tools.store, policies.freshness, tools.environ, anew=policies.backends.anew)
         wheels = Wheels(tools, policies.freshness, policies.wheels)
         sdists = Sdists(tools, policies.freshness)
         self._interpreter = Present(target) if isinstance(interpreter, Target) else self._arrival(interpreter)
@@ -186,19 +190,71 @@ class Engine:
         """
         request = self._without_logins(request)
         key = resolution_key(request, self.target, self.tools.index.config, preferences)
-        known = self._resolutions.find(key)
+        known = await asyncio.to_thread(self._resolutions.find, key)
         if known is not None:
             return known
         begun = time.time()
         try:
-            plan = await self._search(request, preferences)
+            plan = await self._identified(await self._search(request, preferences))
         except ProvideError as error:
             if not self.distributions.begins_early or self._waits.chain:
                 raise
             raise await self._with_what_failed_beside(error) from error.__cause__
-        made = Resolution(plan, begun)
-        self._resolutions.keep(key, made)
+        return await self._kept(Resolution(plan, begun, key, self.tools.index.observed))
+
+    async def _kept(self, resolution: Resolution) -> Resolution:
+        """Remember a resolution with what it rests on by now."""
+        grounds = await grounds_of(resolution.plan, self.distributions, self.tools.environ)
+        made = replace(resolution, grounds=tuple(dict.fromkeys(grounds)))
+        self._resolutions.keep(made)
         return made
+
+    async def _identified(self, plan: Plan) -> Plan:
+        """Put the digest of each archive into a plan where no index tells it: what is installed is its content."""
+
+        async def identified(distribution: Distribution) -> Distribution:
+            match distribution.source:
+                case WheelSource(artifact) | SdistSource(artifact) if not artifact.hashes.sha256:
+                    told = await self.distributions.identified(artifact)
+                    return replace(distribution, source=replace(distribution.source, artifact=told))
+            return distribution
+
+        distributions = await asyncio.gather(*map(identified, plan.distributions))
+        return replace(plan, distributions=tuple(distributions))
+
+    async def settle(self, resolution: Resolution) -> Resolution:
+        """Build users' own trees, unless they are as they were, and return the plan with what that gave.
+
+        What a build gives may be another thing while all that a plan can tell is the same: a commit, a compiler, the
+        time of the day. Nothing else waits for this but the beginning of the environment.
+
+        :raises ProvideError: one cannot be built.
+        """
+        plan = resolution.plan
+        trees = own_trees(plan)
+        if not trees:
+            return resolution
+        try:
+            builds = [self.distributions.content(source, one.name, one.version) for one, source in trees]
+            contents = await asyncio.gather(*builds)
+        except ProvideError as error:
+            if self._waits.chain:
+                raise
+            raise await self._with_what_failed_beside(error) from error.__cause__
+        settled = {
+            one.name: replace(one, source=replace(source, built=content))
+            for (one, source), content in zip(trees, contents, strict=True)
+        }
+        kept = await self._kept(resolution)
+        return replace(
+            kept, plan=replace(plan, distributions=tuple(settled.get(one.name, one) for one in plan.distributions))
+        )
+
+    def build_variables(self, plan: Plan) -> str | None:
+        """Return what stands for the variables that builds read, where something of a plan is built; else ``None``."""
+        variables = result_variables(self.tools.environ)
+        is_built = any(distribution.source.needs_build for distribution in plan.distributions)
+        return key_of(variables) if variables and is_built else None
 
     async def _with_what_failed_beside(self, error: FastenvError) -> FastenvError:
         """Finish what is being fetched and built beside what failed, and tell of that as well."""
@@ -233,13 +289,10 @@ class Engine:
         return replace(done, wasted_bytes=self.distributions.wasted_bytes)
 
     @property
-    def configuration_files(self) -> tuple[ReadFile, ...]:
+    def configuration_files(self) -> tuple[Observation, ...]:
         """Pip's configuration files, there or not: they decided where distributions come from."""
-        found = []
-        for path in dict.fromkeys(configuration_files(self.tools.environ, sys.prefix)):
-            content = path.read_bytes() if path.is_file() else None
-            found.append(ReadFile(path, hashlib.sha256(content).hexdigest() if content is not None else ""))
-        return tuple(found)
+        paths = dict.fromkeys(configuration_files(self.tools.environ, sys.prefix))
+        return tuple(observe("file", path) for path in paths if not path.is_dir())
 
 
 @asynccontextmanager

@@ -1,11 +1,12 @@
 """Resolutions that stand: the same request gets the same plan until its maximum age is over.
 
 Two runs an hour apart install the same versions, and a build backend that was released in between does not make every
-source distribution build again. A record is keyed by what was asked for, not by which file asked.
+source distribution build again. A record is keyed by what was asked for, not by which file asked. What it rests on that
+lies on this machine is looked at before it is used: archives, trees, directories of links, variables of builds.
 
 ::
 
-    resolutions-v1/ab/<key of what was asked>.json
+    resolutions-v2/ab/<key of what was asked>.json
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from pytest_fastenv.filesystem.observations import first_change
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.freshness import Freshness
-from pytest_fastenv.model.plan import Plan
+from pytest_fastenv.model.observation import Observation
+from pytest_fastenv.model.plan import Distribution, Plan, TreeSource
 from pytest_fastenv.model.request import IndexOptions, Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import RecordBucket
@@ -28,33 +31,57 @@ class Resolution:
     """A plan and since when it stands.
 
     :ivar at: wall clock (`time.time`) when it was begun.
+    :ivar key: under which it is remembered.
+    :ivar listed: what directories and indexes on this machine's disks listed then.
+    :ivar grounds: what else on this machine the plan rests on (`pytest_fastenv.provisioning.grounds`).
     """
 
     plan: Plan
     at: float
+    key: str
+    listed: tuple[Observation, ...] = ()
+    grounds: tuple[Observation, ...] = ()
+
+    @property
+    def observed(self) -> tuple[Observation, ...]:
+        """Everything that must be as it was for the plan to stand."""
+        return (*self.listed, *self.grounds)
 
 
 RESOLUTIONS = RecordBucket(
-    name="resolutions", version=1, about="the plans that requests were resolved to", record=Resolution
+    name="resolutions", version=2, about="the plans that requests were resolved to", record=Resolution
 )
 
 
 class Resolutions:
-    """Keeps resolutions in the store."""
+    """Keeps resolutions in the store.
 
-    def __init__(self, store: Store, freshness: Freshness) -> None:
+    :param environ: environment variables of the run.
+    :param anew: what is recorded of users' own trees is not to be used, and with it no plan that holds one.
+    """
+
+    def __init__(self, store: Store, freshness: Freshness, environ: Mapping[str, str], *, anew: bool = False) -> None:
         self._store = store
         self._freshness = freshness
+        self._environ = environ
+        self._anew = anew
 
-    def find(self, key: str | None) -> Resolution | None:
+    def find(self, key: str) -> Resolution | None:
         """Return a resolution that still stands; offline any age is good."""
-        known = self._store.read_record(RESOLUTIONS, key) if key and not self._freshness.upgrade else None
-        return known if known is not None and self._freshness.accepts(known.at) else None
+        known = self._store.read_record(RESOLUTIONS, key) if not self._freshness.upgrade else None
+        if known is None or not self._freshness.accepts(known.at) or (self._anew and own_trees(known.plan)):
+            return None
+        return known if first_change(known.observed, self._environ) is None else None
 
-    def keep(self, key: str | None, resolution: Resolution) -> None:
-        """Remember a resolution."""
-        if key is not None:
-            self._store.write_record(RESOLUTIONS, key, resolution)
+    def keep(self, resolution: Resolution) -> None:
+        """Remember a resolution in place of the one before."""
+        self._store.write_record(RESOLUTIONS, resolution.key, resolution)
+
+
+def own_trees(plan: Plan) -> list[tuple[Distribution, TreeSource]]:
+    """Return the distributions of a plan that are users' own trees, with the trees."""
+    found = ((distribution, distribution.source) for distribution in plan.distributions)
+    return [(one, source) for one, source in found if isinstance(source, TreeSource) and source.is_own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +90,6 @@ class ResolutionKey:
 
     :ivar request: all that is asked for, without what it was read from, and without its index options, which are part
         of the configuration.
-    :ivar trees: digests of what was read, where a project's directory is asked for: its metadata is among that.
     :ivar target: identity of the interpreter.
     :ivar index_urls: in their order.
     :ivar find_links: likewise.
@@ -71,26 +97,16 @@ class ResolutionKey:
     """
 
     request: Request
-    trees: tuple[str, ...]
     target: str
     index_urls: tuple[str, ...]
     find_links: tuple[str, ...]
     preferences: Mapping[str, str]
 
 
-def resolution_key(
-    request: Request, target: Target, config: IndexConfig, preferences: Mapping[str, str] | None
-) -> str | None:
-    """Return the digest of everything a resolution depends on besides the index's answers.
-
-    ``None`` for a request that names a local project to be built: its content must be looked at every time.
-    """
-    if any(wanted.reference.tree_to_build is not None for wanted in request.wanted):
-        return None
-    has_trees = any(wanted.reference.directory for wanted in request.wanted)
+def resolution_key(request: Request, target: Target, config: IndexConfig, preferences: Mapping[str, str] | None) -> str:
+    """Return the digest of everything a resolution depends on besides what is looked at: see `Resolution`."""
     asked = ResolutionKey(
-        request=replace(request, files=(), variables=(), index=IndexOptions()),
-        trees=tuple(file.sha256 for file in request.files) if has_trees else (),
+        request=replace(request, observed=(), index=IndexOptions()),
         target=target.identity,
         index_urls=tuple(config.index_urls),
         find_links=tuple(config.find_links),

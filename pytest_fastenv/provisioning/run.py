@@ -70,7 +70,10 @@ class Policies:
             limits=Limits(expanded_bytes=settings.expansion_mib * _MIB, ratio=settings.expansion_ratio),
             wheels=WheelPolicy(settings.strict, settings.unchecked_records),
             backends=BackendPolicy(
-                settings.build_timeout_s, settings.build_isolation, keep=settings.concurrent_builds + 1
+                settings.build_timeout_s,
+                settings.build_isolation,
+                keep=settings.concurrent_builds + 1,
+                anew=settings.recreate or settings.upgrade or settings.max_age_s <= 0,
             ),
             downloads=DownloadPolicy(settings.python_mirror, settings.python_downloads == "auto", settings.offline),
             link=settings.link,
@@ -82,7 +85,7 @@ class Policies:
         if self.freshness.offline:
             return self
         freshness, index = replace(self.freshness, upgrade=True), replace(self.index, upgrade=True)
-        return replace(self, freshness=freshness, index=index)
+        return replace(self, freshness=freshness, index=index, backends=replace(self.backends, anew=True))
 
 
 @dataclass(frozen=True, slots=True)

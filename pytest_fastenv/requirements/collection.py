@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from packaging.utils import canonicalize_name
 
-from pytest_fastenv.model.request import FormatControl, IndexOptions, ReadVariable, Request, Wanted
+from pytest_fastenv.model.observation import Observation
+from pytest_fastenv.model.request import FormatControl, IndexOptions, Request, Wanted
 from pytest_fastenv.requirements.documents import Documents
 
 
@@ -30,7 +31,7 @@ class Collection:
     prefer_binary: bool = False
     requires_python: list[str] = field(default_factory=list)
 
-    def finish(self, variables: Iterable[ReadVariable] = ()) -> Request:
+    def finish(self, variables: Iterable[Observation] = ()) -> Request:
         """Return the request.
 
         :param variables: environment variables that were looked at.
@@ -49,8 +50,7 @@ class Collection:
             require_hashes=self.require_hashes,
             pre=self.pre,
             prefer_binary=self.prefer_binary,
-            files=self.documents.files,
-            variables=tuple(variables),
+            observed=(*self.documents.observed, *variables),
             requires_python=",".join(dict.fromkeys(self.requires_python)),
         )
 

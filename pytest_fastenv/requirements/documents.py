@@ -1,17 +1,17 @@
-"""Read files once, remember their digests, and decode them as pip does."""
+"""Read files once, remember what was seen, and decode them as pip does."""
 
 from __future__ import annotations
 
 import codecs
-import hashlib
+import errno
 import locale
 import os
 import re
 from pathlib import Path
 
 from pytest_fastenv.errors import RequirementsError
-from pytest_fastenv.filesystem.source_digest import source_digest
-from pytest_fastenv.model.request import ReadFile
+from pytest_fastenv.filesystem.observations import observe, observe_file
+from pytest_fastenv.model.observation import Observation
 
 # Longer marks first: the UTF-32 one begins with the UTF-16 one.
 _BYTE_ORDER_MARKS = (
@@ -22,9 +22,8 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _CODING_COOKIE = re.compile(rb"coding[:=]\s*([-\w.]+)")
-#: What decides the metadata of a local project, as far as it is written down in files with fixed names.
+#: What decides about a local project, as far as it is written down in files with fixed names.
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-_CHUNK = 1 << 20
 
 
 class Documents:
@@ -32,12 +31,12 @@ class Documents:
 
     def __init__(self) -> None:
         self._contents: dict[Path, bytes] = {}
-        self._digests: dict[Path, str] = {}
+        self._observed: dict[Path, Observation] = {}
 
     @property
-    def files(self) -> tuple[ReadFile, ...]:
-        """All files noted so far, in the order of their first use."""
-        return tuple(ReadFile(path, digest) for path, digest in self._digests.items())
+    def observed(self) -> tuple[Observation, ...]:
+        """All that was looked at so far, in the order of its first use."""
+        return tuple(self._observed.values())
 
     def read(self, path: Path) -> bytes:
         """Return a file's content; the second time without touching the file again.
@@ -46,38 +45,32 @@ class Documents:
         """
         path = absolute(path)
         if path not in self._contents:
-            content = path.read_bytes()
-            self._contents[path] = content
-            self._digests[path] = hashlib.sha256(content).hexdigest()
+            observation, content = observe_file(path, keep=True)
+            if not observation.state:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+            self._contents[path], self._observed[path] = content, observation
         return self._contents[path]
 
     def note(self, path: Path) -> None:
-        """Remember the digest of a file whose content is of no interest here (an archive).
+        """Remember a file whose content is of no interest here (an archive), or that it is not there.
 
         :raises OSError: it cannot be read.
         """
         path = absolute(path)
-        if path not in self._digests:
-            digest = hashlib.sha256()
-            with path.open("rb") as stream:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-            self._digests[path] = digest.hexdigest()
+        if path not in self._observed:
+            self._observed[path] = observe_file(path)[0]
 
     def note_project(self, directory: Path) -> None:
-        """Remember the files that decide a local project's dependencies, also that they are not there."""
-        for path in (*(directory / name for name in _PROJECT_FILES), *_dependency_files(directory)):
-            if path.is_file():
-                self.note(path)
-            else:
-                self._digests.setdefault(absolute(path), "")
+        """Remember the files that decide how a local project is built, also that they are not there."""
+        for name in _PROJECT_FILES:
+            self.note(directory / name)
 
     def note_sources(self, directory: Path) -> None:
         """Remember everything that a build of a local project would read.
 
         :raises OSError: it cannot be read.
         """
-        self._digests[absolute(directory)] = source_digest(directory)
+        self._observed[absolute(directory)] = observe("tree", absolute(directory))
 
 
 def absolute(path: Path) -> Path:
@@ -114,17 +107,3 @@ def _encodings(content: bytes) -> tuple[list[str], bytes]:
     preferred = locale.getpreferredencoding(False)
     is_utf8 = codecs.lookup(preferred).name in {"utf-8", "ascii"}
     return ["utf-8"] if is_utf8 else ["utf-8", preferred], content
-
-
-def _dependency_files(directory: Path) -> list[Path]:
-    """Return the files that setuptools reads dependencies from (``[tool.setuptools.dynamic]``)."""
-    import tomllib  # only for local projects
-
-    try:
-        table = tomllib.loads((directory / "pyproject.toml").read_text(encoding="utf-8"))
-        dynamic = table["tool"]["setuptools"]["dynamic"]
-        entries = [dynamic.get("dependencies", {}), *dynamic.get("optional-dependencies", {}).values()]
-        files = [entry.get("file", []) for entry in entries]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, AttributeError):
-        return []  # whoever builds the project says what is wrong with it
-    return [directory / name for names in files for name in ([names] if isinstance(names, str) else names)]

@@ -7,7 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pytest_fastenv.model.request import ReadVariable, read_variable
+from pytest_fastenv.filesystem.observations import observe
+from pytest_fastenv.model.observation import Observation
 
 #: Upper-case letters, digits and underscore only, as in POSIX and as in pip: ``$NAME`` and ``%NAME%`` stay as they are.
 _REFERENCE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -18,16 +19,16 @@ class ObservedVariables(Mapping[str, str]):
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._seen: dict[str, ReadVariable] = {}
+        self._seen: dict[str, Observation] = {}
 
     @property
-    def observed(self) -> tuple[ReadVariable, ...]:
+    def observed(self) -> tuple[Observation, ...]:
         """The variables that were looked at, set or not."""
         return tuple(self._seen.values())
 
     def __getitem__(self, name: str) -> str:
         value = self._environ.get(name, "")
-        self._seen[name] = read_variable(name, self._environ)
+        self._seen[name] = observe("variable", name, self._environ)
         if not value:
             raise KeyError(name)
         return value

@@ -39,7 +39,8 @@ from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy
 from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
 from pytest_fastenv.tools import Tools
 
-_STATIC_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+#: Files with fixed names that decide about a project: parts of the key of an editable one.
+STATIC_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,10 @@ class Directs:
         :raises MetadataError: its metadata cannot be used.
         """
         source, direct = await self._source(wanted)
-        metadata = await self.metadata(source, wanted.name)
+        if isinstance(source, WheelSource) and not source.artifact.url.startswith("file:"):
+            metadata = await self.sources.wheel_metadata(source.artifact)  # it was fetched to be identified
+        else:
+            metadata = await self.metadata(source, wanted.name)
         name = canonicalize_name(metadata.name)
         if wanted.name is not None and name != wanted.name:
             raise NoSolutionError(
@@ -98,6 +102,8 @@ class Directs:
                 direct = DirectUrl(
                     without_credentials(artifact.url), named.subdirectory, archive_hashes=artifact.hashes.values
                 )
+                # What it is installed as is its content, not its address.
+                artifact = await self.sources.identified(artifact)
                 return archive_source(artifact, named.subdirectory, settings), direct
             case IndexReference():
                 msg = f"{wanted.text} names no source"
@@ -211,7 +217,7 @@ def tree_digest(path: Path, *, editable: bool) -> str:
     if not editable:
         return source_digest(path)
     digest = hashlib.sha256(os.fsencode(path))
-    for name in _STATIC_FILES:
+    for name in STATIC_FILES:
         file = path / name
         content = file.read_bytes() if file.is_file() else b""
         digest.update(f"{name}\0{len(content)}\0".encode() + content)

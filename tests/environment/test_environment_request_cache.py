@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import shutil
@@ -24,8 +23,8 @@ from pytest_fastenv.environment.request_cache import (
     RequestKey,
     deciding_settings,
 )
-from pytest_fastenv.filesystem.source_digest import source_digest
-from pytest_fastenv.model.request import ReadFile, read_variable
+from pytest_fastenv.filesystem.observations import observe
+from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
@@ -48,11 +47,11 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def read(path: Path) -> ReadFile:
-    return ReadFile(path, hashlib.sha256(path.read_bytes()).hexdigest())
+def read(path: Path) -> Observation:
+    return observe("file", path)
 
 
-def remember(store: Store, made: Environment, *files: ReadFile) -> None:
+def remember(store: Store, made: Environment, *files: Observation) -> None:
     RequestCache(store).remember(KEY, files, made, resolved_at=NOW)
 
 
@@ -100,7 +99,7 @@ def test_a_file_that_changes_while_it_is_resolved(store: Store, made: Environmen
 
 
 def test_a_file_that_was_not_there(store: Store, made: Environment, tmp_path: Path) -> None:
-    remember(store, made, ReadFile(tmp_path / "constraints.txt", ""), ReadFile(tmp_path / "a" / "b", ""))
+    remember(store, made, read(tmp_path / "constraints.txt"), read(tmp_path / "a" / "b"))
     assert isinstance(lookup(store), CachedEnvironment)
     (tmp_path / "constraints.txt").write_text("")
     assert lookup(store) == Missing(f"{tmp_path / 'constraints.txt'} is new", made.prefix)
@@ -110,15 +109,15 @@ def test_a_directory_is_known_by_its_sources(store: Store, made: Environment, tm
     project = tmp_path / "project"
     (project / "src").mkdir(parents=True)
     (project / "src" / "module.py").write_text("a = 1\n")
-    remember(store, made, ReadFile(project, source_digest(project)))
+    remember(store, made, observe("tree", project))
     assert isinstance(lookup(store), CachedEnvironment)
     (project / "src" / "module.py").write_text("a = 2\n")
     assert lookup(store) == Missing(f"{project} changed", made.prefix)
 
 
 def test_variables_that_were_read(store: Store, made: Environment) -> None:
-    variables = [read_variable("TOKEN", {"TOKEN": "secret"}), read_variable("UNSET", {})]
-    RequestCache(store).remember(KEY, [], made, variables=variables, resolved_at=NOW)
+    variables = [observe("variable", "TOKEN", {"TOKEN": "secret"}), observe("variable", "UNSET", {})]
+    RequestCache(store).remember(KEY, variables, made, resolved_at=NOW)
     assert isinstance(lookup(store, environ={"TOKEN": "secret", "OTHER": "x"}), CachedEnvironment)
     assert lookup(store, environ={"TOKEN": "other"}) == Missing("the variable TOKEN changed", made.prefix)
     assert lookup(store, environ={"TOKEN": "secret", "UNSET": "1"}) == Missing(

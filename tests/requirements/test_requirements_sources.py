@@ -7,8 +7,9 @@ import pytest
 from kit.archives import make_project, make_sdist, make_wheel
 
 from pytest_fastenv.errors import RequestError, RequirementsError, UsageError
+from pytest_fastenv.filesystem.observations import observe
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference
-from pytest_fastenv.model.request import Request, read_variable
+from pytest_fastenv.model.request import Request
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.settings.values import Project
 
@@ -62,7 +63,7 @@ def test_dependencies_of_pyproject(tmp_path: Path) -> None:
     request = read(tmp_path, "pyproject.toml")
     assert summary(request) == [("a", ">=1", "pyproject.toml:5"), ("b", "", "pyproject.toml:6")]
     assert request.wanted[1].marker == 'os_name == "nt"'
-    assert [file.path for file in request.files] == [tmp_path / "pyproject.toml"]
+    assert [seen.subject for seen in request.observed] == [str(tmp_path / "pyproject.toml")]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_artifacts_and_directories(tmp_path: Path) -> None:
         *[DirectoryReference(tmp_path / "django")] * 3,
     ]
     assert [w.extras for w in request.wanted] == [(), ("x",), (), ("y",), ()]
-    assert {file.path.name for file in request.files if file.sha256} == {
+    assert {Path(seen.subject).name for seen in request.observed if seen.state} == {
         *(wheel.name, sdist.name),
         *("pyproject.toml", "django"),
     }
@@ -170,7 +171,7 @@ def test_artifacts_and_directories(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_noted_too(tmp_path: Path) -> None:
     make_project(tmp_path / "p", "p")
-    absent = [file.path.name for file in read(tmp_path, "./p").files if not file.sha256]
+    absent = [Path(seen.subject).name for seen in read(tmp_path, "./p").observed if not seen.state]
     assert absent == ["setup.py", "setup.cfg"]
 
 
@@ -179,7 +180,7 @@ def test_the_sources_of_a_project_that_is_built_are_noted(tmp_path: Path) -> Non
 
     def noted(*, how: Literal["editable", "wheel"]) -> dict[Path, str]:
         request = read_sources([], base=tmp_path, root=project, environ={}, project=how)
-        return {file.path: file.sha256 for file in request.files}
+        return {Path(seen.subject): seen.state for seen in request.observed}
 
     before = noted(how="wheel")[project]
     (project / "p" / "new.py").write_text("")
@@ -190,9 +191,10 @@ def test_the_sources_of_a_project_that_is_built_are_noted(tmp_path: Path) -> Non
 def test_variables_are_noted_without_their_values(tmp_path: Path) -> None:
     (tmp_path / "r.txt").write_text("--index-url https://${TOKEN}@example.invalid/ \n${OTHER}\n# ${COMMENT}\nsix\n")
     environ = {"TOKEN": "secret", "OTHER": "six"}
-    variables = read_sources(["r.txt"], base=tmp_path, environ=environ).variables
-    assert [variable.name for variable in variables] == ["TOKEN", "OTHER"]
-    assert variables == tuple(read_variable(name, environ) for name in environ)
+    observed = read_sources(["r.txt"], base=tmp_path, environ=environ).observed
+    variables = tuple(seen for seen in observed if seen.kind == "variable")
+    assert [variable.subject for variable in variables] == ["TOKEN", "OTHER"]
+    assert variables == tuple(observe("variable", name, environ) for name in environ)
     assert "secret" not in repr(variables)
 
 
@@ -258,7 +260,7 @@ def test_auto_adds_only_what_has_a_build_system(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.x]\n")
     request = read(tmp_path, project="auto")
     assert request.wanted == ()
-    assert [file.path.name for file in request.files] == ["pyproject.toml"]
+    assert [Path(seen.subject).name for seen in request.observed] == ["pyproject.toml"]
 
 
 def test_forced_project_must_be_there(tmp_path: Path) -> None:

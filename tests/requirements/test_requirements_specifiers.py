@@ -151,15 +151,12 @@ def test_local_archives(base: Path) -> None:
 
 
 def test_what_decides_a_project_is_noted(base: Path) -> None:
+    """What else its metadata is made of, building it will show."""
     (base / "project/setup.cfg").touch()
-    (base / "project/deps.txt").touch()
-    dynamic = '\n[tool.setuptools.dynamic]\ndependencies = {file = ["deps.txt", "not there"]}\n'
-    with (base / "project/pyproject.toml").open("a") as stream:
-        stream.write(dynamic)
     documents = Documents()
     read_requirement(Excerpt.of("./project", "r.txt"), Surroundings((base,), documents))
-    found = [file.path.name for file in documents.files if file.sha256]
-    assert found == ["pyproject.toml", "setup.cfg", "deps.txt"]
+    found = {Path(seen.subject).name: bool(seen.state) for seen in documents.observed}
+    assert found == {"pyproject.toml": True, "setup.py": False, "setup.cfg": True}
 
 
 @pytest.mark.parametrize(

@@ -49,15 +49,15 @@ def test_nested_files_are_relative_to_the_one_that_names_them(tmp_path: Path, wr
         "r.txt:4",
     ]
     assert [(c.name, c.specifier) for c in request.constraints] == [("z", "<1")]
-    read_files = [file.path.relative_to(tmp_path).as_posix() for file in request.files]
+    read_files = [Path(seen.subject).relative_to(tmp_path).as_posix() for seen in request.observed]
     assert read_files == ["r.txt", "sub/s.txt", "sub/deeper/t.txt", "again.txt", "sub/c.txt"]
 
 
 def test_digest_of_a_read_file_follows_its_content(tmp_path: Path, write) -> None:
     write("r.txt", "a")
-    first = read(tmp_path).files
+    first = read(tmp_path).observed
     write("r.txt", "b")
-    assert read(tmp_path).files != first
+    assert read(tmp_path).observed != first
 
 
 def test_file_named_twice_counts_once(tmp_path: Path, write) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,15 @@ class World:
         if name not in self.pages:
             raise UnknownProjectError(f"no index has {name}", where=INDEX)
         return Page(self.pages[name])
+
+    async def identified(self, artifact: Artifact) -> Artifact:
+        """Give a file's digest."""
+        known = artifact.hashes.sha256
+        return artifact if known else replace(artifact, hashes=artifact.hashes.with_sha256(digest(artifact.filename)))
+
+    async def wheel_metadata(self, artifact: Artifact) -> CoreMetadata:
+        """Give the metadata of a wheel."""
+        return await self.metadata(artifact)
 
     async def metadata(self, artifact: Any, _name: str | None = None) -> CoreMetadata:
         """Give the metadata of a wheel or (with two arguments) of a source."""

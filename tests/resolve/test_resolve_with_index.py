@@ -14,6 +14,7 @@ from resolve_world import ask, make_target, pins, want
 
 from pytest_fastenv.errors import AuthError, FastenvError, MetadataError, NoSolutionError, OfflineMissError
 from pytest_fastenv.interpreter.discovery import find_target
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import Plan, SdistSource, TreeSource
 from pytest_fastenv.model.request import Request
@@ -30,6 +31,12 @@ Servers = Callable[..., IndexServer]
 
 class Sources:
     """Knows what the source distributions of these tests would say of themselves."""
+
+    async def identified(self, artifact: Artifact) -> Artifact:
+        return artifact
+
+    async def wheel_metadata(self, artifact: Artifact) -> CoreMetadata:
+        return CoreMetadata(artifact.name, artifact.version, ("lib",))
 
     async def metadata(self, source: SdistSource | TreeSource, _name: str | None) -> CoreMetadata:
         assert isinstance(source, SdistSource)

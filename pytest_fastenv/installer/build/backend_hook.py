@@ -15,14 +15,18 @@ import traceback
 from typing import Any
 
 
-def run(request: dict[str, Any]) -> int:
-    """Call the hook and return this process's exit status; the result file is there only when it is 0."""
+def run(request: dict[str, Any], audit: Any) -> int:
+    """Call the hook and return this process's exit status; the result file is there only when it is 0.
+
+    :param audit: notices what the hook reads (`backend_audit`).
+    """
     for lock in request["locks"]:
         os.set_inheritable(lock, False)  # held by this process, but not by programs it starts
     os.environ.update(request["environ"])
     tempfile.tempdir = None
     os.chdir(request["cwd"])
     sys.argv = ["build-backend"]
+    audit.begin()
     try:
         result = _call(request)
     except SystemExit as leaving:  # a hook that leaves has returned nothing, whatever its status
@@ -33,6 +37,7 @@ def run(request: dict[str, Any]) -> int:
     except BaseException:  # noqa: BLE001 - whatever a backend raises belongs into its log
         traceback.print_exc()
         return 1
+    result["seen"] = audit.end()
     with open(request["result"], "w", encoding="utf-8") as file:
         json.dump(result, file)
     return 0

@@ -1,7 +1,7 @@
 """Run the hooks of a build backend, each in a fresh process (PEP 517), so that nothing they start outlives them.
 
-A script of its own, with `backend_supervisor` and `backend_hook` beside it: standard library only, Python 3.8 and
-newer, started by the interpreter of a build environment. A process of it takes one of three parts:
+A script of its own, with `backend_supervisor`, `backend_hook` and `backend_audit` beside it: standard library only,
+Python 3.8 and newer, started by the interpreter of a build environment. A process of it takes one of three parts:
 
 *guardian* (``serve``)
     Imports the backend once, then forks a supervisor for each byte that comes with file descriptors over its control
@@ -123,6 +123,7 @@ def main() -> int:
     sys.stdout, sys.stderr = _stream(1, sys.stdout.encoding), _stream(2, sys.stderr.encoding)
     supervisor = _part("backend_supervisor")
     hook = _part("backend_hook")
+    audit = _part("backend_audit")
     if part == "hook":
         request = json.load(sys.stdin)
     elif part == "supervise":
@@ -133,7 +134,7 @@ def main() -> int:
         request = supervisor.supervise((channel, channel), locks, own_interpreter=processes == "new")
     if not supervisor.die_with(request["parent"]):
         return 1
-    return int(hook.run(request))
+    return int(hook.run(request, audit.Audit(request["ignored"], request["heeded"])))
 
 
 def _leave() -> None:

@@ -15,6 +15,7 @@ asked for is remembered.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,17 +29,20 @@ from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.installer.build import metadata as core
 from pytest_fastenv.installer.build.built_wheels import BuiltWheels, Made, StoredWheels
 from pytest_fastenv.installer.build.circle import Waits
-from pytest_fastenv.installer.build.environment_variables import result_variables
 from pytest_fastenv.installer.build.hook_product import check_identity, find_dist_info, find_wheel
 from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.job import Job, normalized, subject_of
 from pytest_fastenv.installer.build.records import RECIPES, BuildRecords
+from pytest_fastenv.installer.build.seen import Watch
 from pytest_fastenv.installer.build.workspace import Workspace, Workspaces
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Build, Recipe
+from pytest_fastenv.model.build_variables import result_variables
 from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.plan import BuildSource, SdistSource, TreeSource
 from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
 from pytest_fastenv.model.target import Target
@@ -91,7 +95,7 @@ class SourceBuilder:
         self._recorder = tools.recorder
         self._variables = result_variables(tools.environ)
         self._servers = BackendServers(tools.recorder, tools.environ, policy)
-        self._records = BuildRecords(tools.store)
+        self._records = BuildRecords(tools.store, tools.environ, anew=policy.anew)
         self._wheels_built = built or StoredWheels(tools.store, wheels)
         self._spaces = Workspaces(sdists, tools.store, tools.pools)
         self.waits = waits or Waits()
@@ -128,7 +132,30 @@ class SourceBuilder:
         :raises MetadataError: the wheel contradicts the metadata that was announced for it.
         """
         with diagnosed(f"{job.subject} cannot be built", self._store.root):
-            return await self._at_bench(job, self._wheels_built.find, self._make)
+            return await self._at_bench(job, partial(self._find, job), self._make)
+
+    async def _find(self, job: Job, build: Build) -> UnpackedWheel | None:
+        """Look for the wheel of a build; that of a user's own tree only as long as what it rests on is as it was."""
+        return await self._wheels_built.find(build) if self._records.is_built(job, build) else None
+
+    def is_built(self, job: Job) -> bool:
+        """Tell whether the last build of a source still holds; only that of a user's own tree may not."""
+        return self._records.holds("build", job)
+
+    async def look_again(self, job: Job) -> bool:
+        """Tell whether the metadata that is remembered of a source still holds; if not, begin with it anew."""
+        holds = self._records.holds("metadata", job)
+        if not holds:
+            await self._spaces.discard(job)
+        return holds
+
+    def observed(self, job: Job) -> list[Observation]:
+        """Return what is known of a source rests on: what hooks were seen to read, and what builds wrote into it."""
+        return self._records.observed(job) if job.is_own_tree else []
+
+    async def identify(self, artifact: Artifact) -> str:
+        """Return the SHA-256 of a source distribution; it is fetched where only its bytes can tell."""
+        return await self._sdists.identify(artifact)
 
     def known_metadata(self, job: Job) -> CoreMetadata | None:
         """Return the metadata that the store remembers of a source."""
@@ -197,6 +224,7 @@ class SourceBuilder:
         if known is not None:
             return known
         hook = f"get_requires_for_build_{bench.job.kind}"
+        watch = await self._watch(bench)
         answer = await self._call(bench, hook, {"config_settings": bench.job.config_settings})
         further = [] if answer.missing else answer.value
         if not isinstance(further, list) or not all(isinstance(text, str) for text in further):
@@ -204,13 +232,14 @@ class SourceBuilder:
                 f"{bench.job.subject}: {hook} returned {further!r}, not a list of requirements",
                 where=str(bench.space.log),
             )
-        self._records.keep_further(bench.job, further)
+        self._records.keep_further(bench.job, further, await self._rests_on(watch, answer))
         return tuple(further)
 
     async def _make(self, bench: _Bench) -> UnpackedWheel:
         """Have the wheel made, check it, keep it."""
         job, space = bench.job, bench.space
         directory = space.directory("wheel")
+        watch = await self._watch(bench)
         start = time.monotonic()
         answer = await self._call(
             bench,
@@ -231,11 +260,12 @@ class SourceBuilder:
         self._compare(bench, wheel)
         space.finished = True
         await self._wheels_built.keep(bench.build, Made(path, wheel, seconds))
+        self._records.keep_build(job, bench.build, await self._rests_on(watch, answer))
         return wheel
 
     def _compare(self, bench: _Bench, wheel: UnpackedWheel) -> None:
         """Compare the wheel's metadata with what the resolver was told."""
-        announced = self._records.metadata(bench.job)
+        announced = self._records.announced(bench.job)
         if announced is None:
             return
         found = core.differences(announced, wheel.read_metadata())
@@ -255,17 +285,24 @@ class SourceBuilder:
                 async with self._spaces.use(job) as space:
                     known = space.static_metadata()
                     self._records.keep_requires(job, space.pyproject.build_system.requires)
+                if known is not None:
+                    self._records.keep_metadata(job, known)
         if known is None:
             known = await self._at_bench(job, partial(self._look_for_metadata, job), self._prepare)
-        self._records.keep_metadata(job, known)
         return known
 
     async def _look_for_metadata(self, job: Job, build: Build) -> CoreMetadata | None:
         known = self._records.metadata(job)
         if known is not None:
             return known
-        wheel = await self._wheels_built.find(build)
-        return wheel.read_metadata() if wheel else None
+        wheel = await self._find(job, build)
+        return self._metadata_of(job, wheel) if wheel else None
+
+    def _metadata_of(self, job: Job, wheel: UnpackedWheel) -> CoreMetadata:
+        """Tell a source's metadata by what was built of it; it rests on what the build rests on."""
+        known = wheel.read_metadata()
+        self._records.keep_metadata(job, known, self._records.built_observed(job))
+        return known
 
     async def _prepare(self, bench: _Bench) -> CoreMetadata:
         """Ask the backend for the metadata; one that has no such hook makes the wheel."""
@@ -273,12 +310,29 @@ class SourceBuilder:
         directory = space.directory("metadata")
         hook = f"prepare_metadata_for_build_{job.kind}"
         arguments = {"metadata_directory": str(directory), "config_settings": job.config_settings}
+        watch = await self._watch(bench)
         answer = await self._call(bench, hook, arguments)
         if answer.missing:
-            wheel = await self._make(bench)
-            return wheel.read_metadata()
+            self._records.keep_metadata(job, None)  # of a tree that was another one
+            return self._metadata_of(job, await self._make(bench))
         space.dist_info = find_dist_info(answer.value, directory, job.subject, space.log)
-        return core.read_dist_info(space.dist_info)
+        known = core.read_dist_info(space.dist_info)
+        self._records.keep_metadata(job, known, await self._rests_on(watch, answer))
+        return known
+
+    async def _watch(self, bench: _Bench) -> Watch | None:
+        """Begin to watch a user's own tree; other sources are as their key says."""
+        job = bench.job
+        if not isinstance(job.source, TreeSource) or not job.is_own_tree:
+            return None
+        async with self._pools.alone():
+            return await asyncio.to_thread(Watch, job.source.path, bench.space.tree, bench.space.copy)
+
+    async def _rests_on(self, watch: Watch | None, answer: HookAnswer) -> tuple[Observation, ...]:
+        if watch is None:
+            return ()
+        async with self._pools.alone():
+            return await asyncio.to_thread(watch.observations, answer.seen)
 
     async def _call(self, bench: _Bench, hook: str, arguments: Mapping[str, Any]) -> HookAnswer:
         """Run one hook with a build permit and a slot of the machine; its processes hold lock and slot, too."""
@@ -293,6 +347,7 @@ class SourceBuilder:
                 tree=space.tree,
                 scratch=space.root,
                 log=space.log,
+                copy=space.copy,
                 locks=(bench.lock.fileno(), slot.fileno()),
             )
             args = {"version": job.version or "", "source": "built", "key": job.key, "hook": hook}

@@ -21,6 +21,7 @@ from pytest_fastenv.installer.build import log
 from pytest_fastenv.installer.build.environment_variables import backend_variables
 from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedError, Guardians, ServerSpec
 from pytest_fastenv.installer.build.pyproject import BuildSystem
+from pytest_fastenv.installer.build.seen import Seen
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.protocols import BuildEnvironment
 
@@ -47,6 +48,7 @@ class HookCall:
     :ivar scratch: a private directory for the result and for temporary files.
     :ivar log: file that the output is appended to.
     :ivar locks: descriptors of lock files that must stay locked until all of the hook's processes have ended.
+    :ivar copy: where in the scratch directory the copy of a tree lies, if one was made.
     """
 
     hook: str
@@ -56,6 +58,7 @@ class HookCall:
     scratch: Path
     log: Path
     locks: tuple[int, ...] = ()
+    copy: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,12 @@ class HookAnswer:
 
     :ivar value: what the hook returned.
     :ivar missing: the backend does not have this hook.
+    :ivar seen: what it was seen to read.
     """
 
     value: Any = None
     missing: bool = False
+    seen: Seen = field(default=Seen(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,13 @@ class BackendPolicy:
     :ivar timeout_s: the longest that a hook may take.
     :ivar isolation: ``process``: a new interpreter for each hook; ``auto``: a fork of the server where that is safe.
     :ivar keep: how many servers stay without anything to do.
+    :ivar anew: what is recorded of users' own trees is not used: their backends are asked, and they are built.
     """
 
     timeout_s: float
     isolation: Literal["auto", "process"] = "auto"
     keep: int = 4
+    anew: bool = False
 
 
 @dataclass(slots=True)
@@ -157,6 +164,8 @@ class BackendServers:
             "result": str(_result_file(call)),
             "log": str(call.log),
             "log_limit_bytes": log.LIMIT_BYTES,
+            "ignored": [str(call.scratch)],
+            "heeded": [str(call.copy)] if call.copy else [],
         }
 
     async def _report(self, spec: ServerSpec, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,7 +217,7 @@ def _answer(call: HookCall, system: BuildSystem, report: Mapping[str, Any]) -> H
             where=str(call.log),
             why=result["unsupported"] or log.last_lines(output),
         )
-    return HookAnswer(result.get("return"), "missing" in result)
+    return HookAnswer(result.get("return"), "missing" in result, Seen.from_json(result["seen"]))
 
 
 def _unavailable(call: HookCall, system: BuildSystem, reason: str) -> BuildError:

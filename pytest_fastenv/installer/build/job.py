@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from packaging.utils import canonicalize_name
 
 from pytest_fastenv.model.build import Build, Installed
-from pytest_fastenv.model.plan import BuildSource
+from pytest_fastenv.model.plan import BuildSource, TreeSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class Job:
     def build(self, environment: tuple[Installed, ...]) -> Build:
         """Return the build that the job is with some environment."""
         return Build(self.key, environment, self.subject, not self.editable)
+
+    @property
+    def is_own_tree(self) -> bool:
+        """Whether the source is a user's own tree, which may change at any time."""
+        return isinstance(self.source, TreeSource) and self.source.is_own
 
     @property
     def kind(self) -> str:

@@ -2,21 +2,30 @@
 
 ::
 
-    recipes-v1/ab/<key of the recipe>.json    what is known of a source before it is built
+    recipes-v2/ab/<key of the recipe>.json    what is known of a source before it is built
 
-A record only saves work: one that is lost or damaged is made again.
+A record only saves work: one that is lost or damaged is made again. What is recorded of a user's own tree rests on what
+a hook was seen to read (`pytest_fastenv.installer.build.seen`), and is used as long as that is as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from pytest_fastenv.filesystem.observations import first_change, observe
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.timings import Timings
+from pytest_fastenv.model.build import Build
 from pytest_fastenv.model.metadata import CoreMetadata
+from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
+
+#: What is recorded of a user's own tree and may stop to hold.
+Part = Literal["metadata", "further", "build"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +35,73 @@ class RecipeFacts:
     :ivar metadata: of the wheel to come.
     :ivar requires: its build requirements, as its ``pyproject.toml`` states them.
     :ivar further: those that its backend asks for on top.
+    :ivar build: the key of the last build of a user's own tree.
+    :ivar grounds: of a user's own tree, what each of these rests on, by the name of the field.
     """
 
     metadata: CoreMetadata | None = None
     requires: tuple[str, ...] | None = None
     further: tuple[str, ...] | None = None
+    build: str | None = None
+    grounds: Mapping[str, tuple[Observation, ...]] = field(default_factory=dict)
 
 
 RECIPES = RecordBucket(
-    name="recipes", version=1, about="build requirements and metadata of what has to be built", record=RecipeFacts
+    name="recipes", version=2, about="build requirements and metadata of what has to be built", record=RecipeFacts
 )
 
 
 class BuildRecords:
     """Reads and writes records; writing needs the key's lock."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, environ: Mapping[str, str], *, anew: bool = False) -> None:
         self._store = store
+        self._environ = environ
+        self._anew = anew
+        self._written: dict[str, RecipeFacts] = {}
+        self._mine: set[tuple[Part, str]] = set()
         self._timings = Timings(store)
+
+    def holds(self, part: Part, job: Job) -> bool:
+        """Tell whether a part of what is recorded of a job may be used: what it rests on is as it was.
+
+        Only of a user's own tree it may not.
+        """
+        if not job.is_own_tree:
+            return True
+        recipe = self._recipe(job)
+        if (self._anew and (part, job.key) not in self._mine) or getattr(recipe, part) is None:
+            return False
+        return first_change(recipe.grounds.get(part, ()), self._environ) is None
+
+    def observed(self, job: Job) -> list[Observation]:
+        """Return what the records of a job rest on, also where that is not as it was any more."""
+        return [seen for grounds in self._recipe(job).grounds.values() for seen in grounds]
+
+    def built_observed(self, job: Job) -> tuple[Observation, ...]:
+        """Return what the last build of a user's own tree rests on."""
+        return self._recipe(job).grounds.get("build", ())
+
+    def is_built(self, job: Job, build: Build) -> bool:
+        """Tell whether the wheel of a build may be used: the last one of the tree was that build, and holds."""
+        return not job.is_own_tree or (self.holds("build", job) and self._recipe(job).build == build.key)
+
+    def keep_build(self, job: Job, build: Build, observed: Sequence[Observation]) -> None:
+        """Remember that a user's own tree was built, and what that rests on.
+
+        What the build wrote into the tree was there, from then on, when its metadata was told.
+        """
+        if not job.is_own_tree:
+            return
+        written = {seen.subject for seen in observed if seen.kind in {"file", "presence"}}
+        places = written | {os.path.dirname(path) for path in written}
+        recipe = self._recipe(job)
+        grounds = {
+            part: tuple(observe(o.kind, o.subject) if o.subject in places and o.state else o for o in known)
+            for part, known in recipe.grounds.items()
+        }
+        self._mine.add(("build", job.key))
+        self._keep(job, replace(recipe, build=build.key, grounds={**grounds, "build": tuple(observed)}))
 
     def seconds(self, job: Job) -> float:
         """Return how long a build of the project took the last time; 0 when that is not known."""
@@ -51,11 +109,15 @@ class BuildRecords:
 
     def metadata(self, job: Job) -> CoreMetadata | None:
         """Return the metadata that was announced for the wheel, or ``None``."""
+        return self.announced(job) if self.holds("metadata", job) else None
+
+    def announced(self, job: Job) -> CoreMetadata | None:
+        """Return the metadata that the resolver was told last, whatever became of the source since."""
         return self._recipe(job).metadata
 
-    def keep_metadata(self, job: Job, metadata: CoreMetadata | None) -> None:
-        """Remember the metadata announced for the wheel; ``None`` forgets it."""
-        self._keep(job, replace(self._recipe(job), metadata=metadata))
+    def keep_metadata(self, job: Job, metadata: CoreMetadata | None, observed: Sequence[Observation] = ()) -> None:
+        """Remember the metadata announced for the wheel, and what it rests on; ``None`` forgets it."""
+        self._keep(job, replace(self._recipe(job), metadata=metadata), "metadata", observed)
 
     def requires(self, job: Job) -> tuple[str, ...] | None:
         """Return the build requirements that the source states, or ``None`` when they are not known."""
@@ -67,14 +129,21 @@ class BuildRecords:
 
     def further(self, job: Job) -> tuple[str, ...] | None:
         """Return the build requirements that the backend asks for on top, or ``None`` when it was not asked."""
-        return self._recipe(job).further
+        return self._recipe(job).further if self.holds("further", job) else None
 
-    def keep_further(self, job: Job, further: Sequence[str]) -> None:
-        """Remember what the backend asks for on top."""
-        self._keep(job, replace(self._recipe(job), further=tuple(further)))
+    def keep_further(self, job: Job, further: Sequence[str], observed: Sequence[Observation] = ()) -> None:
+        """Remember what the backend asks for on top, and what that rests on."""
+        self._keep(job, replace(self._recipe(job), further=tuple(further)), "further", observed)
 
     def _recipe(self, job: Job) -> RecipeFacts:
-        return self._store.read_record(RECIPES, job.key) or RecipeFacts()
+        # Where the store cannot be written, what this process has found out stands all the same.
+        return self._store.read_record(RECIPES, job.key) or self._written.get(job.key) or RecipeFacts()
 
-    def _keep(self, job: Job, recipe: RecipeFacts) -> None:
+    def _keep(
+        self, job: Job, recipe: RecipeFacts, part: Part | None = None, observed: Sequence[Observation] = ()
+    ) -> None:
+        if part is not None and job.is_own_tree:
+            self._mine.add((part, job.key))
+            recipe = replace(recipe, grounds={**recipe.grounds, part: tuple(observed)})
+        self._written[job.key] = recipe
         self._store.write_record(RECIPES, job.key, recipe)

@@ -51,6 +51,11 @@ class Workspace:
     finished: bool = False
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
+    @property
+    def copy(self) -> Path | None:
+        """Where the copy of a user's tree lies, with what was copied along; ``None`` where none was made."""
+        return self.root / "source" if self.job.is_own_tree and not self.job.editable else None
+
     def directory(self, name: str) -> Path:
         """Return an empty directory for what a hook makes."""
         path = self.root / name
@@ -117,6 +122,12 @@ class Workspaces:
         self._idle[job.key] = space
         while len(self._idle) > self._most:
             await self._idle.pop(next(iter(self._idle))).aclose()
+
+    async def discard(self, job: Job) -> None:
+        """Remove a job's workspace, if it is kept: its source is not what it was."""
+        space = self._idle.pop(job.key, None)
+        if space is not None:
+            await space.aclose()
 
     async def aclose(self) -> None:
         """Remove all of them. Idempotent."""

@@ -57,9 +57,9 @@ def test_a_supervisor_talks_over_pipes_where_there_are_no_descriptors_to_send(be
         started, report = (json.loads(process.stdout.readline()) for _ in range(2))
     assert started["started"]
     assert (report["status"], report["left"]) == (0, [])
-    assert json.loads((bench.directory / "scratch" / "build_wheel.json").read_text()) == {
-        "return": "demo-1.0-py3-none-any.whl"
-    }
+    result = json.loads((bench.directory / "scratch" / "build_wheel.json").read_text())
+    assert result["return"] == "demo-1.0-py3-none-any.whl"
+    assert str(bench.tree / "demo" / "__init__.py") in result["seen"]["read"]
 
 
 def test_closing_the_pipe_ends_the_hook(bench: Bench) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.installer.build.environment_variables import backend_variables, result_variables
+from pytest_fastenv.installer.build.environment_variables import backend_variables
+from pytest_fastenv.model.build_variables import result_variables
 
 SCRIPTS = Path("environment", "bin")
 
