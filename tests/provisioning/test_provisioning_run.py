@@ -15,7 +15,7 @@ from pytest_fastenv.settings.values import Settings
 #: What provisioning itself looks at, and no room below it.
 STORY = frozenset(
     {
-        "sources", "scope", "python", "project", "dir", "recreate", "reports", "cache_dir", "inherit_pythonpath",
+        "sources", "scope", "python", "project", "dir", "reports", "cache_dir", "inherit_pythonpath",
         "concurrent",  # tells, together with the numbers of the pools, whether work is serial
     }
 )  # fmt: skip
