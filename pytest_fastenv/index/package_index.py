@@ -60,6 +60,11 @@ class PackageIndex:
         """What directories and indexes on this machine's disks listed when they were looked at."""
         return tuple(self._observed)
 
+    @property
+    def oldest_at(self) -> float:
+        """When the oldest page that was used was asked for; infinite where none was kept (`Pages.oldest_at`)."""
+        return self._pages.oldest_at
+
     async def project(self, name: str) -> Project:
         """Return a project's files.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from pytest_fastenv.errors import IndexAnswerError, NotFoundError
@@ -25,11 +26,16 @@ _LARGE_BYTES = 200 << 10
 
 
 class Pages:
-    """Reads pages; asks only for those that are not kept or not fresh any more."""
+    """Reads pages; asks only for those that are not kept or not fresh any more.
+
+    :ivar oldest_at: when the oldest of the kept pages was asked for that were used instead of asking (seconds since the
+        epoch); infinite where all were asked for now.
+    """
 
     def __init__(self, http: HttpClient, cache: PageCache) -> None:
         self._http = http
         self._cache = cache
+        self.oldest_at = math.inf
 
     async def project(self, location: str, name: str) -> Page | None:
         """Return an index's page of a project; ``None`` when the index does not have it.
@@ -67,6 +73,7 @@ class Pages:
     async def _ask(self, url: str, read: Callable[[Answer], Page | Links]) -> Page | Links | None:
         kept = self._cache.load(url)
         if kept is not None and self._cache.is_fresh(kept):
+            self.oldest_at = min(self.oldest_at, kept.asked_at)
             return kept.content
         conditions = kept.conditions if kept is not None and kept.content is not None else {}
         answer = await self._http.get(url, headers={"Accept": _ACCEPT, **conditions}, statuses=_STATUSES)

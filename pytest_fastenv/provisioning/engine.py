@@ -200,6 +200,8 @@ class Engine:
             if not self.distributions.begins_early or self._waits.chain:
                 raise
             raise await self._with_what_failed_beside(error) from error.__cause__
+        if self.tools.offline:  # it is no younger than what it was made of, for runs that may ask the index
+            begun = min(begun, self.tools.index.oldest_at)
         return await self._kept(Resolution(plan, begun, key, self.tools.index.observed))
 
     async def _kept(self, resolution: Resolution) -> Resolution:

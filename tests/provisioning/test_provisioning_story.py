@@ -19,11 +19,13 @@ from kit.server import IndexServer
 from pytest_fastenv import provision
 from pytest_fastenv.environment.places import Ready
 from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError, WheelError
+from pytest_fastenv.index.page_cache import PAGES
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.provisioning.story import reuse
 from pytest_fastenv.settings.layers import load, variables
 from pytest_fastenv.settings.values import Settings
+from pytest_fastenv.store.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -132,6 +134,20 @@ def test_offline_uses_what_there_is_and_makes_no_request(desk: Desk) -> None:
     ready = desk.ask(offline=True, max_age_s=0.0)
     assert ready.environment.installed() == {"app": "1.0", "lib": "1.0"}
     assert len(desk.server.requests) == asked
+
+
+def test_what_was_resolved_offline_is_no_younger_than_the_pages_it_was_made_of(desk: Desk, store: Store) -> None:
+    desk.ask()
+    for kept in store.kept(PAGES):
+        page = store.read_record(PAGES, kept.key)
+        assert page is not None
+        store.write_record(PAGES, kept.key, replace(page, asked_at=page.asked_at - 7200.0))
+    make_wheel(desk.artifacts, "lib", "2.0")
+    desk.write("app\n")
+    offline = desk.ask(offline=True)
+    assert offline.environment.installed()["lib"] == "1.0"
+    assert offline.summary.age_s >= 7200.0
+    assert desk.ask(max_age_s=3600.0).environment.installed()["lib"] == "2.0"
 
 
 def test_recreate_makes_another_one(desk: Desk) -> None:
