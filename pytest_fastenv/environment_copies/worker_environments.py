@@ -21,8 +21,8 @@ from pytest_fastenv.environment.probe import probe
 from pytest_fastenv.environment_copies.completion import Finish
 from pytest_fastenv.environment_copies.duplication import Part
 from pytest_fastenv.environment_copies.folded_links import foldable
+from pytest_fastenv.environment_copies.inode_regions import spread
 from pytest_fastenv.environment_copies.original import Original, read_original
-from pytest_fastenv.environment_copies.spreading import spread
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment

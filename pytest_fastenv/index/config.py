@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.index.credentials import Credentials
 from pytest_fastenv.index.pip_config import PipValue, read_pip_config
-from pytest_fastenv.index.urls import file_url, is_url, local_path, origin, shown
+from pytest_fastenv.index.urls import file_url, is_url, local_path, shown, web_origin
 from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.settings.parsers import MOST_SECONDS
 from pytest_fastenv.settings.values import Settings
@@ -219,7 +219,7 @@ def _link(text: str) -> str:
 def _sound(url: str, what: str) -> str:
     """Return a URL that can be taken apart."""
     try:
-        place = origin(url)
+        place = web_origin(url)
         reason = None if place.host or place.scheme == "file" else "it names no host"
     except ValueError as error:
         reason = str(error)

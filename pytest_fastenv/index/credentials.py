@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_fastenv.index.urls import Login, Origin, origin, shown, split_login
+from pytest_fastenv.index.urls import Login, WebOrigin, shown, split_login, web_origin
 from pytest_fastenv.schedule.program import run_program
 
 _KEYRING_TIMEOUT_S = 30.0
@@ -29,8 +29,8 @@ class Credentials:
 
     def __init__(self, environ: Mapping[str, str], *, keyring: bool = True) -> None:
         self._environ = environ
-        self._by_origin: dict[Origin, Login] = {}
-        self._asked: dict[Origin, Login | None] = {}
+        self._by_origin: dict[WebOrigin, Login] = {}
+        self._asked: dict[WebOrigin, Login | None] = {}
         self._command = shutil.which("keyring", path=environ.get("PATH")) if keyring else None
         self._keyring_wanted = keyring
         self._netrc: netrc.netrc | None = None
@@ -46,12 +46,12 @@ class Credentials:
         """
         plain, login = split_login(url)
         if login is not None:
-            self._by_origin.setdefault(origin(plain), login)
+            self._by_origin.setdefault(web_origin(plain), login)
         return plain
 
     def login(self, url: str) -> Login | None:
         """Return the login for a URL's origin as known without a question to the ``keyring`` command, else ``None``."""
-        place = origin(url)
+        place = web_origin(url)
         given = self._by_origin.get(place)
         if given is not None and given.password is not None:
             return given
@@ -70,7 +70,7 @@ class Credentials:
 
         It is asked for the URL first, then for the host, without a terminal, and has 30 seconds to answer.
         """
-        place = origin(url)
+        place = web_origin(url)
         if self._command is None or place in self._asked:
             return False
         known = self.login(url)
@@ -85,7 +85,7 @@ class Credentials:
 
     def searched(self, url: str) -> str:
         """Tell, for a diagnosis, where credentials for a URL were looked for and what was there; no secrets."""
-        place = origin(url)
+        place = web_origin(url)
         given = self._by_origin.get(place)
         in_url = "in the URL: " + ("found" if given else "none")
         self._from_netrc(place.host, None)

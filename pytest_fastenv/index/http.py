@@ -33,7 +33,7 @@ from pytest_fastenv.index.config import Network
 from pytest_fastenv.index.credentials import Credentials
 from pytest_fastenv.index.retry import Clock, Passing, retry, retry_after_s
 from pytest_fastenv.index.transport import make_client, transport_errors
-from pytest_fastenv.index.urls import origin, shown
+from pytest_fastenv.index.urls import shown, web_origin
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.version import __version__
 
@@ -166,7 +166,7 @@ class HttpClient:
         try:
             yield response
         except transport_errors() as error:
-            raise self._broken(url, error, f"the transfer from {origin(url)} broke off") from error
+            raise self._broken(url, error, f"the transfer from {web_origin(url)} broke off") from error
         finally:
             await response.aclose()
 
@@ -203,10 +203,10 @@ class HttpClient:
         except httpx.UnsupportedProtocol as error:
             raise NetworkError(f"{shown(url)}: only http and https are known here") from error
         except transport_errors() as error:
-            raise self._broken(url, error, f"{origin(url)} cannot be reached") from error
+            raise self._broken(url, error, f"{web_origin(url)} cannot be reached") from error
 
     def _client(self, url: str) -> httpx.AsyncClient:
-        place = origin(url)
+        place = web_origin(url)
         trusted = {place.host, f"{place.host}:{place.port}"} & set(self.network.trusted_hosts)
         verify = place.scheme != "https" or not trusted
         if verify not in self._clients:
@@ -232,7 +232,7 @@ class HttpClient:
         status, where = response.status_code, shown(url)
         if status in {401, 403}:
             return AuthError(
-                f"{origin(url)} refused the request ({status} {response.reason_phrase})".rstrip(),
+                f"{web_origin(url)} refused the request ({status} {response.reason_phrase})".rstrip(),
                 where=where,
                 why=f"credentials were looked for:\n{self._credentials.searched(url)}",
                 hint="put them into the index URL, ~/.netrc or keyring; other indexes are not asked instead",
@@ -246,7 +246,9 @@ class HttpClient:
         pause_s = retry_after_s(response.headers.get("retry-after"), self.clock.now())
         if status == 429:
             asked = f"it asked to wait {pause_s:.0f} s" if pause_s is not None else "it did not say how long to wait"
-            return Passing(RateLimitedError(f"{origin(url)} asks to slow down (429)", where=where, why=asked), pause_s)
+            return Passing(
+                RateLimitedError(f"{web_origin(url)} asks to slow down (429)", where=where, why=asked), pause_s
+            )
         error = NetworkError(f"{where} answers {status} {response.reason_phrase}".rstrip())
         return Passing(error, pause_s) if status in _PASSING else error
 

@@ -16,7 +16,7 @@ from pytest_fastenv.errors import FastenvError, MetadataError, NotFoundError
 from pytest_fastenv.index.download import Downloaded, Expected, check
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.ranges import Range, fetch_range
-from pytest_fastenv.index.urls import Origin, local_path, origin, shown
+from pytest_fastenv.index.urls import WebOrigin, local_path, shown, web_origin
 from pytest_fastenv.index.wheel_metadata import MissingBytes, Pieces, read_metadata
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
@@ -48,7 +48,7 @@ class MetadataReader:
         self._store = store
         self._pools = pools
         self._flights: SingleFlight[str, CoreMetadata] = SingleFlight()
-        self._rangeless: set[Origin] = set()
+        self._rangeless: set[WebOrigin] = set()
 
     async def read(self, artifact: Artifact) -> CoreMetadata:
         """Return the metadata of a wheel.
@@ -86,7 +86,7 @@ class MetadataReader:
         return checked(parse_core_metadata(answer.content, source=shown(url)), artifact)
 
     async def _by_ranges(self, artifact: Artifact) -> CoreMetadata | None:
-        place = origin(artifact.url)
+        place = web_origin(artifact.url)
         if place in self._rangeless:
             return None
         async with self._pools.download():

@@ -17,7 +17,7 @@ import httpx
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.index.config import Network, Proxies
-from pytest_fastenv.index.urls import origin
+from pytest_fastenv.index.urls import web_origin
 
 _IDLE_CONNECTIONS = 64
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -52,7 +52,7 @@ def transport_errors() -> tuple[type[Exception], ...]:
 def _check_proxies(proxies: Proxies) -> None:
     for url in filter(None, (proxies.http, proxies.https)):
         try:
-            good = bool(origin(url).host)
+            good = bool(web_origin(url).host)
         except ValueError:
             good = False
         if not good:

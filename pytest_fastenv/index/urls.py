@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 _PORTS = {"http": 80, "https": 443}
 
 
-class Origin(NamedTuple):
+class WebOrigin(NamedTuple):
     """Scheme, host and port: what credentials are bound to (RFC 6454)."""
 
     scheme: str
@@ -33,14 +33,14 @@ class Login(NamedTuple):
         return "Login(...)"
 
 
-def origin(url: str) -> Origin:
+def web_origin(url: str) -> WebOrigin:
     """Return the origin of an absolute URL; port 0 where the scheme has no well-known one.
 
     :raises ValueError: the port is not a number.
     """
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
-    return Origin(scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme, 0))
+    return WebOrigin(scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme, 0))
 
 
 def split_login(url: str) -> tuple[str, Login | None]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_fastenv.archive.member_paths import NEW_FILE
-from pytest_fastenv.installer.collection import paused_collection
+from pytest_fastenv.installer.garbage_collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
 from pytest_fastenv.installer.placement import Placer
 from pytest_fastenv.model.link import LinkMode

@@ -104,14 +104,14 @@ class Sdists:
             if transferred is None:
                 return await self.fetch(artifact)
 
-            async def bring(draft: Path) -> None:
-                os.rename(archive, draft / archive.name)
+            async def bring(staging: Path) -> None:
+                os.rename(archive, staging / archive.name)
 
             return await self._publish(artifact, transferred.digests["sha256"], bring)
 
     def _bringer(self, artifact: Artifact, sha256: str) -> Callable[[Path], Awaitable[None]]:
-        async def bring(draft: Path) -> None:
-            transferred = await self._fetching.fetch(artifact, draft / artifact.filename)
+        async def bring(staging: Path) -> None:
+            transferred = await self._fetching.fetch(artifact, staging / artifact.filename)
             if transferred.digests["sha256"] != sha256:
                 why = f"expected sha256 {sha256}\ngot      sha256 {transferred.digests['sha256']}"
                 raise HashError(f"{artifact.filename} changed while it was being read", where=artifact.url, why=why)
@@ -121,9 +121,9 @@ class Sdists:
     async def _publish(self, artifact: Artifact, sha256: str, bring: Callable[[Path], Awaitable[None]]) -> FetchedSdist:
         source = "cache"
 
-        async def make(draft: Path) -> None:
+        async def make(staging: Path) -> None:
             nonlocal source
-            await bring(draft)
+            await bring(staging)
             source = "network"
 
         entry = await self._store.publish(SDISTS, sha256, make, subject=artifact.filename)

@@ -2,7 +2,7 @@
 
 It is written once, read once and not wanted any longer. On Linux it need not reach the file system for that: an
 anonymous file in memory is several times cheaper to write, and its end costs nothing. How much memory all of them
-together may take is limited; what is larger, or of unknown size, lands in the store entry's directory.
+together may take is limited; what is larger, or of unknown size, goes into the staging directory of the store entry.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _MIB = 1024 * 1024
 
 
 @dataclass(slots=True)
-class Landing:
-    """A place for one wheel file.
+class StagedFile:
+    """A place for one wheel file until it is unpacked.
 
     :ivar path: where this process writes it.
     :ivar elsewhere: the same place as other processes of this user see it.
-    :ivar is_lent: the file is somebody's who still needs it after it was unpacked.
+    :ivar is_lent: the file belongs to the caller, who still needs it after it was unpacked.
     """
 
     path: Path
@@ -32,12 +32,12 @@ class Landing:
     is_lent: bool = False
 
     @classmethod
-    def lent(cls, file: Path) -> Landing:
+    def lent(cls, file: Path) -> StagedFile:
         """Return the place of a file that lies on this machine already and stays there."""
         return cls(file, str(file), in_memory=False, is_lent=True)
 
 
-class Landings:
+class StagingFiles:
     """Gives places, in memory as long as the budget lasts. For one event loop."""
 
     def __init__(self, *, budget_bytes: int = 96 * _MIB, most_bytes: int = 32 * _MIB) -> None:
@@ -45,29 +45,29 @@ class Landings:
         self._most_bytes = most_bytes
 
     @contextmanager
-    def place(self, directory: Path, size_bytes: int | None) -> Iterator[Landing]:
+    def place(self, directory: Path, size_bytes: int | None) -> Iterator[StagedFile]:
         """Give a place while a block runs.
 
-        :param directory: private, for what does not go into memory; what lands there stays until it is removed.
+        :param directory: private, for what does not go into memory; a file made there stays until it is removed.
         :param size_bytes: the size that will not be exceeded, or ``None`` when it is not known.
         """
         file = self._memory_file(size_bytes) if size_bytes is not None else None
         if file is None or size_bytes is None:
             path = directory / "archive.whl"
-            yield Landing(path, str(path), in_memory=False)
+            yield StagedFile(path, str(path), in_memory=False)
             return
         try:
-            yield Landing(Path(f"/proc/self/fd/{file}"), f"/proc/{os.getpid()}/fd/{file}", in_memory=True)
+            yield StagedFile(Path(f"/proc/self/fd/{file}"), f"/proc/{os.getpid()}/fd/{file}", in_memory=True)
         finally:
             os.close(file)
             self._free_bytes += size_bytes
 
-    def move_to_file(self, landing: Landing, directory: Path) -> None:
+    def move_to_file(self, staged: StagedFile, directory: Path) -> None:
         """Move what lies in memory to a file, and use no memory any more: other processes cannot reach it here."""
         self._free_bytes = -(1 << 62)
         path = directory / "archive.whl"
-        shutil.copyfile(landing.path, path)
-        landing.path, landing.elsewhere, landing.in_memory = path, str(path), False
+        shutil.copyfile(staged.path, path)
+        staged.path, staged.elsewhere, staged.in_memory = path, str(path), False
 
     def _memory_file(self, size_bytes: int) -> int | None:
         if size_bytes > min(self._most_bytes, self._free_bytes):

@@ -14,7 +14,7 @@ from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.archive.member_paths import check_paths
 from pytest_fastenv.archive.zip_directory import read_directory
 from pytest_fastenv.errors import ArchiveError, MetadataError, RecordError
-from pytest_fastenv.installer.collection import paused_collection
+from pytest_fastenv.installer.garbage_collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, SUMMARY, TREE, WheelFacts
 from pytest_fastenv.installer.tree import Layout, OpenArchive, unique_members, write_tree
 from pytest_fastenv.model.digest import bytes_sha256

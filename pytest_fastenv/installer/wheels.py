@@ -17,7 +17,7 @@ from pathlib import Path
 from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError
 from pytest_fastenv.installer.fetch import FETCHES, Fetching, url_key
 from pytest_fastenv.installer.manifest import SUMMARY, WheelFacts, check
-from pytest_fastenv.installer.staging import Landing, Landings
+from pytest_fastenv.installer.staging import StagedFile, StagingFiles
 from pytest_fastenv.installer.unpack import Order
 from pytest_fastenv.installer.unpacked_wheel import Provenance, UnpackedWheel
 from pytest_fastenv.model.artifact import Artifact
@@ -65,7 +65,7 @@ class Wheels:
         self._recorder = tools.recorder
         self._policy = policy
         self._limits = tools.limits
-        self._landings = Landings()
+        self._staging_files = StagingFiles()
         self._fetching = Fetching(tools, freshness, WHEELS)
         self._identified: dict[str, UnpackedWheel] = {}
 
@@ -169,22 +169,22 @@ class Wheels:
         sha256: str,
         label: str,
         provenance: Provenance,
-        origin: Path | Callable[[Path], Awaitable[int]],
+        archive: Path | Callable[[Path], Awaitable[int]],
         *,
         size_bytes: int | None = None,
     ) -> UnpackedWheel:
         """Make the store entry unless somebody else has by now.
 
-        :param origin: the wheel file, which is read where it lies and stays; or what puts it to a path and returns
+        :param archive: the wheel file, which is read where it lies and stays; or what puts it to a path and returns
             how many bytes were transferred for it.
         :param size_bytes: what it will not write more than; ``None`` where it needs a path in the file system.
         """
         made: list[_Made] = []
 
-        async def make(draft: Path) -> None:
-            with self._landing(draft, size_bytes, origin) as landing:
-                fetched_bytes = 0 if isinstance(origin, Path) else await origin(landing.path)
-                facts = await self._unpack(landing, draft, label, {"source": provenance, "key": sha256})
+        async def make(staging: Path) -> None:
+            with self._staged_file(staging, size_bytes, archive) as staged:
+                fetched_bytes = 0 if isinstance(archive, Path) else await archive(staged.path)
+                facts = await self._unpack(staged, staging, label, {"source": provenance, "key": sha256})
             check_file_name(label, facts.name, facts.version)  # what is misnamed is not kept
             made.append(_Made(facts, fetched_bytes))
 
@@ -197,28 +197,30 @@ class Wheels:
                 return wheel
             await self._store.withdraw(WHEELS, sha256)  # what a power cut left of an entry
 
-    def _landing(self, draft: Path, size_bytes: int | None, origin: object) -> AbstractContextManager[Landing]:
-        if isinstance(origin, Path):
-            return nullcontext(Landing.lent(origin))
-        return self._landings.place(draft, size_bytes)
+    def _staged_file(
+        self, staging: Path, size_bytes: int | None, archive: object
+    ) -> AbstractContextManager[StagedFile]:
+        if isinstance(archive, Path):
+            return nullcontext(StagedFile.lent(archive))
+        return self._staging_files.place(staging, size_bytes)
 
-    async def _unpack(self, landing: Landing, draft: Path, label: str, args: Mapping[str, str]) -> WheelFacts:
+    async def _unpack(self, staged: StagedFile, staging: Path, label: str, args: Mapping[str, str]) -> WheelFacts:
         name, version = parse_wheel_name(label)[:2]
         async with self._pools.install():
             with self._recorder.span("unpack", normal_name(name), version=version, **args) as span:
                 try:
-                    facts = await self._call(landing, draft, label)
+                    facts = await self._call(staged, staging, label)
                 except (PermissionError, FileNotFoundError):
-                    if not landing.in_memory:
+                    if not staged.in_memory:
                         raise
-                    await asyncio.to_thread(self._landings.move_to_file, landing, draft)
-                    facts = await self._call(landing, draft, label)
+                    await asyncio.to_thread(self._staging_files.move_to_file, staged, staging)
+                    facts = await self._call(staged, staging, label)
                 span.args.update(bytes=facts.size_bytes, files=facts.files)
         return facts
 
-    async def _call(self, landing: Landing, draft: Path, label: str) -> WheelFacts:
+    async def _call(self, staged: StagedFile, staging: Path, label: str) -> WheelFacts:
         exempt = tuple(self._policy.unchecked_records)
-        order = Order(landing.elsewhere, str(draft), label, landing.in_memory or landing.is_lent, exempt, self._limits)
+        order = Order(staged.elsewhere, str(staging), label, staged.in_memory or staged.is_lent, exempt, self._limits)
         facts: WheelFacts = await self._processes.call(f"{Order.__module__}:unpack", order)
         return facts
 

@@ -45,12 +45,12 @@ async def make_entry(root: Path, home: Home, entry: Path, make: Callable[[Path],
     :raises StoreError: the store cannot be written; other errors of the maker pass as they are.
     """
     with diagnosed("an entry of the store cannot be written", root):
-        draft = home.directory(entry.name[:16], mode=0o777)  # its parent is private, and the entry shall not be
+        staging = home.directory(entry.name[:16], mode=0o777)  # its parent is private, and the entry shall not be
         try:
-            await make(Path(draft))
-            aside = _move_in(draft, entry, home)
+            await make(Path(staging))
+            aside = _move_in(staging, entry, home)
         except BaseException:
-            await _remove(draft)
+            await _remove(staging)
             raise
         if aside is not None:
             await _remove(aside)
@@ -85,25 +85,25 @@ async def remove_entry(root: Path, home: Home, bucket: EntryBucket, entry: Path,
     return True
 
 
-def _move_in(draft: str, entry: Path, home: Home) -> str | None:
+def _move_in(staging: str, entry: Path, home: Home) -> str | None:
     """Go through steps 3 to 5 above; return what was in the way and is to be removed.
 
     An entry that cannot be marked is taken back.
     """
     aside = None
     try:
-        os.rename(draft, entry)
+        os.rename(staging, entry)
     except OSError:
         if os.path.lexists(entry):
             aside = home.file("unfinished")
             os.rename(entry, aside)
         else:
             os.makedirs(entry.parent, exist_ok=True)
-        os.rename(draft, entry)
+        os.rename(staging, entry)
     try:
         _mark(entry)
     except BaseException:
-        os.rename(entry, draft)
+        os.rename(entry, staging)
         raise
     return aside
 

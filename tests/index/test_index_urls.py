@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.index.urls import Login, Origin, file_url, is_url, local_path, origin, shown, split_login
+from pytest_fastenv.index.urls import Login, WebOrigin, file_url, is_url, local_path, shown, split_login, web_origin
 
 
 def test_an_origin_has_the_scheme_s_port() -> None:
-    assert origin("https://Example.invalid/x") == Origin("https", "example.invalid", 443)
-    assert str(origin("http://example.invalid:8080/")) == "http://example.invalid:8080"
-    assert str(origin("https://[::1]/")) == "https://[::1]"
+    assert web_origin("https://Example.invalid/x") == WebOrigin("https", "example.invalid", 443)
+    assert str(web_origin("http://example.invalid:8080/")) == "http://example.invalid:8080"
+    assert str(web_origin("https://[::1]/")) == "https://[::1]"
 
 
 @pytest.mark.parametrize(

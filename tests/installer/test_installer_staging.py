@@ -12,7 +12,7 @@ import pytest
 from installing import artifact, engine, run
 from kit.archives import make_wheel
 
-from pytest_fastenv.installer.staging import Landing, Landings
+from pytest_fastenv.installer.staging import StagedFile, StagingFiles
 from pytest_fastenv.store.store import Store
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="anonymous files with a path exist on Linux only")
@@ -24,25 +24,25 @@ def open_files() -> int:
 
 @linux
 def test_small_files_stay_in_memory_while_the_budget_lasts(tmp_path: Path) -> None:
-    landings = Landings(budget_bytes=100, most_bytes=60)
+    files = StagingFiles(budget_bytes=100, most_bytes=60)
     before = open_files()
-    with landings.place(tmp_path, 60) as first, landings.place(tmp_path, 41) as second:
+    with files.place(tmp_path, 60) as first, files.place(tmp_path, 41) as second:
         assert first.in_memory
         assert not second.in_memory
         first.path.write_bytes(b"content")
         assert Path(first.elsewhere).read_bytes() == b"content"
-        with landings.place(tmp_path, 40) as third:
+        with files.place(tmp_path, 40) as third:
             assert third.in_memory
     assert open_files() == before
-    with landings.place(tmp_path, 60) as again, landings.place(tmp_path, 61) as large:
+    with files.place(tmp_path, 60) as again, files.place(tmp_path, 61) as large:
         assert again.in_memory
         assert not large.in_memory
     assert not (tmp_path / "archive.whl").exists()
 
 
 def test_unknown_size_lands_in_a_file(tmp_path: Path) -> None:
-    with Landings().place(tmp_path, None) as landing:
-        assert (landing.in_memory, landing.path, landing.elsewhere) == (
+    with StagingFiles().place(tmp_path, None) as staged:
+        assert (staged.in_memory, staged.path, staged.elsewhere) == (
             False,
             tmp_path / "archive.whl",
             str(tmp_path / "archive.whl"),
@@ -53,17 +53,17 @@ def test_unknown_size_lands_in_a_file(tmp_path: Path) -> None:
 def test_workers_that_cannot_reach_memory_get_a_file(
     store: Store, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places: list[Landing] = []
-    place = Landings.place
+    places: list[StagedFile] = []
+    place = StagingFiles.place
 
     @contextmanager
-    def unreachable(self: Landings, directory: Path, size_bytes: int | None) -> Iterator[Landing]:
-        with place(self, directory, size_bytes) as landing:
-            landing.elsewhere = "/proc/self/fd/9999"
-            places.append(landing)
-            yield landing
+    def unreachable(self: StagingFiles, directory: Path, size_bytes: int | None) -> Iterator[StagedFile]:
+        with place(self, directory, size_bytes) as staged:
+            staged.elsewhere = "/proc/self/fd/9999"
+            places.append(staged)
+            yield staged
 
-    monkeypatch.setattr(Landings, "place", unreachable)
+    monkeypatch.setattr(StagingFiles, "place", unreachable)
 
     async def work() -> None:
         async with engine(store) as parts:
@@ -71,4 +71,4 @@ def test_workers_that_cannot_reach_memory_get_a_file(
             assert sorted(os.listdir(wheel.entry)) == [".ready", "manifest.json", "tree", "wheel.json"]
 
     run(work())
-    assert [landing.in_memory for landing in places] == [False]
+    assert [staged.in_memory for staged in places] == [False]

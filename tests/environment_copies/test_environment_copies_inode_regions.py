@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.environment_copies.spreading import spread
+from pytest_fastenv.environment_copies.inode_regions import spread
 
 
 def test_directories_can_be_made_after_it(tmp_path: Path) -> None:
