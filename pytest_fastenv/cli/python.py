@@ -1,4 +1,4 @@
-"""``fastenv python find|list|install``: the interpreters of this machine, and those that can be downloaded."""
+"""``fastenv python find|list|install``: the interpreters of this machine, and interpreters that can be downloaded."""
 
 from __future__ import annotations
 

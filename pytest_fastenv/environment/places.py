@@ -6,7 +6,7 @@
     <directory>/.leases/<name>.lock             held by the runs that use it
     <directory>/.staging/                       environments in the making
 
-An environment that was changed by somebody since it was made is left to its users; the next generation is made beside
+An environment that was changed since it was made is left to its users; the next generation is made beside
 it. Standard library only as far as finding and holding: that is the warm path.
 """
 
@@ -50,7 +50,7 @@ class Found:
 class Missing:
     """No environment that may be used.
 
-    :ivar reason: why the one that was there may not, in one line; ``None`` when there was none.
+    :ivar reason: why the environment that was there may not be used, in one line; ``None`` when there was none.
     :ivar previous: that environment's directory, as far as it is known: what a new one is compared with.
     """
 
@@ -187,8 +187,8 @@ class Generations:
     def _next_name(self, fingerprint: str, private: Path) -> str:
         """Return the next generation's name; the fingerprint's lock is held.
 
-        So what is not whole has no maker any more, unless one that uses another store: that one's lease tells. It is
-        moved into the private directory, and goes with that.
+        So an unfinished generation has no maker any more, unless a process with another store makes it, which then
+        holds its lease. It is moved into the private directory, and removed with that.
         """
         generations = self._generations(fingerprint)
         for number, name in generations:

@@ -1,4 +1,4 @@
-"""Start the interpreter of an environment once, before somebody gets it who would only see that it does not start."""
+"""Start the interpreter of an environment once, so that a broken one is diagnosed before the environment is used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def probe(environment: Environment, modules: Sequence[str], whose: str, en
     """Check that an environment's interpreter starts, is at home there, and finds some modules.
 
     :param whose: for messages: ``of worker gw0``.
-    :param environ: variables outside; those that mislead Python are left out.
+    :param environ: variables outside; variables that mislead Python are left out.
     :raises InterpreterError: it does not.
     :raises ProvideError: see `run_program`.
     """

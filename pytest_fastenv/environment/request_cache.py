@@ -105,7 +105,7 @@ class RequestCache:
         :param max_age_s: seconds; 0 for none, infinite for any.
         :param now: the wall clock (`time.time`).
         :param target: the interpreter that the request means now.
-        :param environ: environment variables, for those that were looked at.
+        :param environ: environment variables now, compared with the values that were looked at.
         """
         known = self._store.read_record(REQUESTS, key)
         if known is None:
@@ -124,7 +124,7 @@ class RequestCache:
         *,
         resolved_at: float,
     ) -> None:
-        """Keep an answer; one that was there for the same key is replaced.
+        """Keep an answer; it replaces an earlier answer to the same key.
 
         :param observed: everything that was looked at for the request.
         :param resolved_at: wall clock when the resolution began.
@@ -149,7 +149,7 @@ class RequestKey:
     The interpreter counts by the words that asked for it; which one they mean is compared when the answer is used.
 
     :ivar base: the directory that relative sources are relative to.
-    :ivar settings: those that decide (`pytest_fastenv.settings.values.deciding`), the sources among them.
+    :ivar settings: the settings that decide (`pytest_fastenv.settings.values.deciding`), the sources among them.
     :ivar root: where the project lies.
     :ivar directory: where the environment is to lie, where its user says so.
     :ivar requirements: what the session needs on top.

@@ -1,4 +1,4 @@
-"""Directories for one environment each: one that its user chose, and one that nobody else knows.
+"""Directories for one environment each: chosen by a user, or private to one caller.
 
 ::
 
@@ -86,7 +86,7 @@ class _SingleDirectory(ABC):
 
     @abstractmethod
     def _turn(self) -> AbstractAsyncContextManager[object]:
-        """Wait until nobody else makes an environment there, and keep it so during a block."""
+        """Wait until no other process makes an environment there, and keep it so during a block."""
 
     @abstractmethod
     def check(self) -> None:
@@ -102,10 +102,10 @@ class _SingleDirectory(ABC):
 
 
 class PrivateDirectory(_SingleDirectory):
-    """A directory that nobody else knows, such as one of a test; nothing may lie there yet. Fulfils `Place`."""
+    """A directory of one caller alone, such as a test's; nothing may lie there yet. Fulfils `Place`."""
 
     def _turn(self) -> AbstractAsyncContextManager[object]:
-        return nullcontext()  # nobody else makes one there
+        return nullcontext()  # no other process knows the directory
 
     def check(self) -> None:
         """Refuse a directory that is not empty, and what is none."""
@@ -123,7 +123,7 @@ class ChosenDirectory(_SingleDirectory):
     """
 
     async def publish(self, staged: StagedEnvironment, summary: Summary) -> Environment:
-        """Replace an environment of ours that lies there, if nobody uses it; see `Place.publish`."""
+        """Replace an environment of ours that lies there, if no run uses it; see `Place.publish`."""
         held = self._claim() if manifest.is_ours(self.path) else None
         if held is not None and os.name == "nt":  # a directory with an open file in it cannot be moved there
             os.close(held)

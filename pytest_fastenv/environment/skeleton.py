@@ -130,7 +130,7 @@ async def lay_out(
     place = await skeleton(target, store, permit)
     contents = _load(place)
     if contents is None:
-        # Somebody or a power cut took something of it, or changed it.
+        # Another program or a power cut removed or changed a part of it.
         await store.withdraw(SKELETONS, place.name, only_damaged=True)
         place = await skeleton(target, store, permit)
         contents = _load(place)

@@ -2,10 +2,10 @@
 
 The order of `publish`, and what a kill between any two steps leaves behind:
 
-1. it is filled                               rubbish, removed by whoever stages the next one there
+1. it is filled                               rubbish, removed when the next one is staged there
 2. ``tree`` and ``manifest.json`` are written the same
 3. an environment that lay there moves away   (only where the user chose the directory) the place is empty
-4. ``rename`` to the final place              an environment without ready mark: nobody takes it for whole
+4. ``rename`` to the final place              an environment without ready mark: no reader takes it for whole
 5. ``.fastenv/ready`` is made                 a whole environment
 
 The private directory belongs to a process for as long as that holds a lock beside it; process ids decide nothing.

@@ -29,7 +29,7 @@ from pytest_fastenv.schedule.program import run_program
 
 TIMEOUT_S = 120.0
 _DONE = "compiled"
-#: By time and size whatever SOURCE_DATE_EPOCH says: the files' times are the same in all copies (PEP 552).
+#: By time and size even where SOURCE_DATE_EPOCH is set: the files' times are the same in all copies (PEP 552).
 _PROGRAM = """\
 import importlib.util, os, py_compile, sys
 def is_current(path):
@@ -77,7 +77,7 @@ async def compile_imported(
 
 
 def _sources(prefix: Path, lines: Sequence[str]) -> list[str]:
-    """Return paths; what leads out of the environment is none of ours, whoever wrote it there."""
+    """Return the paths of sources inside the environment; a RECORD may also name files outside: not compiled."""
     below = os.path.join(prefix, "")
     paths = (os.path.normpath(os.path.join(prefix, line)) for line in lines)
     return [path for path in paths if path.startswith(below) and path.endswith(".py")]

@@ -2,7 +2,7 @@
 
 Each directory is looked at once, brought into all places one after the other while everything about it is at hand, and
 then looked at again. Files that are linked to the store are linked the same way in the copies; what is an environment's
-own is copied. Whatever holds a prefix is left to `pytest_fastenv.environment_copies.completion`.
+own is copied. Files that hold a prefix are left to `pytest_fastenv.environment_copies.completion`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Part(NamedTuple):
 def copy_part(part: Part) -> list[bytes]:
     """Copy some directories with their files, and the directories in them without theirs.
 
-    :return: for each copy the mtimes of the directories, as bytes of an ``array("q")``; 0 for those that were folded.
+    :return: for each copy the mtimes of the directories, as bytes of an ``array("q")``; 0 for folded ones.
     :raises StoreError: a file is not what it was when the environment was made; then the copies are no good.
     :raises OSError: a copy cannot be written.
     """
@@ -183,7 +183,7 @@ class _Copying:
                 os.mkdir(name)
 
     def _fold(self, path: str, name: str, target: str) -> None:
-        """Make a symbolic link for a directory, or one more name for the one that the first copy has."""
+        """Make a symbolic link for a directory, or one more name for the first copy's symbolic link."""
         first = self._part.targets[0]
         if target != first:
             with suppress(OSError):
@@ -195,7 +195,7 @@ class _Copying:
         os.mkdir(bytecode.CACHE)
         for name in names:
             source, target = f"{place}/{bytecode.CACHE}/{name}", f"{bytecode.CACHE}/{name}"
-            with suppress(FileNotFoundError):  # somebody removed it just now
+            with suppress(FileNotFoundError):  # removed just now by another program
                 if not self._shares_bytecode:
                     self._duplicator.file(source, target, os.stat(source).st_mtime_ns)
                     continue

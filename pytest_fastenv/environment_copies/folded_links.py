@@ -1,7 +1,7 @@
 """Which directories of an environment can be one symbolic link each in its copies: a job for a worker process.
 
 Those directly in site-packages that hold nothing but symbolic links, however deep. The copies' links lead to the
-environment that was copied, never into the store, so that whatever is written through them stays out of the store.
+environment that was copied, never into the store, so that what is written through them stays out of the store.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def _has_links_only(original: Original, index: int) -> bool:
 
 
 def foldable(original: Original, mixed: Iterable[str]) -> frozenset[str]:
-    """Return the paths of directories to fold, given those that cannot be."""
+    """Return the paths of directories to fold.
+
+    :param mixed: directories that hold something else than links, as `mixed` found them.
+    """
     tops = {f"{root}/{name}" for root in original.roots for name in original.below.get(root, ())}
     outer = {posixpath.dirname(root) for root in original.roots}
     return frozenset(tops - set(mixed) - set(original.roots) - outer)

@@ -1,9 +1,9 @@
 """Ask the file system to put directories into regions of their own, where it can be asked.
 
-ext4 takes inodes for new directories from the region of the directory above, and looks at each one that was freed
-lately, as by removing the environments of the last run, before it takes another. Directories below one that has the
-"top of hierarchies" flag (chattr(1), ``T``) begin in another region: making the directories of an environment then
-takes half the time.
+ext4 takes inodes for new directories from the region of the directory above, and first looks at each inode that was
+freed lately, as by removing the environments of the last run. Directories made in a directory with the "top of
+hierarchies" flag (chattr(1), ``T``) begin in another region: making the directories of an environment then takes half
+the time.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 ::
 
     <directory of environments>/.workers/<private directory of a process>/gw0/    the environment of worker gw0
-    <directory of environments>/.workers/<private directory of a process>/old-…/  one that was replaced, perhaps in use
+    <directory of environments>/.workers/<private directory of a process>/old-…/  a replaced environment, perhaps in use
 
-They belong to one process: what a killed one leaves is removed by those that come later.
+They belong to one process: what a killed process leaves is removed by later ones.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pytest_fastenv.store.temporary import Home
 DIRECTORY = ".workers"
 #: What a worker cannot do without.
 NEEDED = ("pytest", "xdist")
-#: Parts for each process: those that turn out to be quick take over from the others.
+#: Parts for each process: a process that is quick takes over parts from the others.
 _PARTS = 4
 _COPY = f"{Part.__module__}:copy_part"
 _FINISH = f"{Finish.__module__}:finish"
@@ -58,7 +58,7 @@ class WorkerEnvironments:
         self._directory = directory
         with diagnosed("the environments of workers cannot be made", directory):
             self._home = Home(str(directory / DIRECTORY))
-            # Whoever may use the session's environment may use these: tests start programs as other users.
+            # The same permissions as for the session's environment: tests start programs as other users.
             os.chmod(self._home.path, stat.S_IMODE(os.stat(directory).st_mode))
             spread(self._home.path)
         self._pool = pool
@@ -91,7 +91,7 @@ class WorkerEnvironments:
             raise
 
     async def aclose(self) -> None:
-        """Remove them all, those that were replaced too; where they are large, in a process that nobody waits for."""
+        """Remove all of them, replaced ones too; where they are large, in a process of its own without waiting."""
         end = self._home.close if self._files <= _QUICKLY_REMOVED else self._home.leave
         await whatever_happens(asyncio.to_thread(end))
 
@@ -113,7 +113,7 @@ class WorkerEnvironments:
                 os.rename(place, self._home.file(_OLD))
 
     async def _copy(self, source: Original, places: tuple[str, ...]) -> dict[str, bytes]:
-        """Copy all files but those that hold a prefix; return what `Finish.times` is for each place."""
+        """Copy all files except files that hold a prefix; return what `Finish.times` is for each place."""
         count = self._pool.count
         ranges = source.parts(count * _PARTS if count > 1 else 1)
         folded = await self._foldable(source, ranges) if source.link.folds_directories else frozenset()

@@ -20,7 +20,7 @@ for _flag in ("O_CLOEXEC", "O_NOFOLLOW", "O_BINARY", "O_NOINHERIT"):
 _FICLONE = 0x40049409  # linux/fs.h
 _PIECE_BYTES = 1024 * 1024
 
-#: What the operating system says of a link or a clone that cannot be made between two places.
+#: Errors of the operating system for a link or a clone that cannot be made between two places.
 IMPOSSIBLE = frozenset(
     getattr(errno, name)
     for name in ("EXDEV", "EPERM", "EACCES", "EOPNOTSUPP", "ENOTSUP", "EINVAL", "ENOTTY", "ENOSYS", "EBADF", "ELOOP")

@@ -1,8 +1,8 @@
 """What version control knows of a directory, as a digest: read from git's files, so that git need not be started.
 
-It covers the commit, the branch, all tags, what is staged, and which tracked files are not as the index has them. Not
-covered is what their content is: a file that was edited stays edited, whatever is edited in it next. That is what a
-version made from ``git describe --dirty`` depends on.
+It covers the commit, the branch, all tags, what is staged, and which tracked files differ from the index, but not their
+content: an edited file stays an edited file when it is edited again. A version made from ``git describe --dirty``
+depends on just that.
 
 Standard library only: this module is on the warm path. Formats: ``gitformat-index`` and ``gitrepository-layout``.
 """

@@ -5,8 +5,8 @@ open file, not to the process: a child process that was given the descriptor (``
 ends too, even when the owner was killed. Releasing therefore closes the descriptor and never unlocks. Elsewhere:
 filelock's lock on a descriptor. A file system without locks is an error; there is no weaker lock to fall back to.
 
-Lock files are never deleted. Where somebody else deletes one, two processes could hold a lock on two files of one
-name; so whoever obtains a lock checks that the file is still the one at that path, and begins again if it is not.
+Lock files are never deleted here. If another program deletes one, two processes could hold locks on two files of one
+name; so a process that obtains a lock checks that its file is still the file at that path, and begins again if not.
 
 Standard library only, and little of it: this module is on the warm path.
 """
@@ -33,7 +33,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_N
 
 
 class Holder(NamedTuple):
-    """Who holds a lock, as the lock file tells it.
+    """The holder of a lock, as the lock file tells it.
 
     :ivar since: when it was taken, local time with offset, for people; nothing is decided by it.
     """
@@ -95,13 +95,13 @@ def wait_lock(path: str | os.PathLike[str]) -> OsLock:
 
 
 def read_holder(path: str | os.PathLike[str]) -> Holder | None:
-    """Return who took the lock last, or ``None`` where nobody did or the text is not readable (yet)."""
+    """Return who took the lock last, or ``None`` where it was never taken or the text is not readable (yet)."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:
         return None
     try:
-        os.lseek(fd, 1, os.SEEK_SET)  # the first byte is the one that is locked on Windows, and unreadable
+        os.lseek(fd, 1, os.SEEK_SET)  # on Windows the first byte is locked, and unreadable
         words = os.read(fd, 512).decode("utf-8", "replace").split("\n")
         return Holder(int(words[0]), words[1], words[2])
     except (OSError, ValueError, IndexError):
@@ -204,7 +204,7 @@ def is_at(fd: int, path: str) -> bool:
 
 
 def _sign(fd: int) -> None:
-    """Write who we are into the lock file, for those who wait; the lock holds without it."""
+    """Write this process's identity into the lock file, for processes that wait; the lock holds without it."""
     since = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     text = f"\n{os.getpid()}\n{host_name()}\n{since}\n".encode()
     try:

@@ -1,8 +1,8 @@
 """Take down what a directory tree holds, and find out whether it still does: names, sizes, modification times.
 
 Left out: ``__pycache__`` and ``*.pyc``, which running programs write, and what lies in ``.fastenv``. A symbolic link to
-a file is taken as that file: who writes through the link changes what the tree holds. Any other one is taken as a link,
-whatever it leads to.
+a file is taken as that file: writing through the link changes what the tree holds. Any other symbolic link is taken as
+a link.
 
 A comparison looks at every file, but not at every directory's list: a directory whose own time is unchanged has the
 same names in it. That, and a second process for one half where there is a second processor, makes 23,000 files a matter

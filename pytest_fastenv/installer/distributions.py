@@ -1,7 +1,7 @@
-"""One door for a distribution: whatever it comes from, it is asked for here, and is made once.
+"""One door for a distribution: wheels, source distributions and trees are all asked for here, and made once.
 
-Wheels are fetched and unpacked, sources are built; a wheel in the store is what comes of both. Several who want the
-same thing at the same moment share the making of it.
+Wheels are fetched and unpacked, sources are built; both end as a wheel in the store. Tasks that want the same thing
+at the same moment share the making of it.
 
 What the resolver has pinned is begun while it still searches: the search rarely takes a pin back, so nearly all of that
 is work that would follow anyway. What was taken back after its bytes had come is counted, and stays in the store for
@@ -81,7 +81,7 @@ class _Shared:
     taken: bool = False
 
     def take(self) -> UnpackedWheel:
-        """Return the wheel: to the first who takes it as what was made for them, to the others as one of the store's.
+        """Return the wheel: the first caller gets it as newly made, the others as found in the store.
 
         By the time of the others an environment may hold links to its files.
         """
@@ -98,11 +98,11 @@ _Wanted = tuple[Artifact, str, str]
 class Distributions:
     """Gives distributions as wheels in the store, and their metadata. For one event loop.
 
-    Fulfils `SourceMetadata` and `PinObserver`. Use as an asynchronous context manager: at its end whatever was begun
-    early and is still under way is given up, and build backends are ended.
+    Fulfils `SourceMetadata` and `PinObserver`. Use as an asynchronous context manager: at its end work that was
+    begun early and is still under way is given up, and build backends are ended.
 
     :param begins_early: begin with what the resolver pins.
-    :ivar admission: when it is closed no hook of a build backend is begun any more; those that run are finished.
+    :ivar admission: when it is closed no hook of a build backend is begun any more; hooks that run are finished.
     """
 
     def __init__(self, wheels: Wheels, builder: Builder, *, begins_early: bool = True) -> None:
@@ -134,10 +134,10 @@ class Distributions:
     async def obtain(self, distribution: Distribution, admission: Admission | None = None) -> UnpackedWheel:
         """Return a distribution's wheel, unpacked in the store: what is there, what was begun early, or made now.
 
-        Cancelling ends the work before it passes, unless somebody else waits for the same.
+        Cancelling ends the work before it passes, unless another task waits for the same wheel.
 
         :param admission: asked before anything is begun; a transfer that has no permit yet when it closes is not
-            begun, unless somebody else who needs it may go on.
+            begun, unless another task that needs it may go on.
         :raises NotAdmittedError: it is closed.
         :raises FastenvError: it could not be had; see `Wheels.from_artifact` and `SourceBuilder.build`.
         """
@@ -248,7 +248,7 @@ class Distributions:
             return await self._built.do_admitted(job.key, partial(self._make, job), admission)
 
     async def _make(self, job: Job, _admission: Admission) -> _Shared:
-        # Hooks ask the admission that all builds have in common: also those that were begun for build environments.
+        # Hooks ask the admission that all builds have in common, builds for build environments included.
         return _Shared(await self._builder.build(job))
 
     # --- what may be needed --------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ class Distributions:
     def pinned(self, distribution: Distribution, *, certain: bool = False) -> None:
         """Begin with a distribution that is not begun yet: to fetch a wheel; to build a source, if it is certain.
 
-        A failure is left to those who ask for the distribution.
+        A failure is raised when the distribution is asked for.
         """
         if not self.begins_early:
             return
@@ -286,7 +286,7 @@ class Distributions:
         return await self._build(await self._builder.job(source, distribution.name, distribution.version))
 
     def unpinned(self, name: str) -> None:
-        """Give up what the search took back; what has come of it stays, and counts as wasted."""
+        """Give up a distribution that the search took back; a wheel that is there already counts as wasted."""
         wanted = self._pins.pop(name, None)
         task = self._early.get(wanted) if wanted is not None else None
         if wanted is not None and task is not None and not task.done():
@@ -301,7 +301,7 @@ class Distributions:
 
     @property
     def wasted_bytes(self) -> int:
-        """How much was transferred early for wheels that nobody asked for."""
+        """How much was transferred early for wheels that were not needed in the end."""
         return sum(task.result().wheel.fetched_bytes for task in self._early.values() if _has_succeeded(task))
 
     async def settled(self) -> list[FastenvError]:

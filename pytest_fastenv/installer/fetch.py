@@ -51,7 +51,7 @@ FETCHES = LockSpace(name="fetches", about="transfers from a URL whose digest is 
 
 
 class Fetching:
-    """Fetches artifacts and remembers the digest of those whose digest was not known before.
+    """Fetches artifacts and remembers digests that were not known before.
 
     :param kept_in: where what is fetched is kept, by its SHA-256.
     """
@@ -96,7 +96,7 @@ class Fetching:
         :param admission: asked again once there is a permit, which may have been waited for for long.
         :param unless: validators of a file that need not be sent again.
         :raises UnchangedError: it is that file.
-        :raises IntegrityError: the bytes are not those that were announced.
+        :raises IntegrityError: the bytes have another digest or size than announced.
         :raises NetworkError: they could not be had.
         """
         with ExitStack() as stack:

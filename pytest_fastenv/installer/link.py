@@ -48,7 +48,7 @@ class LinkOrder(NamedTuple):
 
     :ivar entry: its store entry.
     :ivar direct_url: the text of ``direct_url.json`` (PEP 610); empty when it was not asked for by URL.
-    :ivar fresh: the entry was made by this run a moment ago: nobody had time to change it.
+    :ivar fresh: the entry was made by this run a moment ago, so its files need not be checked for changes.
     """
 
     entry: str

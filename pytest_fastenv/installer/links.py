@@ -1,4 +1,4 @@
-"""Sends distributions to be linked, several small ones together, and says who is in whose way."""
+"""Sends distributions to be linked, several small ones together, and says which distributions collide."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Links:
             for waiting in batch:
                 if not waiting.linked.done():
                     waiting.linked.set_exception(error)
-                    waiting.linked.exception()  # seen: whoever was cancelled does not come back for it
+                    waiting.linked.exception()  # seen: the cancelled task does not come back for it
             raise
         for waiting, linked in zip(batch, answers, strict=True):
             if not waiting.linked.done():

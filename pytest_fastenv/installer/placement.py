@@ -68,7 +68,7 @@ class Placer:
         try:
             growing = os.stat(target).st_size < size_bytes
         except OSError:
-            growing = not os.path.lexists(target)  # it was there a moment ago: a clone that could not be made
+            growing = not os.path.lexists(target)  # removed by its writer after a clone that failed: written again
         if not growing or self._patience_s <= 0:
             return False
         self._patience_s -= _PAUSE_S

@@ -4,7 +4,7 @@
 
     timings-v2/wo/work.json    build, fetch, unpack: seconds by project
 
-One record for everything: it is read once and written once in a run, whatever the number of distributions.
+One record for everything: it is read once and written once in a run, however many distributions there are.
 """
 
 from __future__ import annotations

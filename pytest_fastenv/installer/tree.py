@@ -74,7 +74,7 @@ class Layout(NamedTuple):
 class Written(NamedTuple):
     """What was written.
 
-    :ivar lines: the line in RECORD of every file of the archive, also of those that were dropped.
+    :ivar lines: the line in RECORD of every file of the archive, dropped files included.
     :ivar pth_code: ``.pth`` files that run code.
     """
 

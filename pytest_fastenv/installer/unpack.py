@@ -1,7 +1,7 @@
 """Unpack one wheel into a store entry: every rule is checked on the way, and the manifest written last.
 
 Runs in a worker process, so that it neither shares the interpreter's lock with downloads nor blocks the event loop;
-for the same reason it imports little. What it leaves after an error is removed by whoever asked.
+for the same reason it imports little. What it leaves after an error is removed by the caller.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _mapped(order: Order) -> mmap.mmap:
     with open(order.archive, "rb") as file:
         if not os.fstat(file.fileno()).st_size:
             raise ArchiveError(f"{order.label} is empty", where=order.label)
-        # Nobody else has this file, so it cannot become shorter while it is mapped.
+        # No other process has this file open, so it cannot become shorter while it is mapped.
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 

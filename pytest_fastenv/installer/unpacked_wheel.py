@@ -40,7 +40,7 @@ class UnpackedWheel:
 
     @property
     def content(self) -> str:
-        """A digest of what the wheel installs, whatever the times and the order in its archive."""
+        """A digest of what the wheel installs; times and order in its archive do not count."""
         manifest = Manifest.load(os.fspath(self.entry / MANIFEST))
         if manifest is None:
             return self.sha256

@@ -102,7 +102,7 @@ class Wheels:
         parse_wheel_name(path.name)
         sha256 = await asyncio.to_thread(file_sha256, path)
         wheel = self._open(sha256, provenance) or await self._publish(sha256, path.name, provenance, path)
-        self._judge(wheel, path.name, expect)  # one that was in the store already
+        self._judge(wheel, path.name, expect)  # a wheel that was in the store already may be misnamed here
         return wheel
 
     async def digest(self, artifact: Artifact) -> str | None:
@@ -126,7 +126,7 @@ class Wheels:
             wheel = await self.from_artifact(artifact)
             sha256 = wheel.sha256
             if wheel.provenance == "network":
-                self._identified[sha256] = wheel  # whoever installs it hears that it was fetched for this
+                self._identified[sha256] = wheel  # so that the installation reports it as fetched
         return sha256
 
     async def discard(self, wheel: UnpackedWheel) -> None:
@@ -173,11 +173,11 @@ class Wheels:
         *,
         size_bytes: int | None = None,
     ) -> UnpackedWheel:
-        """Make the store entry unless somebody else has by now.
+        """Make the store entry, unless another process has made it by now.
 
-        :param archive: the wheel file, which is read where it lies and stays; or what puts it to a path and returns
-            how many bytes were transferred for it.
-        :param size_bytes: what it will not write more than; ``None`` where it needs a path in the file system.
+        :param archive: the wheel file, which is read where it lies and stays; or a function that writes it to a path
+            and returns how many bytes it transferred.
+        :param size_bytes: the most that the function writes; ``None`` where it needs a path in the file system.
         """
         made: list[_Made] = []
 

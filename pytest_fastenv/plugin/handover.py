@@ -13,7 +13,7 @@ def hand_over(command: Command, *, replace: bool) -> int:
     """Start the session inside.
 
     With ``replace`` this process becomes it, where the operating system can do that, and nothing returns: process
-    id, terminal and standard streams stay, signals and the exit code need nobody to pass them on. Otherwise it runs
+    id, terminal and standard streams stay, signals and the exit code need not be passed on. Otherwise it runs
     as a child on the same streams, signals are passed on, and its exit code is returned.
 
     :param replace: nothing of this process is needed any more: it is the pytest command itself.

@@ -97,7 +97,7 @@ def _asks(config: pytest.Config) -> bool:
 
 
 def _table_asks(config: pytest.Config) -> bool:
-    """Say whether ``[tool.fastenv]`` or ``fastenv.toml`` asks; an unknown key in it is told here, whoever asks."""
+    """Say whether ``[tool.fastenv]`` or ``fastenv.toml`` asks; unknown keys are reported without ``--fastenv``, too."""
     if not _may_have_table(os.fspath(config.rootpath)):
         return False
     from pytest_fastenv.plugin.provisioning import read_tables  # most projects have none

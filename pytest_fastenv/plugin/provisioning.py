@@ -88,7 +88,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
 
 
 def _provide(asked: Asked) -> Ready:
-    """Return the environment: one that stands, by standard library alone, or a new one."""
+    """Return the environment: an existing one, found by standard library alone, or a new one."""
     from pytest_fastenv.provisioning.story import provision, reuse
 
     settings = asked.settings

@@ -122,7 +122,7 @@ def _needs(words: Sequence[str]) -> SessionNeeds:
 
 
 def _same_version(project: str) -> str:
-    """Wish for the version that runs here, if it is one that an index can have."""
+    """Return a requirement on the version that runs here, if an index can have that version."""
     try:
         # Picked from the text: parsing it as e-mail, as `version` does, takes longer than the rest of a warm start.
         header = (distribution(project).read_text("METADATA") or "").partition("\n\n")[0]

@@ -1,6 +1,6 @@
 """Ask plugins and ``conftest.py`` files what else the environment has to hold, before there is one.
 
-At that moment pytest has loaded no ``conftest.py`` and, of the installed plugins, those that it came upon before ours.
+At that moment pytest has loaded no ``conftest.py``, and only the installed plugins that it found before this one.
 What may implement the hook is recognised by its source text, so that nothing else is imported for it.
 """
 

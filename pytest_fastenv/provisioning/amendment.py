@@ -1,10 +1,10 @@
 """Change what an environment of ours holds: new distributions come in, other versions of theirs go out.
 
-Only for an environment that its user asked to change (one made inside a test); those that runs share are never changed.
+Only for an environment that its user asked to change (made inside a test); shared environments are never changed.
 
 What is new is linked into a directory of its own inside the environment first. Then two rows of renames: what is
-replaced moves out, what is new moves in. Whatever fails, the renames are undone in reverse: the environment is as it
-was.
+replaced moves out, what is new moves in. When a step fails, the renames are undone in reverse: the environment is as
+it was.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Amended:
 
 
 def installed(prefix: Path, target: Target) -> dict[str, Installed]:
-    """Return what an environment holds, by normalized name, whoever put it there."""
+    """Return the distributions that an environment holds, by normalized name, whichever program installed them."""
     found: dict[str, Installed] = {}
     for place in dict.fromkeys((target.schemes["purelib"], target.schemes["platlib"])):
         try:
@@ -89,7 +89,7 @@ def installed(prefix: Path, target: Target) -> dict[str, Installed]:
 async def amend(prefix: Path, plan: Plan, engine: Installs) -> Amended:
     """Make an environment hold a plan's distributions; what it holds besides stays.
 
-    :param prefix: a whole environment that nobody uses meanwhile.
+    :param prefix: a whole environment that no other process uses meanwhile.
     :raises FastenvError: the environment is as it was.
     """
     here = await asyncio.to_thread(installed, prefix, plan.target)
@@ -235,7 +235,7 @@ class _Swap:
 def _files(prefix: Path, one: Installed) -> list[str]:
     """Return what belongs to a distribution and is there: the files of its RECORD, and their bytecode.
 
-    :raises PublishError: it has no RECORD, so nobody knows.
+    :raises PublishError: it has no RECORD, so its files are unknown.
     """
     record = prefix / one.dist_info / "RECORD"
     try:

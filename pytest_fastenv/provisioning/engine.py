@@ -86,12 +86,12 @@ class Engine:
     """Resolves requests and installs plans for one interpreter; an asynchronous context manager.
 
     Where the interpreter has to be downloaded, that begins first and goes on beside everything that does not run it.
-    Leaving the engine ends build backends and whatever it has begun; its tools are left open.
+    Leaving the engine ends build backends and all work that it has begun; its tools are left open.
 
     :param index: what the request's files say about indexes; builds follow it, too.
     :param formats: likewise about wheels and source distributions.
     :ivar tools: what it works with.
-    :ivar distributions: the door for whatever goes into environments.
+    :ivar distributions: the door for everything that goes into environments.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Engine:
             raise await self._with_what_failed_beside(error) from error.__cause__
 
     async def resolve(self, request: Request, preferences: Mapping[str, str] | None = None) -> Resolution:
-        """Return the plan of a request: one that still stands, or a new one.
+        """Return the plan of a request: a recorded plan that still stands, or a new plan.
 
         :param preferences: versions by normalized name, taken where the requirements leave the choice.
         :raises NoSolutionError: there is none; the text explains it.

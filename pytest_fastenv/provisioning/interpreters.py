@@ -39,14 +39,14 @@ class Installed:
 
 
 async def install_all(specs: Sequence[str], run: Run) -> list[Installed | FastenvError]:
-    """Make sure that interpreters are on this machine; those that are not are downloaded side by side.
+    """Make sure that interpreters are on this machine; missing ones are downloaded side by side.
 
     Two requests that mean the same interpreter download it once. What fails does not hold up the others, and is
     returned in its place.
 
     :param specs: as for `pytest_fastenv.interpreter.discovery.find_target`.
     :return: for each request, in order, what came of it.
-    :raises UsageError: a setting is not accepted, whatever is asked for.
+    :raises UsageError: a setting is not accepted, so no request can be served.
     :raises StoreError: the store cannot be used at all.
     """
     here: list[Installed | FastenvError] = await asyncio.to_thread(lambda: [_find(spec, run.store) for spec in specs])

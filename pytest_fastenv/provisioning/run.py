@@ -52,7 +52,7 @@ class Policies:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Take settings apart; nobody below provisioning sees them whole."""
+        """Take settings apart; no room below provisioning sees them whole."""
         return cls(
             concurrency=Concurrency(
                 settings.concurrent_downloads, settings.concurrent_builds, settings.concurrent_installs, settings.serial

@@ -1,7 +1,7 @@
 """The whole story: what was asked for becomes an environment.
 
-`reuse` is the warm path: it looks at what is there, and imports, reads and writes nothing beyond that. `provision` does
-whatever is missing.
+`reuse` is the warm path: it looks at what is there, and imports, reads and writes nothing beyond that. `provision`
+makes what is missing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def provision(
     recorder: Recorder | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Ready:
-    """Return an environment that holds what the sources ask for; one that stands, or a new one.
+    """Return an environment that holds what the sources ask for: an existing environment, or a new one.
 
     The environment appears whole or not at all. However many processes ask for the same at the same moment, what they
     share is done once. Blocks; Ctrl-C ends it in good order. May be called from any thread, also where an event loop

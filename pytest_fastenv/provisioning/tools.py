@@ -42,7 +42,7 @@ async def open_tools(
         installs=concurrency.installs,
         serial=concurrency.serial,
     )
-    # As many as cores, whatever this process may do at once: all processes of the machine must agree on it.
+    # As many as cores, not what this process may do at once: all processes of the machine must agree on the number.
     slots = MachineSlots(store.root / "slots", os.cpu_count() or 1, recorder, policies.lock_timeout_s)
     async with (
         HttpClient(config.network, config.credentials, clock=clock) as http,

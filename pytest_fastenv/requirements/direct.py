@@ -81,7 +81,7 @@ def read_url(excerpt: Excerpt, directories: Sequence[Path], documents: Documents
 def read_path(excerpt: Excerpt, directories: Sequence[Path], documents: Documents) -> Direct:
     """Read the path of a local project, wheel or source distribution.
 
-    :param directories: what a relative path may be relative to; the first one that has it wins.
+    :param directories: what a relative path may be relative to; the first directory with such a file wins.
     :raises RequirementsError: nothing is there, or what is there cannot be installed.
     """
     text, hash_sign, fragment_text = excerpt.text.partition("#")

@@ -15,7 +15,7 @@ from pytest_fastenv.requirements.direct import is_project
 from pytest_fastenv.requirements.pyproject import read_pyproject
 from pytest_fastenv.settings.values import Project
 
-#: Where a requirement stands that nobody wrote.
+#: The place that messages name for the requirement on the project itself, which stands in no file.
 PROJECT = "the project under test"
 
 

@@ -86,7 +86,7 @@ class ArtifactChoice:
         self._python_fits: dict[str, bool] = {}
 
     def fits_python(self, requires_python: str | None) -> bool:
-        """Tell whether the target's Python satisfies ``Requires-Python``; text that is no specifier refuses nobody."""
+        """Tell whether the target's Python satisfies ``Requires-Python``; an invalid specifier excludes no Python."""
         if not requires_python:
             return True
         known = self._python_fits.get(requires_python)

@@ -113,7 +113,7 @@ class Directs:
     async def _checkout(
         self, named: RepositoryReference, settings: ConfigSettings, text: str
     ) -> tuple[TreeSource, DirectUrl]:
-        # Only those who install from a repository pay for the import.
+        # Only installations from a repository pay for the import.
         from pytest_fastenv.index.git import checkout
 
         tools = self.tools

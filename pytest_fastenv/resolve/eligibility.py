@@ -20,7 +20,7 @@ class Eligibility:
     a specifier admits nothing else, and, when there is no solution otherwise, where all specifiers together do not.
     Yanked releases (PEP 592) are let in by a specifier for exactly that version. Constraints count as specifiers.
 
-    :param withheld: projects whose pre-releases stay out, whoever names one.
+    :param withheld: projects whose pre-releases stay out, even where a requirement names one.
     """
 
     def __init__(self, facts: Facts, withheld: frozenset[str] = frozenset()) -> None:

@@ -25,7 +25,7 @@ _FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Somebody needs a project, in some releases.
+    """A requirement: its parent needs a project, in some releases.
 
     :ivar by: the user's requirement, or the project (or extra) of which releases need it.
     :ivar by_bits: those releases.
@@ -96,7 +96,7 @@ class Explanation:
         if isinstance(demand.by, Key) and usable(
             self._facts.releases_now(demand.by.name), self._provider.eligibility, ~demand.by_bits
         ):
-            return None  # other releases of who demands it are part of the story
+            return None  # other releases of the demanding project are part of the story
         name, who = demand.key.name, self._who(demand)
         where = str(demand.by.location) if isinstance(demand.by, Wanted) else None
         story = [] if isinstance(demand.by, Wanted) else self._story()
@@ -177,7 +177,7 @@ class Explanation:
             counts.setdefault(demand.key.name, []).append(demand)
         for name, everybody in reversed(counts.items()):
             releases = self._facts.releases_now(name)
-            # Those who take any version have no part in it.
+            # Requirements that accept any version have no part in it.
             demands = [demand for demand in everybody if demand.bits != -1]
             # Releases of one project ask for one version or another: each of them would do for that project.
             parties: dict[Wanted | str, int] = {}

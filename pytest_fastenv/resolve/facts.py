@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class SearchStoppedError(Exception):
-    """The search was given up from outside; nobody sees this but the thread that searches."""
+    """The search was given up from outside; only the thread that searches sees this."""
 
 
 class TooCostlyError(Exception):
@@ -37,7 +37,7 @@ class Facts:
     `metadata_now`, `need` and `examine_now` are for the solver's thread: they answer at once what is known and
     otherwise block that thread while the loop finds out.
 
-    :param specifiers: shared with whoever else reads specifiers.
+    :param specifiers: parsed specifiers, shared with the other readers of them.
     :param work: the search that asks; it steps aside while its thread is blocked.
     """
 
@@ -63,7 +63,7 @@ class Facts:
     # --- on the event loop -------------------------------------------------------------------------------------
 
     def start(self, key: object, make: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Return the task that works on a question, begun now if nobody asked before."""
+        """Return the task that works on a question, begun now if it was not asked before."""
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = self._loop.create_task(make())

@@ -82,7 +82,7 @@ class Ahead:
                     self._followed.add(step)
                     self.dependencies(self._reader.read(metadata, extra))
         except FastenvError:
-            # Nobody asked for this yet. If the search does, it meets the same error as the answer to its question.
+            # Not asked for yet. If the search asks, it meets the same error as the answer to its question.
             return
 
     def _tell(self, candidate: Candidate, *, certain: bool) -> None:

@@ -37,7 +37,7 @@ class PinReport(ResolverObserver[Key, int]):
             if (name, number) != (package.name, version):
                 undone.append(name)
             elif not package.extra:
-                # Decided again as it was: nobody needs to hear of it.
+                # Decided again as it was: the observer knows it already.
                 self._levels.append((level, name, number))
                 self._tell(undone, None)
                 return

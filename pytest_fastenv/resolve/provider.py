@@ -19,8 +19,8 @@ from pytest_fastenv.resolve.releases import Releases
 from pytest_fastenv.resolve.requirements_of import Dependency, DependencyReader
 from pytest_fastenv.resolve.version_set import VersionSet
 
-# A project whose choice was discarded this often is decided before its peers: whatever it clashes with then has to
-# suit it. The figure is from the trial in docs/explanation/resolver.md.
+# A project whose choice was discarded this often is decided before its peers: projects that clash with it then
+# have to suit it. The figure is from the trial in docs/explanation/resolver.md.
 _TROUBLESOME = 5
 
 
@@ -144,9 +144,9 @@ class Provider(BaseProvider[Key, int]):
         conflict_counts: Mapping[Key, int],
         culprit_counts: Mapping[Key, int] | None = None,  # noqa: ARG002 - the protocol's
     ) -> tuple[bool, bool, bool, bool]:
-        """Order decisions: what has one choice, what was in conflicts, what the user named, what anybody limits.
+        """Order decisions: projects with one choice, often in conflict, named by the user, limited by a requirement.
 
-        What the user named goes before what only came along, for whoever is decided first gets the newest release.
+        What the user named goes before what only came along, since the project decided first gets the newest release.
         Only what does not depend on timing is looked at, so that one request has one answer.
         """
         releases = self._facts.releases_now(package.name)

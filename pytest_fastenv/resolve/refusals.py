@@ -94,6 +94,6 @@ def common_fault(releases: Releases, bits: int) -> WheelError | None:
 
 
 def newest_usable(releases: Releases, eligibility: Eligibility) -> Version | None:
-    """Return the newest release that could be used if nobody limited the project."""
+    """Return the newest release that could be used if no requirement limited the project."""
     first = next(eligibility.candidates(releases, releases.everything), None)
     return None if first is None else releases.versions[first[0]]

@@ -15,7 +15,7 @@ from pytest_fastenv.resolve.requirements_of import Specifiers
 
 
 class Releases:
-    """The releases of a project: those at the index in version order, then those that were named directly.
+    """The releases of a project: the index's in version order, then the directly named ones.
 
     The number of a release is its position; sets of releases are integers with one bit per number. Files are looked
     at only when a release is asked for, newest first in practice, so that a page with thousands of files costs little.
@@ -51,7 +51,7 @@ class Releases:
         self.everything = (1 << len(self.versions)) - 1
         self.named_directly = self.everything & ~((1 << indexed) - 1)
         self.pre_releases = self._mask(n for n in range(indexed) if self.versions[n].is_prerelease)
-        #: What constraints leave of the project, before anybody's requirements.
+        #: What constraints leave of the project, before any requirement.
         self.permitted = self.everything
         for constraint in self._policy.constraints.get(name, ()):
             self.permitted &= self.matching(constraint.specifier)

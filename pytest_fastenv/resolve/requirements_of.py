@@ -17,7 +17,7 @@ from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.target import Target
 
 # A marker that is nothing but conditions joined by `and`, the last of them an extra: what build backends write for
-# optional dependencies. Such a line matters only to those who ask for that extra; most lines of most releases are
+# optional dependencies. Such a line matters only where that extra is asked for; most lines of most releases are
 # of this kind, and not to parse them halves the time that reading metadata takes.
 _ONLY_FOR_EXTRA = re.compile(r";(?P<others>.*[\s)]and\s+|\s*)extra\s*==\s*(['\"])(?P<extra>[A-Za-z0-9._-]+)\2\s*$")
 

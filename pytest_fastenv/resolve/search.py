@@ -43,7 +43,7 @@ class Search:
     def run(self, observer: ResolverObserver[Key, int] | None) -> tuple[Solution[Key, int], Provider]:
         """Find a release for everything needed, the newest ones as far as requirements let them.
 
-        Deterministic: the same facts give the same answer, whatever came first over the network.
+        Deterministic: the same facts give the same answer, in whichever order the network delivered them.
 
         :raises NoSolutionError: with the explanation.
         """
@@ -108,7 +108,7 @@ class Search:
                     key = next(Key(name) for w, name in self.wanted if w is suspect)
                     version = self.facts.releases_now(key.name).versions[solution.pins[key]]
             except (ResolutionError, FastenvError, TooCostlyError):
-                continue  # no way out, or not one that can be found with what can be reached
+                continue  # no way out, or none that can be found with what can be reached
             finally:
                 self.facts.allow(None)
             found.append(f"loosen {suspect.text} ({suspect.location}): {key.name} {version} suits everything else")
@@ -142,7 +142,7 @@ async def in_thread(function: Callable[[], T], stop: Callable[[], None]) -> T:
     def work() -> None:
         try:
             result = function()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it
+        except BaseException as error:  # noqa: BLE001 - every error is passed to the caller
             loop.call_soon_threadsafe(settle, None, error)
         else:
             loop.call_soon_threadsafe(settle, result, None)

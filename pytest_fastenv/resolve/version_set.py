@@ -20,7 +20,7 @@ class VersionSet:
     """Some of a project's releases, each by its number in version order.
 
     Bit *n* of an integer stands for release *n*. Python's integers have as many bits as one likes, and a negative one
-    has infinitely many set, so complement is exact too, and "every release, also those nobody knows of" is -1. A set
+    has infinitely many set, so complement is exact too, and "every release, unknown ones included" is -1. A set
     operation on a project with a thousand releases is one machine-speed operation on 125 bytes, where interval
     arithmetic would compare version objects. Immutable.
     """

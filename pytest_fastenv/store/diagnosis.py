@@ -41,7 +41,7 @@ def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> Sto
 
 
 def unexpected(error: OSError, root: str | os.PathLike[str]) -> StoreError:
-    """Return the diagnosis of an operating-system error that nobody nearer to it could explain."""
+    """Return the diagnosis of an operating-system error that no code nearer to it has explained."""
     known = store_error(error, "the environment cannot be provided", root)
     if known is not None:
         return known

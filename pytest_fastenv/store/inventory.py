@@ -1,4 +1,4 @@
-"""What is in the store, for people who ask and for whoever makes room."""
+"""What is in the store: for people, and for code that makes room."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Kept:
     """An entry or a record.
 
     :ivar path: the entry's directory, or the record's file.
-    :ivar is_whole: it has its mark, or can be read. What is not whole is nobody's, or being made at this moment.
-    :ivar size_bytes: of all its files; those with several links count once, with what was listed first.
+    :ivar is_whole: it has its mark, or can be read. What is not whole is a leftover, or being made at this moment.
+    :ivar size_bytes: of all its files; a file with several links counts once, for the entry that was listed first.
     :ivar used_at: seconds since the epoch when it was made or, as far as the file system notes that, last read.
     :ivar refers_to: what it needs of other buckets.
     """
@@ -96,7 +96,7 @@ def _described(store: Store, bucket: Bucket, key: str, path: Path, seen: set[tup
 
 
 def _times(entry: Path) -> Iterator[float]:
-    """Yield when files of an entry were written or read: those that lie in it directly, which every use reads."""
+    """Yield when the files directly in an entry were written or read; every use of the entry reads them."""
     with os.scandir(entry) as found:
         for item in found:
             if item.is_file(follow_symlinks=False):
@@ -121,7 +121,7 @@ def _size_bytes(directory: Path, seen: set[tuple[int, int]]) -> int:
 
 
 def _counted(status: os.stat_result, seen: set[tuple[int, int]]) -> int:
-    """Return a file's size, or nothing for one that was counted by another name."""
+    """Return a file's size, or 0 if it was counted by another name."""
     if status.st_nlink > 1:
         identity = (status.st_dev, status.st_ino)
         if identity in seen:

@@ -26,8 +26,8 @@ _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 def hold(path: str | os.PathLike[str]) -> int:
     """Hold a lease until the returned descriptor is closed, here and in every child that inherited it.
 
-    The descriptor is inheritable. Where the file neither exists nor can be made (a read-only store) nobody can prune
-    either, and the descriptor stands for nothing. An existing file is not written to.
+    The descriptor is inheritable. Where the file neither exists nor can be made (a read-only store) nothing can be
+    pruned either, and the descriptor stands for nothing. An existing file is not written to.
 
     :raises StoreError: the thing is being removed at this moment, or is gone: take it as missing.
     """
@@ -49,10 +49,10 @@ def hold(path: str | os.PathLike[str]) -> int:
 
 
 def try_claim(path: str | os.PathLike[str]) -> int | None:
-    """Take a lease for oneself alone, if nobody holds it; never waits.
+    """Take a lease for this process alone, if it is not held; never waits.
 
-    :return: a descriptor; until it is closed `hold` raises. ``None`` while somebody holds the lease, or where the
-        file cannot be locked.
+    :return: a descriptor; until it is closed `hold` raises. ``None`` while the lease is held, or where the file
+        cannot be locked.
     """
     name = os.fspath(path)
     if fcntl is None:
@@ -101,7 +101,7 @@ def _share(fd: int, name: str) -> bool:
 
 
 def _claim_by_rename(name: str) -> int | None:
-    """Claim where locks cannot be shared; whoever holds after that makes a new file, and finds the thing gone."""
+    """Claim where locks cannot be shared; a later `hold` makes a new file, and its caller finds the thing gone."""
     claimed = f"{name}.{os.getpid()}"
     try:
         with open(name, "ab"):

@@ -5,7 +5,7 @@ What is promised:
 - One holder at a time, over all tasks, event loops, threads and processes. In one process the turn goes round in the
   order of asking; among processes the operating system decides.
 - A wait never occupies the event loop or its default executor. Where the lock is not free at once, one daemon thread
-  per key and process waits in the operating system; it ends nobody's process and holds nobody up.
+  per key and process waits in the operating system; it is a daemon, so a process can exit while it waits.
 - A wait ends at once when its task is cancelled. The thread cannot be called back; if it obtains the lock after all it
   gives it up on the spot, or to the next task of this process that asks for it meanwhile.
 - A wait is bounded; it is recorded as a ``lock-wait`` span, which after half a second names the holder.
@@ -37,7 +37,7 @@ class LockRequest(NamedTuple):
     """A lock that is asked for.
 
     :ivar path: the lock file.
-    :ivar subject: what it is about, for people.
+    :ivar subject: the thing that it protects, in words for people.
     :ivar key: what the span calls it.
     """
 
@@ -144,7 +144,7 @@ class _Ticket(Generic[_T]):
         self.given: _T | None = None
 
     def give(self, value: _T | BaseException) -> bool:
-        """Hand something over, from any thread; false when nobody can take it any more."""
+        """Hand something over, from any thread; false when its event loop is closed and cannot take it any more."""
         try:
             self.loop.call_soon_threadsafe(self._settle, value)
         except RuntimeError:  # its event loop is closed
@@ -184,7 +184,7 @@ class _Turn:
                 self.queue.remove(ticket)
 
     def _pass_on(self) -> None:
-        """Give the turn to the next in the queue, else to nobody. The mutex is held."""
+        """Give the turn to the next in the queue; with an empty queue the lock is free. The mutex is held."""
         while self.queue:
             if self.queue.popleft().give(True):
                 return
@@ -212,7 +212,7 @@ class _Turn:
         outcome: OsLock | Exception
         try:
             outcome = oslock.wait_lock(self.path)
-        except Exception as error:  # noqa: BLE001 - it belongs to the task that waits, whatever it is
+        except Exception as error:  # noqa: BLE001 - every error is passed to the task that waits
             outcome = error
         with _MUTEX:
             self.waiting = False

@@ -3,9 +3,9 @@
 The order, and what a kill between any two steps leaves behind:
 
 1. look, take the key's lock, look again                       nothing
-2. the maker fills a private directory below ``tmp/``          rubbish in ``tmp/``, removed by whoever sweeps
+2. the maker fills a private directory below ``tmp/``          rubbish in ``tmp/``, removed by a later sweep
 3. an entry without ready mark is moved away, below ``tmp/``   the same
-4. ``rename`` to the entry's place                             an entry without ready mark: nobody's, see step 3
+4. ``rename`` to the entry's place                             an entry without ready mark: unused, see step 3
 5. the ready mark is made inside it                            a whole entry
 
 Readers look for the ready mark only, and take no lock. Nothing is flushed to the disk file by file, which would take
@@ -59,7 +59,7 @@ async def make_entry(root: Path, home: Home, entry: Path, make: Callable[[Path],
 async def remove_entry(root: Path, home: Home, bucket: EntryBucket, entry: Path, *, only_damaged: bool) -> bool:
     """Take an entry out of the store; the mark goes first, so that half of it is never seen. The key's lock is held.
 
-    One that is in use stays.
+    An entry that is in use stays.
 
     :param only_damaged: a whole entry goes only if it is not as it was made.
     """

@@ -1,6 +1,6 @@
 """Values in sealed files: every record of the store, and what its entries say about themselves.
 
-A file that is not as it was written, whatever happened to it, counts as absent: what it told is found out again.
+A file that is not as it was written, for any reason, counts as absent: its content is found out again.
 """
 
 from __future__ import annotations

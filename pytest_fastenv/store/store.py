@@ -169,7 +169,7 @@ class Store:
         return os.path.exists(self._record_path(bucket, key))
 
     def read_record(self, bucket: RecordBucket[T], key: str) -> T | None:
-        """Return a record, or ``None`` when there is none that is as it was written. Writes nothing."""
+        """Return a record, or ``None`` when it is missing or not as it was written. Writes nothing."""
         from pytest_fastenv.store.sealed import load  # a run that finds its environment by another way needs none
 
         return load(self._record_path(bucket, key), bucket.record)
@@ -238,7 +238,7 @@ class Store:
             return self._home
 
     def _prepare_root(self) -> None:
-        """Make the store's directory; one that is new is marked as a cache for backup programs."""
+        """Make the store's directory; a new one is marked as a cache for backup programs."""
         if os.path.isdir(self.root):
             return
         from pytest_fastenv.store.diagnosis import diagnosed

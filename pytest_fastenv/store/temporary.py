@@ -5,7 +5,7 @@
     tmp/<pid>-<random>.lease        locked as long as the process lives
     tmp/<pid>-<random>/             its directories
 
-Whoever comes later removes what dead processes left: a lease that can be claimed has no owner. The lease is there
+Later processes remove what dead processes left: a lease that can be claimed has no owner. The lease is there
 before the directory and goes after it, so a directory without a lease has no owner either. Process ids are reused and
 clocks jump; neither decides anything here.
 """
@@ -49,7 +49,7 @@ class Home:
         _sweep_once(tmp, self.path)
 
     def file(self, prefix: str) -> str:
-        """Return a path in it that nobody else will use."""
+        """Return a path in it that no other caller gets."""
         return os.path.join(self.path, f"{prefix}-{os.urandom(6).hex()}")
 
     def directory(self, prefix: str, mode: int = 0o700) -> str:
@@ -69,7 +69,7 @@ class Home:
         self._lease.release()
 
     def leave(self) -> None:
-        """Let a process of its own remove it, with little priority, when that takes longer than anybody wants to wait.
+        """Let a process of its own remove it, with little priority: for what takes too long to wait for.
 
         That process holds the lease meanwhile; what it does not get to remove is swept later, as ever.
         """
@@ -91,14 +91,14 @@ class Home:
         except OSError:  # no process to be had: there is only this one
             self.close()
             return
-        process.returncode = 0  # nobody waits for it
+        process.returncode = 0  # it is not waited for, so Popen shall not warn
         self._lease.release()
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:
     """Remove a directory with everything below it, write-protected parts too; what cannot be removed stays.
 
-    Nothing depends on it being gone: leftovers are tried again by whoever sweeps later.
+    Nothing depends on it being gone: a later sweep tries leftovers again.
     """
     if sys.version_info >= (3, 12):
         shutil.rmtree(path, onexc=_insist)

@@ -29,7 +29,7 @@ _NEWEST_MAJOR = 2
 def parse_core_metadata(content: bytes, *, source: str) -> CoreMetadata:
     """Read the fields that decide something; unknown fields and undecodable free text do not matter.
 
-    Dependency specifiers are returned as written: whoever uses them parses them once.
+    Dependency specifiers are returned as written; they are parsed once, where they are used.
 
     :param source: the file or URL it comes from, for messages.
     :raises MetadataError: a deciding field is missing, doubled, not UTF-8 or not what it has to be.

@@ -73,7 +73,7 @@ def check_file_name(filename: str, name: str, version: str) -> None:
 
 
 def check_expected(label: str, found: tuple[str, str], expect: tuple[str, str]) -> None:
-    """Compare name and version of a wheel with those that were asked for.
+    """Compare name and version of a wheel with the name and version that were asked for.
 
     :raises MetadataError: they differ; both are named.
     """

@@ -34,7 +34,7 @@ def check_data_paths(paths: Iterable[str], archive: str) -> None:
 def find_data_directory(directories: Iterable[str], dist_info: str, archive: str) -> str:
     """Return the name of the wheel's ``.data`` directory, or an empty text when it has none.
 
-    :raises SchemeError: there is another one than the one that belongs to dist-info.
+    :raises SchemeError: a ``.data`` directory does not belong to the wheel's dist-info.
     """
     found = sorted(path for path in directories if path.endswith(".data") and "/" not in path)
     if not found:

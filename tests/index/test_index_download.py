@@ -183,13 +183,12 @@ def test_more_than_announced_is_not_read_to_its_end(server: IndexServer, tmp_pat
 
 
 def test_a_content_length_that_is_too_long(server: IndexServer, tmp_path: Path, rust: bool) -> None:
-    server.fault("x.whl", faults.answer(200, CONTENT, {"Content-Length": "9999999", "Connection": "close"}))
-
     def close(handler: Handler) -> bool:
         handler.close_connection = True
         return False
 
-    server._faults.insert(0, ("x.whl", close))
+    server.fault("x.whl", close)  # then the answer, on the same request
+    server.fault("x.whl", faults.answer(200, CONTENT, {"Content-Length": "9999999", "Connection": "close"}))
     with pytest.raises(NetworkError):
         fetch(server, tmp_path / "into", rust, retries=1)
 

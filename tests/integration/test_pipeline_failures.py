@@ -95,7 +95,7 @@ def test_failures_partway(
 
     flag.unlink()
     bench.during = None
-    server._faults.clear()
+    server.mend()
     server.requests.clear()
     run = bench.run_engine(*NAMES)
     assert fetched(server) == {"corrupt", "late"}

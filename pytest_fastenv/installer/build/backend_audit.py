@@ -21,7 +21,7 @@ class Audit:
     """Listens from `begin` to `end`; there is no way to stop listening for good.
 
     :param ignored: directories whose contents belong to the build environment or to the hook's own scratch.
-    :param heeded: directories below those that matter all the same.
+    :param heeded: directories below ignored ones that are recorded all the same.
     """
 
     def __init__(self, ignored: list[str], heeded: list[str]) -> None:

@@ -29,12 +29,12 @@ def run(request: dict[str, Any], audit: Any) -> int:
     audit.begin()
     try:
         result = _call(request)
-    except SystemExit as leaving:  # a hook that leaves has returned nothing, whatever its status
+    except SystemExit as leaving:  # a hook that leaves has returned nothing, with status 0 too
         if isinstance(leaving.code, int) or leaving.code is None:
             return leaving.code or 1
         sys.stderr.write(f"{leaving.code}\n")
         return 1
-    except BaseException:  # noqa: BLE001 - whatever a backend raises belongs into its log
+    except BaseException:  # noqa: BLE001 - everything that a backend raises belongs into its log
         traceback.print_exc()
         return 1
     result["seen"] = audit.end()

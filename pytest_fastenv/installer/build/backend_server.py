@@ -103,7 +103,7 @@ class _Plain(io.FileIO):
 
 
 def _stream(descriptor: int, encoding: str) -> io.TextIOWrapper:
-    """Return a standard stream. Whatever a setup script prints must not end it, in no locale."""
+    """Return a standard stream that encodes all text: a setup script's output must not end the script in any locale."""
     buffer = io.BufferedWriter(_Plain(descriptor, "w", closefd=False))
     return io.TextIOWrapper(buffer, encoding, errors="backslashreplace", line_buffering=True)
 
@@ -118,7 +118,7 @@ def _part(name: str) -> Any:
 
 
 def main() -> int:
-    """Take the part that the command line names, and those that follow from it."""
+    """Play the part that the command line names; a server goes on as supervisor, a supervisor as hook."""
     part, *arguments = sys.argv[1:]
     sys.stdout, sys.stderr = _stream(1, sys.stdout.encoding), _stream(2, sys.stderr.encoding)
     supervisor = _part("backend_supervisor")

@@ -80,7 +80,7 @@ class Output:
 
 
 class Supervisor:
-    """Looks after one hook's process and whatever it starts.
+    """Looks after one hook's process and all processes that it starts.
 
     :param channel: descriptors to read the request from and to write messages to; may be one and the same.
     """
@@ -115,7 +115,7 @@ class Supervisor:
             self._hook = 0
         left = self._sweep(pid)
         tail = copied.finish(1.0)
-        for lock in request["locks"]:  # who hears the report finds them free
+        for lock in request["locks"]:  # before the report: its reader must find them free
             os.close(lock)
         self._tell({"status": status, "left": left, "tail": tail, "output_bytes": copied.size_bytes})
 
@@ -147,7 +147,7 @@ class Supervisor:
                 for pid in left:
                     ended.setdefault(pid, _name(pid))
                     _kill(pid)
-            time.sleep(0.005)  # the kernel tells nobody when a grandchild ends
+            time.sleep(0.005)  # the kernel sends no notice when a grandchild ends
         return list(ended.values())
 
 
@@ -260,7 +260,7 @@ def _left(group: int) -> list[int]:
 
 
 def _children() -> dict[int, list[int]]:
-    """Who has which children; processes that have ended but were not reaped are left out."""
+    """Return the children of each process; processes that have ended but were not reaped are left out."""
     found: dict[int, list[int]] = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:

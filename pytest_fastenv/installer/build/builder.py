@@ -71,7 +71,7 @@ class SourceBuilder:
     Servers of build backends are kept until `aclose`.
 
     :ivar waits: which source's build waits for which other one.
-    :ivar admission: when it is closed no hook is begun any more; those that run are finished.
+    :ivar admission: when it is closed no hook is begun any more; hooks that run are finished.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class SourceBuilder:
                 wanted = (*wanted, *further)
 
     async def _wanted(self, job: Job) -> tuple[str, ...]:
-        """Return the build requirements, as far as they are known: those that the backend asks for may come later."""
+        """Return the build requirements that are known; the backend may ask for further ones later."""
         requires = self._records.requires(job)
         if requires is None:
             async with self._lock(job), self._spaces.use(job) as space:
@@ -305,7 +305,7 @@ class SourceBuilder:
         return known
 
     async def _prepare(self, bench: _Bench) -> CoreMetadata:
-        """Ask the backend for the metadata; one that has no such hook makes the wheel."""
+        """Ask the backend for the metadata; a backend without that hook makes the wheel instead."""
         job, space = bench.job, bench.space
         directory = space.directory("metadata")
         hook = f"prepare_metadata_for_build_{job.kind}"

@@ -71,10 +71,10 @@ class BuiltWheels(Protocol):
     """
 
     async def find(self, build: Build) -> UnpackedWheel | None:
-        """Return the wheel of a build, unpacked in the store of this machine; ``None`` where nobody has it."""
+        """Return the wheel of a build, unpacked in the store of this machine; ``None`` where it is not kept."""
 
     async def keep(self, build: Build, made: Made) -> None:
-        """Remember what a build made. That it cannot be kept is no failure: it is built again then."""
+        """Remember what a build made. Never fails: a wheel that cannot be kept is built again the next time."""
 
 
 class StoredWheels:

@@ -17,8 +17,8 @@ class Waits:
     """Which source's build waits for which other one in this process.
 
     A circle shows either in the chain of sources whose building led to a build, or, where two of its members were
-    begun side by side, in who waits for whom. A build environment that several builds wait for is a member as well:
-    whoever waits for it waits for all that it waits for.
+    begun side by side, in the record of which waits for which. A build environment that several builds wait for is a
+    member as well: a build that waits for it waits for all that the environment waits for.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Waits:
                 del self._edges[edge]
 
     def _path(self, start: str, end: str) -> list[str]:
-        """Find a way from one member to another along who waits for whom; empty when there is none."""
+        """Find a way from one member to another along the waits; empty when there is none."""
         ways = [[start]]
         seen = {start}
         while ways:

@@ -1,7 +1,7 @@
-"""What of the user's environment variables a build backend gets to see.
+"""The part of the user's environment variables that a build backend sees.
 
 A list of what is allowed, because what must stay out has no end: ``PYTHONPATH`` and ``PIP_*`` change what is built,
-tokens are nobody's business. What looks like a URL with credentials stays out, whatever its name.
+tokens must not leak into builds. A variable whose value looks like a URL with credentials stays out under any name.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def backend_variables(environ: Mapping[str, str], scripts: Path) -> dict[str, st
     """
     passed = {name: value for name, value in environ.items() if _allowed(name) and not CREDENTIALS.search(value)}
     passed["PATH"] = os.pathsep.join(filter(None, (str(scripts), environ.get("PATH", os.defpath))))
-    # A backend asks nobody anything, reads no packages of the user's own, and takes no lock in the user's repository.
+    # A backend prompts for nothing, reads no packages of the user's own, and takes no lock in the user's repository.
     passed.update(PYTHONNOUSERSITE="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0")
     return passed
 

@@ -1,6 +1,6 @@
 """Call hooks of build backends (PEP 517, PEP 660), each in a fresh process that cannot outlive its call.
 
-What is promised of every call: bounded in time; when it is over, for whatever reason, no process that it started is
+What is promised of every call: bounded in time; when it has ended, for any reason, no process that it started is
 left, and the lock files handed to it are closed in all of them; its output lies in a log of bounded size, of which only
 the end is ever in memory. See `backend_server` for the processes.
 """

@@ -108,7 +108,7 @@ def _specifiers(text: str | None) -> SpecifierSet | str:
 
 
 def _comparable(metadata: CoreMetadata) -> set[str]:
-    """Spell requirements alike; those that cannot be read stay as they are."""
+    """Spell requirements alike; unreadable requirements stay as they are."""
     spelled = set()
     for text in metadata.requires_dist:
         try:

@@ -4,7 +4,7 @@
 
     recipes-v2/ab/<key of the recipe>.json    what is known of a source before it is built
 
-A record only saves work: one that is lost or damaged is made again. What is recorded of a user's own tree rests on what
+A record only saves work: a lost or damaged record is made again. What is recorded of a user's own tree rests on what
 a hook was seen to read (`pytest_fastenv.installer.build.seen`), and is used as long as that is as it was.
 """
 
@@ -34,7 +34,7 @@ class RecipeFacts:
 
     :ivar metadata: of the wheel to come.
     :ivar requires: its build requirements, as its ``pyproject.toml`` states them.
-    :ivar further: those that its backend asks for on top.
+    :ivar further: build requirements that its backend asks for on top.
     :ivar build: the key of the last build of a user's own tree.
     :ivar grounds: of a user's own tree, what each of these rests on, by the name of the field.
     """
@@ -112,7 +112,7 @@ class BuildRecords:
         return self.announced(job) if self.holds("metadata", job) else None
 
     def announced(self, job: Job) -> CoreMetadata | None:
-        """Return the metadata that the resolver was told last, whatever became of the source since."""
+        """Return the metadata that the resolver was told last, even if the source has changed since."""
         return self._recipe(job).metadata
 
     def keep_metadata(self, job: Job, metadata: CoreMetadata | None, observed: Sequence[Observation] = ()) -> None:

@@ -120,7 +120,7 @@ class Watch:
             if _is_history(path) or os.path.isdir(path):
                 continue
             with suppress(OSError):  # what cannot be read now could not be read then
-                # Changed by somebody else while the hook ran: nobody knows what it has read.
+                # Another program changed it while the hook ran: which content the hook has read is unknown.
                 edited = path in products and not seen.programs - _VERSION_CONTROL
                 yield Observation("file", path, _UNSTABLE) if edited else observe("file", path)
         for path in sorted(seen.listed):

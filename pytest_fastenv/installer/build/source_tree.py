@@ -25,7 +25,7 @@ _MOST_FILES = 20_000
 def copy_tree(project: Path, into: Path) -> Path:
     """Copy a project and return its directory below `into`.
 
-    Links inside the tree stay links; a relative one that leads out of it is made to lead there from its new place.
+    Links inside the tree stay links; a relative link out of the tree is rewritten to lead to the same file.
     The history of a git repository is read from the original. Where the project's files refer to the directory above
     (a shared licence, a version taken from the repository), the repository it lies in is copied with it. May block for
     long: call it in a thread.

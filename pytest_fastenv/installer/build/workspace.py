@@ -38,7 +38,7 @@ class Workspace:
     :ivar log: the file that all hooks' output goes to; it stays.
     :ivar guessed_s: how long a compiler may need for it; 0 where there is nothing to compile.
     :ivar dist_info: what ``prepare_metadata_for_build_wheel`` made, once it was called.
-    :ivar finished: the wheel is made: nobody will need the workspace again.
+    :ivar finished: the wheel is made: the workspace is not needed again.
     """
 
     job: Job
