@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environment_kit import parts
 from kit.damage import damaged
+from kit.environment_bench import parts
 from kit.examples import example
 
 from pytest_fastenv.environment import manifest

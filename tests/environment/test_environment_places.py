@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import environment_kit
 import pytest
-from environment_kit import fill, parts, provide, running_target
+from kit import environment_bench
+from kit.environment_bench import fill, parts, provide, running_target
 
 from pytest_fastenv.environment import staging
 from pytest_fastenv.environment.places import Found, Generations, Missing
@@ -161,7 +161,7 @@ def test_tasks_that_want_the_same_get_the_same(store: Store, environments: Gener
 @pytest.mark.slow
 def test_processes_that_want_the_same_get_the_same(store: Store, environments: Generations) -> None:
     running_target(store)
-    command = [sys.executable, environment_kit.__file__, store.root]
+    command = [sys.executable, environment_bench.__file__, store.root]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) for _ in range(6)]
     answers = [process.communicate()[0].split() for process in running]

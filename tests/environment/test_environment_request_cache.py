@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environment_kit import parts, provide, running_target
 from kit.damage import damaged
+from kit.environment_bench import parts, provide, running_target
 
 from pytest_fastenv.environment.places import Missing
 from pytest_fastenv.environment.request_cache import (

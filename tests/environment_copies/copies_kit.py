@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from environment_kit import parts, running_target
+from kit.environment_bench import parts, running_target
 
 from pytest_fastenv.environment.places import Generations
 from pytest_fastenv.environment.staging import StagedEnvironment, provide
@@ -43,7 +43,7 @@ def line(path: str, content: bytes) -> str:
 
 
 def fill_with(link: str, stored: Path) -> Callable[[StagedEnvironment], Any]:
-    """Return what fills a draft, with files linked to a directory by a method."""
+    """Return what fills a staged environment, with files linked to a directory by a method."""
 
     def bring(name: str, content: bytes, target: Path, mode: int = 0o644) -> None:
         source = stored / name
