@@ -1,4 +1,4 @@
-"""Spans and notices: what happened, when, told to whoever listens; the engine never prints."""
+"""Spans and notices: what happened, when, told to listeners; the engine never prints."""
 
 from __future__ import annotations
 

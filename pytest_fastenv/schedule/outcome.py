@@ -54,7 +54,7 @@ class Admission:
 
 
 class SharedAdmission(Admission):
-    """Admits work that several share: as long as one of them may begin new work, or nobody has said anything."""
+    """Admits work that several tasks share, as long as one of them may begin new work or none has joined."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -129,7 +129,7 @@ def test_the_longest_build_goes_first_as_far_as_that_is_known(root: Path, artifa
         Timings(around.store).learn([span])
         async with around.pools.build():  # until all of them wait
             jobs = [asyncio.create_task(around.builder.build(sources[name], name, "1.0")) for name in files]
-            while len(around.spans("unpack")) < 3 or len(around.pools._permits["build"]._waiting) < 3:
+            while len(around.spans("unpack")) < 3 or around.pools.waiting("build") < 3:
                 await asyncio.sleep(0.001)
         await asyncio.gather(*jobs)
 
