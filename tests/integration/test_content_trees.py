@@ -165,7 +165,9 @@ def test_variables_of_builds(
     how: str, code: str, variable: str, values: list[str | None], here: ContentDesk, artifacts: Path
 ) -> None:
     if how == "editable":
-        code += _EDITABLE_WITH.format("os.environ.get('CFLAGS', '')" if variable == "CFLAGS" else "CONFIG['version']")
+        code += _EDITABLE_WITH.format(
+            "os.environ.get('CFLAGS', '1.0')" if variable == "CFLAGS" else "CONFIG['version']"
+        )
     name = "flags" if how == "editable" else "demo"
     ask: dict[str, object] = {"sources": ("pytest",), "project": how}
     if how == "sdist":
@@ -176,7 +178,8 @@ def test_variables_of_builds(
         make_dynamic(here.directory / "demo", code, static=False)
         ask = {"sources": ("./demo",)}
     else:
-        make_dynamic(here.directory, code)
+        # What lies beside the suite would be imported in place of what is installed.
+        make_dynamic(here.directory, code, files={})
     for value in values:
         here.desk.variables.pop(variable, None)
         if value is not None:
