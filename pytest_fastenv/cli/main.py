@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,7 +91,7 @@ def _create(options: argparse.Namespace, loaded: Loaded) -> int:
     if not sources and not settings.sources:
         what = "a source is needed" if options.dir else "a source and a directory are needed"
         raise UsageError(what, hint="fastenv create requirements.txt .venv")
-    if directory is not None and directory.is_file():
+    if directory is not None and os.path.isfile(directory):
         raise UsageError(f"{directory} is a file", hint="the last word of fastenv create is a directory")
     base = Path.cwd() if sources else loaded.directory_of("sources", Path.cwd())
     recorder = Recorder()

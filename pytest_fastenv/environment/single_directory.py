@@ -66,11 +66,13 @@ class _SingleDirectory(ABC):
         from pytest_fastenv.store.temporary import sweep
 
         async with self._turn():
-            self.check()
+            self.check(fingerprint)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Among the user's own directories nothing is left lying, not even what a killed process left.
             beside = self.path.with_name(f".{self.path.name}.fastenv-staging")
             await asyncio.to_thread(sweep, str(beside))
+            with suppress(FileNotFoundError):
+                os.lstat(beside)  # a name that is too long is the user's, not the store's
             try:
                 async with private_directory(beside) as private:
                     yield await stage(target, self._store, private / "new", self.path, fingerprint)
@@ -89,8 +91,8 @@ class _SingleDirectory(ABC):
         """Wait until no other process makes an environment there, and keep it so during a block."""
 
     @abstractmethod
-    def check(self) -> None:
-        """Refuse a directory that an environment may not be made in.
+    def check(self, fingerprint: str = "") -> None:
+        """Refuse a directory that an environment with a fingerprint may not be made in.
 
         :raises UsageError: it holds something.
         :raises PublishError: it is in use.
@@ -107,8 +109,9 @@ class PrivateDirectory(_SingleDirectory):
     def _turn(self) -> AbstractAsyncContextManager[object]:
         return nullcontext()  # no other process knows the directory
 
-    def check(self) -> None:
+    def check(self, fingerprint: str = "") -> None:
         """Refuse a directory that is not empty, and what is none."""
+        del fingerprint
         if os.path.lexists(self.path) and not (self.path.is_dir() and not any(self.path.iterdir())):
             raise UsageError(
                 f"{self.path} is there already",
@@ -137,8 +140,11 @@ class ChosenDirectory(_SingleDirectory):
     def _turn(self) -> AbstractAsyncContextManager[object]:
         return self._store.lock(ENVIRONMENTS, text_sha256(str(self.path)), subject=f"the environment {self.path}")
 
-    def check(self) -> None:
-        """Refuse contents that are not ours, what is no directory, and an environment in use."""
+    def check(self, fingerprint: str = "") -> None:
+        """Refuse contents that are not ours, what is no directory, and another environment that is in use.
+
+        One with the same fingerprint may be used: another process may have made it a moment ago, for this one as well.
+        """
         path = self.path
         if not os.path.lexists(path):
             return
@@ -149,7 +155,8 @@ class ChosenDirectory(_SingleDirectory):
                 why=reason,
                 hint="name an empty or new directory, or remove that one",
             )
-        if manifest.is_ours(path):
+        known = manifest.read(path)
+        if manifest.is_ours(path) and (known is None or known.fingerprint != fingerprint):
             os.close(self._claim())
 
     def _claim(self) -> int:

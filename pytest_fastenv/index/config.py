@@ -6,6 +6,7 @@ what pip would use. Where nothing says anything, the index is the one that distl
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,6 +33,7 @@ class IndexChoice:
     :ivar mirror: of interpreters; its login, if it has one, is remembered with the others.
     :ivar timeout_s: how long a server may say nothing.
     :ivar upgrade: ask the indexes now, however fresh what is kept may be.
+    :ivar max_age_s: how old a page may be at most that is used without asking, whatever its index says.
     """
 
     index_url: str | None = None
@@ -41,6 +43,7 @@ class IndexChoice:
     timeout_s: float = _DEFAULT_TIMEOUT_S
     offline: bool = False
     upgrade: bool = False
+    max_age_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +88,14 @@ class IndexConfig:
     :ivar index_urls: in the order in which they are asked; each ends with a slash.
     :ivar find_links: URLs of directories (``file:``) and pages whose artifacts are added to what an index lists.
     :ivar upgrade: ask the indexes now, however fresh what is kept may be.
+    :ivar max_age_s: how old a page may be at most that is used without asking.
     """
 
     index_urls: tuple[str, ...]
     find_links: tuple[str, ...] = ()
     network: Network = Network()
     upgrade: bool = False
+    max_age_s: float = math.inf
     credentials: Credentials = field(default_factory=lambda: Credentials({}), repr=False, compare=False)
 
     @classmethod
@@ -110,6 +115,7 @@ class IndexConfig:
             find_links=tuple(dict.fromkeys(credentials.take(_link(text)) for text in locations[1])),
             network=_network(choice, options, pip, environ),
             upgrade=choice.upgrade,
+            max_age_s=choice.max_age_s,
             credentials=credentials,
         )
         _take_login_of_mirror(choice.mirror or "", credentials)

@@ -47,7 +47,9 @@ class PackageIndex:
         self._pools = pools
         self._recorder = recorder
         offline = config.network.offline
-        cache = PageCache(store, upgrade=config.upgrade, offline=offline, now=http.clock.now)
+        cache = PageCache(
+            store, upgrade=config.upgrade, offline=offline, max_age_s=config.max_age_s, now=http.clock.now
+        )
         self._pages = Pages(http, cache)
         self._metadata = MetadataReader(http, store, pools, recorder)
         self._projects: SingleFlight[str, Project] = SingleFlight()

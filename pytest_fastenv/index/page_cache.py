@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -51,11 +52,19 @@ class PageCache:
 
     :param upgrade: no page counts as fresh.
     :param offline: every page does.
+    :param max_age_s: how old one may be at most that counts as fresh, whatever its index says.
     """
 
     def __init__(
-        self, store: Store, *, upgrade: bool = False, offline: bool = False, now: Callable[[], float] = time.time
+        self,
+        store: Store,
+        *,
+        upgrade: bool = False,
+        offline: bool = False,
+        max_age_s: float = math.inf,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self._max_age_s = max_age_s
         self._store = store
         self._upgrade = upgrade
         self._offline = offline
@@ -73,7 +82,7 @@ class PageCache:
         if self._offline:
             return True
         age_s = self._now() - kept.asked_at
-        return kept.content is not None and not self._upgrade and 0 <= age_s < kept.fresh_for_s
+        return kept.content is not None and not self._upgrade and 0 <= age_s < min(kept.fresh_for_s, self._max_age_s)
 
     def keep(self, url: str, content: Page | Links | None, headers: Mapping[str, str]) -> None:
         """Keep a page, unless its answer forbids that (``no-store``)."""

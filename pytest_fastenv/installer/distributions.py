@@ -189,6 +189,10 @@ class Distributions:
         self._builder.check(job, known)
         return known
 
+    def accept(self, wheel: UnpackedWheel) -> None:
+        """Judge what a wheel does to an environment that tests run in (`Wheels.accept`)."""
+        self._wheels.accept(wheel)
+
     async def replace(
         self, distribution: Distribution, damaged: UnpackedWheel, admission: Admission | None = None
     ) -> UnpackedWheel:

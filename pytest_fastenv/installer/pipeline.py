@@ -46,13 +46,16 @@ class Installer:
         self._recorder = tools.recorder
         self._link = link
 
-    async def install(self, plan: Plan, staging: Staging, *, leads: Admission | None = None) -> Summary:
+    async def install(
+        self, plan: Plan, staging: Staging, *, leads: Admission | None = None, for_builds: bool = False
+    ) -> Summary:
         """Fill an environment with the distributions of a plan.
 
         After the first failure nothing new is begun; what is under way is finished, and what was fetched, built and
         unpacked stays in the store for the next run. What was staged is then of no use.
 
         :param leads: what closes as well with the first failure.
+        :param for_builds: it is a build environment: what strict mode refuses in others may be in it.
         :return: what was done; what only a whole run knows is left open.
         :raises FastenvError: the failure, where there is just one.
         :raises FailureGroup: all failures that are independent of each other.
@@ -61,7 +64,7 @@ class Installer:
         admission = Admission()
         if leads is not None:
             admission.lead(leads)
-        installation = _Installation(self._distributions, admission, links, self._recorder)
+        installation = _Installation(self._distributions, admission, links, self._recorder, for_builds=for_builds)
         wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
         for wheel in wheels:
             staging.uses(WHEELS.directory, wheel.sha256)
@@ -103,8 +106,17 @@ class Installer:
 class _Installation:
     """One installation on its way."""
 
-    def __init__(self, distributions: Distributions, admission: Admission, links: Links, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        distributions: Distributions,
+        admission: Admission,
+        links: Links,
+        recorder: Recorder,
+        *,
+        for_builds: bool,
+    ) -> None:
         self._distributions = distributions
+        self._for_builds = for_builds
         self._admission = admission
         self._links = links
         self._recorder = recorder
@@ -116,6 +128,8 @@ class _Installation:
 
     async def _install(self, distribution: Distribution) -> UnpackedWheel:
         wheel = await self._distributions.obtain(distribution, self._admission)
+        if not self._for_builds:
+            self._distributions.accept(wheel)
         linked = await self._link(distribution, wheel)
         if linked.changed:
             wheel = await self._repair(distribution, wheel, linked.changed)

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError
+from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError, option
 from pytest_fastenv.installer.fetch import FETCHES, Fetching, url_key
 from pytest_fastenv.installer.manifest import SUMMARY, WheelFacts, check
 from pytest_fastenv.installer.staging import StagedFile, StagingFiles
@@ -241,12 +241,21 @@ class Wheels:
             self._recorder.notice("warning", f"{facts.record_fault} (accepted: {facts.name} is exempt from the check)")
         for warning in facts.warnings:
             self._recorder.notice("warning", warning)
-        if facts.pth_code:
-            files = ", ".join(facts.pth_code)
-            if self._policy.strict:
-                raise WheelError(
-                    f"{filename} runs code whenever the interpreter starts",
-                    where=files,
-                    why="lines that begin with import in a .pth file are executed, which strict mode does not accept",
-                )
-            self._recorder.notice("info", f"{facts.name} runs code whenever the interpreter starts: {files}")
+
+    def accept(self, wheel: UnpackedWheel) -> None:
+        """Judge what a wheel does to an environment that tests run in; in a build environment it may do that.
+
+        :raises WheelError: it runs code whenever the interpreter starts, which strict mode does not accept.
+        """
+        facts = wheel.facts
+        if not facts.pth_code:
+            return
+        files = ", ".join(facts.pth_code)
+        if self._policy.strict:
+            raise WheelError(
+                f"{facts.name} {facts.version} runs code whenever the interpreter starts",
+                where=files,
+                why="lines that begin with import in a .pth file are executed, which strict mode does not accept",
+                hint=f"ask for another release or do without it, or leave out {option('strict')}",
+            )
+        self._recorder.notice("info", f"{facts.name} runs code whenever the interpreter starts: {files}")

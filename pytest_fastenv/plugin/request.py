@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pytest_fastenv.errors import UsageError
 from pytest_fastenv.plugin.command_line import given_words, parse_known
 from pytest_fastenv.plugin.runtime_distribution import runtime_files
 from pytest_fastenv.provisioning.question import SessionNeeds
@@ -94,7 +95,10 @@ def _load(config: pytest.Config, given: Mapping[str, Any]) -> Loaded:
 def _ini_layer(config: pytest.Config) -> Layer:
     """Return what pytest's ini file says; relative paths are relative to its directory."""
     file = _ini_file(config)
-    values = {option: ini_value(config, option) for option in OPTIONS}
+    try:
+        values = {option: ini_value(config, option) for option in OPTIONS}
+    except pytest.UsageError as error:
+        raise UsageError(str(error), where=str(file)) from None
     return {
         option.field: Given(at_file(option, value, file.parent), Origin(option.ini, str(file)))
         for option, value in values.items()

@@ -22,7 +22,7 @@ from pytest_fastenv.filesystem import tree
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Installed
-from pytest_fastenv.model.digest import bytes_sha256, key_of
+from pytest_fastenv.model.digest import bytes_sha256, file_sha256, key_of
 from pytest_fastenv.model.plan import Plan, SdistSource, Source, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
@@ -37,6 +37,7 @@ from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.tools import Tools
 
 _HELD = "held.json"
+_CONFIGURATION = "pyvenv.cfg"
 
 
 class PlansAndInstalls(Protocol):
@@ -97,9 +98,11 @@ class HeldTree:
 class Held:
     """What a build environment holds.
 
+    :ivar configuration: SHA-256 of its ``pyvenv.cfg``: without that its interpreter sees no packages (PEP 405).
     :ivar uses: what of the store it was made of.
     """
 
+    configuration: str
     trees: tuple[HeldTree, ...]
     uses: tuple[InStore, ...]
 
@@ -230,7 +233,8 @@ def _write_held(prefix: Path, target: Target, used: Iterable[InStore]) -> None:
         content = tree.snapshot(prefix / directory).encode()
         (own / f"tree-{number}").write_bytes(content)
         trees.append(HeldTree(directory, f"tree-{number}", bytes_sha256(content)))
-    (own / _HELD).write_bytes(to_bytes(Held(tuple(trees), tuple(sorted(used)))))
+    configuration = file_sha256(prefix / _CONFIGURATION)
+    (own / _HELD).write_bytes(to_bytes(Held(configuration, tuple(trees), tuple(sorted(used)))))
 
 
 def _check(prefix: Path) -> str | None:
@@ -238,6 +242,11 @@ def _check(prefix: Path) -> str | None:
     held = load(own / _HELD, Held)
     if held is None:
         return "the list of what it holds is damaged"
+    try:
+        if file_sha256(prefix / _CONFIGURATION) != held.configuration:
+            return f"{_CONFIGURATION} was changed"
+    except OSError as error:
+        return f"{_CONFIGURATION}: {error.strerror}"
     for one in held.trees:
         try:
             content = (own / one.file).read_bytes()

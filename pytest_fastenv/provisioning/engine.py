@@ -286,8 +286,9 @@ class Engine:
     async def install(self, plan: Plan, staging: Staging) -> Summary:
         """Fill an environment with a plan's distributions; see `Installer.install`."""
         # What a build environment lacks is not the end of everything: another release may do without it.
-        leads = None if self._waits.chain else self.distributions.admission
-        done = await self._installer.install(plan, staging, leads=leads)
+        for_builds = bool(self._waits.chain)
+        leads = None if for_builds else self.distributions.admission
+        done = await self._installer.install(plan, staging, leads=leads, for_builds=for_builds)
         return replace(done, wasted_bytes=self.distributions.wasted_bytes)
 
     @property

@@ -66,6 +66,7 @@ class Policies:
                 timeout_s=settings.http_timeout_s,
                 offline=settings.offline,
                 upgrade=settings.upgrade,
+                max_age_s=settings.max_age_s,
             ),
             limits=Limits(expanded_bytes=settings.expansion_mib * _MIB, ratio=settings.expansion_ratio),
             wheels=WheelPolicy(settings.strict, settings.unchecked_records),

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING
 
 from pytest_fastenv.environment.places import Missing, Ready
 from pytest_fastenv.environment.request_cache import RequestCache
-from pytest_fastenv.errors import InterpreterNotFoundError
+from pytest_fastenv.errors import InterpreterNotFoundError, UsageError
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
-from pytest_fastenv.settings.layers import load, variables
 from pytest_fastenv.settings.values import Settings, store_root
 
 if TYPE_CHECKING:
@@ -47,7 +46,8 @@ def provision(
     runs.
 
     :param sources: as for ``--fastenv``; in place of `Settings.sources`.
-    :param settings: default: what the variables say, and no project besides the sources.
+    :param settings: default: what the variables say (`Settings.from_variables`), and no project besides the sources.
+        What is given here counts alone; variables do not.
     :param base: what relative paths are relative to; default: the current directory.
     :param root: the directory of the project that `Settings.project` speaks of; default: `base`.
     :param needs: what a pytest session needs inside besides; default: nothing.
@@ -59,7 +59,9 @@ def provision(
     :raises FailureGroup: several things failed, each by itself.
     """
     environ = os.environ if environ is None else environ
-    settings = settings or replace(load(variables(environ)).settings, project="none")
+    settings = settings or replace(Settings.from_variables(environ), project="none")
+    if isinstance(sources, str):
+        raise UsageError(f"sources={sources!r} is a text", hint=f"give a list, also of one source: [{sources!r}]")
     if sources:
         settings = replace(settings, sources=tuple(sources))
     asked = Question.of(settings, base, root, needs, directory, environ)

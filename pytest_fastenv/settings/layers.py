@@ -175,7 +175,7 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
         if _OURS.fullmatch(name) and name not in known:
             import difflib  # only for the message
 
-            close = difflib.get_close_matches(name, sorted(known), 1)
+            close = difflib.get_close_matches(name, sorted(known - INTERNAL_VARIABLES), 1)
             raise UsageError(
                 f"{name} is not a variable of this version",
                 hint=f"did you mean {close[0]}?" if close else "unset it, or see docs/reference/settings.md",

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.codec import encode
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.options import OPTIONS, Decides
@@ -57,6 +59,30 @@ class Settings:
     strict: bool = False
     expansion_mib: int = 64
     expansion_ratio: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse words that are no choice, also where no door has looked at them (`pytest_fastenv.provision`).
+
+        :raises UsageError: one is none.
+        """
+        for option in OPTIONS:
+            if option.choices and getattr(self, option.field) not in option.choices:
+                raise UsageError(
+                    f"Settings({option.field}={getattr(self, option.field)!r}) is not accepted",
+                    why=f"expected one of {', '.join(option.choices)}",
+                )
+        object.__setattr__(self, "link", LinkMode(self.link))  # its word does as well
+
+    @classmethod
+    def from_variables(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Return the settings that ``FASTENV_`` variables say; all others are at their default.
+
+        :param environ: default: `os.environ`.
+        :raises UsageError: a value is not accepted, or there is no such variable.
+        """
+        from pytest_fastenv.settings.layers import load, variables  # which builds on this module
+
+        return load(variables(os.environ if environ is None else environ)).settings
 
     @property
     def serial(self) -> bool:

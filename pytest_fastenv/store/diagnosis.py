@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pytest_fastenv.errors import StoreError, option
+from pytest_fastenv.errors import FastenvError, StoreError, UsageError, option
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _BROKEN = frozenset({errno.EIO, errno.ESTALE})
+
+#: What a path outside the store is wrong by itself for.
+_UNFIT_PATHS = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
 
 _MOVE = f"set {option('cache_dir')} to a directory that can be written"
 
@@ -34,17 +37,24 @@ def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> Sto
     if error.errno in _NO_DESCRIPTORS:
         hint = f"raise the limit of open files (ulimit -n), or lower {option('concurrent_downloads')}"
         return StoreError(f"{doing}: too many open files", where=where, why=reason, hint=hint)
-    inside = f"{os.path.abspath(place)}{os.sep}".startswith(f"{os.path.abspath(root)}{os.sep}")
+    inside = _is_below(place, root)
     if error.errno == errno.EROFS or (inside and error.errno in _REFUSED | _BROKEN):
         return StoreError(doing, where=where, why=reason, hint=_MOVE)
     return None
 
 
-def unexpected(error: OSError, root: str | os.PathLike[str]) -> StoreError:
+def _is_below(place: str | bytes, root: str | os.PathLike[str]) -> bool:
+    return f"{os.path.abspath(os.fsdecode(place))}{os.sep}".startswith(f"{os.path.abspath(root)}{os.sep}")
+
+
+def unexpected(error: OSError, root: str | os.PathLike[str]) -> FastenvError:
     """Return the diagnosis of an operating-system error that no code nearer to it has explained."""
     known = store_error(error, "the environment cannot be provided", root)
     if known is not None:
         return known
+    if error.errno in _UNFIT_PATHS and isinstance(error.filename, (str, bytes)) and not _is_below(error.filename, root):
+        reason = error.strerror or str(error)
+        return UsageError("a path cannot be used", where=os.fsdecode(error.filename), why=reason)
     named = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
     return StoreError(
         "the environment cannot be provided: the operating system refused something",

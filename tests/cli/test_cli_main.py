@@ -81,6 +81,22 @@ def test_a_wrong_request_is_diagnosed(
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize(
+    "words", [["empty.txt", "n" * 300], ["./" + "n" * 300 + ".txt", "made"], ["empty.txt", "file/made"]]
+)
+def test_a_path_that_cannot_be_is_a_wrong_request(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FASTENV_INDEX_URL", "http://127.0.0.1:9/simple/")
+    (tmp_path / "file").touch()
+    (tmp_path / "empty.txt").touch()
+    assert main(["create", *words]) == 4
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert "store is damaged" not in said
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])

@@ -17,7 +17,7 @@ from kit import environment_bench
 from kit.environment_bench import fill, parts, provide, running_target
 
 from pytest_fastenv.environment import staging
-from pytest_fastenv.environment.places import Found, Generations, Missing
+from pytest_fastenv.environment.places import Found, Generations, Missing, Ready
 from pytest_fastenv.environment.single_directory import ChosenDirectory, PrivateDirectory, place_of
 from pytest_fastenv.environment.skeleton import lay_out
 from pytest_fastenv.environment.staging import StagedEnvironment, stage_in_store
@@ -337,6 +337,23 @@ class TestChosenDirectory:
                 provide(store, at=tmp_path / name)
             assert why in str(caught.value.why)
         assert (tmp_path / "mine" / "thesis.txt").exists()
+
+    def test_several_that_ask_at_once_get_the_same_one(self, store: Store, tmp_path: Path) -> None:
+        """Also while the one that made it uses it already."""
+
+        async def ask() -> Ready:
+            place = ChosenDirectory(store, tmp_path / "env")
+            return await staging.provide(place, running_target(store), parts(), fill)
+
+        async def scenario() -> list[Ready]:
+            return await asyncio.gather(ask(), ask(), ask())
+
+        found = asyncio.run(scenario())
+        for one in found:
+            assert one.lease_fd is not None
+            os.close(one.lease_fd)
+        assert sorted(one.summary.reused for one in found) == [False, True, True]
+        assert len({one.environment.prefix for one in found}) == 1
 
     def test_one_in_use_is_not_replaced(self, store: Store, tmp_path: Path) -> None:
         first = provide(store, at=tmp_path / "env")

@@ -106,6 +106,18 @@ def test_an_absent_project_is_fresh_offline_only(store: Store) -> None:
     assert PageCache(store, offline=True, now=now).is_fresh(kept)
 
 
+@pytest.mark.parametrize(("max_age_s", "is_fresh"), [(0.0, False), (30.0, True), (10.0, False)])
+def test_no_page_is_older_than_what_it_is_asked_for_may_be(store: Store, max_age_s: float, is_fresh: bool) -> None:
+    """Whatever its index says: who sets the age of answers to nothing wants the index to be asked."""
+    now = Now()
+    cached(store, {"cache-control": "max-age=600"}, now)
+    now.time += 20
+    cache = PageCache(store, max_age_s=max_age_s, now=now)
+    kept = cache.load(URL)
+    assert kept is not None
+    assert cache.is_fresh(kept) is is_fresh
+
+
 def test_a_damaged_page_is_not_there(store: Store) -> None:
     cache = cached(store, {"etag": '"x"'}, Now())
     (file,) = (store.root / PAGES.directory).glob("*/*.json")

@@ -42,7 +42,9 @@ def use(store: Store, path: Path, settings: Settings | None = None, **options: A
 
     async def work() -> UnpackedWheel:
         async with engine(store, settings, recorder=recorder) as parts:
-            return await parts.wheels.from_artifact(artifact(path, **options))
+            wheel = await parts.wheels.from_artifact(artifact(path, **options))
+            parts.wheels.accept(wheel)
+            return wheel
 
     return run(work()), [notice.text for notice in recorder.notices]
 

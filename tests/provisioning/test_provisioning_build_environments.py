@@ -20,6 +20,7 @@ def test_whatever_is_wrong_in_its_lists_it_is_damaged(tmp_path: Path) -> None:
     for place in ("lib/one.py", "bin/python"):
         (tmp_path / place).parent.mkdir()
         (tmp_path / place).touch()
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\n")
     used = InStore("wheels-v2", "ab")
     _write_held(tmp_path, replace(example(Target), schemes=schemes), {used})
     assert BUILD_ENVIRONMENTS.check(tmp_path) is None
@@ -29,5 +30,10 @@ def test_whatever_is_wrong_in_its_lists_it_is_damaged(tmp_path: Path) -> None:
     for file in sorted(own.iterdir()):
         for damage in damaged(file):
             assert BUILD_ENVIRONMENTS.is_damaged(tmp_path), (file.name, damage)
+    for damage in damaged(tmp_path / "pyvenv.cfg"):
+        assert BUILD_ENVIRONMENTS.is_damaged(tmp_path), damage
+    (tmp_path / "pyvenv.cfg").rename(tmp_path / "aside")
+    assert BUILD_ENVIRONMENTS.check(tmp_path) == "pyvenv.cfg: No such file or directory"
+    (tmp_path / "aside").rename(tmp_path / "pyvenv.cfg")
     (tmp_path / "lib" / "one.py").write_text("changed")
     assert BUILD_ENVIRONMENTS.check(tmp_path) == "lib: one.py changed since"

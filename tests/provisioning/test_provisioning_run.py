@@ -38,7 +38,8 @@ def test_each_setting_arrives_in_some_room(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(STORY - {"concurrent"}))
 def test_what_is_provisionings_own_is_not_passed_on(name: str) -> None:
-    value = {"dir": Path("x"), "cache_dir": Path("x")}.get(name, "x")
+    words = {"scope": "worker", "project": "sdist", "dir": Path("x"), "cache_dir": Path("x")}
+    value = words.get(name, "x")
     assert Policies.of(replace(Settings(), **{name: value})) == Policies.of(Settings())
 
 

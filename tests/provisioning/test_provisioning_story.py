@@ -18,7 +18,7 @@ from kit.server import IndexServer
 
 from pytest_fastenv import provision
 from pytest_fastenv.environment.places import Ready
-from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError, WheelError
+from pytest_fastenv.errors import InterpreterNotFoundError, UnknownProjectError, UsageError, WheelError
 from pytest_fastenv.index.page_cache import PAGES
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.provisioning.question import SessionNeeds
@@ -282,6 +282,31 @@ def test_strict_refuses_what_was_accepted_before(desk: Desk) -> None:
     assert desk.ask().summary.distributions == 1
     with pytest.raises(WheelError, match="runs code whenever the interpreter starts"):
         desk.ask(strict=True)
+
+
+def test_strict_is_for_environments_that_tests_run_in(desk: Desk) -> None:
+    """What a build environment holds never reaches them; and the store's state decides nothing."""
+    make_wheel(desk.artifacts, "hooked", files={"hooked.pth": "import sys\n"})
+    make_sdist(desk.artifacts, "plain", build_requires=["hooked"])
+    desk.write("plain\n")
+    assert desk.ask(strict=True).environment.installed() == {"plain": "1.0"}
+
+
+@pytest.mark.parametrize("changes", [{"project": "bogus"}, {"link": "glue"}, {"python_downloads": "perhaps"}], ids=str)
+def test_settings_are_choices_without_any_door(changes: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="is not accepted"):
+        Settings(**changes)
+
+
+def test_settings_take_the_words_of_choices(desk: Desk) -> None:
+    settings = replace(Settings.from_variables(desk.environ()), link="copy", project="none")  # type: ignore[arg-type]
+    assert settings.link is LinkMode.COPY
+    assert provision(["lib"], settings=settings, base=desk.directory, environ=desk.environ()).summary.distributions == 1
+
+
+def test_one_text_is_no_list_of_sources(desk: Desk) -> None:
+    with pytest.raises(UsageError, match="give a list"):
+        provision("lib", base=desk.directory)
 
 
 def test_what_decides_nothing_about_the_answer_leads_to_it(desk: Desk) -> None:
