@@ -16,10 +16,12 @@ from packaging.utils import canonicalize_name
 
 from pytest_fastenv.environment import manifest, staging
 from pytest_fastenv.environment.fingerprint import fingerprint
-from pytest_fastenv.environment.places import Missing, Ready
+from pytest_fastenv.environment.manifest import ENVIRONMENTS
+from pytest_fastenv.environment.places import Found, Missing, Ready
 from pytest_fastenv.environment.request_cache import RequestCache
 from pytest_fastenv.environment.staging import StagedEnvironment
 from pytest_fastenv.errors import InterpreterNotFoundError, option
+from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.request import Request, Wanted
@@ -31,6 +33,7 @@ from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import fetch_text
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.store.buckets import InStore
 from pytest_fastenv.store.store import Store
 
 
@@ -80,16 +83,30 @@ class Assembly:
             manifest.write_plan(staged.prefix, plan)
             return done
 
+        place = asked.place(self.store)
+        recreate = asked.settings.recreate or await self._is_outdated(plan, place.find(identity))
         ready = await staging.provide(
-            asked.place(self.store),
+            place,
             target,
             identity,
             fill,
-            recreate=asked.settings.recreate,
+            recreate=recreate,
             previous=self.missing.previous,
         )
         self._remember(ready, resolution)
         return self._told(ready, resolution)
+
+    async def _is_outdated(self, plan: Plan, found: Found | Missing) -> bool:
+        """Tell whether an upgrade is wanted, and the environment that stands holds what is built otherwise by now.
+
+        A fingerprint knows a source distribution by its archive. What is built of it changes with the build tools, too,
+        and those are upgraded like everything else.
+        """
+        if not self.asked.settings.upgrade or isinstance(found, Missing):
+            return False
+        uses = set(ENVIRONMENTS.refers_to(found.environment.prefix))
+        built = await self.engine.built(plan)
+        return any(InStore(WHEELS.directory, sha256) not in uses for sha256 in built)
 
     def _remember(self, ready: Ready, resolution: Resolution) -> None:
         RequestCache(self.store).remember(

@@ -252,6 +252,15 @@ class Engine:
             kept, plan=replace(plan, distributions=tuple(settled.get(one.name, one) for one in plan.distributions))
         )
 
+    async def built(self, plan: Plan) -> list[str]:
+        """Return the SHA-256 of the wheels that a plan's sources are built to, with the build tools of now.
+
+        :raises ProvideError: one cannot be built.
+        """
+        sources = [distribution for distribution in plan.distributions if distribution.source.needs_build]
+        wheels = await asyncio.gather(*map(self.distributions.obtain, sources))
+        return [wheel.sha256 for wheel in wheels]
+
     def build_variables(self, plan: Plan) -> str | None:
         """Return what stands for the variables that builds read, where something of a plan is built; else ``None``."""
         variables = result_variables(self.tools.environ)

@@ -150,6 +150,34 @@ def test_what_was_resolved_offline_is_no_younger_than_the_pages_it_was_made_of(d
     assert desk.ask(max_age_s=3600.0).environment.installed()["lib"] == "2.0"
 
 
+_BUILT_WITH = """
+build_without_note = build_wheel
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    import importlib.metadata
+    with open("noted/__init__.py", "w") as file:
+        file.write("TOOL = %r" % importlib.metadata.version("tool"))
+    return build_without_note(wheel_directory, config_settings, metadata_directory)
+"""
+
+
+def test_an_upgrade_builds_with_upgraded_tools_and_its_environment_has_that(desk: Desk, tmp_path: Path) -> None:
+    make_wheel(desk.artifacts, "tool", "1.0")
+    make_sdist(desk.artifacts, "noted", build_requires=["tool"], backend_code=_BUILT_WITH)
+    desk.write("noted\n")
+
+    def built_with(ready: Ready) -> str:
+        return (ready.environment.purelib / "noted" / "__init__.py").read_text()
+
+    first = desk.ask()
+    assert built_with(first) == "TOOL = '1.0'"
+    assert desk.ask(upgrade=True).environment.prefix == first.environment.prefix, "nothing is new"
+    make_wheel(desk.artifacts, "tool", "2.0")
+    upgraded = desk.ask(upgrade=True)
+    assert (built_with(upgraded), upgraded.summary.reused) == ("TOOL = '2.0'", False)
+    assert desk.ask().environment.prefix == upgraded.environment.prefix
+
+
 def test_recreate_makes_another_one(desk: Desk) -> None:
     first, second = desk.ask(), desk.ask(recreate=True)
     assert second.environment.prefix != first.environment.prefix
