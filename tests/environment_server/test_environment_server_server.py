@@ -101,12 +101,12 @@ def test_a_defect_costs_one_answer(client: Client) -> None:
     assert "ok" in client.read()
 
 
-def test_a_full_disk_is_a_diagnosis(client: Client) -> None:
+def test_a_path_that_cannot_be_is_a_wrong_request(client: Client) -> None:
     client.begin()
     (client.directory / "file").touch()
     client.write({"do": "venv", "path": str(client.directory / "file" / "env")})
     error = error_from_json(client.read()["error"])
-    assert (error.exit_code, "defect" in error.what) == (3, False)
+    assert (error.exit_code, error.what) == (4, "a path cannot be used")
 
 
 @pytest.mark.parametrize("how", ["end of questions", "SIGTERM"])
