@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.runtime.session_environment import PlannedDistribution, SessionEnvironment
     from pytest_fastenv.runtime.summary import Summary
     from pytest_fastenv.runtime.virtual_environment import MakeVenv, VirtualEnvironment
+    from pytest_fastenv.settings.layers import settings_from_variables
     from pytest_fastenv.settings.values import Settings
 
 __all__ = [
@@ -132,6 +133,7 @@ __all__ = [
     "WheelError",
     "__version__",
     "provision",
+    "settings_from_variables",
 ]
 
 #: The modules of names that are no errors of `pytest_fastenv.errors`.
@@ -152,6 +154,7 @@ _HOMES = {
     "Summary": "pytest_fastenv.runtime.summary",
     "VirtualEnvironment": "pytest_fastenv.runtime.virtual_environment",
     "provision": "pytest_fastenv.provisioning.story",
+    "settings_from_variables": "pytest_fastenv.settings.layers",
 }
 
 

@@ -17,7 +17,10 @@ from pytest_fastenv import errors
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference" / "python.md"
 #: What users meet first; everything else follows from it.
-DOORS = {"provision", "SessionEnvironment", "VirtualEnvironment", "MakeVenv", "CommandError", "__version__"}
+DOORS = {
+    "provision", "settings_from_variables", "SessionEnvironment", "VirtualEnvironment", "MakeVenv", "CommandError",
+    "__version__",
+}  # fmt: skip
 ERRORS = {name for name, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.FastenvError)}
 
 

@@ -21,6 +21,7 @@ from pytest_fastenv.errors import InterpreterNotFoundError, UsageError
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
+from pytest_fastenv.settings.layers import settings_from_variables
 from pytest_fastenv.settings.values import Settings, store_root
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def provision(
     runs.
 
     :param sources: as for ``--fastenv``; in place of `Settings.sources`.
-    :param settings: default: what the variables say (`Settings.from_variables`), and no project besides the sources.
+    :param settings: default: what the variables say (`settings_from_variables`), and no project besides the sources.
         What is given here counts alone; variables do not.
     :param base: what relative paths are relative to; default: the current directory.
     :param root: the directory of the project that `Settings.project` speaks of; default: `base`.
@@ -59,7 +60,7 @@ def provision(
     :raises FailureGroup: several things failed, each by itself.
     """
     environ = os.environ if environ is None else environ
-    settings = settings or replace(Settings.from_variables(environ), project="none")
+    settings = settings or replace(settings_from_variables(environ), project="none")
     if isinstance(sources, str):
         raise UsageError(f"sources={sources!r} is a text", hint=f"give a list, also of one source: [{sources!r}]")
     if sources:

@@ -129,6 +129,15 @@ def variables(environ: Mapping[str, str]) -> Layer:
     }
 
 
+def settings_from_variables(environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings that ``FASTENV_`` variables say; all others are at their default.
+
+    :param environ: default: `os.environ`.
+    :raises UsageError: a value is not accepted, or there is no such variable.
+    """
+    return load(variables(os.environ if environ is None else environ)).settings
+
+
 def command_line(given: Mapping[str, Any], door: Door, directory: Path) -> Layer:
     """Return what the options of a command line say.
 

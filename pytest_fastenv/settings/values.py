@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -72,17 +71,6 @@ class Settings:
                     why=f"expected one of {', '.join(option.choices)}",
                 )
         object.__setattr__(self, "link", LinkMode(self.link))  # its word does as well
-
-    @classmethod
-    def from_variables(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Return the settings that ``FASTENV_`` variables say; all others are at their default.
-
-        :param environ: default: `os.environ`.
-        :raises UsageError: a value is not accepted, or there is no such variable.
-        """
-        from pytest_fastenv.settings.layers import load, variables  # which builds on this module
-
-        return load(variables(os.environ if environ is None else environ)).settings
 
     @property
     def serial(self) -> bool:

@@ -23,7 +23,7 @@ from pytest_fastenv.index.page_cache import PAGES
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.provisioning.story import reuse
-from pytest_fastenv.settings.layers import load, variables
+from pytest_fastenv.settings.layers import load, settings_from_variables, variables
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
@@ -327,7 +327,7 @@ def test_settings_are_choices_without_any_door(changes: dict[str, Any]) -> None:
 
 
 def test_settings_take_the_words_of_choices(desk: Desk) -> None:
-    settings = replace(Settings.from_variables(desk.environ()), link="copy", project="none")  # type: ignore[arg-type]
+    settings = replace(settings_from_variables(desk.environ()), link="copy", project="none")  # type: ignore[arg-type]
     assert settings.link is LinkMode.COPY
     assert provision(["lib"], settings=settings, base=desk.directory, environ=desk.environ()).summary.distributions == 1
 
