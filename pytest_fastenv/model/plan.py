@@ -52,11 +52,13 @@ class WheelSource:
     :cvar needs_build: a wheel has to be made of it first.
     :cvar editable: what is installed leads to the sources where they lie (PEP 660).
     :cvar has_digest: ``--hash`` can be demanded of it.
+    :cvar own_tree: the user's own tree that it is, which may change at any time.
     """
 
     needs_build: ClassVar[bool] = False
     editable: ClassVar[bool] = False
     has_digest: ClassVar[bool] = True
+    own_tree: ClassVar[None] = None
 
     artifact: Artifact
 
@@ -87,6 +89,7 @@ class SdistSource:
     needs_build: ClassVar[bool] = True
     editable: ClassVar[bool] = False
     has_digest: ClassVar[bool] = True
+    own_tree: ClassVar[None] = None
 
     artifact: Artifact
     subdirectory: str | None = None
@@ -157,9 +160,9 @@ class TreeSource:
         return _without(decides, "content") if self.built else decides
 
     @property
-    def is_own(self) -> bool:
-        """Whether it is a user's own tree, which may change at any time."""
-        return not self.checkout
+    def own_tree(self) -> TreeSource | None:
+        """The tree itself, where it is a user's own and no checkout in the store."""
+        return None if self.checkout else self
 
     @property
     def build_identity(self) -> dict[str, Any]:

@@ -30,8 +30,8 @@ async def grounds_of(plan: Plan, builds: Recorded, environ: Mapping[str, str]) -
     for distribution in plan.distributions:
         source = distribution.source
         found += await asyncio.to_thread(_grounds_of, source)
-        if isinstance(source, TreeSource):
-            found += await builds.observations(source)
+        if source.own_tree is not None:
+            found += await builds.observations(source.own_tree)
     if any(distribution.source.needs_build for distribution in plan.distributions):
         found.append(observe("build variables", "", environ))
     return found
@@ -41,7 +41,7 @@ def _grounds_of(source: Source) -> list[Observation]:
     match source:
         case WheelSource(artifact) | SdistSource(artifact):
             return _archive(artifact) if artifact.url.startswith("file:") else []
-        case TreeSource() if not source.is_own:
+        case TreeSource() if source.own_tree is None:
             return []
         case TreeSource(path, content, editable=editable):
             if editable:

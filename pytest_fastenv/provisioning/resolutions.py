@@ -80,8 +80,8 @@ class Resolutions:
 
 def own_trees(plan: Plan) -> list[tuple[Distribution, TreeSource]]:
     """Return the distributions of a plan that are users' own trees, with the trees."""
-    found = ((distribution, distribution.source) for distribution in plan.distributions)
-    return [(one, source) for one, source in found if isinstance(source, TreeSource) and source.is_own]
+    found = ((distribution, distribution.source.own_tree) for distribution in plan.distributions)
+    return [(distribution, tree) for distribution, tree in found if tree is not None]
 
 
 @dataclass(frozen=True, slots=True)

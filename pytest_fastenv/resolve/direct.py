@@ -62,10 +62,11 @@ class Directs:
         :raises MetadataError: its metadata cannot be used.
         """
         source, direct = await self._source(wanted)
-        if isinstance(source, WheelSource) and not source.artifact.url.startswith("file:"):
-            metadata = await self.sources.wheel_metadata(source.artifact)  # it was fetched to be identified
-        else:
-            metadata = await self.metadata(source, wanted.name)
+        match source:
+            case WheelSource(artifact) if not artifact.url.startswith("file:"):
+                metadata = await self.sources.wheel_metadata(artifact)  # it was fetched to be identified
+            case _:
+                metadata = await self.metadata(source, wanted.name)
         name = canonicalize_name(metadata.name)
         if wanted.name is not None and name != wanted.name:
             raise NoSolutionError(

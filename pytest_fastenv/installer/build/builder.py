@@ -323,10 +323,11 @@ class SourceBuilder:
     async def _watch(self, bench: _Bench) -> Watch | None:
         """Begin to watch a user's own tree; other sources are as their key says."""
         job = bench.job
-        if not isinstance(job.source, TreeSource) or not job.is_own_tree:
+        tree = job.source.own_tree
+        if tree is None:
             return None
         async with self._pools.alone():
-            return await asyncio.to_thread(Watch, job.source.path, bench.space.tree, bench.space.copy)
+            return await asyncio.to_thread(Watch, tree.path, bench.space.tree, bench.space.copy)
 
     async def _rests_on(self, watch: Watch | None, answer: HookAnswer) -> tuple[Observation, ...]:
         if watch is None:

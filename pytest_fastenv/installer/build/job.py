@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from packaging.utils import canonicalize_name
 
 from pytest_fastenv.model.build import Build, Installed
-from pytest_fastenv.model.plan import BuildSource, TreeSource
+from pytest_fastenv.model.plan import BuildSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Job:
     @property
     def is_own_tree(self) -> bool:
         """Whether the source is a user's own tree, which may change at any time."""
-        return isinstance(self.source, TreeSource) and self.source.is_own
+        return self.source.own_tree is not None
 
     @property
     def kind(self) -> str:
