@@ -65,7 +65,7 @@ def _call(request: dict[str, Any]) -> dict[str, Any]:
     if hook is None:
         return {"missing": request["hook"]}
     try:
-        return {"return": hook(**request["kwargs"])}
+        return {"return": hook(*request["arguments"])}
     except getattr(backend, "UnsupportedOperation", ()) as error:
         traceback.print_exc()
         return {"unsupported": str(error)}

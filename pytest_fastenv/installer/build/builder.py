@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -225,7 +225,7 @@ class SourceBuilder:
             return known
         hook = f"get_requires_for_build_{bench.job.kind}"
         watch = await self._watch(bench)
-        answer = await self._call(bench, hook, {"config_settings": bench.job.config_settings})
+        answer = await self._call(bench, hook, [bench.job.config_settings])
         further = [] if answer.missing else answer.value
         if not isinstance(further, list) or not all(isinstance(text, str) for text in further):
             raise BuildError(
@@ -241,15 +241,8 @@ class SourceBuilder:
         directory = space.directory("wheel")
         watch = await self._watch(bench)
         start = time.monotonic()
-        answer = await self._call(
-            bench,
-            f"build_{job.kind}",
-            {
-                "wheel_directory": str(directory),
-                "config_settings": job.config_settings,
-                "metadata_directory": str(space.dist_info) if space.dist_info else None,
-            },
-        )
+        metadata = str(space.dist_info) if space.dist_info else None
+        answer = await self._call(bench, f"build_{job.kind}", [str(directory), job.config_settings, metadata])
         seconds = time.monotonic() - start
         if answer.missing:
             raise _without_hook(bench)
@@ -309,9 +302,8 @@ class SourceBuilder:
         job, space = bench.job, bench.space
         directory = space.directory("metadata")
         hook = f"prepare_metadata_for_build_{job.kind}"
-        arguments = {"metadata_directory": str(directory), "config_settings": job.config_settings}
         watch = await self._watch(bench)
-        answer = await self._call(bench, hook, arguments)
+        answer = await self._call(bench, hook, [str(directory), job.config_settings])
         if answer.missing:
             self._records.keep_metadata(job, None)  # of a tree that was another one
             return self._metadata_of(job, await self._make(bench))
@@ -335,7 +327,7 @@ class SourceBuilder:
         async with self._pools.alone():
             return await asyncio.to_thread(watch.observations, answer.seen)
 
-    async def _call(self, bench: _Bench, hook: str, arguments: Mapping[str, Any]) -> HookAnswer:
+    async def _call(self, bench: _Bench, hook: str, arguments: Sequence[Any]) -> HookAnswer:
         """Run one hook with a build permit and a slot of the machine; its processes hold lock and slot, too."""
         job, space = bench.job, bench.space
         priority = self._records.seconds(job) or space.guessed_s  # the longest first: they are the critical path
@@ -354,8 +346,8 @@ class SourceBuilder:
             args = {"version": job.version or "", "source": "built", "key": job.key, "hook": hook}
             with self._recorder.span("build", job.name or job.subject, **args) as span:
                 answer = await self._servers.call(bench.environment, space.pyproject.build_system, call)
-                if "wheel_directory" in arguments:
-                    span.args["bytes"] = _size_bytes(arguments["wheel_directory"], answer.value)
+                if hook.startswith("build_"):
+                    span.args["bytes"] = _size_bytes(arguments[0], answer.value)
                 return answer
 
 

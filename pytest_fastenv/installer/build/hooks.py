@@ -11,7 +11,7 @@ import asyncio
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +42,7 @@ class HookCall:
     """One call of one hook.
 
     :ivar hook: its name, such as ``build_wheel``.
-    :ivar arguments: by keyword; what JSON can hold.
+    :ivar arguments: in PEP 517's order, as backends name them freely; what JSON can hold.
     :ivar subject: the distribution, for messages.
     :ivar tree: the project's directory: where the hook runs.
     :ivar scratch: a private directory for the result and for temporary files.
@@ -52,7 +52,7 @@ class HookCall:
     """
 
     hook: str
-    arguments: Mapping[str, Any]
+    arguments: Sequence[Any]
     subject: str
     tree: Path
     scratch: Path
@@ -156,7 +156,7 @@ class BackendServers:
         _result_file(call).unlink(missing_ok=True)
         return {
             "hook": call.hook,
-            "kwargs": dict(call.arguments),
+            "arguments": list(call.arguments),
             "backend": system.backend,
             "backend_path": [os.path.join(call.tree, path) for path in system.backend_path],
             "cwd": str(call.tree),

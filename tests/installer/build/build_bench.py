@@ -91,11 +91,10 @@ class Bench:
     def servers(self, environ: Mapping[str, str] = os.environ, **policy: Any) -> BackendServers:
         return BackendServers(self.recorder, environ, BackendPolicy(**{"timeout_s": 30.0, **policy}))
 
-    def call(self, hook: str = "build_wheel", locks: Sequence[int] = (), **arguments: Any) -> HookCall:
+    def call(self, hook: str = "build_wheel", locks: Sequence[int] = ()) -> HookCall:
         scratch = self.directory / "scratch"
         scratch.mkdir(exist_ok=True)
-        if hook.startswith("build_") and "wheel_directory" not in arguments:
-            arguments["wheel_directory"] = str(self.directory)
+        arguments = [str(self.directory), None, None] if hook.startswith("build_") else [None]
         return HookCall(hook, arguments, self.subject, self.tree, scratch, self.log, tuple(locks))
 
     async def run(self, hook: str = "build_wheel", locks: Sequence[int] = (), **options: Any) -> HookAnswer:

@@ -105,6 +105,47 @@ def test_config_settings_reach_the_backend(root: Path, artifacts: Path) -> None:
     assert json.loads((wheel.tree / "demo_config_settings.json").read_text()) == {"one": "1", "two": ["2", "3"]}
 
 
+FREELY_NAMED = """
+def get_requires_for_build_wheel(settings=None):
+    assert settings == {"colour": "red"}
+    return []
+
+get_requires_for_build_editable = get_requires_for_build_wheel
+
+def prepare_metadata_for_build_wheel(where, settings=None):
+    assert settings == {"colour": "red"}
+    os.mkdir(os.path.join(where, DIST_INFO))
+    for name, data in _dist_info_files().items():
+        with open(os.path.join(where, name), "wb") as stream:
+            stream.write(data)
+    return DIST_INFO
+
+prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
+
+def build_wheel(wheel_dir, settings=None, prepared=None):
+    assert settings == {"colour": "red"}
+    assert os.path.isfile(os.path.join(prepared, "METADATA"))
+    return _write_wheel(wheel_dir, _packaged_files())
+
+build_editable = build_wheel
+"""
+
+
+@pytest.mark.parametrize("editable", [False, True], ids=["wheel", "editable"])
+def test_hooks_are_called_by_position_whatever_a_backend_calls_their_parameters(
+    root: Path, tmp_path: Path, editable: bool
+) -> None:
+    project = make_project(tmp_path / "demo", "demo", backend_code=FREELY_NAMED)
+    source = tree(project, editable=editable, config_settings=(("colour", "red"),))
+
+    async def work(around: Surroundings) -> str:
+        told = await around.builder.metadata(source, "demo")
+        await around.builder.build(source, "demo", "1.0")
+        return told.version
+
+    assert within(root, work) == "1.0"
+
+
 def test_a_build_is_recorded_as_spans_and_its_duration_is_kept(root: Path, artifacts: Path) -> None:
     source = sdist(make_sdist(artifacts, "demo"))
 
