@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import copy
-import os
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-
-
-def given_words(config: pytest.Config) -> list[str]:
-    """Return the command line after the words of ``PYTEST_ADDOPTS``, which pytest puts before it."""
-    words = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
-    return words + [os.fspath(word) for word in config.invocation_params.args]
 
 
 def parse_known(config: pytest.Config, parser: pytest.Parser, words: Sequence[str]) -> Any:

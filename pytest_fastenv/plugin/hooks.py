@@ -86,12 +86,7 @@ def _begin(config: pytest.Config, parser: pytest.Parser) -> None:
 
 
 def _asks(config: pytest.Config) -> bool:
-    words = [os.fspath(word) for word in config.invocation_params.args] + list(config.getini("addopts"))
-    if "fastenv" in os.environ.get("PYTEST_ADDOPTS", ""):
-        import shlex
-
-        words += shlex.split(os.environ["PYTEST_ADDOPTS"])
-    if any(options.asks_for_environment([word]) for word in words):
+    if options.asks_for_environment(options.words_of(config)):
         return True
     return bool(options.ini_value(config, options.OPTIONS[0])) or _table_asks(config)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import sysconfig
@@ -77,8 +78,8 @@ def inner_command(
     for name in ("PYTEST_VERSION", "PYTEST_CURRENT_TEST", session.VARIABLE):
         variables.pop(name, None)  # set by the pytest that runs here
     variables[session.VARIABLE] = session.encode(handed)
-    if "fastenv" in variables.get("PYTEST_ADDOPTS", ""):
-        words = options.joined(_own_name(shlex.split(variables["PYTEST_ADDOPTS"])))
+    if re.search("fastenv|@", variables.get("PYTEST_ADDOPTS", "")):
+        words = _inner_words(shlex.split(variables["PYTEST_ADDOPTS"]), environment)
         variables["PYTEST_ADDOPTS"] = shlex.join(words)
     if _OWN_MODULE in variables.get("PYTEST_PLUGINS", ""):
         variables["PYTEST_PLUGINS"] = variables["PYTEST_PLUGINS"].replace(_OWN_MODULE, _OWN_NAME)
@@ -89,7 +90,7 @@ def inner_command(
     pytest_words = ["-m", "pytest"] if invocation.as_module else [_script(environment)]
     plugins = [_OWN_NAME, *invocation.plugins] if invocation.plugin_paths else invocation.plugins
     named = [word for name in plugins for word in ("-p", name)]
-    arguments = options.joined(_own_name(invocation.arguments))
+    arguments = _inner_words(invocation.arguments, environment)
     return Command((str(environment.python), *flags, *pytest_words, *named, *arguments), variables)
 
 
@@ -102,6 +103,24 @@ def outside_words(invocation: Invocation) -> tuple[str, ...]:
 
 def _script(environment: Environment) -> str:
     return os.path.join(environment.scripts, "pytest.exe" if os.name == "nt" else "pytest")
+
+
+def _inner_words(words: Sequence[str], environment: Environment) -> list[str]:
+    """Return a part of the command line as it has to be inside.
+
+    Argument files stay what they are where that is possible: a command line has limits, which they are there for.
+    """
+    read = options.read_files(words)
+    wanted = options.joined(_own_name(read))
+    if wanted != read:
+        return wanted
+    return read if read != list(words) and not _reads_files(environment) else list(words)
+
+
+def _reads_files(environment: Environment) -> bool:
+    """Say whether the environment's pytest knows argument files."""
+    version = re.match(r"(\d+)\.(\d+)", environment.installed().get("pytest", ""))
+    return version is not None and (int(version[1]), int(version[2])) >= options.ARGUMENT_FILES_SINCE
 
 
 def _own_name(words: Sequence[str]) -> list[str]:

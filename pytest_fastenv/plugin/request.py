@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.plugin.command_line import given_words, parse_known
+from pytest_fastenv.plugin.command_line import parse_known
 from pytest_fastenv.plugin.runtime_distribution import runtime_files
 from pytest_fastenv.provisioning.question import SessionNeeds
-from pytest_fastenv.runtime.options import OPTIONS, ini_value
+from pytest_fastenv.runtime.options import OPTIONS, before_paths, ini_value, read_files, starts_workers, words_of
 from pytest_fastenv.settings.layers import Given, Layer, Loaded, Origin, at_file, command_line, load, variables
 from pytest_fastenv.settings.tables import tables
 from pytest_fastenv.settings.values import Settings
@@ -24,8 +24,8 @@ from pytest_fastenv.version import __version__
 
 _COVERAGE = re.compile(r"--(no-)?cov(-[a-z-]+)?(=.*)?", re.DOTALL)
 _XDIST = re.compile(
-    r"-n(\d+|auto|logical)?|-d"
-    r"|--(numprocesses|maxprocesses|tx|px|dist|testrunuid|max-worker-restart|maxschedchunk|rsyncdir|rsyncignore)(=.*)?"
+    r"-[df].*|--looponfail"  # older versions have -f
+    r"|--(maxprocesses|px|dist|testrunuid|max-worker-restart|maxschedchunk|rsyncdir|rsyncignore)(=.*)?"
     r"|--(no-)?loadscope-reorder",
     re.DOTALL,
 )
@@ -60,8 +60,7 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
 
     :raises UsageError: a value is not accepted.
     """
-    addopts = list(config.getini("addopts"))
-    words = [*addopts, *given_words(config)]
+    addopts, words = read_files(config.getini("addopts")), words_of(config)
     parsed = parse_known(config, parser, words)
     given = {option.field: getattr(parsed, option.dest, None) for option in OPTIONS}
     if given["sources"]:
@@ -71,7 +70,7 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
         given["sources"] = anchored + given["sources"][count:]
     loaded = _load(config, given)
     base = loaded.directory_of("sources", config.invocation_params.dir)
-    return Asked(loaded, base, config.rootpath, _needs(words), getattr(parsed, "verbose", 0))
+    return Asked(loaded, base, config.rootpath, _needs(before_paths(words)), getattr(parsed, "verbose", 0))
 
 
 def parsed_settings(config: pytest.Config) -> Loaded:
@@ -118,7 +117,7 @@ def _anchored(source: str, directory: Path) -> str:
 def _needs(words: Sequence[str]) -> SessionNeeds:
     """Say what must be inside for this command line to be understood, besides what the requirements bring."""
     requirements = [_same_version("pytest")]
-    if any(_XDIST.fullmatch(word) for word in words):
+    if starts_workers(words) or any(_XDIST.fullmatch(word) for word in words):
         requirements.append(_same_version("pytest-xdist"))
     if any(_COVERAGE.fullmatch(word) for word in words):
         requirements.append(_same_version("pytest-cov"))

@@ -23,8 +23,9 @@ import pytest
 from pluggy import PluginValidationError
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.plugin.command_line import given_words, parse_known
+from pytest_fastenv.plugin.command_line import parse_known
 from pytest_fastenv.plugin.request import Asked
+from pytest_fastenv.runtime.options import words_of
 
 HOOK = "pytest_fastenv_requirements"
 _OUTCOMES = (pytest.skip.Exception, pytest.fail.Exception)  # of importorskip, for one; not derived from Exception
@@ -38,7 +39,7 @@ def asked_with_plugins(asked: Asked, config: pytest.Config, parser: pytest.Parse
 
     :raises UsageError: one of them cannot be imported here, fails, or returns something else than lines of text.
     """
-    parsed = parse_known(config, parser, [*config.getini("addopts"), *given_words(config)])
+    parsed = parse_known(config, parser, words_of(config))
     for name in _plugins_to_come(config, parsed):
         _load_plugin(config, name)
     with ExitStack() as stack:

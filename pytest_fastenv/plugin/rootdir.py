@@ -14,10 +14,10 @@ from itertools import pairwise
 
 import pytest
 
-from pytest_fastenv.plugin.command_line import given_words, parse_known
+from pytest_fastenv.plugin.command_line import parse_known
 from pytest_fastenv.plugin.inner_command import Command
 from pytest_fastenv.runtime.launch import Launch
-from pytest_fastenv.runtime.options import OPTIONS, joined
+from pytest_fastenv.runtime.options import OPTIONS, given_words, joined, read_files
 
 # What pytest looks for (https://docs.pytest.org/en/stable/reference/customize.html).
 _MARKS = (
@@ -34,8 +34,8 @@ def joined_command(config: pytest.Config, parser: pytest.Parser, launch: Launch)
     program = [launch.script] if launch.script else ["-m", str(launch.module)]
     variables = dict(os.environ)
     if variables.get("PYTEST_ADDOPTS"):
-        variables["PYTEST_ADDOPTS"] = shlex.join(joined(shlex.split(variables["PYTEST_ADDOPTS"])))
-    return Command((sys.executable, *launch.flags, *program, *joined(launch.arguments)), variables)
+        variables["PYTEST_ADDOPTS"] = shlex.join(joined(read_files(shlex.split(variables["PYTEST_ADDOPTS"]))))
+    return Command((sys.executable, *launch.flags, *program, *joined(read_files(launch.arguments))), variables)
 
 
 def was_misled(words: Sequence[str], paths: Sequence[str], invocation_dir: str) -> bool:

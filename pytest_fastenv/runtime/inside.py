@@ -93,7 +93,7 @@ def asks_itself(config: pytest.Config) -> bool:
 
     Ini values and ``PYTEST_ADDOPTS`` do not count: the session around it has them too, and has satisfied them.
     """
-    arguments = [str(argument) for argument in config.invocation_params.args]
+    arguments = options.read_files([str(argument) for argument in config.invocation_params.args])
     return not session.is_worker(os.environ) and options.asks_for_environment(arguments)
 
 
@@ -102,7 +102,7 @@ def enter(config: pytest.Config, handed: session.Handed | None) -> None:
     if handed is not None:
         session.settle(handed, os.environ)
         config.stash[_HANDED] = handed
-        if handed.server and _is_scope_worker(handed) and _speaks_of_workers(config):
+        if handed.server and _is_scope_worker(handed) and options.starts_workers(options.words_of(config)):
             from .environment_server import expect
 
             expect(config, handed, session.outside_variables(os.environ))
@@ -136,13 +136,6 @@ def _arrange_worker(config: pytest.Config) -> None:
 
 def _is_scope_worker(handed: session.Handed) -> bool:
     return (handed.settings or {}).get("scope") == "worker"
-
-
-def _speaks_of_workers(config: pytest.Config) -> bool:
-    """Say whether the command line may start workers; it is not parsed yet."""
-    words = [str(word) for word in config.invocation_params.args] + list(config.getini("addopts"))
-    words += os.environ.get("PYTEST_ADDOPTS", "").split()
-    return any(word.startswith(("-n", "--numprocesses", "--tx")) for word in words)
 
 
 def _starts_workers(config: pytest.Config) -> bool:

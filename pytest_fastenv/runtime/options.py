@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 from typing import TYPE_CHECKING, Any, Sequence, Union
 
 from ..settings.options import Option, of_door
@@ -11,6 +14,9 @@ if TYPE_CHECKING:
 
 OPTIONS = of_door("pytest")
 """Those that pytest has; ``--fastenv`` first."""
+
+#: The version of pytest that reads ``@file`` on its command line.
+ARGUMENT_FILES_SINCE = (8, 2)
 
 _HELP = "Clean virtual environments for pytest runs"
 
@@ -65,14 +71,62 @@ def _ini_type(option: Option) -> Any:
     return "string"
 
 
-def asks_for_environment(arguments: Sequence[str]) -> bool:
-    """Say whether a command line has ``--fastenv`` on it (response files, ``@file``, may: they count as yes)."""
+def words_of(config: pytest.Config) -> list[str]:
+    """Return a session's command line as pytest reads it: after ``addopts`` and ``PYTEST_ADDOPTS``."""
+    return read_files([*config.getini("addopts"), *given_words(config)])
+
+
+def given_words(config: pytest.Config) -> list[str]:
+    """Return a session's command line after the words of ``PYTEST_ADDOPTS``, which pytest puts before it."""
+    words = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    return read_files([*words, *(os.fspath(word) for word in config.invocation_params.args)])
+
+
+def read_files(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with the words of its argument files in place of ``@file``, one a line.
+
+    As pytest does since version 8.2 (argparse: relative to the current directory, files within files, also behind
+    ``--``). What cannot be read stays as it stands: pytest tells its user so.
+    """
+    import pytest  # loaded by now
+
+    words: list[str] = []
     for argument in arguments:
-        if argument == "--":
-            return False
-        if argument == "--fastenv" or argument.startswith(("--fastenv=", "@")):
-            return True
-    return False
+        if not argument.startswith("@") or pytest.version_tuple < ARGUMENT_FILES_SINCE:
+            words.append(argument)
+            continue
+        encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+        try:
+            with open(argument[1:], encoding=encoding, errors=errors) as file:
+                lines = file.read().splitlines()
+        except OSError:
+            words.append(argument)
+        else:
+            words += read_files(lines)
+    return words
+
+
+def asks_for_environment(arguments: Sequence[str]) -> bool:
+    """Say whether a command line has ``--fastenv`` on it.
+
+    :param arguments: with the words of argument files in their place (`read_files`).
+    """
+    return any(argument == "--fastenv" or argument.startswith("--fastenv=") for argument in before_paths(arguments))
+
+
+def starts_workers(arguments: Sequence[str]) -> bool:
+    """Say whether a command line has an option on it that makes pytest-xdist start workers.
+
+    :param arguments: as for `asks_for_environment`.
+    """
+    # Lower-case options of one letter are pytest's and this plugin's alone; with another before it pytest refuses it.
+    flags = ("--numprocesses", "--tx")
+    return any(argument.startswith("-n") or argument.partition("=")[0] in flags for argument in before_paths(arguments))
+
+
+def before_paths(arguments: Sequence[str]) -> Sequence[str]:
+    """Return what stands before ``--``: behind it there are no options."""
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
 def joined(arguments: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from pytest_fastenv.runtime.options import asks_for_environment, joined
     [
         (["--fastenv", "a"], True),
         (["-x", "--fastenv=a"], True),
-        (["@arguments"], True),
+        (["@arguments"], False),
         (["--fastenv-link", "copy"], False),
         (["--", "--fastenv"], False),
         (["--fastenvy"], False),
