@@ -171,10 +171,10 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
     return text_sha256(value) if value else ""
 
 
-def _build_variables(_: str, environ: Mapping[str, str]) -> str:
+def _build_variables(patterns: str, environ: Mapping[str, str]) -> str:
     from pytest_fastenv.model.build_variables import result_variables  # only where something is built
 
-    return key_of(result_variables(environ))
+    return key_of(result_variables(environ, patterns.split()))
 
 
 _STATES: Mapping[str, Callable[[str, Mapping[str, str]], str]] = {

@@ -38,9 +38,10 @@ class Observation(NamedTuple):
     ``variable``
         One environment variable.
     ``build variables``
-        All environment variables that change what a build gives (`pytest_fastenv.model.build_variables`).
+        All environment variables that change what a build gives (`pytest_fastenv.model.build_variables`); the subject
+        is the user's own patterns.
 
-    :ivar subject: absolute path, or the variable's name; empty for ``build variables``.
+    :ivar subject: absolute path, or the variable's name; for ``build variables`` the user's patterns.
     :ivar state: SHA-256 of what was seen; empty when there was nothing, and there must still be nothing.
     :ivar stamps: what tells without a closer look that nothing changed: size, modification and change time (ns) of a
         file, modification time of a directory.

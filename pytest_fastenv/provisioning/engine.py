@@ -113,6 +113,7 @@ class Engine:
         environments = StoredBuildEnvironments(self, tools, self._waits, index, formats)
         builder = SourceBuilder(tools, target, wheels, sdists, environments, policies.backends, self._waits)
         self._timings = Timings(tools.store)
+        self._build_variables = policies.backends.variables
         # Strictly serial work begins nothing before it is its turn.
         early = not (tools.pools.serial or tools.offline)
         self.distributions = Distributions(wheels, builder, begins_early=early)
@@ -189,7 +190,7 @@ class Engine:
         :raises NoSolutionError: there is none; the text explains it.
         """
         request = self._without_logins(request)
-        key = resolution_key(request, self.target, self.tools.index.config, preferences)
+        key = resolution_key(request, self.target, self.tools.index.config, preferences, self._build_variables)
         known = await asyncio.to_thread(self._resolutions.find, key)
         if known is not None:
             return known
@@ -206,7 +207,7 @@ class Engine:
 
     async def _kept(self, resolution: Resolution) -> Resolution:
         """Remember a resolution with what it rests on by now."""
-        grounds = await grounds_of(resolution.plan, self.distributions, self.tools.environ)
+        grounds = await grounds_of(resolution.plan, self.distributions, self.tools.environ, self._build_variables)
         made = replace(resolution, grounds=tuple(dict.fromkeys(grounds)))
         self._resolutions.keep(made)
         return made
@@ -263,7 +264,7 @@ class Engine:
 
     def build_variables(self, plan: Plan) -> str | None:
         """Return what stands for the variables that builds read, where something of a plan is built; else ``None``."""
-        variables = result_variables(self.tools.environ)
+        variables = result_variables(self.tools.environ, self._build_variables)
         is_built = any(distribution.source.needs_build for distribution in plan.distributions)
         return key_of(variables) if variables and is_built else None
 

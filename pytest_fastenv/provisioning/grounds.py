@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, assert_never
 
 from pytest_fastenv.filesystem.observations import observe
@@ -21,10 +21,13 @@ class Recorded(Protocol):
         """Return what is known of a source rests on."""
 
 
-async def grounds_of(plan: Plan, builds: Recorded, environ: Mapping[str, str]) -> list[Observation]:
+async def grounds_of(
+    plan: Plan, builds: Recorded, environ: Mapping[str, str], build_variables: Sequence[str] = ()
+) -> list[Observation]:
     """Return everything on this machine that a plan was made of, and what was built of it.
 
     :param environ: environment variables of the run.
+    :param build_variables: the user's patterns of those that reach builds.
     """
     found: list[Observation] = []
     for distribution in plan.distributions:
@@ -33,7 +36,7 @@ async def grounds_of(plan: Plan, builds: Recorded, environ: Mapping[str, str]) -
         if source.own_tree is not None:
             found += await builds.observations(source.own_tree)
     if any(distribution.source.needs_build for distribution in plan.distributions):
-        found.append(observe("build variables", "", environ))
+        found.append(observe("build variables", " ".join(build_variables), environ))
     return found
 
 

@@ -94,6 +94,7 @@ class ResolutionKey:
     :ivar index_urls: in their order.
     :ivar find_links: likewise.
     :ivar preferences: versions taken where the request leaves the choice.
+    :ivar build_variables: patterns of the variables that builds see, which may tell other metadata by them.
     """
 
     request: Request
@@ -101,9 +102,16 @@ class ResolutionKey:
     index_urls: tuple[str, ...]
     find_links: tuple[str, ...]
     preferences: Mapping[str, str]
+    build_variables: tuple[str, ...]
 
 
-def resolution_key(request: Request, target: Target, config: IndexConfig, preferences: Mapping[str, str] | None) -> str:
+def resolution_key(
+    request: Request,
+    target: Target,
+    config: IndexConfig,
+    preferences: Mapping[str, str] | None,
+    build_variables: tuple[str, ...] = (),
+) -> str:
     """Return the digest of everything a resolution depends on besides what is looked at: see `Resolution`."""
     asked = ResolutionKey(
         request=replace(request, observed=(), index=IndexOptions()),
@@ -111,5 +119,6 @@ def resolution_key(request: Request, target: Target, config: IndexConfig, prefer
         index_urls=tuple(config.index_urls),
         find_links=tuple(config.find_links),
         preferences=preferences or {},
+        build_variables=build_variables,
     )
     return key_of(asked)

@@ -74,6 +74,7 @@ class Policies:
                 settings.build_timeout_s,
                 settings.build_isolation,
                 keep=settings.concurrent_builds + 1,
+                variables=settings.build_variables,
                 anew=settings.recreate or settings.upgrade or settings.max_age_s <= 0,
             ),
             downloads=DownloadPolicy(settings.python_mirror, settings.python_downloads == "auto", settings.offline),

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from typing import Literal
 
     Kind = Literal[
-        "text", "choice", "path", "number", "seconds", "age", "flag", "lines", "reports", "words", "names"
+        "text", "choice", "path", "number", "seconds", "age", "flag", "lines", "reports", "words", "names",
+        "variables",
     ]  # fmt: skip
     """What a value is: one text, one of some words, a path, a number above zero, a duration, a duration or ``forever``,
-    on or off; several texts or report files, each given by itself; several words or projects' names in one text."""
+    on or off; several texts or report files, each given by itself; several words, projects' names or variables' names,
+    with ``*`` in them or not, in one text."""
     Door = Literal["pytest", "table", "create", "find", "list", "install"]
     """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
     create`` and to ``fastenv python find``, ``list`` and ``install``. Its variable counts at all of them."""
@@ -353,6 +355,17 @@ OPTIONS = (
         variable="FASTENV_FIND_LINKS",
         metavar="PLACES",
         help="Directories and pages with distributions, looked at besides the index",
+    ),
+    # What they are set to is part of the key of what is built, and of the environment.
+    Option(
+        "build_variables",
+        "build-variables",
+        "variables",
+        Decides.RESOLUTION,
+        doors=_CREATE,
+        variable="FASTENV_BUILD_VARIABLES",
+        metavar="PATTERNS",
+        help="Variables that build backends see besides those that are known to matter: VENDOR_DIR, VENDOR_*",
     ),
     # For the programs that run in the environment, not for what is in it.
     Option(

@@ -47,8 +47,8 @@ def parse(option: Option, value: Any) -> Any:  # noqa: PLR0911 - one line for ea
             return _lines(value)
         case "reports":
             return _reports(value)
-        case "words":
-            return _words(value)
+        case "words" | "variables":
+            return _words(value) if option.kind == "words" else _variables(value)
         case "names":
             return _names(value)
         case _:
@@ -144,3 +144,11 @@ def _reports(value: Any) -> tuple[Path, ...]:
 
 def _names(value: Any) -> frozenset[str]:
     return frozenset(re.sub(r"[-_.]+", "-", word).lower() for word in _words(value))
+
+
+def _variables(value: Any) -> tuple[str, ...]:
+    words = _words(value)
+    if not all(re.fullmatch(r"[\w*?()]+", word) for word in words):
+        msg = "expected names of variables such as VENDOR_DIR, or patterns such as VENDOR_*"
+        raise ValueError(msg)
+    return words

@@ -53,6 +53,7 @@ class Settings:
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
+    build_variables: tuple[str, ...] = ()
     inherit_pythonpath: bool = False
     unchecked_records: frozenset[str] = frozenset()
     strict: bool = False

@@ -13,7 +13,10 @@ from kit.server import IndexServer
 from pytest_fastenv.cli.main import main
 from pytest_fastenv.settings.options import OPTIONS, of_door
 
-TRY = {"text": "3.99", "path": "x", "number": "0", "age": "soon", "names": "x", "choice": "glue", "reports": "x.txt"}
+TRY = {
+    "text": "3.99", "path": "x", "number": "0", "age": "soon", "names": "x", "choice": "glue", "reports": "x.txt",
+    "variables": "X",
+}  # fmt: skip
 
 
 @pytest.fixture

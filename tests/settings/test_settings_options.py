@@ -61,7 +61,7 @@ def test_what_each_one_decides() -> None:
     assert decided[Decides.CONTENT] == {"link", "unchecked_records", "strict", "expansion_mib", "expansion_ratio"}
     assert decided[Decides.PLACE] == {"dir"}
     assert decided[Decides.RESOLUTION] == {
-        "sources", "python", "project", "index_url", "extra_index_urls", "find_links",
+        "sources", "python", "project", "index_url", "extra_index_urls", "find_links", "build_variables",
     }  # fmt: skip
 
 

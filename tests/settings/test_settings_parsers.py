@@ -18,6 +18,7 @@ ROWS = {option.field: option for option in OPTIONS}
 A_VALUE = {
     "text": "x", "path": "x", "number": "3", "seconds": "90m", "age": "forever", "flag": "yes",
     "lines": "x\ny z", "reports": "x.html", "words": "x y", "names": "X_y z",
+    "variables": "X_* Y",
 }  # fmt: skip
 
 
@@ -49,6 +50,8 @@ def test_ages(given: Any, seconds: float) -> None:
         ("reports", ["a.json", "b.html"], (Path("a.json"), Path("b.html"))),
         ("unchecked_records", ["Foo_b", "c"], frozenset({"foo-b", "c"})),
         ("find_links", "a b", ("a", "b")),
+        ("build_variables", "VENDOR_* A", ("VENDOR_*", "A")),
+        ("build_variables", ["VENDOR_*", "A"], ("VENDOR_*", "A")),
         ("offline", "", False),
         ("concurrent", 3, 3),
     ],
@@ -62,6 +65,10 @@ def test_values(field: str, given: Any, value: Any) -> None:
     [
         ("concurrent", "0"),
         ("concurrent", "²"),
+        ("build_variables", ["VENDOR-DIR"]),
+        ("build_variables", ["A=1"]),
+        ("build_variables", [""]),
+        ("build_variables", 3),
         ("concurrent", True),
         ("concurrent_builds", "-2"),
         ("concurrent_downloads", "many"),

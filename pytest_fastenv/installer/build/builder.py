@@ -93,7 +93,7 @@ class SourceBuilder:
         self._pools = tools.pools
         self._slots = tools.slots
         self._recorder = tools.recorder
-        self._variables = result_variables(tools.environ)
+        self._variables = result_variables(tools.environ, policy.variables)
         self._servers = BackendServers(tools.recorder, tools.environ, policy)
         self._records = BuildRecords(tools.store, tools.environ, anew=policy.anew)
         self._wheels_built = built or StoredWheels(tools.store, wheels)

@@ -7,38 +7,58 @@ tokens must not leak into builds. A variable whose value looks like a URL with c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pytest_fastenv.model.build_variables import CREDENTIALS, changes_result, spelled
+from pytest_fastenv.model.build_variables import CREDENTIALS, result_variables, surrounds
 
-_SURROUNDINGS = frozenset(
-    """
-    HOME USER LOGNAME SHELL LANG LANGUAGE TZ TERM XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
-    TMPDIR TEMP TMP
-    SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT OS USERNAME USERPROFILE HOMEDRIVE HOMEPATH APPDATA LOCALAPPDATA
-    ALLUSERSPROFILE PROGRAMDATA PROGRAMFILES PROGRAMFILES(X86) PROGRAMW6432 COMMONPROGRAMFILES
-    COMMONPROGRAMFILES(X86) COMMONPROGRAMW6432 NUMBER_OF_PROCESSORS PROCESSOR_ARCHITECTURE PROCESSOR_ARCHITEW6432
-    SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NIX_SSL_CERT_FILE GIT_SSL_CAINFO CARGO_HTTP_CAINFO
-    HTTP_PROXY HTTPS_PROXY ALL_PROXY FTP_PROXY NO_PROXY http_proxy https_proxy all_proxy ftp_proxy no_proxy
-    CARGO_HOME RUSTUP_HOME CCACHE_DIR SCCACHE_DIR MAKEFLAGS MAX_JOBS CMAKE_BUILD_PARALLEL_LEVEL
-    """.split()  # noqa: SIM905 - a list of so many is not read one by line
+#: Where sources name the variables that they read.
+_SCRIPTS = re.compile(
+    r".+\.(?:py|pyx|toml|cfg|ini|txt|cmake|build|options|rs|in|sh|mk|bat|ps1|gyp|bazel)|[Mm]akefile|configure|BUILD|justfile"
 )
+_MOST_FILES = 2000
+_MOST_BYTES = 1024 * 1024
+#: Names that nearly any text mentions, and that make no difference to a build.
+_PLAIN = frozenset({"PATH", "PWD", "OLDPWD", "SHLVL", "_", "DISPLAY", "EDITOR", "PAGER", "COLUMNS", "LINES"})
 
 
-def backend_variables(environ: Mapping[str, str], scripts: Path) -> dict[str, str]:
+def backend_variables(environ: Mapping[str, str], scripts: Path, patterns: Sequence[str] = ()) -> dict[str, str]:
     """Return the environment variables of a build backend.
 
     :param environ: the user's.
     :param scripts: the build environment's directory of scripts: first in ``PATH``.
+    :param patterns: the user's own choice of what passes besides; see `result_variables`.
     """
-    passed = {name: value for name, value in environ.items() if _allowed(name) and not CREDENTIALS.search(value)}
+    passed = {name: value for name, value in environ.items() if surrounds(name) and not CREDENTIALS.search(value)}
+    passed.update(result_variables(environ, patterns))
     passed["PATH"] = os.pathsep.join(filter(None, (str(scripts), environ.get("PATH", os.defpath))))
     # A backend prompts for nothing, reads no packages of the user's own, and takes no lock in the user's repository.
     passed.update(PYTHONNOUSERSITE="1", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0")
     return passed
 
 
-def _allowed(name: str) -> bool:
-    compared = spelled(name)
-    return compared in _SURROUNDINGS or compared.startswith("LC_") or changes_result(name)
+def held_back(environ: Mapping[str, str], patterns: Sequence[str], tree: Path, output: str) -> list[str]:
+    """Return the names of variables that a build did not see although its sources or its output mention them.
+
+    For the diagnosis of a build that failed: reads the scripts of the tree, a limited number of them.
+    """
+    passed = backend_variables(environ, tree, patterns)
+    candidates = [name for name in environ if name not in passed and name not in _PLAIN and name.isidentifier()]
+    found = {name for name in candidates if re.search(rf"\b{name}\b", output)}
+    for text in _texts(tree):
+        found.update(name for name in candidates if name in text and re.search(rf"""["'`\[({{$.]{name}\b""", text))
+    return sorted(found)
+
+
+def _texts(tree: Path) -> Iterator[str]:
+    count = 0
+    for directory, folders, names in os.walk(tree):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "node_modules"]
+        for path in (os.path.join(directory, name) for name in names if _SCRIPTS.fullmatch(name)):
+            count += 1
+            if count > _MOST_FILES:
+                return
+            with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+                yield file.read(_MOST_BYTES)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pytest_fastenv.errors import BuildError, BuildTimeoutError, option
 from pytest_fastenv.installer.build import log
-from pytest_fastenv.installer.build.environment_variables import backend_variables
+from pytest_fastenv.installer.build.environment_variables import backend_variables, held_back
 from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedError, Guardians, ServerSpec
 from pytest_fastenv.installer.build.pyproject import BuildSystem
 from pytest_fastenv.installer.build.seen import Seen
@@ -82,12 +82,14 @@ class BackendPolicy:
     :ivar timeout_s: the longest that a hook may take.
     :ivar isolation: ``process``: a new interpreter for each hook; ``auto``: a fork of the server where that is safe.
     :ivar keep: how many servers stay without anything to do.
+    :ivar variables: the user's patterns of variables that reach builds (`result_variables`).
     :ivar anew: what is recorded of users' own trees is not used: their backends are asked, and they are built.
     """
 
     timeout_s: float
     isolation: Literal["auto", "process"] = "auto"
     keep: int = 4
+    variables: tuple[str, ...] = ()
     anew: bool = False
 
 
@@ -139,6 +141,8 @@ class BackendServers:
                 "warning",
                 f"{call.subject}: {call.hook} left processes running, which were ended: {', '.join(report['left'])}",
             )
+        if report["status"]:
+            raise await self._failed(call, report)
         return _answer(call, system, report)
 
     def _spec(self, environment: BuildEnvironment, system: BuildSystem) -> ServerSpec:
@@ -146,7 +150,7 @@ class BackendServers:
         module = system.backend.partition(":")[0]
         # A backend inside the source tree is another one in each tree.
         preload = (module, *_COMPANIONS.get(module, ())) if forks and not system.backend_path else ()
-        variables = backend_variables(self.environ, environment.scripts)
+        variables = backend_variables(self.environ, environment.scripts, self.policy.variables)
         return ServerSpec(environment.python, tuple(sorted(variables.items())), ",".join(preload), not forks)
 
     @staticmethod
@@ -184,6 +188,19 @@ class BackendServers:
         async with self._guardians.channel(spec, call.locks) as channel:
             return await channel.converse(request)
 
+    async def _failed(self, call: HookCall, report: Mapping[str, Any]) -> BuildError:
+        """Return the error for a hook that ended with a status; variables that it may have missed are named."""
+        output = report["tail"]
+        how = log.describe_status(report["status"])
+        why, hint = [f"the build backend {how}; its last output:", log.last_lines(output)], log.hint_from(output)
+        held = await asyncio.to_thread(held_back, self.environ, self.policy.variables, call.tree, output)
+        if held:
+            why.append(f"variables that are set, and mentioned there, but held back from builds: {', '.join(held)}")
+            passing = f"{option('build_variables')} lets variables through that are named there: {held[0]}"
+            hint = f"{hint}\n{passing}" if hint else passing
+        what = f"{call.subject}: {call.hook} failed"
+        return BuildError(what, where=str(call.log), why="\n".join(filter(None, why)), hint=hint)
+
     def _timed_out(self, call: HookCall) -> BuildTimeoutError:
         return BuildTimeoutError(
             f"{call.subject}: {call.hook} did not finish within {self.policy.timeout_s:g} s; its processes were ended",
@@ -195,12 +212,6 @@ class BackendServers:
 
 def _answer(call: HookCall, system: BuildSystem, report: Mapping[str, Any]) -> HookAnswer:
     output = report["tail"]
-    if report["status"]:
-        how = log.describe_status(report["status"])
-        why = "\n".join(filter(None, (f"the build backend {how}; its last output:", log.last_lines(output))))
-        raise BuildError(
-            f"{call.subject}: {call.hook} failed", where=str(call.log), why=why, hint=log.hint_from(output)
-        )
     try:
         result = json.loads(_result_file(call).read_bytes())
     except (OSError, ValueError):

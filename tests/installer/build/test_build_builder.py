@@ -96,6 +96,9 @@ def test_what_changes_the_result_changes_the_key(root: Path, artifacts: Path) ->
     assert len(log.read_text().splitlines()) == 3
     build(root, source, environ={**os.environ, "HOME": "/elsewhere"})
     assert len(log.read_text().splitlines()) == 3
+    for number, value in enumerate("12", start=4):
+        build(root, source, environ={**os.environ, "VENDOR": value}, build_variables=("VEND*",))
+        assert len(log.read_text().splitlines()) == number
     assert wheel.provenance == "built"
 
 

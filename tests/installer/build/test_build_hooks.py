@@ -452,3 +452,15 @@ def test_idle_servers_beyond_the_limit_are_dismissed(bench: Bench) -> None:
             await servers.aclose()
 
     assert asyncio.run(run()) == (2 if HAS_GUARDIAN else 0)
+
+
+def test_a_failing_build_names_what_was_held_back_and_how_it_gets_in(bench: Bench) -> None:
+    bench.project(hook("    return open(os.environ['VENDOR_SDK']).read()"))
+    environ = {**os.environ, "VENDOR_SDK": "/nowhere", "VENDOR_OTHER": "x"}
+    with pytest.raises(BuildError) as caught:
+        asyncio.run(bench.run(environ=environ))
+    assert "held back from builds: VENDOR_SDK" in (caught.value.why or "")
+    assert (caught.value.hint or "").endswith("lets variables through that are named there: VENDOR_SDK")
+    assert "VENDOR_OTHER" not in caught.value.diagnosis()
+    with pytest.raises(BuildError, match="FileNotFoundError"):
+        asyncio.run(bench.run(environ=environ, variables=("VENDOR_SDK",)))
