@@ -40,7 +40,7 @@ _COPY = f"{Part.__module__}:copy_part"
 _FINISH = f"{Finish.__module__}:finish"
 _MIXED = f"{foldable.__module__}:mixed"
 #: Removing a file takes about as long as linking it.
-_QUICKLY_REMOVED = 20_000
+QUICKLY_REMOVED = 20_000
 _OLD = "old"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -92,7 +92,7 @@ class WorkerEnvironments:
 
     async def aclose(self) -> None:
         """Remove all of them, replaced ones too; where they are large, in a process of its own without waiting."""
-        end = self._home.close if self._files <= _QUICKLY_REMOVED else self._home.leave
+        end = self._home.close if self._files <= QUICKLY_REMOVED else self._home.leave
         await whatever_happens(asyncio.to_thread(end))
 
     def _places(self, names: Sequence[str]) -> dict[str, str]:

@@ -106,14 +106,18 @@ def snapshot(root: str | os.PathLike[str]) -> Tree:
     return Tree(tuple(directories), numbers)
 
 
-def first_change(root: str | os.PathLike[str], tree: Tree) -> str | None:
+def first_change(root: str | os.PathLike[str], tree: Tree, *, halved: bool | None = None) -> str | None:
     """Return what is different now, in a few words (``django/conf/__init__.py changed since``), or ``None``.
 
     Costs two calls of the operating system for each directory and one for each file.
+
+    :param halved: a forked child compares one half; by default where the tree is large and forking is harmless.
     """
     comparison = _Comparison(os.fspath(root), tree)
     count = len(tree.directories)
-    if tree.file_count < _WORTH_FORKING or not _may_fork():
+    if halved is None:
+        halved = tree.file_count >= _WORTH_FORKING and _may_fork()
+    if not halved:
         return comparison.run(range(count))
     middle, position = _middle(tree)
     return _both(lambda: comparison.run(range(middle)), lambda: comparison.run(range(middle, count), position))

@@ -20,21 +20,24 @@ from pytest_fastenv.model.link import LinkMode
 _PAUSE_S = 0.005
 _PATIENCE_S = 1.0
 
-#: Per source and destination device and mode: the first of its ways that works between them, found by trying once per
-#: process.
-_known: dict[tuple[int, int, LinkMode], int] = {}
+#: Per source and destination device and mode: which of the mode's ways is the first that works between them.
+WorkingWays = dict[tuple[int, int, LinkMode], int]
+
+_found_in_this_process: WorkingWays = {}
 
 
 class Placer:
     """Places files below one directory.
 
+    :param known: what was found by trying; what is found is added. By default it is remembered for the process.
     :ivar used: how many files were placed by each way.
     """
 
-    def __init__(self, mode: LinkMode, source: str, destination: str) -> None:
+    def __init__(self, mode: LinkMode, source: str, destination: str, known: WorkingWays | None = None) -> None:
         self._mode = mode
+        self._known = _found_in_this_process if known is None else known
         self._devices = (os.stat(source).st_dev, os.stat(destination).st_dev, mode)
-        self._index = _known.get(self._devices, 0)
+        self._index = self._known.get(self._devices, 0)
         self._bring = _function(mode.ways[self._index])
         self._patience_s = _PATIENCE_S
         self.used: dict[LinkMode, int] = {}
@@ -81,7 +84,7 @@ class Placer:
             return False
         self._index += 1
         self._bring = _function(self._mode.ways[self._index])
-        _known[self._devices] = self._index
+        self._known[self._devices] = self._index
         return True
 
 

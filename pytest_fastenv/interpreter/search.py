@@ -28,7 +28,7 @@ from pytest_fastenv.store.store import Store
 
 _WINDOWS = os.name == "nt"
 #: Asked at the same time: more than cores, because a part of starting is waiting; few, because the first may do.
-_AT_ONCE = min(8, (os.cpu_count() or 1) + 1)
+AT_ONCE = min(8, (os.cpu_count() or 1) + 1)
 
 
 class Candidate(NamedTuple):
@@ -95,7 +95,7 @@ def _answers(spec: PythonSpec, store: Store) -> Iterator[tuple[Candidate, Target
     Those that are not known are asked a few at a time. What was downloaded is known without being asked.
     """
     waiting: list[Candidate] = []
-    with ThreadPoolExecutor(_AT_ONCE, "pytest-fastenv-probe") as pool:
+    with ThreadPoolExecutor(AT_ONCE, "pytest-fastenv-probe") as pool:
 
         def answers() -> Iterator[tuple[Candidate, Target | Refused]]:
             already = [known(candidate.executable, store) for candidate in waiting]
@@ -112,7 +112,7 @@ def _answers(spec: PythonSpec, store: Store) -> Iterator[tuple[Candidate, Target
 
         for candidate in _candidates(spec):
             waiting.append(candidate)
-            if len(waiting) == _AT_ONCE or candidate.where == "running":
+            if len(waiting) == AT_ONCE or candidate.where == "running":
                 yield from answers()
         yield from answers()
     for target in installed(store) if spec.path is None else ():

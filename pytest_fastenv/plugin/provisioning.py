@@ -30,7 +30,7 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 
 
-class _Terminated(BaseException):
+class Terminated(BaseException):
     """SIGTERM arrived; like `KeyboardInterrupt` it ends what is going on."""
 
 
@@ -54,9 +54,9 @@ def begin(config: pytest.Config, parser: pytest.Parser) -> Callable[[], int]:
 
 def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replace: bool) -> int:
     origins: Mapping[str, Origin] = {}
-    with _undisturbed(config):
+    with undisturbed(config):
         try:
-            with _termination():
+            with termination():
                 from pytest_fastenv.plugin.handover import hand_over
                 from pytest_fastenv.plugin.inner_command import read_invocation
                 from pytest_fastenv.plugin.request import read_request
@@ -82,7 +82,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
             return _INTERRUPTED
         except SystemExit as ended:  # the engine puts its things away itself when a signal ends it
             return ended.code if isinstance(ended.code, int) else 1
-        except _Terminated:
+        except Terminated:
             sys.stderr.write("fastenv: terminated\n")
             return _TERMINATED
 
@@ -174,7 +174,7 @@ def handed_to_itself(config: pytest.Config) -> Handed:
 
 
 @contextmanager
-def _undisturbed(config: pytest.Config) -> Iterator[None]:
+def undisturbed(config: pytest.Config) -> Iterator[None]:
     """Keep pytest's arrangements for tests away from the engine.
 
     Its warning filters (``error`` is a common one) are for the code under test, and its import hook would look at,
@@ -192,14 +192,14 @@ def _undisturbed(config: pytest.Config) -> Iterator[None]:
 
 
 @contextmanager
-def _termination() -> Iterator[None]:
+def termination() -> Iterator[None]:
     """Let SIGTERM end what is done here in good order, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
 
     def terminate(_number: int, _frame: object) -> None:
-        raise _Terminated
+        raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
     try:

@@ -43,7 +43,7 @@ def asked_with_plugins(asked: Asked, config: pytest.Config, parser: pytest.Parse
     for name in _plugins_to_come(config, parsed):
         _load_plugin(config, name)
     with ExitStack() as stack:
-        for path in _initial_conftests(config, parsed):
+        for path in initial_conftests(config, parsed):
             if _mentions_hook(path):
                 stack.enter_context(_registered_conftest(config, path))
         hook = getattr(config.hook, HOOK)
@@ -85,7 +85,7 @@ def _plugins_to_come(config: pytest.Config, parsed: Any) -> list[str]:
         name
         for name, module in candidates.items()
         if not (manager.has_plugin(name) or manager.is_blocked(name) or sys.modules.get(module) in loaded)
-        and (source := _source(module)) is not None
+        and (source := source_of(module)) is not None
         and _mentions_hook(source)
     ]
 
@@ -103,7 +103,7 @@ def _load_plugin(config: pytest.Config, name: str) -> None:
         ) from error
 
 
-def _source(module: str) -> Path | None:
+def source_of(module: str) -> Path | None:
     """Find a module's file; nothing is imported for it, no package around it either (as `find_spec` would)."""
     name, *below = module.split(".")
     try:
@@ -129,7 +129,7 @@ def _mentions_hook(path: Path) -> bool:
         return False
 
 
-def _initial_conftests(config: pytest.Config, parsed: Any) -> list[Path]:
+def initial_conftests(config: pytest.Config, parsed: Any) -> list[Path]:
     """Return where pytest looks for the ``conftest.py`` files that it loads before it collects, outer ones first."""
     if parsed.noconftest:
         return []

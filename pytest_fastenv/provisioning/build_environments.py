@@ -190,7 +190,7 @@ class StoredBuildEnvironments:
             final = self._store.path(BUILD_ENVIRONMENTS, key)
             staged = await stage_in_store(target, self._store, place, final, self._pools.install)
             await self._engine.install(plan, staged)
-            await asyncio.to_thread(_write_held, place, target, staged.used)
+            await asyncio.to_thread(write_held, place, target, staged.used)
 
         if self._store.lookup(BUILD_ENVIRONMENTS, key) is None and (self._engine.is_waiting or _is_built(plan)):
             # While the interpreter is on its way this goes on already. And nothing is built under the environment's
@@ -224,7 +224,7 @@ def _each_once(requires: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(requires)))
 
 
-def _write_held(prefix: Path, target: Target, used: Iterable[InStore]) -> None:
+def write_held(prefix: Path, target: Target, used: Iterable[InStore]) -> None:
     """Write what a finished build environment holds: it is looked at again before each use by another process."""
     own = prefix / tree.OWN_DIRECTORY
     own.mkdir(exist_ok=True)

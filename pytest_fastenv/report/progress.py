@@ -21,8 +21,12 @@ from pytest_fastenv.report.tally import Tally, makes_a_wheel
 SHOW_AFTER_S = 0.3
 """How long a run lasts before anything is shown of its progress."""
 
-_REDRAW_S = 0.1
-_PLAIN_EVERY_S = 10.0
+REDRAW_S = 0.1
+"""How often live lines are drawn anew."""
+
+PLAIN_EVERY_S = 10.0
+"""How often counts are shown where lines cannot be drawn anew."""
+
 _LINES = 8
 
 
@@ -92,7 +96,7 @@ class Progress:
                 from pytest_fastenv.report.live import Live  # its library is imported when something is shown
 
                 with Live(self._stream) as live:
-                    while not self._over.wait(_REDRAW_S):
+                    while not self._over.wait(REDRAW_S):
                         live.draw(self._picture(), self._due())
                     live.draw([], self._due())
             elif not self._interactive:
@@ -100,11 +104,11 @@ class Progress:
             self._write(self._due())
 
     def _show_plain(self) -> None:
-        next_counts = self._began + _PLAIN_EVERY_S
-        while not self._over.wait(_REDRAW_S):
+        next_counts = self._began + PLAIN_EVERY_S
+        while not self._over.wait(REDRAW_S):
             self._write(self._due())
             if time.monotonic() >= next_counts:
-                next_counts += _PLAIN_EVERY_S
+                next_counts += PLAIN_EVERY_S
                 self._write([self._counts(Tally.of(list(self._recorder.spans)))])
 
     def _due(self) -> list[str]:

@@ -79,6 +79,11 @@ class ProcessPool:
             self._permits.give_back()
         return _unwrap(answer)
 
+    @property
+    def idle(self) -> int:
+        """How many processes live and wait for a job."""
+        return sum(process.lives for process in self._idle)
+
     async def aclose(self) -> None:
         """End all processes; jobs that still run are killed. Idempotent."""
         self._closed = True

@@ -18,8 +18,11 @@ from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.filesystem.oslock import OsLock as Slot
 from pytest_fastenv.model.events import Recorder, Span
 
-_SHOW_AFTER_S = 0.5
-_POLL_S = 0.02
+SHOW_AFTER_S = 0.5
+"""How long a wait lasts before it tells whom it waits for."""
+
+POLL_S = 0.02
+"""How often slots of other processes are looked at."""
 
 
 class MachineSlots:
@@ -79,7 +82,7 @@ class MachineSlots:
     async def _poll(self, span: Span) -> Slot:
         """Try again and again: the system cannot wait for any of several locks, and nothing is blocked meanwhile."""
         loop = asyncio.get_running_loop()
-        show_at = loop.time() + _SHOW_AFTER_S
+        show_at = loop.time() + SHOW_AFTER_S
         while True:
             self._given_back.clear()
             slot = self._try()
@@ -88,7 +91,7 @@ class MachineSlots:
             if loop.time() >= show_at:
                 self._recorder.progress(span, holder="; ".join(self._holders()))
                 show_at += 1.0
-            waker = loop.call_later(_POLL_S, self._given_back.set)
+            waker = loop.call_later(POLL_S, self._given_back.set)
             try:
                 await self._given_back.wait()
             finally:

@@ -47,6 +47,12 @@ class LockRequest(NamedTuple):
     timeout_s: float
 
 
+def in_use() -> frozenset[str]:
+    """Return the lock files that are held or waited for in this process."""
+    with _MUTEX:
+        return frozenset(_TURNS)
+
+
 @asynccontextmanager
 async def hold(wanted: LockRequest, recorder: Recorder) -> AsyncIterator[OsLock]:
     """Hold a lock around a block.

@@ -9,13 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from kit.interpreters import Found, hide_interpreters
+from kit.interpreters import BASE, Found, hide_interpreters
 from kit.python_archives import pack_interpreter, sha256, write_sums
 from kit.server import IndexServer
 
 from pytest_fastenv.cli.main import main
-
-BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
 @pytest.fixture(autouse=True)

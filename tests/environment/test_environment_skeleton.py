@@ -14,7 +14,6 @@ import pytest
 from kit.damage import damaged
 from kit.interpreters import Found
 
-from pytest_fastenv.environment import skeleton as skeleton_module
 from pytest_fastenv.environment.skeleton import SKELETONS, Skeleton, lay_out, skeleton
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter.probe import probe
@@ -61,7 +60,8 @@ def test_the_interpreters_own_venv_where_virtualenv_cannot(
     empty_store: Store, tmp_path: Path, interpreters: list[Found], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As for an interpreter that virtualenv does not know any more."""
-    monkeypatch.setattr(skeleton_module, "_RUN_VIRTUALENV", "raise SystemExit(1)")
+    (tmp_path / "virtualenv.py").write_text("raise SystemExit(1)")
+    monkeypatch.syspath_prepend(tmp_path)
     for version, python in interpreters[:: len(interpreters) - 1]:
         target = probe(python)
         prefix = tmp_path / ".".join(map(str, version))

@@ -9,13 +9,13 @@ import os
 import py_compile
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from copies_kit import MODULES, copies, fill_with, line, make_original
-from kit.interpreters import Found
+from kit.interpreters import BASE, Found
+from kit.links import CERTAIN
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.staging import StagedEnvironment
@@ -27,12 +27,11 @@ from pytest_fastenv.filesystem import tree
 from pytest_fastenv.filesystem.oslock import wait_lock
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.store import Store
-
-LINKS = ["hardlink", "copy", "symlink", "auto", "clone"]
 
 
 def output(environment: Environment, *command: str) -> str:
@@ -44,7 +43,7 @@ def inode(path: Path) -> int:
     return path.stat().st_ino
 
 
-@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("link", LinkMode)
 def test_each_is_an_environment_of_its_own(store: Store, tmp_path: Path, link: str) -> None:
     original = make_original(store, tmp_path, link)
     made = copies(original, ["gw0", "gw1", "gw2"])
@@ -70,7 +69,7 @@ def test_each_is_an_environment_of_its_own(store: Store, tmp_path: Path, link: s
         assert manifest.read_tree(copy.prefix, known) == tree.snapshot(copy.prefix)
 
 
-@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("link", LinkMode)
 def test_no_file_of_a_copy_names_the_original(store: Store, tmp_path: Path, link: str) -> None:
     original = make_original(store, tmp_path, link)
     copy = copies(original, ["gw0"])["gw0"]
@@ -213,12 +212,12 @@ EDITED = {
 
 
 #: What a symbolic link leads to is the store's, and compared there.
-NOT_SEEN = {("symlink", "edited"), ("symlink", "touched")}
+NOT_SEEN = {(LinkMode.SYMLINK, "edited"), (LinkMode.SYMLINK, "touched")}
 
 
 @pytest.mark.parametrize(
     ("link", "edit"),
-    [(link, edit) for link in ("hardlink", "copy", "symlink") for edit in EDITED if (link, edit) not in NOT_SEEN],
+    [(link, edit) for link in CERTAIN for edit in EDITED if (link, edit) not in NOT_SEEN],
 )
 def test_what_was_changed_does_not_reach_copies(store: Store, tmp_path: Path, link: str, edit: str) -> None:
     original = make_original(store, tmp_path, link)
@@ -239,15 +238,15 @@ def test_what_is_edited_while_it_is_copied_is_noticed(
     """Between the first look and the copying; in this process, to edit at that moment."""
     original = make_original(store, tmp_path)
     (tmp_path / "target").mkdir()
-    enter = duplication._enter
+    enter = os.chdir
 
     def edit_and_enter(place: str) -> None:
         if os.path.basename(place) == original.purelib.name:  # its files were looked at
             (original.purelib / "six.py").write_text("__version__ = 'edited'\n")
         enter(place)
 
-    monkeypatch.setattr(duplication, "_enter", edit_and_enter)
     before = os.getcwd()
+    monkeypatch.setattr(os, "chdir", edit_and_enter)
     with pytest.raises(StoreError, match=r"six\.py was changed"):
         duplication.copy_part(everything(original, tmp_path / "target"))
     assert os.getcwd() == before
@@ -290,7 +289,7 @@ def broken(program: str, tmp_path: Path) -> Any:
         ("#!/bin/sh\necho no libc >&2\nexit 7\n", "it ended with exit code 7\nno libc"),
         ("#!/bin/sh\nkill -9 $$\n", "it was ended by SIGKILL"),
         ("#!/no/such/interpreter\n", "it does not start"),
-        (f'#!/bin/sh\nexec {sys._base_executable} "$@"\n', "for its environment"),  # type: ignore[attr-defined]
+        (f'#!/bin/sh\nexec {BASE} "$@"\n', "for its environment"),
     ],
 )
 def test_an_interpreter_that_does_not_start_is_told(store: Store, tmp_path: Path, program: str, why: str) -> None:
@@ -343,7 +342,7 @@ def test_a_second_one_is_new_and_the_first_still_runs(store: Store, tmp_path: Pa
 def test_large_ones_are_removed_by_a_process_of_its_own(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_environments, "_QUICKLY_REMOVED", 0)
+    monkeypatch.setattr(worker_environments, "QUICKLY_REMOVED", 0)
     made = copies(make_original(store, tmp_path), then=lambda _: None)
     home = made["gw0"].prefix.parent
     wait_lock(f"{home}.lease").release()  # held by that process until it ends

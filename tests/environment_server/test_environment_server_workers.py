@@ -74,8 +74,8 @@ def play(
     return run
 
 
-@pytest.mark.parametrize("link", ["auto", "hardlink", "copy", "symlink"])
-def test_each_worker_has_its_own(play: Play, link: str) -> None:
+@pytest.mark.parametrize("link", LinkMode)
+def test_each_worker_has_its_own(play: Play, link: LinkMode) -> None:
     async def part(session: Session) -> None:
         made = await session.make("gw0", "gw1", "gw2")
         directory = session.environment.prefix.parent / ".workers"
@@ -88,7 +88,7 @@ def test_each_worker_has_its_own(play: Play, link: str) -> None:
             )
             assert (done.stdout.strip(), done.returncode) == (str(environment.prefix), 0), done.stderr
         package = made["gw0"].purelib / "xdist"
-        assert package.is_symlink() == (link == "symlink")
+        assert package.is_symlink() == link.folds_directories
         package.unlink() if package.is_symlink() else shutil.rmtree(package)
         (made["gw0"].purelib / "new.py").write_text("")
         assert (made["gw1"].purelib / "xdist/__init__.py").exists()

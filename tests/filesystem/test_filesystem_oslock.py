@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,15 +83,15 @@ def test_a_file_replaced_between_opening_and_locking_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "lock"
-    really = oslock._open
+    really = os.open
 
-    def open_and_lose(name: str, create: bool) -> int:
-        fd = really(name, create)
-        monkeypatch.setattr(oslock, "_open", really)
+    def open_and_lose(*arguments: Any) -> int:
+        fd = really(*arguments)
+        monkeypatch.setattr(os, "open", really)
         path.unlink()
         return fd
 
-    monkeypatch.setattr(oslock, "_open", open_and_lose)
+    monkeypatch.setattr(os, "open", open_and_lose)
     lock = oslock.try_lock(path)
     assert lock is not None
     assert os.fstat(lock.fileno()).st_ino == path.stat().st_ino

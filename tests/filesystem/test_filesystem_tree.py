@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.filesystem import tree
 from pytest_fastenv.filesystem.tree import Tree, first_change, snapshot
 
 
@@ -108,16 +107,12 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("change", "told"), CHANGES, ids=lambda value: getattr(value, "__name__", None))
-@pytest.mark.parametrize("halves", [1, 2])
-def test_a_change_is_told(
-    place: Path, change: Callable[[Path], None], told: str, halves: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tree, "_WORTH_FORKING", 0)
-    monkeypatch.setattr(tree, "_may_fork", lambda: halves == 2)
+@pytest.mark.parametrize("halved", [False, True])
+def test_a_change_is_told(place: Path, change: Callable[[Path], None], told: str, halved: bool) -> None:
     known = snapshot(place)
-    assert first_change(place, known) is None
+    assert first_change(place, known, halved=halved) is None
     change(place)
-    assert first_change(place, known) == told
+    assert first_change(place, known, halved=halved) == told
 
 
 @pytest.mark.parametrize(("change", "told"), CHANGES, ids=lambda value: getattr(value, "__name__", None))
@@ -197,19 +192,17 @@ def test_numbers_are_little_endian(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_child_that_fails_is_made_up_for(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A forked half that dies does not make a changed tree pass."""
     known = snapshot(place)
-    monkeypatch.setattr(tree, "_WORTH_FORKING", 0)
-    monkeypatch.setattr(tree, "_may_fork", lambda: True)
-    parent, run = os.getpid(), tree._Comparison.run
+    parent, write = os.getpid(), os.write
 
-    def dies(self: tree._Comparison, *args: int) -> str | None:
+    def dies(fd: int, data: bytes) -> int:
         if os.getpid() != parent:
             os._exit(3)
-        return run(self, *args)
+        return write(fd, data)
 
-    monkeypatch.setattr(tree._Comparison, "run", dies)
-    assert first_change(place, known) is None
+    monkeypatch.setattr(os, "write", dies)
+    assert first_change(place, known, halved=True) is None
     later(place / "at-the-top")
-    assert first_change(place, known) == "at-the-top changed since"
+    assert first_change(place, known, halved=True) == "at-the-top changed since"
 
 
 def test_no_fork_among_threads() -> None:

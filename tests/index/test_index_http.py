@@ -17,7 +17,6 @@ from pytest_fastenv import __version__
 from pytest_fastenv.errors import (
     AuthError,
     IndexAnswerError,
-    InsecureRedirectError,
     NetworkError,
     NotFoundError,
     OfflineMissError,
@@ -144,15 +143,6 @@ def test_redirects_to_other_schemes(index_server: Server, rust: bool) -> None:
     server.fault("/a", faults.redirect("file:///etc/passwd"))
     with pytest.raises(NetworkError, match="file is not followed"):
         get(f"{server.origin}/a", rust)
-
-
-def test_a_redirect_from_https_to_http_is_refused() -> None:
-    async def follow() -> None:
-        async with client() as http:
-            with pytest.raises(InsecureRedirectError):
-                http._redirected("https://a.invalid/x", "http://a.invalid/x", "https://a.invalid/x")
-
-    asyncio.run(follow())
 
 
 def test_offline_means_not_one_socket(rust: bool, monkeypatch: pytest.MonkeyPatch) -> None:

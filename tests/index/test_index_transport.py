@@ -11,13 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from index_kit import client
 
 from pytest_fastenv.errors import FastenvError, InsecureRedirectError, NetworkError, UsageError
-from pytest_fastenv.index.config import Network, Proxies
-from pytest_fastenv.index.transport import make_client
+from pytest_fastenv.index.config import Proxies
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 
@@ -127,9 +125,10 @@ def test_trusted_hosts_are_not_checked(server: str, rust: bool) -> None:
         get(server, rust=rust, trusted_hosts=("h.invalid",))
 
 
-def test_from_https_to_http(server: str, certificates: Path) -> None:
+@pytest.mark.parametrize("rust", [True, False], ids=["rust", "stock"])
+def test_from_https_to_http(server: str, certificates: Path, rust: bool) -> None:
     with pytest.raises(InsecureRedirectError, match="redirects from https to http"):
-        get(f"{server}/away", cert=certificates / "ca.pem")
+        get(f"{server}/away", rust=rust, cert=certificates / "ca.pem")
 
 
 def test_client_certificates(strict_server: str, certificates: Path) -> None:
@@ -158,11 +157,6 @@ def test_a_proxy_that_is_no_url(rust: bool) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_without_the_rust_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_rust_transport(server: str, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyreqwest.client", None)
-
-    async def run() -> bool:
-        async with make_client(Network(), verify=True) as made:
-            return isinstance(made._transport, httpx.AsyncHTTPTransport)
-
-    assert asyncio.run(run())
+    assert get(server, rust=None, cert=certificates / "ca.pem") == b"safe"

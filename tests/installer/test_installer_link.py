@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from installing import SITE, TARGET, SomeStaging, artifact, contents, engine, run
 from kit.archives import make_wheel
+from kit.links import CERTAIN, has_clones
 
 from pytest_fastenv.errors import ConflictError
-from pytest_fastenv.installer import placement
 from pytest_fastenv.installer.placement import Placer
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.link import LinkMode
@@ -243,7 +243,7 @@ def test_nothing_of_the_environment_itself_is_replaced(store: Store, artifacts: 
     assert not (draft.prefix / SITE / "demo-1.0.dist-info" / "RECORD").exists()
 
 
-@pytest.mark.parametrize("method", [LinkMode.HARDLINK, LinkMode.COPY, LinkMode.SYMLINK])
+@pytest.mark.parametrize("method", CERTAIN)
 def test_files_are_placed_as_wanted(method: LinkMode, store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheel = make_wheel(artifacts, "demo", data_files={"scripts/plain": "#!/bin/sh\necho plain\n"})
     recorder = install(store, draft, wheel, settings=Settings(link=method))
@@ -260,12 +260,11 @@ def test_another_file_system_gets_copies(wanted: LinkMode, tmp_path: Path, monke
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
     monkeypatch.setattr(os, "link", refuse)
-    monkeypatch.setattr(placement, "_known", {})
     (tmp_path / "source").write_bytes(b"content")
-    placer = Placer(wanted, str(tmp_path), str(tmp_path))
+    placer = Placer(wanted, str(tmp_path), str(tmp_path), known={})
     assert placer.place(str(tmp_path / "source"), str(tmp_path / "target"))
-    if placer.used != {"clone": 1}:  # a file system that has clones needs no links
-        assert placer.used == {"copy": 1}
+    clones = wanted is not LinkMode.HARDLINK and has_clones(tmp_path)  # then no link is needed
+    assert placer.used == {LinkMode.CLONE if clones else LinkMode.COPY: 1}
     assert (tmp_path / "target").read_bytes() == b"content"
 
 

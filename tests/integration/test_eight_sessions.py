@@ -13,6 +13,7 @@ from at_once import SUITE, Ended, Living, Session, builds, counted, run_at_once,
 from front_doors import Desk, whole
 from kit.archives import make_sdist, make_wheel
 from kit.installed import wheel_of
+from kit.links import CERTAIN
 from kit.server import IndexServer
 
 pytestmark = [
@@ -178,7 +179,7 @@ def test_it():
 """
 
 
-@pytest.mark.parametrize("link", ["hardlink", "copy", "symlink"])
+@pytest.mark.parametrize("link", CERTAIN)
 def test_a_living_run_keeps_its_environment(seeded: Desk, index: IndexServer, tmp_path: Path, link: str) -> None:
     """Others change the requirements, make it anew, edit it in place and find that out; what it has not imported yet
     is as it was, for itself and for what it starts."""

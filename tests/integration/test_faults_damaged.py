@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from front_doors import DOORS, Desk, content, whole
 from kit.archives import make_sdist, make_wheel
+from kit.links import has_clones
 
 from pytest_fastenv.environment.skeleton import SKELETONS
 from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.provisioning import buckets
 from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS
 
@@ -55,21 +57,21 @@ def emptied(path: Path) -> None:
     os.truncate(path, 0)
 
 
-EDITS = [(link, edited_in_place) for link in ("hardlink", "symlink", "copy", "auto")]
-EDITS += [("hardlink", flip_a_byte), ("hardlink", emptied)]
+EDITS = [(link, edited_in_place) for link in LinkMode]
+EDITS += [(LinkMode.HARDLINK, flip_a_byte), (LinkMode.HARDLINK, emptied)]
 
 
 @pytest.mark.parametrize(("link", "edit"), EDITS, ids=[f"{link}-{edit.__name__}" for link, edit in EDITS])
-def test_an_edit_in_an_environment_never_reaches_a_later_one(seeded: Desk, link: str, edit: Damage) -> None:
+def test_an_edit_in_an_environment_never_reaches_a_later_one(seeded: Desk, link: LinkMode, edit: Damage) -> None:
     first, _ = another(seeded, "good", link=link)
     before = content(purelib(first) / "good")
     edited = purelib(first) / "good" / "__init__.py"
-    shared = link == "symlink" or edited.stat().st_nlink > 1
+    shared = link.shares_files and not (link.clones_own_files and has_clones(seeded.directory))
+    assert (link is LinkMode.SYMLINK or edited.stat().st_nlink > 1) == shared
     edit(edited)
     second, said = another(seeded, "good", link=link)
     assert content(purelib(second) / "good") == before
     assert "good" in whole(second)
-    assert shared == (link in {"hardlink", "symlink"} or (link == "auto" and shared))
     assert shared == ("the store's copy of good 1.0 was changed (good/__init__.py): made anew" in said)
 
 

@@ -12,6 +12,8 @@ import pytest
 from front_doors import DOORS, Desk, Outcome, missing, whole
 from kit.archives import make_sdist, make_wheel
 
+from pytest_fastenv.model.link import LinkMode
+
 _WHY_NOT = "mount namespaces are for Linux" if sys.platform != "linux" else missing("unshare", "-rm", "true")
 pytestmark = pytest.mark.slow
 mounting = pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT)
@@ -194,8 +196,8 @@ def test_a_store_of_somebody_else(seeded: Desk, door: str) -> None:
 
 
 @mounting
-@pytest.mark.parametrize("link", ["auto", "hardlink", "clone", "copy", "symlink"])
-def test_store_and_environment_on_different_file_systems(seeded: Desk, link: str) -> None:
+@pytest.mark.parametrize("link", LinkMode)
+def test_store_and_environment_on_different_file_systems(seeded: Desk, link: LinkMode) -> None:
     place = seeded.directory / "other-disk"
     place.mkdir()
     script = 'place=$1; mount -t tmpfs tmpfs "$place"; shift; "$@" && "$place/made/bin/python" -c "$PROBE"'

@@ -10,16 +10,13 @@ from pathlib import Path
 
 import pytest
 from kit.damage import damaged
-from kit.interpreters import Found, hide_interpreters
+from kit.interpreters import BASE, Found, hide_interpreters
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
 from pytest_fastenv.interpreter.discovery import SEARCHES, find, find_target, list_found
 from pytest_fastenv.interpreter.known import FAILURES_STAND_S, INTERPRETERS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store.store import Store
-
-BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-
 
 _PYENV = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
 

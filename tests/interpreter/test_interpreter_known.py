@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kit.damage import damaged
+from kit.interpreters import BASE
 
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter.known import FAILURES_STAND_S, INTERPRETERS, Refused, ask, at_path, key, known
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.store import Store
 
-BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 TRUE = next(path for path in (Path("/bin/true"), Path("/usr/bin/true")) if path.exists())
 
 

@@ -10,14 +10,12 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from kit.interpreters import Found
+from kit.interpreters import BASE, Found
 from packaging.markers import default_environment
 
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.interpreter import probe as probe_module
 from pytest_fastenv.interpreter.probe import examine, probe
-
-BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
 def program(path: Path, text: str) -> Path:

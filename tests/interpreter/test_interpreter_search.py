@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit.interpreters import Found, hide_interpreters
+from kit.interpreters import BASE, Found, hide_interpreters
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError
 from pytest_fastenv.interpreter import search as search_module
@@ -18,8 +18,6 @@ from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.interpreter.search import listing, search
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.store.store import Store
-
-BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +70,7 @@ def test_several_are_asked_at_once(
     store: Store, recorder: Recorder, bin_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many as may be: each program waits until all of its kind were started."""
-    monkeypatch.setattr(search_module, "_AT_ONCE", 3)
+    monkeypatch.setattr(search_module, "AT_ONCE", 3)
     find_target(None, store)
     recorder.spans.clear()
     wait = "while [ $(ls {0} | wc -l) -lt 3 ]; do :; done"

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+#: The interpreter that runs, outside of all environments.
+BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
 #: Full version and path of an interpreter.
 Found = tuple[tuple[int, ...], Path]
 

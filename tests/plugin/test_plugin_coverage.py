@@ -12,6 +12,8 @@ from importlib.metadata import version
 import pytest
 from kit.archives import make_project
 
+from pytest_fastenv.model.link import LinkMode
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from conftest import Project
@@ -194,8 +196,8 @@ def test_program_that_measures_pytest_has_no_data_of_the_inside(measured: Projec
     assert json_report(measured)["mine/module.py"] == MISSING
 
 
-@pytest.mark.parametrize("link", ["auto", "symlink"])
-def test_every_worker_in_an_environment_of_its_own(measured: Project, link: str) -> None:
+@pytest.mark.parametrize("link", [LinkMode.AUTO, *(mode for mode in LinkMode if mode.folds_directories)])
+def test_every_worker_in_an_environment_of_its_own(measured: Project, link: LinkMode) -> None:
     """What is editable is the project's own files in all of them."""
     arguments = ("--fastenv", "requirements.txt", "--fastenv-scope=worker", f"--fastenv-link={link}", "-n2")
     fine(measured.run(*arguments, "--cov=mine", "--cov-report=json"))

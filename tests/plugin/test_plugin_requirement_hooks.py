@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.plugin.requirement_hooks import _source
+from pytest_fastenv.plugin.requirement_hooks import source_of
 
 #: Compares what we look at with what pytest loads right after it.
 SCRIPT = """
 import json, os, sys
 import pytest
 from pytest_fastenv.plugin.command_line import parse_known
-from pytest_fastenv.plugin.requirement_hooks import _initial_conftests
+from pytest_fastenv.plugin.requirement_hooks import initial_conftests
 
 class Probe:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_load_initial_conftests(self, early_config, parser, args):
         parsed = parse_known(early_config, parser, args)
-        self.ours = [str(path) for path in _initial_conftests(early_config, parsed) if path.is_file()]
+        self.ours = [str(path) for path in initial_conftests(early_config, parsed) if path.is_file()]
         self.loaded = []
         yield
 
@@ -91,13 +91,13 @@ def test_source_of_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("raise ImportError\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert _source("alone") == tmp_path / "alone.py"
-    assert _source("package") == tmp_path / "package" / "__init__.py"
-    assert _source("package.inner.plugin") == tmp_path / "package" / "inner" / "plugin.py"
-    assert _source("space.inner.plugin") == tmp_path / "space" / "inner" / "plugin" / "__init__.py"
-    assert _source("space") is None
-    assert _source("package.other") is None
-    assert _source("no_such_module_anywhere.plugin") is None
-    assert _source("sys") is None
-    assert _source("__main__.plugin") is None
+    assert source_of("alone") == tmp_path / "alone.py"
+    assert source_of("package") == tmp_path / "package" / "__init__.py"
+    assert source_of("package.inner.plugin") == tmp_path / "package" / "inner" / "plugin.py"
+    assert source_of("space.inner.plugin") == tmp_path / "space" / "inner" / "plugin" / "__init__.py"
+    assert source_of("space") is None
+    assert source_of("package.other") is None
+    assert source_of("no_such_module_anywhere.plugin") is None
+    assert source_of("sys") is None
+    assert source_of("__main__.plugin") is None
     assert not {"package", "space", "alone"} & set(sys.modules)

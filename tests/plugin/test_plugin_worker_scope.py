@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 from kit.archives import make_wheel
+from kit.links import CERTAIN
+
+from pytest_fastenv.model.link import LinkMode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -327,8 +330,8 @@ UNCHANGED = """\
 """
 
 
-@pytest.mark.parametrize("link", ["hardlink", "copy", "symlink"])
-def test_changes_stay_where_they_are_made(project: Project, meeting_port: int, link: str) -> None:
+@pytest.mark.parametrize("link", CERTAIN)
+def test_changes_stay_where_they_are_made(project: Project, meeting_port: int, link: LinkMode) -> None:
     for number in ("0.0", "0.1", "1.1", "2.1", "3.1"):
         make_wheel(project.directory, "kept-apart", number, files={"kept_apart.py": f"__version__ = {number!r}\n"})
     files: Mapping[str, str] = {"changing.py": "WHO = 'nobody'\n", **{f"gw{n}.py": "" for n in range(4)}}

@@ -6,6 +6,9 @@ import re
 
 import pytest
 from kit.archives import make_wheel
+from kit.links import SHARING
+
+from pytest_fastenv.model.link import LinkMode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,8 +74,8 @@ def run(project: Project, *arguments: str, passed: int = 2) -> list[str]:
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-@pytest.mark.parametrize("link", ["hardlink", "symlink"])
-def test_workers(editing: Project, link: str, quiet: bool) -> None:
+@pytest.mark.parametrize("link", SHARING)
+def test_workers(editing: Project, link: LinkMode, quiet: bool) -> None:
     more = ("-q",) if quiet else ()
     lines = run(editing, "--fastenv-scope", "worker", "-n2", "--fastenv-link", link, *more)
     assert re.fullmatch(r"edited/one.py  by gw[01] in test_inside.py::test_in_place", lines[0])
@@ -170,8 +173,8 @@ def test_a_later_environment_has_none_of_it(editing: Project) -> None:
     assert run(editing, "--fastenv-scope", "worker", "-n2", "--fastenv-link", "hardlink", passed=1) == []
 
 
-@pytest.mark.parametrize("link", ["hardlink", "symlink"])
-def test_the_next_run_has_nothing_of_an_edit(project: Project, link: str) -> None:
+@pytest.mark.parametrize("link", SHARING)
+def test_the_next_run_has_nothing_of_an_edit(project: Project, link: LinkMode) -> None:
     """Not even where the environment's files are links, and only what they lead to was written."""
     artifacts = project.directory.parent / "artifacts"
     artifacts.mkdir()

@@ -10,7 +10,7 @@ from kit.damage import damaged
 from kit.examples import example
 
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS, _write_held
+from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS, write_held
 from pytest_fastenv.store.buckets import InStore
 
 
@@ -22,7 +22,7 @@ def test_whatever_is_wrong_in_its_lists_it_is_damaged(tmp_path: Path) -> None:
         (tmp_path / place).touch()
     (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\n")
     used = InStore("wheels-v2", "ab")
-    _write_held(tmp_path, replace(example(Target), schemes=schemes), {used})
+    write_held(tmp_path, replace(example(Target), schemes=schemes), {used})
     assert BUILD_ENVIRONMENTS.check(tmp_path) is None
     assert BUILD_ENVIRONMENTS.refers_to(tmp_path) == (used,)
     own = tmp_path / ".fastenv"

@@ -48,7 +48,7 @@ def stream() -> Iterator[Stream]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SHOW_AFTER_S", 0.0)
-    monkeypatch.setattr(progress, "_REDRAW_S", 0.001)
+    monkeypatch.setattr(progress, "REDRAW_S", 0.001)
 
 
 def a_run(recorder: Recorder, when_busy: Callable[[], None] = lambda: None) -> None:
@@ -101,7 +101,7 @@ def test_interpreters_on_their_way(recorder: Recorder, at_once: None) -> None:
 def test_plain_lines_come_while_it_runs_and_counts_now_and_then(
     recorder: Recorder, stream: Stream, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_PLAIN_EVERY_S", 0.001)
+    monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.001)
     with Progress(recorder, stream, quiet=False, interactive=False):
         a_run(recorder, lambda: stream.wait_for("fastenv: 3 resolved ("))
 

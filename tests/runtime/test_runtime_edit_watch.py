@@ -13,7 +13,7 @@ import pytest
 
 from pytest_fastenv.filesystem import tree
 from pytest_fastenv.runtime import edit_watch
-from pytest_fastenv.runtime.edit_watch import Watch, shared_changes
+from pytest_fastenv.runtime.edit_watch import shared_changes
 
 SITE = "lib/site-packages"
 
@@ -156,9 +156,8 @@ def test_a_record_that_cannot_be_read_tells_nothing(prefix: Path, damage: bytes)
     assert list(shared_changes(str(prefix))) == []
 
 
-def test_memory_is_bounded(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edit_watch, "_MOST", 2)
-    watch = Watch(str(prefix))
-    for number in range(5):
-        watch._note(str(prefix / f"file{number}.py"), shared=True)
-    assert len(watch.edits) == 2
+def test_memory_is_bounded(prefix: Path) -> None:
+    for number in range(1003):
+        os.symlink(prefix.parent / "store" / "soft.py", prefix / SITE / f"file{number}.py")
+    noted, _ = watched(prefix, "for n in range(1003): open(package + f'/../file{n}.py', 'a').close()")
+    assert len(noted) == 1000

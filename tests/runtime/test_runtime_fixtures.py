@@ -31,14 +31,17 @@ def here() -> SessionEnvironment:
 
 
 @pytest.fixture
-def described(tmp_path: Path) -> EnvironmentInTest:
-    """An environment that is only described."""
+def description(tmp_path: Path) -> Environment:
     site = tmp_path / "site"
     site.mkdir()
     scripts = tmp_path / "bin"
-    return EnvironmentInTest(
-        Environment(tmp_path, scripts / "python", scripts, site, site, "", "3.12.1", "CPython 3.12.1", "")
-    )
+    return Environment(tmp_path, scripts / "python", scripts, site, site, "", "3.12.1", "CPython 3.12.1", "")
+
+
+@pytest.fixture
+def described(description: Environment) -> EnvironmentInTest:
+    """An environment that is only described."""
+    return EnvironmentInTest(description)
 
 
 @pytest.mark.slow
@@ -141,7 +144,7 @@ def test_distributions(described: EnvironmentInTest, tmp_path: Path) -> None:
     assert described.installed() == {"demo": "1.0", "odd": "2", "zope-interface": "7.0"}
 
 
-def test_plan(described: EnvironmentInTest, tmp_path: Path) -> None:
+def test_plan(description: Environment, tmp_path: Path) -> None:
     """As the model writes it, with a wheel, a source distribution and a directory."""
     from pytest_fastenv.environment import manifest
     from pytest_fastenv.model.artifact import Artifact, Hashes
@@ -162,7 +165,7 @@ def test_plan(described: EnvironmentInTest, tmp_path: Path) -> None:
         Distribution("c", "1", TreeSource(tmp_path, "digest", editable=True)),
     )
     manifest.write_plan(tmp_path, Plan(target, distributions))
-    session = SessionEnvironment(Environment.from_json(described._environment.to_json()), lasting)
+    session = SessionEnvironment(Environment.from_json(description.to_json()), lasting)
     assert session.plan == (
         ("a", "1", True, "https://example.invalid/a.whl", "0" * 64, False, ("requirements.txt:1",)),
         ("b", "1", False, "https://example.invalid/b.tar.gz", None, True, ("a 1 >=1",)),

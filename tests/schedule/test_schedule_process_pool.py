@@ -124,7 +124,7 @@ def test_an_idle_process_that_died_is_replaced() -> None:
     async def scenario(pool: ProcessPool) -> None:
         pid = await pool.call("pool_jobs:process_id")
         os.kill(pid, signal.SIGKILL)
-        while pool._idle[0].lives:
+        while pool.idle:
             await asyncio.sleep(0.001)
         assert await pool.call("pool_jobs:echo", 1) == [1]
         assert pool.started == 2

@@ -59,7 +59,7 @@ def test_a_free_slot_is_taken_without_a_wait(tmp_path: Path, recorder: Recorder)
 def test_a_slot_given_back_goes_to_the_next_at_once(
     tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "_POLL_S", 60.0)  # nobody gets one by looking again
+    monkeypatch.setattr(slots, "POLL_S", 60.0)  # nobody gets one by looking again
     places = MachineSlots(tmp_path, 1, recorder, 10)
     order: list[int] = []
 
@@ -80,7 +80,7 @@ def test_a_slot_given_back_goes_to_the_next_at_once(
 def test_a_wait_names_the_holders_and_is_bounded(
     tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "_SHOW_AFTER_S", 0.0)
+    monkeypatch.setattr(slots, "SHOW_AFTER_S", 0.0)
     held = oslock.try_lock(tmp_path / "0.lock")
     assert held is not None
 

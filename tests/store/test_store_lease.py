@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,15 +46,15 @@ def test_what_is_gone_cannot_be_held(tmp_path: Path) -> None:
 def test_a_file_replaced_meanwhile_is_not_taken_for_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lease"
     path.touch()
-    really = lease._open
+    really = os.open
 
-    def open_and_lose(name: str) -> int | None:
-        fd = really(name)
-        monkeypatch.setattr(lease, "_open", really)
+    def open_and_lose(*arguments: Any) -> int:
+        fd = really(*arguments)
+        monkeypatch.setattr(os, "open", really)
         path.unlink()
         return fd
 
-    monkeypatch.setattr(lease, "_open", open_and_lose)
+    monkeypatch.setattr(os, "open", open_and_lose)
     fd = lease.hold(path)
     assert os.fstat(fd).st_ino == path.stat().st_ino
     assert lease.try_claim(path) is None

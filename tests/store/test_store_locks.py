@@ -58,7 +58,7 @@ def test_a_free_lock_is_taken_without_a_wait(store: Store, recorder: Recorder, l
 
     asyncio.run(main())
     assert waits(recorder) == []
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
     assert lock_path.exists()
 
 
@@ -92,7 +92,7 @@ def test_tasks_take_turns_in_order(store: Store, recorder: Recorder) -> None:
     asyncio.run(main())
     assert order == list(range(50))
     assert len(waits(recorder)) == 49
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
 
 
 def test_threads_with_event_loops_of_their_own_take_turns(store: Store) -> None:
@@ -114,7 +114,7 @@ def test_threads_with_event_loops_of_their_own_take_turns(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert sorted(done) == list(range(16))
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
 
 
 def test_many_waiters_on_one_loop_do_not_deadlock(store: Store, lock_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_one_thread_per_key_waits_in_the_system(store: Store, lock_path: Path) -
         await asyncio.gather(*tasks)
 
     asyncio.run(main())
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
 
 
 def test_a_cancelled_wait_ends_at_once_and_leaks_nothing(store: Store, recorder: Recorder, lock_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_cancelled_wait_ends_at_once_and_leaks_nothing(store: Store, recorder:
 
     asyncio.run(main())
     assert waits(recorder)[0].args["error"] == "CancelledError"
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
 
 
 def test_the_thread_of_a_cancelled_wait_works_for_the_next(store: Store, lock_path: Path) -> None:
@@ -202,14 +202,13 @@ def test_the_thread_of_a_cancelled_wait_works_for_the_next(store: Store, lock_pa
             task.cancel()
             await asyncio.wait([task])
         task = asyncio.create_task(work())
-        while locks._TURNS[str(lock_path)].heir is None:
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it runs until it has to wait
         assert len(threads_waiting()) == 1
         held.release()
         assert await task == "entered"
 
     asyncio.run(main())
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
 
 
 def test_a_lock_handed_over_in_the_moment_of_cancelling_is_released(store: Store, lock_path: Path) -> None:
@@ -223,9 +222,8 @@ def test_a_lock_handed_over_in_the_moment_of_cancelling_is_released(store: Store
     async def main() -> None:
         task = asyncio.create_task(work())
         await threads_waiting_are(1)
-        turn = locks._TURNS[str(lock_path)]
         held.release()
-        while turn.waiting:  # the event loop stands still meanwhile: the task cannot have noticed
+        while threads_waiting():  # the event loop stands still meanwhile: the task cannot have noticed
             time.sleep(0.0001)
         task.cancel()
         await asyncio.wait([task])
@@ -234,7 +232,7 @@ def test_a_lock_handed_over_in_the_moment_of_cancelling_is_released(store: Store
         free.release()
 
     asyncio.run(main())
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
 
 
 def test_cancelling_one_in_the_queue_lets_the_others_pass(store: Store) -> None:
@@ -259,7 +257,7 @@ def test_cancelling_one_in_the_queue_lets_the_others_pass(store: Store) -> None:
         assert 1 not in entered
 
     asyncio.run(main())
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
 
 
 def test_a_wait_shows_whom_it_waits_for(
@@ -316,7 +314,7 @@ def test_a_wait_for_another_task_is_bounded_too(tmp_path: Path, recorder: Record
                     pytest.fail("the lock was held")
 
     asyncio.run(main())
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
 
 
 def test_a_lock_file_deleted_while_held_is_not_mistaken_for_the_new_one(store: Store, lock_path: Path) -> None:
@@ -354,7 +352,7 @@ def test_a_lock_that_cannot_be_opened_is_a_diagnosis(store: Store, lock_path: Pa
     with pytest.raises(StoreError) as caught:
         asyncio.run(main())
     assert caught.value.where == str(lock_path)
-    assert locks._TURNS == {}
+    assert locks.in_use() == frozenset()
 
 
 @pytest.mark.slow

@@ -13,14 +13,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from store_buckets import ENTRIES, RECORDS
 
 from pytest_fastenv.errors import BuildError, StoreError
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store import publish, temporary
+from pytest_fastenv.store import temporary
+from pytest_fastenv.store.buckets import READY
 from pytest_fastenv.store.store import Store
 
 if TYPE_CHECKING:
@@ -118,11 +119,15 @@ def test_an_entry_without_mark_is_nobodys(store: Store) -> None:
 
 
 def test_a_mark_that_cannot_be_made_takes_the_entry_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(entry: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", str(entry))
+    really = os.open
+
+    def full(path: Any, *rest: Any, **options: Any) -> int:
+        if os.path.basename(path) == READY:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return really(path, *rest, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(publish, "_mark", full)
+        patch.setattr(os, "open", full)
         with pytest.raises(StoreError, match="no space left"):
             asyncio.run(store.publish(ENTRIES, KEY, make))
     assert not store.path(ENTRIES, KEY).exists()

@@ -122,7 +122,7 @@ class BackendServers:
         :raises BuildTimeoutError: it did not return in time; its processes have been ended.
         :raises BuildError: it failed, its process died, or the backend cannot be imported.
         """
-        spec, request = self._spec(environment, system), self._request(system, call)
+        spec, request = self._spec(environment, system), hook_request(system, call)
         try:
             async with asyncio.timeout(self.policy.timeout_s):
                 report = await self._report(spec, call, request)
@@ -152,25 +152,6 @@ class BackendServers:
         preload = (module, *_COMPANIONS.get(module, ())) if forks and not system.backend_path else ()
         variables = backend_variables(self.environ, environment.scripts, self.policy.variables)
         return ServerSpec(environment.python, tuple(sorted(variables.items())), ",".join(preload), not forks)
-
-    @staticmethod
-    def _request(system: BuildSystem, call: HookCall) -> dict[str, Any]:
-        temporary = call.scratch / "tmp"
-        temporary.mkdir(exist_ok=True)
-        _result_file(call).unlink(missing_ok=True)
-        return {
-            "hook": call.hook,
-            "arguments": list(call.arguments),
-            "backend": system.backend,
-            "backend_path": [os.path.join(call.tree, path) for path in system.backend_path],
-            "cwd": str(call.tree),
-            "environ": dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
-            "result": str(_result_file(call)),
-            "log": str(call.log),
-            "log_limit_bytes": log.LIMIT_BYTES,
-            "ignored": [str(call.scratch)],
-            "heeded": [str(call.copy)] if call.copy else [],
-        }
 
     async def _report(self, spec: ServerSpec, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -208,6 +189,26 @@ class BackendServers:
             why=_end_of(call.log),
             hint=f"{option('build_timeout_s')} sets how long a build may take",
         )
+
+
+def hook_request(system: BuildSystem, call: HookCall) -> dict[str, Any]:
+    """Return what `backend_server` is told of a call, and make room for what it writes."""
+    temporary = call.scratch / "tmp"
+    temporary.mkdir(exist_ok=True)
+    _result_file(call).unlink(missing_ok=True)
+    return {
+        "hook": call.hook,
+        "arguments": list(call.arguments),
+        "backend": system.backend,
+        "backend_path": [os.path.join(call.tree, path) for path in system.backend_path],
+        "cwd": str(call.tree),
+        "environ": dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+        "result": str(_result_file(call)),
+        "log": str(call.log),
+        "log_limit_bytes": log.LIMIT_BYTES,
+        "ignored": [str(call.scratch)],
+        "heeded": [str(call.copy)] if call.copy else [],
+    }
 
 
 def _answer(call: HookCall, system: BuildSystem, report: Mapping[str, Any]) -> HookAnswer:

@@ -14,6 +14,7 @@ import pytest
 from build_bench import Bench, process_ends, wait_for_file
 
 from pytest_fastenv.installer import build
+from pytest_fastenv.installer.build.hooks import hook_request
 
 PARTS = sorted(Path(build.__file__).parent.glob("backend_*.py"))
 
@@ -38,7 +39,7 @@ def test_the_script_is_python_3_8_of_the_standard_library(part: Path) -> None:
 def request(bench: Bench, hook: str = "build_wheel") -> dict[str, Any]:
     call = bench.call(hook)
     system: Any = type("System", (), {"backend": "intree_backend", "backend_path": (".",)})
-    return bench.servers()._request(system, call)
+    return hook_request(system, call)
 
 
 def supervisor(bench: Bench) -> subprocess.Popen[bytes]:
