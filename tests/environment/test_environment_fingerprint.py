@@ -14,7 +14,8 @@ from pytest_fastenv.environment.fingerprint import Fingerprint, distribution_ide
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.plan import DirectUrl, Distribution, Plan, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.settings.values import Settings
+from pytest_fastenv.settings.options import OPTIONS, Decides
+from pytest_fastenv.settings.values import Settings, deciding
 
 TARGET = Target(
     python="/opt/python3.12",
@@ -41,7 +42,8 @@ def wheel(name: str, version: str, digest: str = "0" * 64, **options: Any) -> Di
 
 
 def parts(*distributions: Distribution, target: Target = TARGET, **options: Any) -> dict[str, Any]:
-    settings = Settings(link=options.pop("link", "auto"))
+    names = {option.field for option in OPTIONS}
+    settings = Settings(**{name: options.pop(name) for name in [*options] if name in names})
     return fingerprint(Plan(target, distributions), settings, **options).parts
 
 
@@ -53,6 +55,21 @@ def test_it_is_a_digest_that_carries_its_parts() -> None:
     assert made.parts["distributions"]["django"][0] == "5.2"
     assert copy.copy(made).parts == made.parts
     assert pickle.loads(pickle.dumps(made)).parts == made.parts
+
+
+def test_its_parts_are_what_a_manifest_keeps() -> None:
+    """A later version compares them with its own to say why an environment was made anew: their names stay."""
+    django = wheel("django", "5.2")
+    made = fingerprint(Plan(TARGET, (django,)), Settings(strict=True), runtime="1", worker=None)
+    settings = made.parts.pop("settings")
+    assert made.parts == {
+        "format": 2,
+        "interpreter": {"name": "CPython 3.12.1", "python": "/opt/python3.12", "identity": "a" * 64},
+        "distributions": {"django": ["5.2", distribution_identity(django)]},
+        "extras": {"runtime": "1"},
+    }
+    assert settings == deciding(Settings(strict=True), Decides.CONTENT)
+    assert settings["strict"] is True
 
 
 def test_what_matters() -> None:
@@ -129,6 +146,17 @@ def test_without_a_sha256_the_url_and_other_hashes_count() -> None:
             parts(*(wheel(name, "2") for name in "abcde")),
             "a 1 → 2, b 1 → 2, c 1 → 2, 2 more changed",
         ),
+        (parts(), parts(strict=True), "strict off → on"),
+        (parts(strict=True), parts(), "strict on → off"),
+        (parts(), parts(unchecked_records=frozenset({"a", "b"})), "unchecked-records none → a b"),
+        (parts(worker="gw0", runtime="1"), parts(worker="gw0", runtime="2"), "runtime changed"),
+        (parts(runtime="1"), parts(), "runtime changed"),
+        (
+            parts(wheel("a", "1"), wheel("b", "1"), wheel("c", "1"), wheel("d", "1")),
+            parts(wheel("a", "1"), wheel("b", "2"), wheel("c", "2"), wheel("d", "2")),
+            "b 1 → 2, c 1 → 2, d 1 → 2",
+        ),
+        ({"settings": {"strict": False}}, {}, "settings changed"),
         ({}, {"something": 1}, "settings changed"),
         ({"format": 0}, {"format": 1}, "made by another version of pytest-fastenv"),
     ],

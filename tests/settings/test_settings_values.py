@@ -61,17 +61,25 @@ def test_what_decides_is_there_at_its_default_too() -> None:
     assert changed["unchecked_records"] == ["a", "b"]
 
 
-def test_the_store_lies_where_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_lies_in_the_cache_directory(tmp_path: Path) -> None:
     assert store_root(Settings(cache_dir=tmp_path)) == tmp_path
-    if sys.platform.startswith("linux"):
-        import platformdirs
 
-        for base in (str(tmp_path), "", "relative"):
-            monkeypatch.setenv("XDG_CACHE_HOME", base)
-            expected = Path(platformdirs.user_cache_dir("pytest-fastenv", appauthor=False))
-            if base == "relative":  # the specification says to ignore a relative path
-                expected = Path.home() / ".cache" / "pytest-fastenv"
-            assert store_root(Settings()) == expected
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the XDG base directories are those of Linux")
+@pytest.mark.parametrize("platform", ["linux", "another"])  # any other asks platformdirs, which answers the same here
+@pytest.mark.parametrize("base", ["/absolute", "", " ", None])
+def test_the_cache_directory_of_linux(monkeypatch: pytest.MonkeyPatch, platform: str, base: str | None) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if base is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", base)
+    expected = "/absolute" if base == "/absolute" else os.path.expanduser("~/.cache")
+    assert str(store_root(Settings())) == f"{expected}/pytest-fastenv"
+
+
+def test_a_relative_cache_directory_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # as the specification of base directories says
+    assert store_root(Settings()) == Path.home() / ".cache" / "pytest-fastenv"
 
 
 def test_settings_import_nothing_heavy() -> None:
