@@ -26,7 +26,8 @@ from pytest_fastenv.schedule.single_flight import SingleFlight
 from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.wheel.core_metadata import parse_core_metadata
-from pytest_fastenv.wheel.filenames import canonical_version, normalized
+from pytest_fastenv.wheel.filenames import normalized
+from pytest_fastenv.wheel.names import same_version
 
 _TAIL = 32 << 10
 _MOST_RANGES = 6
@@ -131,8 +132,7 @@ def checked(metadata: CoreMetadata, artifact: Artifact) -> CoreMetadata:
 
     :raises MetadataError: it is of another one.
     """
-    announced = canonical_version(artifact.version) or artifact.version
-    if normalized(metadata.name) == artifact.name and metadata.version == announced:
+    if normalized(metadata.name) == artifact.name and same_version(metadata.version, artifact.version):
         return metadata
     raise MetadataError(
         f"{artifact.filename} has metadata of {metadata.name} {metadata.version}",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from packaging.version import Version
+
 from pytest_fastenv.index.page import Page, Status, newest_first
 from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.wheel.filenames import parsed_version
 
 
 class Project:
@@ -28,16 +31,23 @@ class Project:
 
     @cached_property
     def versions(self) -> tuple[str, ...]:
-        """Canonical versions that have files, newest first."""
-        if len(self._pages) == 1:
-            return tuple(self._pages[0].rows)
-        return tuple(newest_first({version for page in self._pages for version in page.rows}))
+        """Canonical versions that have files, newest first; of equal ones (``2.0`` and ``2.0.0``) the first listed."""
+        return tuple(newest_first(spellings[0] for spellings in self._spellings.values()))
+
+    @cached_property
+    def _spellings(self) -> dict[Version, list[str]]:
+        """The ways in which each version is written: the files of a release need not agree about that."""
+        found: dict[Version, list[str]] = {}
+        for text in dict.fromkeys(version for page in self._pages for version in page.rows):
+            found.setdefault(parsed_version(text), []).append(text)
+        return found
 
     def files(self, version: str) -> tuple[Artifact, ...]:
-        """Return the files of one canonical version: find-links first, then the index, each in the order listed."""
+        """Return the files of one version: find-links first, then the index, each in the order listed."""
         made = self._made.get(version)
         if made is None:
-            made = tuple(artifact for page in self._pages for artifact in page.artifacts(self.name, version))
+            texts = self._spellings.get(parsed_version(version), ())
+            made = tuple(file for page in self._pages for text in texts for file in page.artifacts(self.name, text))
             self._made[version] = made
         return made
 

@@ -93,7 +93,7 @@ def _unpack(data: mmap.mmap, order: Order) -> WheelFacts:
     check_dist_info_name(dist_info, name, version, label)
     purelib, odd_format = read_wheel_file(texts.wheel, label)
     scripts = parse_scripts(texts.entry_points, label)
-    data_directory = find_data_directory(directories, dist_info, label)
+    data_directory = find_data_directory(directories, name, version, label)
     dropped = frozenset(f"{dist_info}/{own}" for own in _OURS)
     written = write_tree(archive, Layout(tree, directories, dropped, data_directory))
     exempt = normal_name(name) in order.unchecked_records

@@ -13,7 +13,6 @@ import asyncio
 import csv
 import filecmp
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +20,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
-
-from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.fingerprint import distribution_identity
@@ -33,9 +30,9 @@ from pytest_fastenv.installer.link import INSTALLER
 from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.runtime.environment import installed_release
 from pytest_fastenv.schedule.outcome import whatever_happens
-
-_DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
+from pytest_fastenv.wheel.names import normal_version, same_version
 
 
 class Installs(Protocol):
@@ -79,10 +76,11 @@ def installed(prefix: Path, target: Target) -> dict[str, Installed]:
             names = sorted(os.listdir(prefix / place))
         except OSError:
             continue
-        for match in filter(None, map(_DIST_INFO.fullmatch, names)):
-            name = re.sub(r"[-_.]+", "-", match["name"]).lower()
-            directory = f"{place}/{match[0]}"
-            found[name] = Installed(name, match["version"], directory, _first_line(prefix / directory / "INSTALLER"))
+        for directory in (f"{place}/{name}" for name in names):
+            release = installed_release(f"{prefix}/{directory}")
+            if release is not None:
+                name, version = release[0], normal_version(release[1]) or release[1]
+                found[name] = Installed(name, version, directory, _first_line(prefix / directory / "INSTALLER"))
     return found
 
 
@@ -121,19 +119,11 @@ def _planned(prefix: Path) -> Mapping[str, Distribution]:
 
 def _is_there(distribution: Distribution, here: Installed | None, known: Distribution | None) -> bool:
     """Tell whether an environment holds a distribution just as it is planned."""
-    if here is None or not _is_version(here.version, distribution.version):
+    if here is None or not same_version(here.version, distribution.version):
         return False
     if here.installer != INSTALLER:  # put there by other means: of an index's release one is as good as another
         return distribution.direct_url is None
     return known is not None and _identity(known) == _identity(distribution)
-
-
-def _is_version(written: str, planned: str) -> bool:
-    """Tell whether the version in the name of a ``.dist-info`` directory, normalized or not, is the one planned."""
-    try:
-        return Version(written.replace("_", "-")) == Version(planned)
-    except InvalidVersion:
-        return False
 
 
 def _identity(distribution: Distribution) -> str:

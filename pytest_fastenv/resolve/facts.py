@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.errors import MetadataError, UnknownProjectError
 from pytest_fastenv.model.metadata import CoreMetadata
@@ -18,6 +17,7 @@ from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.releases import Releases
 from pytest_fastenv.resolve.requirements_of import Specifiers
 from pytest_fastenv.schedule.interrupted_work import InterruptedWork
+from pytest_fastenv.wheel.names import same_version
 
 T = TypeVar("T")
 
@@ -253,10 +253,6 @@ def _checked(metadata: CoreMetadata, candidate: Candidate) -> CoreMetadata:
     where = candidate.source.filename
     if canonicalize_name(metadata.name) != candidate.name:
         raise MetadataError(f"the metadata of {candidate} says it is the project {metadata.name}", where=where)
-    try:
-        same = metadata.version == candidate.text or Version(metadata.version) == candidate.version
-    except InvalidVersion:
-        same = False
-    if not same:
+    if not same_version(metadata.version, candidate.text):
         raise MetadataError(f"the metadata of {candidate} says it is version {metadata.version}", where=where)
     return metadata

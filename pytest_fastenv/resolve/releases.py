@@ -12,6 +12,7 @@ from pytest_fastenv.index.project import Project
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
 from pytest_fastenv.resolve.requirements_of import Specifiers
+from pytest_fastenv.wheel.filenames import parsed_version
 
 
 class Releases:
@@ -41,7 +42,7 @@ class Releases:
         self._texts: dict[Version, str] = {}
         for text in page.versions if page is not None else ():
             with suppress(InvalidVersion):  # older than PEP 440; no specifier can name it
-                self._texts[Version(text)] = text
+                self._texts[parsed_version(text)] = text
         self.direct = tuple(direct)
         self.versions: tuple[Version, ...] = (*sorted(self._texts), *(candidate.version for candidate in direct))
         self._known: dict[int, Candidate | Refusal] = {}

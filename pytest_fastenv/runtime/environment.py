@@ -10,12 +10,13 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 #: Variables that would lead an inner Python to another place than its environment.
 _MISLEADING = ("PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
 _PATHS = frozenset({"prefix", "python", "scripts", "purelib", "platlib"})
-_DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
+_DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>.+)\.dist-info")
+_NAME_OR_VERSION = re.compile(r"^(name|version):(.*)$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,27 @@ class Environment:
                 names = os.listdir(place)
             except FileNotFoundError:
                 continue
-            for match in filter(None, map(_DIST_INFO.fullmatch, names)):
-                found[re.sub(r"[-_.]+", "-", match["name"]).lower()] = match["version"]
+            found.update(filter(None, (installed_release(os.path.join(place, name)) for name in names)))
         return dict(sorted(found.items()))
+
+
+def installed_release(directory: str) -> Optional[Tuple[str, str]]:
+    """Return normalized name and version of the distribution that a ``.dist-info`` directory belongs to.
+
+    Its name tells both, but for old wheels that left hyphens in it: there METADATA does.
+
+    :return: ``None`` where it is no such directory.
+    """
+    match = _DIST_INFO.fullmatch(os.path.basename(directory))
+    if match is None:
+        return None
+    name, version = match["name"], match["version"]
+    if "-" in version:
+        try:
+            with open(os.path.join(directory, "METADATA"), encoding="utf-8", errors="replace") as file:
+                header = _NAME_OR_VERSION.findall(file.read().partition("\n\n")[0])
+        except OSError:
+            return None
+        told = {key.lower(): value.strip() for key, value in header}
+        name, version = told.get("name", name), told.get("version", version)
+    return re.sub(r"[-_.]+", "-", name).lower(), version

@@ -123,5 +123,15 @@ def same_version(one: str, other: str) -> bool:
     return Version(first) == Version(second)
 
 
+def is_stem_of(stem: str, name: str, version: str) -> bool:
+    """Tell whether ``name-version``, as a wheel's own directories are called, is a release in any spelling.
+
+    Old wheels do not escape the hyphens of a name: ``foo-baz-1.0``.
+    """
+    wanted = normal_name(name)
+    cuts = (cut for cut, letter in enumerate(stem) if letter == "-")
+    return any(normal_name(stem[:cut]) == wanted and same_version(stem[cut + 1 :], version) for cut in cuts)
+
+
 def _malformed(filename: str, reason: str) -> UnsupportedWheelError:
     return UnsupportedWheelError(f"{shown(filename)} is not the file name of a wheel", where=filename, why=reason)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import MetadataError, UnsupportedWheelError
-from pytest_fastenv.wheel.names import is_name, normal_name, normal_version, same_version
+from pytest_fastenv.wheel.names import is_name, is_stem_of, normal_version
 
 _WHEEL_VERSION = re.compile(r"([0-9]+)\.([0-9]+)")
 _SPECIFIER = (
@@ -51,8 +51,7 @@ def check_dist_info_name(dist_info: str, name: str, version: str, archive: str) 
 
     :raises MetadataError: the directory is another project's or version's.
     """
-    told_name, _, told_version = dist_info.removesuffix(".dist-info").partition("-")
-    if normal_name(told_name) != normal_name(name) or not same_version(told_version, version):
+    if not is_stem_of(dist_info.removesuffix(".dist-info"), name, version):
         raise MetadataError(
             f"{archive}: its dist-info directory belongs to another release",
             where=archive,

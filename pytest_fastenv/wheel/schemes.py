@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import SchemeError
 from pytest_fastenv.wheel.entry_points import check_script_name
-from pytest_fastenv.wheel.names import normal_name, same_version
+from pytest_fastenv.wheel.names import is_stem_of
 
 SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
 
@@ -31,24 +31,19 @@ def check_data_paths(paths: Iterable[str], archive: str) -> None:
             _check(path, below, archive)
 
 
-def find_data_directory(directories: Iterable[str], dist_info: str, archive: str) -> str:
+def find_data_directory(directories: Iterable[str], name: str, version: str, archive: str) -> str:
     """Return the name of the wheel's ``.data`` directory, or an empty text when it has none.
 
-    :raises SchemeError: a ``.data`` directory does not belong to the wheel's dist-info.
+    :param name: the project's, as METADATA has it; so is `version`.
+    :raises SchemeError: a ``.data`` directory is another release's.
     """
     found = sorted(path for path in directories if path.endswith(".data") and "/" not in path)
     if not found:
         return ""
-    stem = dist_info.removesuffix(".dist-info")
-    if len(found) > 1 or not _same_release(found[0].removesuffix(".data"), stem):
+    if len(found) > 1 or not is_stem_of(found[0].removesuffix(".data"), name, version):
         names = ", ".join(map(shown, found))
         raise SchemeError(f"{archive} has a data directory that is not its own", where=archive, why=names)
     return found[0]
-
-
-def _same_release(one: str, other: str) -> bool:
-    (name, _, version), (other_name, _, other_version) = one.partition("-"), other.partition("-")
-    return normal_name(name) == normal_name(other_name) and same_version(version, other_version)
 
 
 def _check(path: str, below: str, archive: str) -> None:

@@ -49,6 +49,7 @@ from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.tools import Tools
+from pytest_fastenv.wheel.names import same_version
 
 T = TypeVar("T")
 
@@ -175,7 +176,7 @@ class SourceBuilder:
         :raises MismatchError: it is another project, or another version.
         """
         wrong_name = job.name is not None and normalized(metadata.name) != job.name
-        if wrong_name or (job.version is not None and metadata.version != job.version):
+        if wrong_name or (job.version is not None and not same_version(metadata.version, job.version)):
             raise MismatchError(
                 f"{job.subject}: its source is {metadata.name} {metadata.version}",
                 why="name and version are not those it was asked for by",

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.version import InvalidVersion
 
 from pytest_fastenv.errors import BuildError, MismatchError
+from pytest_fastenv.wheel.names import same_version
 
 
 def find_wheel(answer: Any, directory: Path, subject: str, log: Path) -> Path:
@@ -62,17 +63,10 @@ def check_identity(path: Path, subject: str, name: str | None, version: str | No
             f"{subject}: the build made {path.name}, which is no wheel's name", where=str(log), why=str(error)
         ) from None
     wrong_name = name is not None and canonicalize_name(name) != its_name
-    if wrong_name or (version and _differs(version, its_version)):
+    if wrong_name or (version and not same_version(version, str(its_version))):
         raise MismatchError(
             f"{subject}: the build made {path.name}",
             where=str(log),
             why=f"{name} {version or ''} was to be built".replace("  ", " "),
             hint="the source is mislabelled: pin another release, or report it to the project",
         )
-
-
-def _differs(expected: str, actual: Version) -> bool:
-    try:
-        return Version(expected) != actual
-    except InvalidVersion:
-        return False  # what cannot be compared is compared by its metadata later

@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 from pytest_fastenv.errors import MetadataError
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.wheel.core_metadata import parse_core_metadata
+from pytest_fastenv.wheel.names import same_version
 
 #: Fields that decide what is installed; where a backend may change one of them, it has to be asked.
 _DECISIVE = frozenset({"version", "requires-dist", "requires-python", "provides-extra"})
@@ -89,7 +90,7 @@ def differences(announced: CoreMetadata, built: CoreMetadata) -> list[str]:
     found = []
     if canonicalize_name(announced.name) != canonicalize_name(built.name):
         found.append(f"name: {announced.name} was announced, the wheel has {built.name}")
-    if announced.version != built.version:
+    if not same_version(announced.version, built.version):
         found.append(f"version: {announced.version} was announced, the wheel has {built.version}")
     if _specifiers(announced.requires_python) != _specifiers(built.requires_python):
         pythons = (announced.requires_python or "any", built.requires_python or "any")
