@@ -171,13 +171,13 @@ def installed_release(directory: str) -> Optional[Tuple[str, str]]:
     match = _DIST_INFO.fullmatch(os.path.basename(directory))
     if match is None:
         return None
-    name, version = match["name"], match["version"]
+    name, version = match.group("name", "version")
     if "-" in version:
         try:
             with open(os.path.join(directory, "METADATA"), encoding="utf-8", errors="replace") as file:
-                header = _NAME_OR_VERSION.findall(file.read().partition("\n\n")[0])
+                header = _NAME_OR_VERSION.finditer(file.read().partition("\n\n")[0])
         except OSError:
             return None
-        told = {key.lower(): value.strip() for key, value in header}
+        told = {line[1].lower(): line[2].strip() for line in header}
         name, version = told.get("name", name), told.get("version", version)
     return re.sub(r"[-_.]+", "-", name).lower(), version
