@@ -11,7 +11,7 @@ from kit.archives import make_wheel
 from kit.server import IndexServer
 
 from pytest_fastenv.cli.main import main
-from pytest_fastenv.settings.options import OPTIONS, of_door
+from pytest_fastenv.settings.options import OPTIONS, Option, of_door
 
 TRY = {
     "text": "3.99", "path": "x", "number": "0", "age": "soon", "names": "x", "choice": "glue", "reports": "x.txt",
@@ -51,17 +51,26 @@ def test_every_option_of_a_command_is_there(
     assert there == set(of_door(door))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("option", of_door("create"), ids=repr)
+CHECKED = [option for option in of_door("create") if option.kind in {"number", "age", "choice", "reports"}]
+
+
+@pytest.mark.parametrize("option", CHECKED, ids=repr)
 def test_a_wrong_value_is_told_by_the_commands_name(
-    option: object, directory: Path, capsys: pytest.CaptureFixture[str]
+    option: Option, directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    row = next(row for row in OPTIONS if row is option)
-    if row.kind in {"number", "age", "choice", "reports"}:
-        assert main(["create", "missing.txt", "made", row.flag, TRY[row.kind]]) == 4
-        assert capsys.readouterr().err.startswith(f"fastenv: error: {row.flag}: ")
-    else:
-        assert main(["create", "missing.txt", "made", row.flag, *([] if row.is_flag else [TRY[row.kind]])]) == 4
-        assert "missing.txt" in capsys.readouterr().err or row.field == "python"
+    assert main(["create", "missing.txt", "made", option.flag, TRY[option.kind]]) == 4
+    assert capsys.readouterr().err.startswith(f"fastenv: error: {option.flag}: ")
+
+
+@pytest.mark.parametrize("option", [option for option in of_door("create") if option not in CHECKED], ids=repr)
+def test_other_values_are_taken_and_the_request_is_read(
+    option: Option, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = [] if option.is_flag else [TRY[option.kind]]
+    assert main(["create", "missing.txt", "made", option.flag, *value]) == 4
+    # The interpreter is looked for before the sources are read.
+    told = "no Python interpreter fits '3.99'" if option.field == "python" else "missing.txt"
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -37,14 +37,19 @@ def test_the_table_of_all_options_is_that_of_the_code() -> None:
     assert table() in page, f"paste this into docs/reference/settings.md:\n{table()}"
 
 
+def described(option: Option) -> list[str]:
+    """Return the texts that a description has: the flag with its value, the variable, the words to choose from."""
+    flags = [f"`{option.pytest_flag} {option.metavar}".rstrip()] if "pytest" in option.doors else []
+    variables = [f"`{option.variable}`"] if option.variable else []
+    return [*flags, *variables, *(f"`{choice}`" for choice in option.choices)]
+
+
 @pytest.mark.parametrize("option", OPTIONS, ids=repr)
 def test_each_option_is_described_with_its_values(option: Option) -> None:
     page = (REFERENCE / "settings.md").read_text(encoding="utf-8").replace(table(), "")
-    if "pytest" in option.doors:
-        assert f"`{option.pytest_flag} {option.metavar}".rstrip() in page
-    assert not option.variable or f"`{option.variable}`" in page
-    for choice in option.choices:
-        assert f"`{choice}`" in page
+    texts = described(option)
+    assert texts
+    assert [text for text in texts if text not in page] == []
 
 
 @pytest.mark.parametrize(("door", "heading"), [(door, f"## `fastenv {name}") for door, name in COMMANDS.items()])

@@ -92,6 +92,8 @@ def test_it_is_marked_once(place: Path) -> None:
 
 def test_nothing_there(tmp_path: Path) -> None:
     assert manifest.read(tmp_path / "missing") is None
+    with pytest.raises(FileNotFoundError):
+        Environment.standing(tmp_path / "missing")
     assert not manifest.is_ours(tmp_path)
 
 
@@ -104,7 +106,7 @@ def test_whatever_is_wrong_in_its_files_it_is_not_whole(place: Path) -> None:
     for name in ("manifest.json", "ready"):
         for damage in damaged(own / name):
             assert manifest.read(place) is None, damage
-            with pytest.raises((OSError, ValueError)):
+            with pytest.raises(ValueError, match=r"the manifest of .* is damaged"):
                 Environment.standing(place)
     for damage in damaged(own / "tree"):
         assert manifest.difference(place, made) == "the list of its files is damaged", damage

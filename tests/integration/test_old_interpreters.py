@@ -163,7 +163,6 @@ def test_the_same_suite_with_binary_wheels_for_each(interpreters: list[Found], t
         tag = "{}{}".format(*minor)
         for module, file in found["files"].items():
             assert file.startswith(found["prefix"]), module
-            name = Path(file).name
-            assert f".cpython-{tag}-" in name or f".cp{tag}-" in name, (module, name)
+            assert f".cpython-{tag}-" in Path(file).name, module
         prefixes.add(found["prefix"])
     assert len(prefixes) == len(minors)

@@ -209,13 +209,15 @@ def test_a_killed_maker_is_followed_by_a_whole_one(store: Store, start: Start, t
 @pytest.mark.slow
 def test_killed_at_every_change_of_the_file_system(store: Store, start: Start, tmp_path: Path) -> None:
     """The process kills itself at its n-th change, for every n; the next one finds a whole entry or makes one."""
-    codes = []
+    codes, there = [], []
     for point in range(1, 100):
         process = start("publish_until_killed", tmp_path / "log", point)
         process.communicate(timeout=30)
         codes.append(process.returncode)
         found = store.lookup(ENTRIES, KEY)
-        assert found is None or whole(found), point
+        there.append(found is not None)
+        if found is not None:
+            assert whole(found), point
         if process.returncode == 0:
             break
         if found is not None:  # killed after the mark, while it cleaned up
@@ -223,6 +225,7 @@ def test_killed_at_every_change_of_the_file_system(store: Store, start: Start, t
     else:
         pytest.fail("it never came to its end")
     assert len(codes) > 12
+    assert set(there[:-1]) == {False, True}  # some kills came before the mark, some after it
     assert set(codes) == {-signal.SIGKILL, 0}
     assert whole(store.lookup(ENTRIES, KEY))
     temporary.sweep(str(store.root / "tmp"))
