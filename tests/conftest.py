@@ -96,7 +96,7 @@ def interpreters(request: pytest.FixtureRequest) -> list[Found]:
 
 @pytest.fixture
 def unused_port() -> int:
-    """A port on loopback where nobody listens."""
+    """A port on loopback that no server listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

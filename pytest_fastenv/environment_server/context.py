@@ -20,7 +20,7 @@ class Context:
     :ivar base: what relative paths are relative to, absolute.
     :ivar environ: environment variables of the session's start.
     :ivar stack: closed when the environment server ends.
-    :ivar kept: whatever handlers keep from one question to the next, each under a name of its own.
+    :ivar kept: what handlers keep from one question to the next, each under a name of its own.
     """
 
     settings: Settings

@@ -18,7 +18,7 @@ def key_of(*parts: Any) -> str:
 
     A field that is added to a class is in the key from then on, also while it is at its default.
 
-    :param parts: dataclasses, named tuples, enumerations, paths, and whatever JSON can hold of them.
+    :param parts: dataclasses, named tuples, enumerations, paths, and what JSON can hold.
     :raises TypeError: a part is none of these.
     """
     text = json.dumps([encode_for_key(part) for part in parts], sort_keys=True, separators=(",", ":"))

@@ -18,7 +18,7 @@ class Span:
     :ivar subject: distribution, project or file it is about.
     :ivar start_ns: `time.monotonic_ns` at the beginning; the same clock in all processes of one machine.
     :ivar end_ns: 0 while it goes on.
-    :ivar args: whatever helps a reader: ``version``, ``bytes``, ``source`` (network, cache, built, waited), ``key``.
+    :ivar args: details for a reader: ``version``, ``bytes``, ``source`` (network, cache, built, waited), ``key``.
     """
 
     kind: Kind

@@ -80,7 +80,7 @@ class PinObserver(Protocol):
     def pinned(self, distribution: Distribution, *, certain: bool = False) -> None:
         """A candidate was chosen, or is likely to be; another one for the same project takes its place.
 
-        :param certain: whatever else is found out, there is no other choice: the user's own words leave only this one.
+        :param certain: there is no other choice, because the user's own words leave only this one.
         """
 
     def unpinned(self, name: str) -> None:
@@ -133,7 +133,7 @@ class Interpreter(Protocol):
         """What is known of it, before and after it is there."""
 
     async def ready(self) -> None:
-        """Wait until it can be started. Whatever runs it (builds, making an environment) waits here first.
+        """Wait until it can be started. Builds and the making of an environment wait here before they run it.
 
         :raises ProvideError: it could not be had, or is not what `target` says.
         """

@@ -233,7 +233,7 @@ def _files(prefix: Path, one: Installed) -> list[str]:
             listed = [row[0] for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PublishError(
-            f"{one.name} {one.version} cannot be replaced: nobody knows which files are its own",
+            f"{one.name} {one.version} cannot be replaced: its RECORD, which lists its files, cannot be read",
             where=str(record),
             why=str(error),
             hint=f"it was put there by {one.installer or 'something else'}; remove it with the same means",

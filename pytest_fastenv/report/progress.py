@@ -70,7 +70,7 @@ class Progress:
             self._thread.join()
 
     def _note(self, what: str, event: Span | Notice) -> None:
-        """Listen to the recorder, in whatever thread something happens."""
+        """Listen to the recorder; called in the thread that records."""
         if self._over.is_set():
             return
         if isinstance(event, Notice):

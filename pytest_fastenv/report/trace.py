@@ -1,9 +1,9 @@
 """A trace of a run in the Trace Event Format of Chromium, for Perfetto and ``chrome://tracing``.
 
 Each span is one complete event (``ph: X``) named by its kind, with ``ts`` and ``dur`` in microseconds since the first
-span began. ``args`` has ``distribution`` (the span's subject) and whatever is known: ``version``, ``bytes``, ``source``
-(``network``, ``cache``, ``built``, ``waited``), ``key``, ``holder``, ``error``. A kind is shown as a process, its lanes
-as threads; events of one lane never overlap.
+span began. ``args`` has ``distribution`` (the span's subject) and, where they are known, ``version``, ``bytes``,
+``source`` (``network``, ``cache``, ``built``, ``waited``), ``key``, ``holder``, ``error``. A kind is shown as a
+process, its lanes as threads; events of one lane never overlap.
 """
 
 from __future__ import annotations

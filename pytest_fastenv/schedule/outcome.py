@@ -120,7 +120,7 @@ async def _run(job: Coroutine[Any, Any, T], admission: Admission) -> T:
 
 
 async def _settled(tasks: list[asyncio.Task[T]]) -> None:
-    """Wait for the end of cancelled tasks, whatever else happens to this one."""
+    """Wait for the end of cancelled tasks, even where this one is cancelled meanwhile."""
     while not all(task.done() for task in tasks):
         try:
             await asyncio.wait(tasks)

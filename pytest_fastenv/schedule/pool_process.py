@@ -108,7 +108,7 @@ def _describe(error: BaseException) -> bytes:
     try:
         described = pickle.dumps(("error", type(error), args, dict(error.__dict__), text), 5)
         pickle.loads(described)  # noqa: S301 - a class that cannot be found again shows here
-    except Exception:  # noqa: BLE001 - whatever its parts do when they are copied
+    except Exception:  # noqa: BLE001 - pickling calls code of the result's own classes
         return pickle.dumps(("unsendable", text), 5)
     return described
 

@@ -309,7 +309,7 @@ OPTIONS = (
         choices=("auto", "process"),
         help="A fork or a fresh process for every call of a build backend",
     ),
-    # Asked for an interpreter that is missing; whatever comes of it, its content is part of the fingerprint.
+    # Decides only whether a missing interpreter is fetched; the interpreter itself is part of the fingerprint.
     Option(
         "python_mirror",
         "python-mirror",

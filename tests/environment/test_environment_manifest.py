@@ -98,7 +98,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_whatever_is_wrong_in_its_files_it_is_not_whole(place: Path) -> None:
+def test_with_any_damage_to_its_files_it_is_not_whole(place: Path) -> None:
     made = manifest.write(place, parts(), INTERPRETER, Summary(), {InStore("wheels-v2", "ab")})
     manifest.write_plan(place, example(Plan))
     manifest.mark_ready(place)

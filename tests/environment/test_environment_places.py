@@ -170,7 +170,7 @@ def test_processes_that_want_the_same_get_the_same(store: Store, environments: G
 
 
 def test_what_is_not_ready_is_never_taken(store: Store, environments: Generations) -> None:
-    """It is removed by whoever makes the next one, and its number is free again."""
+    """It is removed when the next one is made, and its number is free again."""
     made = provide(store).environment
     (made.prefix / ".fastenv" / "ready").unlink()
     assert environments.find(parts()) == Missing(None)
@@ -185,7 +185,7 @@ def test_what_is_not_ready_is_never_taken(store: Store, environments: Generation
 @pytest.mark.slow
 @pytest.mark.parametrize("explicit", [False, True])
 def test_killed_at_any_call_that_changes_the_file_system(store: Store, tmp_path: Path, explicit: bool) -> None:
-    """Whatever the kill leaves, the next run makes a whole environment, and what passes as whole is."""
+    """After each kill the next run gives a whole environment; what counts as whole is whole."""
     target = running_target(store)
     asyncio.run(lay_out(target, store, tmp_path / "warm", tmp_path / "warm"))
     changing = {"open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "os.truncate"}
@@ -221,7 +221,7 @@ def test_killed_at_any_call_that_changes_the_file_system(store: Store, tmp_path:
         for thread in threading.enumerate():
             if thread.name == "store-sweep":
                 thread.join()
-        provide(store, directory, at=at, fingerprint=parts(old=True))  # whoever makes one removes what is left
+        provide(store, directory, at=at, fingerprint=parts(old=True))  # making one removes what is left
         for thread in threading.enumerate():
             if thread.name == "store-sweep":
                 thread.join()
@@ -427,8 +427,8 @@ class TestPrivateDirectory:
         with pytest.raises(UsageError, match="is there already"):
             asyncio.run(scenario())
 
-    def test_it_waits_for_nobody(self, store: Store, tmp_path: Path) -> None:
-        """No lock in the store: nobody else knows the place."""
+    def test_it_takes_no_lock_of_the_store(self, store: Store, tmp_path: Path) -> None:
+        """No other process knows the place."""
         (tmp_path / "env").mkdir()
         PrivateDirectory(store, tmp_path / "env").check()
 

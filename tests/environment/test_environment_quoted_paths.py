@@ -1,4 +1,4 @@
-"""Paths in activation scripts, with whatever characters a directory's name has."""
+"""Paths in activation scripts, with characters that shells treat specially."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_made_as_all_others_are(play: Any, artifacts: Path) -> None:
     play(part)
 
 
-def test_the_second_of_a_kind_asks_nobody(play: Any, artifacts: Path, recorder: Recorder) -> None:
+def test_the_second_of_a_kind_asks_no_index(play: Any, artifacts: Path, recorder: Recorder) -> None:
     make_wheel(artifacts, "alpha")
     asked: list[int] = []
 
@@ -270,7 +270,7 @@ def test_replacing_takes_all_of_the_old_one_away(play: Any, artifacts: Path) -> 
     play(part)
 
 
-def test_nobody_knows_what_belongs_to_it(play: Any, artifacts: Path) -> None:
+def test_a_distribution_without_record_is_not_replaced(play: Any, artifacts: Path) -> None:
     make_wheel(artifacts, "alpha")
     make_wheel(artifacts, "alpha", "2.0")
 

@@ -131,7 +131,7 @@ def test_history(how: str, version: str, repository: Path) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_history_with_edits(packed: bool, repository: Path) -> None:
-    """That a tracked file is edited counts; what is edited in it, and files nobody tracks, do not."""
+    """That a tracked file is edited counts; what is edited in it, and files that are not tracked, do not."""
     if packed:
         git(repository, "pack-refs", "--all")
     seen = observe("history", repository)

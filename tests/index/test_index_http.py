@@ -154,7 +154,7 @@ def test_offline_means_not_one_socket(rust: bool, monkeypatch: pytest.MonkeyPatc
         get("http://127.0.0.1/x", rust, offline=True)
 
 
-def test_nobody_listens(rust: bool) -> None:
+def test_a_port_without_a_server(rust: bool) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -108,7 +108,7 @@ def test_an_absent_project_is_fresh_offline_only(store: Store) -> None:
 
 @pytest.mark.parametrize(("max_age_s", "is_fresh"), [(0.0, False), (30.0, True), (10.0, False)])
 def test_no_page_is_older_than_what_it_is_asked_for_may_be(store: Store, max_age_s: float, is_fresh: bool) -> None:
-    """Whatever its index says: who sets the age of answers to nothing wants the index to be asked."""
+    """Even where the index allows more: an age of nothing means that the index is asked."""
     now = Now()
     cached(store, {"cache-control": "max-age=600"}, now)
     now.time += 20

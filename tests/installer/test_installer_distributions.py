@@ -1,4 +1,4 @@
-"""Whatever is asked for at the door is made once; what the resolver has pinned is begun while it still searches."""
+"""What several ask for is made once; what the resolver has pinned is begun while it still searches."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_what_was_taken_back_is_counted_and_kept(
             door = parts.distributions
             door.pinned(wanted)
             async with asyncio.timeout(20):
-                while door.wasted_bytes == 0:  # so far nobody claimed it
+                while door.wasted_bytes == 0:  # so far it was not asked for
                     await asyncio.sleep(0)
             door.unpinned("demo")
             await door.give_up()

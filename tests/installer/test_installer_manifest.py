@@ -12,7 +12,7 @@ from pytest_fastenv.installer.manifest import Manifest, WheelFacts, check
 
 
 @pytest.mark.slow
-def test_whatever_is_wrong_in_its_files_they_are_absent(tmp_path: Path) -> None:
+def test_damaged_records_count_as_absent(tmp_path: Path) -> None:
     manifest, facts = example(Manifest), example(WheelFacts)
     manifest.save(str(tmp_path / "manifest.json"))
     facts.save(str(tmp_path / "wheel.json"))

@@ -46,7 +46,7 @@ class Outcome:
         return self.output
 
     def is_civil(self) -> None:
-        """Check for what nobody should ever see."""
+        """Check that no traceback, no internal error and no secret is shown."""
         for never in ("INTERNALERROR", "Task exception was never retrieved", SECRET):
             assert never not in self.output, self.output
         # A build's log may be quoted with the backend's own traceback in it, indented.

@@ -87,7 +87,7 @@ def test_dynamic_dependencies_of_another_tree(source: str, here: ContentDesk) ->
 
 @pytest.mark.parametrize("option", [{"recreate": ""}, {"upgrade": ""}, {"max_age": "0"}], ids=lambda o: next(iter(o)))
 def test_recorded_metadata_of_a_tree_is_not_used(option: dict[str, str], here: ContentDesk, tmp_path: Path) -> None:
-    """When asked to look anew, the backend is asked, whatever it could not be seen to depend on."""
+    """When asked to look anew, the backend is asked, also where nothing it was seen to read has changed."""
     needs = tmp_path / "unseen"
     code = READS_A_FILE.replace('open("needs.txt", encoding="utf-8")', f"os.popen('cat {needs}')")
     needs.write_text("one\n")

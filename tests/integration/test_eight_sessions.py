@@ -216,7 +216,7 @@ def test_a_living_run_keeps_its_environment(seeded: Desk, index: IndexServer, tm
     assert identity(living.prefix) == held
 
 
-def test_eight_find_out_at_once_that_somebody_edited_it(seeded: Desk, index: IndexServer, tmp_path: Path) -> None:
+def test_eight_find_an_edited_environment_at_once(seeded: Desk, index: IndexServer, tmp_path: Path) -> None:
     """One of them makes it anew for all, and the run that is in the edited one stays there."""
     write_suite(seeded, "shared-wheel", imports="shared_wheel")
     command = seeded.words("pytest", "requirements.txt")

@@ -1,4 +1,4 @@
-"""What somebody did to the store, to an environment or to the clock: noticed, repaired, told; never passed on."""
+"""Damage to the store, to an environment or to the clock: noticed, repaired, told; never passed on."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_damaged_but_as_announced(mirrored: Mirrored) -> None:
     mirrored.fails("fastenv", 3, archive.name.replace("+", "(%2B|.)"), "why:")
 
 
-def test_nobody_answers_at_the_mirror(mirrored: Mirrored, unused_port: int) -> None:
+def test_the_mirror_does_not_answer(mirrored: Mirrored, unused_port: int) -> None:
     mirrored.desk.variables["FASTENV_PYTHON_MIRROR"] = f"http://127.0.0.1:{unused_port}/files"
     mirrored.fails("pytest", 3, f"127.0.0.1:{unused_port}")
 
@@ -104,7 +104,7 @@ def test_downloads_are_forbidden(mirrored: Mirrored, door: str) -> None:
     assert mirrored.mirror.requests == []
 
 
-def test_offline_asks_nobody(mirrored: Mirrored) -> None:
+def test_offline_sends_no_request(mirrored: Mirrored) -> None:
     mirrored.fails("fastenv", 4, "offline", offline="")
     assert mirrored.mirror.requests == []
 
@@ -163,7 +163,7 @@ def test_an_interpreter_that_dies_in_the_store_is_brought_again(mirrored: Mirror
 
 
 def test_both_the_interpreter_and_a_package_fail(mirrored: Mirrored) -> None:
-    """Whoever has to mend two things is told of two things, where both are known."""
+    """Where two things have to be mended and both are known, both are told."""
     mirrored.sums(f"{'0' * 64}  {mirrored.absent.archive.name}\n")
     outcome = mirrored.desk.ask("fastenv", "good", "no-such-project-anywhere", python=mirrored.absent.spec)
     assert outcome.code == 4, outcome.output

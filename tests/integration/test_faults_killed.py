@@ -1,7 +1,7 @@
 """SIGKILL at calls that change the file system: the next run makes a correct environment, and says nothing odd.
 
 strace delivers the signal when the n-th call of a kind is entered, in whichever process gets that far first: the one
-the user started, a worker, a builder. What follows is an ordinary run, compared file by file with one that nobody
+the user started, a worker, a builder. What follows is an ordinary run, compared file by file with one that was not
 disturbed.
 """
 

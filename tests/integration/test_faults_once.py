@@ -166,7 +166,7 @@ def test_a_killed_builder_is_followed_within_a_second(seeded: Desk, tmp_path: Pa
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells who waits")
 @pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.nightly)])
 def test_killed_builders_never_overlap(seeded: Desk, tmp_path: Path, kills: int) -> None:
-    """Two want the same; whoever builds is killed, again and again, and a new one comes. At last one is let be."""
+    """Two want the same. The one that builds is killed and replaced, again and again; at last one may finish."""
     log, sentinel = tmp_path / "builds", tmp_path / "sentinel"
     make_sdist(artifacts(seeded), "wanted", build_log=log, exclusive=sentinel, hold_s=0.6)
     seeded.timeout_s = 30.0 * kills
@@ -181,7 +181,7 @@ def test_killed_builders_never_overlap(seeded: Desk, tmp_path: Path, kills: int)
     for number in range(kills):
         deadline = time.monotonic() + 60
         while not log.exists() or log.read_text().count("\n") < number + 1:
-            assert time.monotonic() < deadline, "nobody builds"
+            assert time.monotonic() < deadline, "no process builds"
             time.sleep(0.005)
         backend = int(re.findall(r"pid=(\d+)", log.read_text())[number])
         owner = owner_of(backend, running)
@@ -200,7 +200,7 @@ def owner_of(pid: int, among: list[subprocess.Popen[bytes]]) -> subprocess.Popen
     """Return the process that a build backend works for: its ancestor."""
     owners = {process.pid: process for process in among}
     while pid not in owners:
-        assert pid > 1, "the builder belongs to nobody"
+        assert pid > 1, "the builder's process is not known"
         pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return owners[pid]
 

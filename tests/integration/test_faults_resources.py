@@ -175,8 +175,8 @@ def test_a_read_only_place_for_the_environment(seeded: Desk) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="users")
 @pytest.mark.parametrize("door", DOORS)
-def test_a_store_of_somebody_else(seeded: Desk, door: str) -> None:
-    """No permission: as nobody, where the tests run as root; else by taking it from oneself."""
+def test_a_store_of_another_user(seeded: Desk, door: str) -> None:
+    """No permission to write: root is run without its capabilities; other users take it from themselves."""
     directories = [seeded.store, *(path for path in seeded.store.rglob("*") if path.is_dir() and not path.is_symlink())]
     for directory in directories:
         directory.chmod(0o555)
@@ -184,7 +184,7 @@ def test_a_store_of_somebody_else(seeded: Desk, door: str) -> None:
         why = missing("setpriv", "--reuid=65534", "--clear-groups", "true")
         if why:
             pytest.skip(why)
-        # CAP_DAC_OVERRIDE is what makes root's permissions go everywhere; without it root is somebody else here.
+        # CAP_DAC_OVERRIDE is what makes root's permissions go everywhere; without it root is an ordinary user here.
         seeded.before = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", "--inh-caps=-all")
     outcome = seeded.ask(door, "good")
     for directory in directories:

@@ -1,4 +1,4 @@
-"""Every wait tells whom it waits for, is bounded, and ends at once when it is interrupted; nobody else is harmed."""
+"""Every wait names its holder, is bounded, and ends at once when it is interrupted; other processes go on."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_who_waits_for_a_build_is_told_for_whom_and_can_be_ended(
     holder = f"held by process {owner.process.pid} on {os.uname().nodename} since "
     for waiter in (interrupted, terminated, patient):
         assert waiter.says("waiting for slow 1.0: ").startswith(f"fastenv: waiting for slow 1.0: {holder}")
-    # The owner goes on building all the time: whoever ends now has not waited for it.
+    # The owner goes on building all the time: a process that ends now has not waited for it.
     interrupted.process.send_signal(signal.SIGINT)
     terminated.process.send_signal(signal.SIGTERM)
     assert interrupted.ends() == 130

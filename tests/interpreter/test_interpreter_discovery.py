@@ -259,7 +259,7 @@ def test_nothing_fits_is_asked_again_after_an_hour(store: Store, monkeypatch: py
 
 
 def test_all_that_are_there(store: Store, tmp_path: Path, interpreters: list[Found]) -> None:
-    """Each once, in the order of preference, whatever it is called and however often it is there."""
+    """Each once, in the order of preference, under all its names and places."""
     version, python = other(interpreters)
     minor = "{}.{}".format(*version)
     for name in ("python", "python3", f"python{minor}"):

@@ -112,7 +112,7 @@ def test_names_of_files() -> None:
     assert not may_fit(read(">=3.11"), "python3.9")
 
 
-def test_a_version_whatever_else() -> None:
+def test_a_version_alone() -> None:
     assert is_version(read("3.7"), "3.7.16")
     assert is_version(read("<3.8"), "3.6.15")
     assert not is_version(read("3.9"), "3.7.16")

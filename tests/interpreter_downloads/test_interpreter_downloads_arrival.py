@@ -162,7 +162,7 @@ def test_giving_it_up_waits_for_its_end_even_when_cancelled(target: Target) -> N
     run(work)
 
 
-def test_a_failure_that_nobody_waited_for_is_no_warning(target: Target) -> None:
+def test_a_failure_without_a_waiting_task_is_no_warning(target: Target) -> None:
     async def work() -> None:
         bringing = Bringing(NetworkError("the mirror is gone"))
         bringing.on.set()

@@ -1,4 +1,4 @@
-"""Whatever goes wrong while an interpreter is fetched and unpacked: a diagnosis, and nothing half-made."""
+"""Faults while an interpreter is fetched and unpacked: each is a diagnosis, and nothing half-made stays."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def make_dynamic(directory: Path, code: str, **options: object) -> Path:
 
 
 def git(directory: Path, *words: str) -> str:
-    """Run git in a directory as somebody with a name."""
+    """Run git in a directory, with a name and an address for commits."""
     who = ("-c", "user.name=kit", "-c", "user.email=kit@example.invalid", "-c", "init.defaultBranch=main")
     ran = subprocess.run(["git", *who, *words], cwd=directory, check=True, capture_output=True, text=True)
     return ran.stdout.strip()

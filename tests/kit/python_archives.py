@@ -127,7 +127,7 @@ def _kept(name: str) -> Iterator[Path]:
     """Give the place of an archive that is kept, locked; others of the same version go, they are out of date."""
     place = Path(tempfile.gettempdir(), f"fastenv-test-kit-{os.getuid()}")
     place.mkdir(mode=0o700, exist_ok=True)
-    assert place.stat().st_uid == os.getuid(), f"{place} belongs to somebody else"
+    assert place.stat().st_uid == os.getuid(), f"{place} belongs to another user"
     version = name.partition("-")[0]
     with (place / f"{version}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

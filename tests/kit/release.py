@@ -1,4 +1,4 @@
-"""A project's release: what it says of itself, in whatever form it comes."""
+"""A project's release: its metadata, as each kind of source has it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def default_files(name: str, version: str) -> dict[str, Content]:
 
 @dataclass(frozen=True)
 class Release:
-    """What a project says of itself, in whatever form it comes.
+    """A project's metadata, as each kind of source has it.
 
     :ivar files: instead of the default package; paths from the wheel's root.
     :ivar extras: requirements by extra; a marker of theirs is joined with the extra's.

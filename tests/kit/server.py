@@ -40,7 +40,7 @@ class IndexServer:
     ``/simple/`` is the Simple API, ``/files/`` has the artifacts (and a page of links for find-links). Files may be
     added to the directory at any time.
 
-    :param flavour: ``html`` or ``json`` whatever is asked for, or by the request's ``Accept``.
+    :param flavour: ``html`` or ``json`` always, or by the request's ``Accept``.
     :param metadata_files: offer ``.metadata`` beside wheels (PEP 658).
     :param ranges: answer range requests with 206; else they are ignored.
     :param etags: send ``ETag`` and answer ``If-None-Match`` with 304.

@@ -15,7 +15,7 @@ from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.tools import Tools
 
-#: Where nobody answers.
+#: An index that does not exist.
 NOWHERE = Settings(index_url="http://127.0.0.1:9/simple/")
 
 

@@ -82,7 +82,7 @@ def fine(run: subprocess.CompletedProcess[str], *, passed: int = 2) -> str:
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
 def test_editable_project(measured: Project, workers: tuple[str, ...]) -> None:
-    """The files in the report are the project's own, whoever of the workers ran them."""
+    """The files in the report are the project's own, no matter which worker ran them."""
     arguments = ("--fastenv", "requirements.txt", "--cov=mine", "--cov-report=json", "--cov-report=term-missing")
     output = fine(measured.run(*arguments, *workers))
     assert json_report(measured) == {"mine/__init__.py": [], "mine/module.py": MISSING}

@@ -207,7 +207,7 @@ def test_installed_plugins_ask(bare: Project, outside: Path, first: tuple[str, .
     """Those that pytest would load after this one, too: which are first is the file system's whim."""
     text = "import sys\nassert 'late_package.other' not in sys.modules\n" + ASKS.format(answer=["library"])
     install(outside, "late-plugin", "late_package.inner.plugin", text)
-    (outside / "late_package" / "other.py").write_text("raise ImportError('nobody asked for it')\n")
+    (outside / "late_package" / "other.py").write_text("raise ImportError('it was not to be imported')\n")
     passed(bare.run(*first, "--fastenv", "requirements.txt"))
     run = bare.run(*first, "--fastenv", "requirements.txt", "-p", "no:late-plugin")
     assert "No module named 'library'" in run.stdout
@@ -274,7 +274,7 @@ def test_conftests_and_plugins_hear_that_the_environment_is_there(project: Proje
 
 
 @pytest.mark.slow
-def test_nobody_hears_of_an_environment_that_is_not_there(project: Project) -> None:
+def test_no_hook_is_called_where_no_environment_was_made(project: Project) -> None:
     project.write(
         conftest__py="def pytest_fastenv_environment_ready(config, environment):\n    raise AssertionError\n\n"
         "def pytest_fastenv_requirements(config):\n    raise AssertionError\n\n"

@@ -295,7 +295,7 @@ CHANGING = """\
 
 @pytest.fixture
 def meeting_port() -> Iterator[int]:
-    """A port where whoever comes waits until all four are there, again and again."""
+    """A port where each client waits until all four are there, again and again."""
     with socket.create_server(("127.0.0.1", 0), backlog=16) as server:
 
         def serve() -> None:

@@ -210,6 +210,6 @@ def test_interrupted(project: Project) -> None:
 
 
 def workers_directories(project: Project) -> list[Path]:
-    """Return what there is of environments for workers, whoever made them."""
+    """Return the environments for workers that are there, of all processes."""
     workers = Path(str(project.variables["FASTENV_CACHE_DIR"])) / "environments" / ".workers"
     return [path for path in workers.glob("*/*") if path.is_dir()] if workers.exists() else []

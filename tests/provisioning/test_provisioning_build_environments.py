@@ -15,7 +15,7 @@ from pytest_fastenv.store.buckets import InStore
 
 
 @pytest.mark.slow
-def test_whatever_is_wrong_in_its_lists_it_is_damaged(tmp_path: Path) -> None:
+def test_with_any_damage_to_its_lists_it_is_damaged(tmp_path: Path) -> None:
     schemes = {"purelib": "lib", "platlib": "lib", "scripts": "bin"}
     for place in ("lib/one.py", "bin/python"):
         (tmp_path / place).parent.mkdir()

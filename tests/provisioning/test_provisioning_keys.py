@@ -36,7 +36,7 @@ KEYS = [
     ResolutionKey,
 ]
 PARTS = [Request, Wanted, FormatControl, Distribution, DirectUrl]
-#: Fields that no key covers. Whoever adds one here says in the class why it decides nothing.
+#: Fields that no key covers. To add one here, say in its class why it decides nothing.
 SHOWN_ONLY = {"Build.subject", "Distribution.extras", "Distribution.required_by", "Wanted.location", "Wanted.text"}
 
 

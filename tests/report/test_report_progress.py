@@ -87,7 +87,7 @@ def test_interpreters_on_their_way(recorder: Recorder, at_once: None) -> None:
             until()
         with recorder.span("interpreter", "CPython 3.12.7", stage="unpack"):
             pass
-        with recorder.span("interpreter", "/usr/bin/python3"):  # a probe, which nobody waits for
+        with recorder.span("interpreter", "/usr/bin/python3"):  # a probe: too quick to be shown
             pass
 
     with Progress(recorder, plain, quiet=False, interactive=False):

@@ -99,7 +99,7 @@ def test_hashes_choose_between_files_and_go_into_the_plan(tmp_path: Path) -> Non
     assert source.artifact.hashes == listed
 
 
-def test_unreadable_requires_python_refuses_nobody() -> None:
+def test_unreadable_requires_python_fits_every_interpreter() -> None:
     world = World()
     world.add("ext", "1", requires_python=">=three")
     assert filename(choose(world)) == "ext-1-py3-none-any.whl"

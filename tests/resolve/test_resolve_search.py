@@ -37,7 +37,7 @@ def test_one_page_and_one_metadata_file_each_and_many_at_once(tmp_path: Path) ->
 
 
 def test_pages_are_read_ahead_of_the_search(tmp_path: Path) -> None:
-    # All pages of one level are under way before the first of them is answered: nobody waits for one to ask the next.
+    # All pages of one level are under way before the first of them is answered: no page waits for another one's answer.
     world = tree(2, 8)
     waiting: set[str] = set()
     gate = asyncio.Event()

@@ -36,7 +36,7 @@ def noise() -> int:
 
 
 def write_slowly(path: str) -> None:
-    """Count into a file until somebody stops it."""
+    """Count into a file until the process is killed."""
     number = 0
     while True:
         number += 1

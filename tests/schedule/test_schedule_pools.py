@@ -1,4 +1,4 @@
-"""No pool ever exceeds its limit; nobody who was cancelled keeps a permit."""
+"""No pool ever exceeds its limit; a task that was cancelled keeps no permit."""
 
 from __future__ import annotations
 

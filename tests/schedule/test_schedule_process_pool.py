@@ -197,7 +197,7 @@ def test_an_interrupt_is_the_parents_to_decide() -> None:
 
 @pytest.mark.slow
 def test_processes_end_with_their_parent_in_the_middle_of_a_job(tmp_path: Path) -> None:
-    """The parent is killed; nobody closes anything; the job stops all the same."""
+    """The parent is killed and closes nothing; the job stops all the same."""
     counter = tmp_path / "counter"
     program = (
         "import asyncio, sys; sys.path[:] = eval(sys.argv[1])\n"

@@ -1,4 +1,4 @@
-"""Programs are run to their end, whatever they do, and nothing of them stays behind."""
+"""Programs are run to their end, also where they misbehave, and leave no process behind."""
 
 from __future__ import annotations
 

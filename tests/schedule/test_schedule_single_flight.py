@@ -71,7 +71,7 @@ def test_a_failure_is_told_to_all_who_wait_and_forgotten() -> None:
     run(scenario)
 
 
-def test_the_making_goes_on_while_somebody_waits() -> None:
+def test_the_making_goes_on_while_one_task_still_waits() -> None:
     async def scenario(flights: SingleFlight[str, int], make: Maker) -> None:
         first, second = (asyncio.create_task(flights.do("key", make)) for _ in range(2))
         await make.running.wait()
@@ -133,7 +133,7 @@ def test_who_comes_while_it_is_being_cancelled_makes_anew_after_its_end() -> Non
     run(scenario)
 
 
-def test_a_failure_nobody_waits_for_is_not_complained_about() -> None:
+def test_a_failure_without_a_waiting_task_is_no_warning() -> None:
     async def scenario(flights: SingleFlight[str, int], make: Maker) -> None:
         async def fail_when_cancelled() -> int:
             try:

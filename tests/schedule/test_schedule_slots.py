@@ -59,7 +59,7 @@ def test_a_free_slot_is_taken_without_a_wait(tmp_path: Path, recorder: Recorder)
 def test_a_slot_given_back_goes_to_the_next_at_once(
     tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "POLL_S", 60.0)  # nobody gets one by looking again
+    monkeypatch.setattr(slots, "POLL_S", 60.0)  # so long that none is found by looking again
     places = MachineSlots(tmp_path, 1, recorder, 10)
     order: list[int] = []
 

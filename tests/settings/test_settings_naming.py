@@ -1,4 +1,4 @@
-"""Hints speak the language of whoever reads them."""
+"""Hints name options as the caller writes them: pytest's, the command's, or fields of the settings."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def write(directory: Path, **files: str) -> None:
 def test_there_need_be_none(tmp_path: Path) -> None:
     assert tables(tmp_path) == {}
     assert tables(tmp_path / "absent") == {}
-    write(tmp_path, pyproject__toml="this is = no TOML, and nobody here asks")
+    write(tmp_path, pyproject__toml="this is = no TOML, and is not read")
     assert tables(tmp_path) == {}
 
 

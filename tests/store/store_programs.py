@@ -41,7 +41,7 @@ async def contend(store: Store, sentinel: str, rounds: str) -> None:
 
 
 async def log_intervals(store: Store, log: str) -> None:
-    """Take the lock again and again, and note when it is held, until somebody kills this process."""
+    """Take the lock again and again, and note when it is held, until this process is killed."""
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     while True:
         async with store.lock(ENTRIES, KEY):

@@ -175,7 +175,7 @@ def test_a_cancelled_wait_ends_at_once_and_leaks_nothing(store: Store, recorder:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert len(threads_waiting()) == 1  # nobody can call it back
+        assert len(threads_waiting()) == 1  # a thread cannot be called back
         held.release()
         await threads_waiting_are(0)  # it obtained the lock and gave it up
         free = oslock.try_lock(lock_path)

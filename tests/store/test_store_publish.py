@@ -108,7 +108,7 @@ def test_a_cancelled_maker_leaves_nothing(store: Store) -> None:
     asyncio.run(main())
 
 
-def test_an_entry_without_mark_is_nobodys(store: Store) -> None:
+def test_an_entry_without_mark_is_replaced(store: Store) -> None:
     path = store.path(ENTRIES, KEY)
     path.mkdir(parents=True)
     (path / "two").write_text("a part")

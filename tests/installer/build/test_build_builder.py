@@ -524,7 +524,7 @@ def test_an_interrupted_owner_leaves_no_process_and_no_lock(
     deadline = time.monotonic() + 2
     while not try_free(lock):
         assert time.monotonic() < deadline
-        time.sleep(0.002)  # an owner that was ended has nobody to hear when its supervisor is done
+        time.sleep(0.002)  # the owner was ended: no process hears when its supervisor is done
 
 
 def wait_for_lock_waiter(process: subprocess.Popen[str]) -> bool:
@@ -534,7 +534,7 @@ def wait_for_lock_waiter(process: subprocess.Popen[str]) -> bool:
         with open("/proc/locks") as file:
             if any(" -> " in line and f" {process.pid} " in line for line in file):
                 return False
-        time.sleep(0.005)  # the kernel tells nobody
+        time.sleep(0.005)  # the kernel sends no notice
     return True
 
 

@@ -1,4 +1,4 @@
-"""Built wheels are known by what decides them, and can be kept by somebody else than the store."""
+"""Built wheels are found by what decides their content, and can be kept elsewhere than in the store."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ def test_a_flood_of_output_is_kept_at_both_ends_and_memory_stays_flat(
 @both
 @pytest.mark.parametrize("daemon", [False, True], ids=["child", "daemon"])
 def test_what_a_hook_leaves_behind_is_ended_and_told(bench: Bench, daemon: bool, isolation: str) -> None:
-    """A child that holds the standard output would stall whoever waits for its end."""
+    """A child that holds the standard output would stall the supervisor, which reads to its end."""
     marker = bench.directory / "pid"
     detach = "        os.setsid()\n        if os.fork():\n            os._exit(0)\n" if daemon else ""
     bench.project(
