@@ -167,6 +167,7 @@ async def _create(target: Target, place: Path) -> None:
     options += ["--app-data", str(data), "--python", target.python, str(tree)]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUALENV_", "PYTHON"))}
     environ["VIRTUALENV_CONFIG_FILE"] = str(data / "none.ini")  # the user's defaults are not for our skeletons
+    environ["XDG_CACHE_HOME"] = str(data)  # older releases make their directory there, although --app-data names one
     first = await run_program([*command, *options], environ, limit_s=CREATION_TIMEOUT_S)
     await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
     if first.code == 0:
