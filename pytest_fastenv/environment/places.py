@@ -72,7 +72,7 @@ class Ready:
 
 
 class Place(Protocol):
-    """Where an environment lies, and by which rules it comes there; `staging.provide` makes one in any place."""
+    """Where an environment lies, and by which rules it comes there; `supply.provide` makes one in any place."""
 
     @property
     def path(self) -> Path:
@@ -153,7 +153,7 @@ class Generations:
     @asynccontextmanager
     async def stage(self, target: Target, fingerprint: str) -> AsyncIterator[StagedEnvironment]:
         """Begin the next generation; the fingerprint's lock is held meanwhile. See `Place.stage`."""
-        from pytest_fastenv.environment.staging import private_directory, stage  # not on the warm path
+        from pytest_fastenv.environment.staging import private_directory, stage  # asyncio is not on the warm path
 
         key = text_sha256(f"{self.path}\0{fingerprint}")
         async with (
@@ -165,7 +165,7 @@ class Generations:
 
     async def publish(self, staged: StagedEnvironment, summary: Summary) -> Environment:
         """See `Place.publish`."""
-        from pytest_fastenv.environment import staging  # not on the warm path
+        from pytest_fastenv.environment import staging  # asyncio is not on the warm path
 
         os.makedirs(self.path / ".leases", exist_ok=True)
         held = lease.hold(self._lease_path(staged.final.name))  # until the ready mark is there: see _next_name

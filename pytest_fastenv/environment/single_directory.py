@@ -82,7 +82,7 @@ class _SingleDirectory(ABC):
 
     async def publish(self, staged: StagedEnvironment, summary: Summary) -> Environment:
         """See `Place.publish`."""
-        from pytest_fastenv.environment import staging  # not on the warm path
+        from pytest_fastenv.environment import staging  # asyncio is not on the warm path
 
         return await staging.publish(staged, summary)
 

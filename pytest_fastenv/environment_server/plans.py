@@ -46,7 +46,7 @@ class Planned:
         """
         try:
             return await self._engine.install(plan, staging)
-        except Exception:
+        except Exception:  # of any kind: an engine in which something failed admits no further work
             await self._discard(self._engine)
             raise
 
@@ -141,7 +141,7 @@ class Planning:
             resolution = await engine.resolve(request, preferences)
             await engine.begin(resolution.plan)
             plan = (await engine.settle(resolution)).plan
-        except Exception:
+        except Exception:  # of any kind: an engine in which something failed admits no further work
             await self._discard(engine)
             raise
         return Planned(plan, engine, self._discard)

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from pytest_fastenv.environment import manifest, staging
+from pytest_fastenv.environment import manifest, supply
 from pytest_fastenv.environment.fingerprint import fingerprint
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import Found, Missing, Ready
@@ -85,7 +85,7 @@ class Assembly:
 
         place = asked.place(self.store)
         recreate = asked.settings.recreate or await self._is_outdated(plan, place.find(identity))
-        ready = await staging.provide(
+        ready = await supply.provide(
             place,
             target,
             identity,

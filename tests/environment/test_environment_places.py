@@ -16,7 +16,7 @@ import pytest
 from kit import environment_bench
 from kit.environment_bench import fill, parts, provide, running_target
 
-from pytest_fastenv.environment import staging
+from pytest_fastenv.environment import supply
 from pytest_fastenv.environment.places import Found, Generations, Missing, Ready
 from pytest_fastenv.environment.single_directory import ChosenDirectory, PrivateDirectory, place_of
 from pytest_fastenv.environment.skeleton import lay_out
@@ -119,7 +119,7 @@ def test_a_fill_that_fails_leaves_nothing(store: Store, environments: Generation
         raise StoreError("no space left")
 
     with pytest.raises(StoreError, match="no space left"):
-        asyncio.run(staging.provide(environments, running_target(store), parts(), fails))
+        asyncio.run(supply.provide(environments, running_target(store), parts(), fails))
     assert names(environments) == []
     assert staged_in(environments.path / ".staging") == []
     assert environments.find(parts()) == Missing(None)
@@ -135,7 +135,7 @@ def test_a_cancelled_fill_leaves_nothing(store: Store, environments: Generations
             await asyncio.Event().wait()
             return Summary()
 
-        task = asyncio.create_task(staging.provide(environments, running_target(store), parts(), waits))
+        task = asyncio.create_task(supply.provide(environments, running_target(store), parts(), waits))
         await begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -149,7 +149,7 @@ def test_a_cancelled_fill_leaves_nothing(store: Store, environments: Generations
 def test_tasks_that_want_the_same_get_the_same(store: Store, environments: Generations) -> None:
     async def scenario() -> list[bool]:
         target = running_target(store)
-        provided = await asyncio.gather(*(staging.provide(environments, target, parts(), fill) for _ in range(4)))
+        provided = await asyncio.gather(*(supply.provide(environments, target, parts(), fill) for _ in range(4)))
         for one in provided:
             os.close(one.lease_fd)
         return sorted(one.summary.reused for one in provided)
@@ -276,7 +276,7 @@ def test_one_that_is_removed_each_time_is_an_error(store: Store, environments: G
             return made
 
         environments.publish = publish_and_lose  # type: ignore[method-assign]
-        await staging.provide(environments, running_target(store), parts(), fill)
+        await supply.provide(environments, running_target(store), parts(), fill)
 
     with pytest.raises(PublishError, match="removed each time"):
         asyncio.run(scenario())
@@ -344,7 +344,7 @@ class TestChosenDirectory:
 
         async def ask() -> Ready:
             place = ChosenDirectory(store, tmp_path / "env")
-            return await staging.provide(place, running_target(store), parts(), fill)
+            return await supply.provide(place, running_target(store), parts(), fill)
 
         async def scenario() -> list[Ready]:
             return await asyncio.gather(ask(), ask(), ask())

@@ -14,7 +14,8 @@ from typing import Any
 from kit.environment_bench import parts, running_target
 
 from pytest_fastenv.environment.places import Generations
-from pytest_fastenv.environment.staging import StagedEnvironment, provide
+from pytest_fastenv.environment.staging import StagedEnvironment
+from pytest_fastenv.environment.supply import provide
 from pytest_fastenv.environment_copies.worker_environments import WorkerEnvironments
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target

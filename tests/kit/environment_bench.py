@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.environment import staging
+from pytest_fastenv.environment import supply
 from pytest_fastenv.environment.fingerprint import Fingerprint
 from pytest_fastenv.environment.places import Generations, Place, Ready
 from pytest_fastenv.environment.single_directory import ChosenDirectory
@@ -52,7 +52,7 @@ def provide(
     """Provide an environment, in a directory of many or at a place of its own, and give its lease back at once."""
     place: Place = Generations(store, directory) if at is None else ChosenDirectory(store, at)
     wanted = parts() if fingerprint is None else fingerprint
-    ready = asyncio.run(staging.provide(place, running_target(store), wanted, fill, **options))
+    ready = asyncio.run(supply.provide(place, running_target(store), wanted, fill, **options))
     assert ready.lease_fd is not None
     os.close(ready.lease_fd)
     return ready
