@@ -21,6 +21,7 @@
     │   ├── StoreError              LockTimeoutError
     │   ├── InterpreterError        UnusableInterpreterError
     │   ├── PublishError            an environment that could not be made whole
+    │   ├── DefectError             this package has a fault of its own
     │   └── EnvironmentServerError  the process that makes environments while a session runs
     ├── FailureGroup                several independent failures of one run, shown one after the other
     └── CommandError                a program that a test ran (`runtime.environment_in_test`)
@@ -316,6 +317,28 @@ class UnusableInterpreterError(InterpreterError):
 
 class PublishError(ProvideError):
     """An environment could not be made whole; nothing of it is left for a later run."""
+
+
+class DefectError(ProvideError):
+    """Something that this package did not expect: a fault of its own, or of what it is installed with."""
+
+    @classmethod
+    def of(cls, error: BaseException, *, traceback: bool = True) -> DefectError:
+        """Return the diagnosis of an exception that no code nearer to it has explained.
+
+        :param traceback: show where it came from, call by call; else the diagnosis says how to see that.
+        """
+        from traceback import extract_tb, format_exception  # takes a while, and is rarely needed
+
+        frames = extract_tb(error.__traceback__)
+        told = "".join(format_exception(type(error), error, error.__traceback__)).strip()
+        ask = "please report it" if traceback else "-v shows the traceback; please report it with that"
+        return cls(
+            "pytest-fastenv has a defect: {!r}".format(error),
+            where="{}:{}".format(frames[-1].filename, frames[-1].lineno) if frames else None,
+            why=told if traceback else None,
+            hint=ask + " to the maintainers of pytest-fastenv, whom `pip show -v pytest-fastenv` names",
+        )
 
 
 class EnvironmentServerError(ProvideError):

@@ -11,7 +11,8 @@ from typing import Any
 
 from pytest_fastenv.cli.python import add_commands as add_python_commands
 from pytest_fastenv.cli.settings import add_options, read_settings
-from pytest_fastenv.errors import FastenvError, UsageError
+from pytest_fastenv.errors import DefectError, FastenvError, UsageError
+from pytest_fastenv.runtime.launch import own_path
 from pytest_fastenv.settings.layers import Given, Loaded, Origin
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.version import __version__
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done; 3: providing failed; 4: the request is wrong; 130 and 143 after SIGINT and SIGTERM. Diagnoses go to
     standard error, results to standard output.
     """
+    if arguments is None:  # this process is the command
+        sys.path[:] = own_path()  # modules of PYTHONPATH may have any name
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     # argparse takes words in one piece only; what stands behind an option is left over.
@@ -42,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("fastenv: interrupted\n")
         code = 130
+    except Exception as error:  # noqa: BLE001 - every end is a diagnosis, also that of a defect
+        sys.stderr.write(f"fastenv: error: {DefectError.of(error).diagnosis(naming)}\n")
+        code = DefectError.exit_code
     return code
 
 

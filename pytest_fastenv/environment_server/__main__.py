@@ -7,6 +7,8 @@ import signal
 import sys
 import warnings
 
+from pytest_fastenv.runtime.launch import own_path
+
 
 def main() -> int:
     """Answer questions on standard input until it ends; return the exit code.
@@ -15,7 +17,9 @@ def main() -> int:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a session that is interrupted ends this by closing the input
     warnings.simplefilter("ignore")  # the filters of the code under test are not for the engine
-    from pytest_fastenv.environment_server.server import serve  # after Ctrl-C can do no harm
+    # After Ctrl-C can do no harm; and the modules of PYTHONPATH are for the code under test.
+    sys.path[:] = own_path()
+    from pytest_fastenv.environment_server.server import serve
 
     answers = os.dup(1)
     os.dup2(2, 1)

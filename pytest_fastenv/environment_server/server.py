@@ -20,7 +20,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from importlib import import_module
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar, cast
 
 from pytest_fastenv.environment_server.context import Context
-from pytest_fastenv.errors import FastenvError, ProvideError, UsageError
+from pytest_fastenv.errors import DefectError, FastenvError, UsageError
 from pytest_fastenv.model.codec import CodecError, decode
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import store_of
@@ -127,8 +126,7 @@ class _Server:
             place = store_root(self._context.settings) if self._context else Path.cwd()
             return {"error": unexpected(error, place).to_json(self._naming)}
         except Exception as error:  # noqa: BLE001 - a defect costs this one answer, and is told with where it is
-            why = "".join(traceback.format_exception(error))
-            return {"error": ProvideError(f"pytest-fastenv has a defect: {error!r}", why=why).to_json()}
+            return {"error": DefectError.of(error).to_json()}
 
     async def _do(self, request: Mapping[str, Any], stack: AsyncExitStack) -> dict[str, Any]:
         name = request["do"]

@@ -42,19 +42,14 @@ class Invocation:
 
     :ivar plugins: ``-p`` names that stand for what a caller gave to `pytest.main`.
     :ivar plugin_paths: where plugins lie that are found neither in an environment nor in the project.
+    :ivar as_module: it is ``python -m pytest``, which puts the working directory on ``sys.path``, or alike.
     """
 
     launch: Launch
     arguments: tuple[str, ...]
     plugins: tuple[str, ...] = ()
     plugin_paths: tuple[str, ...] = ()
-
-    @property
-    def as_module(self) -> bool:
-        """Whether it is ``python -m pytest``, which puts the working directory on ``sys.path``, or alike."""
-        if self.launch.is_pytest(self.arguments):
-            return self.launch.module is not None
-        return sys.path[:1] in ([""], [os.getcwd()])
+    as_module: bool = False
 
 
 def read_invocation(config: pytest.Config, launch: Launch, *, inherit_pythonpath: bool = False) -> Invocation:
@@ -67,7 +62,9 @@ def read_invocation(config: pytest.Config, launch: Launch, *, inherit_pythonpath
     if not inherit_pythonpath:
         roots = [root for root in os.environ.get("PYTHONPATH", "").split(os.pathsep) if root]
         paths += [root for name in _named_plugins(arguments) if (root := _import_root(name)) in roots]
-    return Invocation(launch, arguments, tuple(names), tuple(dict.fromkeys(paths)))
+    is_pytest = launch.is_pytest(arguments)
+    as_module = launch.module is not None if is_pytest else sys.path[:1] in ([""], [os.getcwd()])
+    return Invocation(launch, arguments, tuple(names), tuple(dict.fromkeys(paths)), as_module)
 
 
 def inner_command(

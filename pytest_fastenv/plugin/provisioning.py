@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_fastenv.errors import FastenvError
-from pytest_fastenv.runtime.launch import Launch, read_launch
+from pytest_fastenv.errors import DefectError, FastenvError
+from pytest_fastenv.runtime.launch import Launch, own_path, read_launch
 
 if TYPE_CHECKING:
     from pytest_fastenv.environment.places import Ready
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 #: Without the working directory on its path (-P): the project's modules may be named like ours or the library's.
 ENVIRONMENT_SERVER = (sys.executable, "-P", "-m", "pytest_fastenv.environment_server")
+#: What the engine imports besides the standard library.
+REQUIRED_MODULES = frozenset({
+    "backports", "distlib", "filelock", "httpx", "installer", "isal", "nab_resolver", "packaging", "pbs_installer",
+    "platformdirs", "pyreqwest", "python_discovery", "rich", "truststore", "virtualenv",
+})  # fmt: skip
 _INTERRUPTED = 130
 _TERMINATED = 143
 
@@ -57,34 +62,46 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
     with undisturbed(config):
         try:
             with termination():
-                from pytest_fastenv.plugin.handover import hand_over
-                from pytest_fastenv.plugin.inner_command import read_invocation
-                from pytest_fastenv.plugin.request import read_request
-                from pytest_fastenv.plugin.requirement_hooks import asked_with_plugins
-                from pytest_fastenv.plugin.rootdir import joined_command
+                with _own_imports():
+                    from pytest_fastenv.plugin.handover import hand_over
+                    from pytest_fastenv.plugin.inner_command import read_invocation
+                    from pytest_fastenv.plugin.request import read_request
+                    from pytest_fastenv.plugin.requirement_hooks import asked_with_plugins
+                    from pytest_fastenv.plugin.rootdir import joined_command
 
-                if replace and (again := joined_command(config, parser, launch)) is not None:
-                    return hand_over(again, replace=True)
-
-                asked = read_request(config, parser)
-                origins = asked.loaded.origins
+                    if replace and (again := joined_command(config, parser, launch)) is not None:
+                        return hand_over(again, replace=True)
+                    asked = read_request(config, parser)
+                    origins = asked.loaded.origins
+                # Plugins and conftest files import what the project has.
                 asked = asked_with_plugins(asked, config, parser)
                 invocation = read_invocation(config, launch, inherit_pythonpath=asked.settings.inherit_pythonpath)
-                ready = _provide(asked)
-            return _enter(ready, invocation, asked, replace=replace)
-        except FastenvError as error:
+                with _own_imports():
+                    ready = _provide(asked)
+            with _own_imports():
+                return _enter(ready, invocation, asked, replace=replace)
+        except (Exception, KeyboardInterrupt, SystemExit, Terminated) as ended:  # noqa: BLE001 - each has its code
+            return _exit_code(ended, origins, verbose=config.known_args_namespace.verbose > 0)
+
+
+def _exit_code(ended: BaseException, origins: Mapping[str, Origin], *, verbose: bool) -> int:
+    """Tell what went wrong, and return the exit code for it."""
+    match ended:
+        case SystemExit(code=code):  # the engine puts its things away itself when a signal ends it
+            return code if isinstance(code, int) else 1
+        case KeyboardInterrupt():
+            text, code = "interrupted", _INTERRUPTED
+        case Terminated():
+            text, code = "terminated", _TERMINATED
+        case pytest.UsageError():
+            raise ended
+        case _:
             from pytest_fastenv.settings.naming import Naming  # only for the message
 
-            sys.stderr.write(f"fastenv: error: {error.diagnosis(Naming('pytest', origins))}\n")
-            return error.exit_code
-        except KeyboardInterrupt:
-            sys.stderr.write("fastenv: interrupted\n")
-            return _INTERRUPTED
-        except SystemExit as ended:  # the engine puts its things away itself when a signal ends it
-            return ended.code if isinstance(ended.code, int) else 1
-        except Terminated:
-            sys.stderr.write("fastenv: terminated\n")
-            return _TERMINATED
+            error = ended if isinstance(ended, FastenvError) else DefectError.of(ended, traceback=verbose)
+            text, code = f"error: {error.diagnosis(Naming('pytest', origins))}", error.exit_code
+    sys.stderr.write(f"fastenv: {text}\n")
+    return code
 
 
 def _provide(asked: Asked) -> Ready:
@@ -144,9 +161,9 @@ def read_tables(directory: Path) -> Layer:
 
     :raises pytest.UsageError: they cannot be read, or have an unknown key.
     """
-    from pytest_fastenv.settings.naming import Naming
-    from pytest_fastenv.settings.tables import tables
-
+    with _own_imports():
+        from pytest_fastenv.settings.naming import Naming
+        from pytest_fastenv.settings.tables import tables
     try:
         return tables(directory)
     except FastenvError as error:
@@ -158,10 +175,11 @@ def handed_to_itself(config: pytest.Config) -> Handed:
 
     :raises UsageError: a setting has a value that is not accepted.
     """
-    from pytest_fastenv.plugin.request import parsed_settings
-    from pytest_fastenv.runtime.session import Handed
-    from pytest_fastenv.settings.layers import origins_to_json
-    from pytest_fastenv.settings.values import to_json
+    with _own_imports():
+        from pytest_fastenv.plugin.request import parsed_settings
+        from pytest_fastenv.runtime.session import Handed
+        from pytest_fastenv.settings.layers import origins_to_json
+        from pytest_fastenv.settings.values import to_json
 
     loaded = parsed_settings(config)
     return Handed(
@@ -189,6 +207,38 @@ def undisturbed(config: pytest.Config) -> Iterator[None]:
             yield
     finally:
         sys.meta_path[:] = finders
+
+
+@contextmanager
+def _own_imports() -> Iterator[None]:
+    """Let the engine import what belongs to it, whatever names the project's modules have.
+
+    ``python -m pytest``, ``PYTHONPATH`` and ``pythonpath`` put the project's directories before the standard library.
+    What a plugin has imported from there under the name of a module that the engine uses is put aside meanwhile.
+    """
+    theirs = list(sys.path)
+    own = sys.path[:] = own_path()
+    below = tuple(os.path.join(entry, "") for entry in own)
+    hidden = {name: module for name, module in sys.modules.items() if _is_shadow(name, module, below)}
+    for name in hidden:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        sys.path[:] = theirs
+        if hidden:
+            shadowed = {name.partition(".")[0] for name in hidden}
+            for name in [name for name in sys.modules if name.partition(".")[0] in shadowed]:
+                del sys.modules[name]
+            sys.modules.update(hidden)
+
+
+def _is_shadow(name: str, module: object, below: tuple[str, ...]) -> bool:
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or file.startswith(below):
+        return False
+    top = name.partition(".")[0]
+    return top in REQUIRED_MODULES or top in sys.stdlib_module_names
 
 
 @contextmanager

@@ -69,11 +69,12 @@ def provision(
     recorder = recorder or Recorder()
     with _diagnosed(asked):
         store = asked.store(recorder)
-        if asked.is_new(store):
-            _import_the_cold_path()
+        importing = _import_the_cold_path() if asked.is_new(store) else None
         target = _interpreter(asked, store)
         found = _look(asked, store, target)
         if isinstance(found, Missing):
+            if importing is not None:
+                importing.join()  # who waits at a module that then fails is not told why
             found = _make(asked, store, target, found)
     _write_reports(asked, recorder, found)
     return found
@@ -105,7 +106,7 @@ def reuse(
     return found
 
 
-def _import_the_cold_path() -> None:
+def _import_the_cold_path() -> threading.Thread:
     """Begin to import what making needs while this thread waits for an interpreter to be probed.
 
     :raises StoreError: with so few file descriptors the HTTP library, which is part of it, would end the process.
@@ -115,10 +116,12 @@ def _import_the_cold_path() -> None:
     check_descriptors()
 
     def import_it() -> None:
-        with suppress(ImportError):  # `_make` meets that, too
+        with suppress(Exception):  # `_make` meets it, too
             import pytest_fastenv.provisioning.cold_path  # noqa: F401 - for `_make`
 
-    threading.Thread(target=import_it, name="pytest-fastenv-imports", daemon=True).start()
+    thread = threading.Thread(target=import_it, name="pytest-fastenv-imports", daemon=True)
+    thread.start()
+    return thread
 
 
 def _make(asked: Question, store: Store, target: Target | InterpreterNotFoundError, missing: Missing) -> Ready:

@@ -1,4 +1,4 @@
-"""How this process was started: interpreter options, and whether it is the pytest command itself."""
+"""How this process was started: interpreter options, import path, and whether it is the pytest command itself."""
 
 from __future__ import annotations
 
@@ -61,6 +61,26 @@ def read_launch(command: Sequence[str] | None = None) -> Launch:
             flags.append("-" + letter + value)
             break
     return Launch(tuple(flags))
+
+
+def own_path() -> list[str]:
+    """Return the part of ``sys.path`` that belongs to the interpreter and the installation.
+
+    What comes before the standard library was put there by this one run: the working directory (``python -m``), a
+    script's, those of ``PYTHONPATH`` and of pytest's ``pythonpath``. A project may have modules of any name there. Of
+    these only directories stay that hold installed distributions, or this package.
+    """
+    library = os.path.dirname(os.__file__)
+    first = sys.path.index(library) if library in sys.path else 0
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return [entry for entry in sys.path[:first] if entry == own or _holds_distributions(entry)] + sys.path[first:]
+
+
+def _holds_distributions(directory: str) -> bool:
+    try:
+        return bool(directory) and any(name.endswith(".dist-info") for name in os.listdir(directory))
+    except OSError:  # an archive, or nothing at all
+        return False
 
 
 def _is_pytest_script(script: str) -> bool:

@@ -34,7 +34,7 @@ def environment(version: str = "3.12.1") -> Environment:
 
 def command(words: list[str], *, version: str = "3.12.1", **more: Any) -> tuple[str, ...]:
     launch = read_launch(words)
-    invocation = Invocation(launch, launch.arguments, **more)
+    invocation = Invocation(launch, launch.arguments, as_module=launch.module is not None, **more)
     python, *rest = inner_command(environment(version), invocation, HANDED).argv
     assert Path(python).parent == Path("/env/bin")
     return tuple(rest)
@@ -107,12 +107,15 @@ def test_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_caller_in_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    invocation = Invocation(read_launch(["python", "runner.py"]), ("-x",))
+    launch = read_launch(["python", "runner.py"])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    assert invocation.as_module
+    assert read_invocation(config("-x"), launch).as_module
     monkeypatch.setattr(sys, "path", ["/elsewhere", *sys.path])
-    assert not invocation.as_module
+    assert not read_invocation(config("-x"), launch).as_module
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    assert not read_invocation(config("-x"), read_launch(["python", "/outside/bin/pytest", "-x"])).as_module
+    assert read_invocation(config("-x"), read_launch(["python", "-m", "pytest", "-x"])).as_module
 
 
 def test_outside_words() -> None:
