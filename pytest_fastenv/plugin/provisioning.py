@@ -219,7 +219,7 @@ def _own_imports() -> Iterator[None]:
     theirs = list(sys.path)
     own = sys.path[:] = own_path()
     below = tuple(os.path.join(entry, "") for entry in own)
-    hidden = {name: module for name, module in sys.modules.items() if _is_shadow(name, module, below)}
+    hidden = {name: module for name, module in list(sys.modules.items()) if _is_shadow(name, module, below)}
     for name in hidden:
         del sys.modules[name]
     try:
