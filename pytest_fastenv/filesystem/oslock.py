@@ -42,6 +42,11 @@ class Holder(NamedTuple):
     host: str
     since: str
 
+    @property
+    def is_this_process(self) -> bool:
+        """Whether it is the process that asks, which waits for other work of its own then."""
+        return self.pid == os.getpid() and self.host == host_name()
+
     def __str__(self) -> str:
         text = f"process {self.pid} on {self.host} since {self.since}"
         if self.host == host_name() and not is_alive(self.pid):

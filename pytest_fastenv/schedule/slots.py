@@ -89,7 +89,8 @@ class MachineSlots:
             if slot is not None:
                 return slot
             if loop.time() >= show_at:
-                self._recorder.progress(span, holder="; ".join(self._holders()))
+                if holders := self._holders():
+                    self._recorder.progress(span, holder="; ".join(holders))
                 show_at += 1.0
             waker = loop.call_later(POLL_S, self._given_back.set)
             try:
@@ -98,4 +99,6 @@ class MachineSlots:
                 waker.cancel()
 
     def _holders(self) -> list[str]:
-        return [str(holder) for holder in map(oslock.read_holder, self._paths) if holder is not None]
+        """Name the other processes that hold slots, or did so last."""
+        holders = map(oslock.read_holder, self._paths)
+        return [str(holder) for holder in holders if holder is not None and not holder.is_this_process]

@@ -8,7 +8,8 @@ What is promised:
   per key and process waits in the operating system; it is a daemon, so a process can exit while it waits.
 - A wait ends at once when its task is cancelled. The thread cannot be called back; if it obtains the lock after all it
   gives it up on the spot, or to the next task of this process that asks for it meanwhile.
-- A wait is bounded; it is recorded as a ``lock-wait`` span, which after half a second names the holder.
+- A wait is bounded. One for another process is recorded as a ``lock-wait`` span, which after half a second names the
+  holder; that tasks of this process take turns is not.
 
 Imported only when something is to be made: asyncio is not on the warm path.
 """
@@ -70,42 +71,41 @@ async def hold(wanted: LockRequest, recorder: Recorder) -> AsyncIterator[OsLock]
 
 async def _acquire(wanted: LockRequest, recorder: Recorder) -> tuple[OsLock, _Turn]:
     turn, ticket = _enter(wanted.path)
-    if ticket is None:
-        try:
-            lock = oslock.try_lock(wanted.path)
-        except BaseException:
-            turn.give_back()
-            raise
-        if lock is not None:
-            return lock, turn
-    with recorder.span("lock-wait", wanted.subject, source="waited", key=wanted.key) as span:
-        try:
-            async with asyncio.timeout(wanted.timeout_s):
-                if ticket is not None:
-                    await _wait_for_turn(turn, ticket, wanted, recorder, span)
-                try:
-                    return await _wait_for_file(turn, wanted, recorder, span), turn
-                except BaseException:
-                    turn.give_back()
-                    raise
-        except TimeoutError:
-            raise _timed_out(wanted) from None
-
-
-async def _wait_for_turn(
-    turn: _Turn, ticket: _Ticket[bool], wanted: LockRequest, recorder: Recorder, span: Span
-) -> None:
+    deadline_s = asyncio.get_running_loop().time() + wanted.timeout_s
+    if ticket is not None:
+        async with _bounded(wanted, deadline_s):
+            await _wait_for_turn(turn, ticket)
     try:
-        await _shown(ticket.future, wanted, recorder, span)
+        lock = oslock.try_lock(wanted.path)
+        if lock is None:
+            with recorder.span("lock-wait", wanted.subject, source="waited", key=wanted.key) as span:
+                async with _bounded(wanted, deadline_s):
+                    lock = await _wait_for_file(turn, wanted, recorder, span)
+    except BaseException:
+        turn.give_back()
+        raise
+    return lock, turn
+
+
+@asynccontextmanager
+async def _bounded(wanted: LockRequest, deadline_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout_at(deadline_s):
+            yield
+    except TimeoutError:
+        raise _timed_out(wanted) from None
+
+
+async def _wait_for_turn(turn: _Turn, ticket: _Ticket[bool]) -> None:
+    """Wait for other work of this process; nobody is told to wait for it."""
+    try:
+        await ticket.future
     except BaseException:
         turn.leave(ticket)
         raise
 
 
 async def _wait_for_file(turn: _Turn, wanted: LockRequest, recorder: Recorder, span: Span) -> OsLock:
-    lock = oslock.try_lock(wanted.path)
-    if lock is not None:
-        return lock
     ticket: _Ticket[OsLock] = _Ticket()
     turn.wait_in_thread(ticket)
     try:
@@ -123,7 +123,7 @@ async def _shown(future: asyncio.Future[_T], wanted: LockRequest, recorder: Reco
     delay_s = SHOW_AFTER_S
     while not (await asyncio.wait([future], timeout=delay_s))[0]:
         holder = oslock.read_holder(wanted.path)
-        if holder is not None and span.args.get("holder") != str(holder):
+        if holder is not None and not holder.is_this_process and span.args.get("holder") != str(holder):
             recorder.progress(span, holder=str(holder))
         delay_s = _REFRESH_S
     return future.result()
@@ -134,9 +134,15 @@ def _timed_out(wanted: LockRequest) -> LockTimeoutError:
     return LockTimeoutError(
         f"{wanted.subject} was not free within {wanted.timeout_s:g} s",
         where=wanted.path,
-        why=f"held by {holder}" if holder else "its holder is not known",
+        why=_held_by(holder),
         hint=f"wait for that process or end it; {option('lock_timeout_s')} sets how long is waited",
     )
+
+
+def _held_by(holder: oslock.Holder | None) -> str:
+    if holder is None:
+        return "its holder is not known"
+    return "held by other work of this process" if holder.is_this_process else f"held by {holder}"
 
 
 class _Ticket(Generic[_T]):

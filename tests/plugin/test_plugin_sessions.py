@@ -475,3 +475,13 @@ def test_other_interpreter(project: Project, interpreters: list[tuple[tuple[int,
 def test_trace_is_written_where_it_was_asked_for(project: Project) -> None:
     fine(project.run("--fastenv", "requirements.txt", "--fastenv-recreate", "--fastenv-report", "trace.json"))
     assert json.loads((project.directory / "trace.json").read_text())
+
+
+def test_a_cold_run_waits_for_nobody(project: Project) -> None:
+    """Its own tasks share what they need, and that is no wait."""
+    project.variables["FASTENV_CACHE_DIR"] = str(project.directory.parent / "store")
+    run = project.run("--fastenv", "requirements.txt", "--fastenv-report", "trace.json")
+    assert "waiting" not in fine(run) + run.stderr
+    events = json.loads((project.directory / "trace.json").read_text())["traceEvents"]
+    assert "link" in {event.get("cat", event["name"]) for event in events}, events[:3]
+    assert [event for event in events if "lock-wait" in (event["name"], event.get("cat"))] == []

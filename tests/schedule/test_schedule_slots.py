@@ -77,12 +77,17 @@ def test_a_slot_given_back_goes_to_the_next_at_once(
     assert len(waits(recorder)) == 19
 
 
-def test_a_wait_names_the_holders_and_is_bounded(
-    tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(slots, "SHOW_AFTER_S", 0.0)
-    held = oslock.try_lock(tmp_path / "0.lock")
-    assert held is not None
+_HOLD = """
+import sys
+from pytest_fastenv.filesystem import oslock
+held = oslock.try_lock(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def never(tmp_path: Path, recorder: Recorder) -> str | None:
+    """Ask in vain for a slot; gives why there was none."""
 
     async def main() -> None:
         async with MachineSlots(tmp_path, 1, recorder, 0.05).take("building spam 1.0"):
@@ -90,11 +95,33 @@ def test_a_wait_names_the_holders_and_is_bounded(
 
     with pytest.raises(LockTimeoutError, match=r"for building spam 1\.0 within 0\.05 s") as caught:
         asyncio.run(main())
+    return caught.value.why
+
+
+def test_a_wait_names_the_holders_and_is_bounded(
+    tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "SHOW_AFTER_S", 0.0)
+    command = [sys.executable, "-c", _HOLD, str(tmp_path / "0.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        assert f"held by process {other.pid} on" in str(never(tmp_path, recorder))
+        (span,) = waits(recorder)
+        assert span.subject == "building spam 1.0"
+        assert str(span.args["holder"]).startswith(f"process {other.pid} on")
+        other.communicate()
+
+
+def test_nobody_is_told_to_wait_for_this_process(
+    tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "SHOW_AFTER_S", 0.0)
+    held = oslock.try_lock(tmp_path / "0.lock")
+    assert held is not None
+    assert never(tmp_path, recorder) is None
     held.release()
-    assert f"held by process {os.getpid()} on" in str(caught.value.why)
-    (span,) = waits(recorder)
-    assert span.subject == "building spam 1.0"
-    assert str(span.args["holder"]).startswith(f"process {os.getpid()} on")
+    assert "holder" not in waits(recorder)[0].args
 
 
 def test_a_cancelled_wait_ends_and_the_next_one_goes_on(tmp_path: Path, recorder: Recorder) -> None:
