@@ -22,6 +22,7 @@ from pytest_fastenv.provisioning.cold_path import check_python
 from pytest_fastenv.provisioning.engine import Awaited, Engine, open_engine
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import fetch_text
+from pytest_fastenv.resolve.hashed import naming_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Planned:
     """A plan, and the engine that can install it."""
 
     plan: Plan
+    _request: Request
     _engine: Engine
     _discard: Callable[[Engine], Awaitable[None]]
 
@@ -45,7 +47,8 @@ class Planned:
         :raises FastenvError: it cannot be had, or cannot be linked.
         """
         try:
-            return await self._engine.install(plan, staging)
+            with naming_lines(self._request):
+                return await self._engine.install(plan, staging)
         except Exception:  # of any kind: an engine in which something failed admits no further work
             await self._discard(self._engine)
             raise
@@ -107,7 +110,7 @@ class Planning:
         if known is not None:
             engine = await self._engine(request, interpreter)
             await engine.begin(known)
-            return Planned(known, engine, self._discard)
+            return Planned(known, request, engine, self._discard)
         try:
             planned = await self._resolve(request, interpreter, preferences)
         except NoSolutionError:
@@ -138,13 +141,14 @@ class Planning:
     ) -> Planned:
         engine = await self._engine(request, interpreter, anew=anew)
         try:
-            resolution = await engine.resolve(request, preferences)
-            await engine.begin(resolution.plan)
-            plan = (await engine.settle(resolution)).plan
+            with naming_lines(request):
+                resolution = await engine.resolve(request, preferences)
+                await engine.begin(resolution.plan)
+                plan = (await engine.settle(resolution)).plan
         except Exception:  # of any kind: an engine in which something failed admits no further work
             await self._discard(engine)
             raise
-        return Planned(plan, engine, self._discard)
+        return Planned(plan, request, engine, self._discard)
 
     async def _engine(self, request: Request, interpreter: Target | Awaited, *, anew: bool = False) -> Engine:
         key = (target_of(interpreter).identity, request.index, request.formats)

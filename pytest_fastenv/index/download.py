@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,6 +27,7 @@ from pytest_fastenv.index.config import Network
 from pytest_fastenv.index.retry import Clock, Passing, retry
 from pytest_fastenv.index.urls import shown
 from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.digest import hasher
 
 _RESUMPTIONS = 3
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -156,12 +156,12 @@ class Target:
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self.size_bytes = 0
-        self._hashers = [hashlib.new(algorithm) for algorithm in self._algorithms]
+        self._hashers = [hasher(algorithm) for algorithm in self._algorithms]
 
     def write(self, chunk: Any) -> None:
         """Append a chunk; large ones are hashed without holding the interpreter's lock."""
-        for hasher in self._hashers:
-            hasher.update(chunk)
+        for each in self._hashers:
+            each.update(chunk)
         rest = memoryview(chunk)
         self.size_bytes += len(rest)
         try:
@@ -177,7 +177,7 @@ class Target:
     @property
     def digests(self) -> dict[str, str]:
         """Hexadecimal digests of what was written so far."""
-        return {a: hasher.hexdigest() for a, hasher in zip(self._algorithms, self._hashers, strict=True)}
+        return {a: each.hexdigest() for a, each in zip(self._algorithms, self._hashers, strict=True)}
 
 
 class Transfer:
@@ -300,14 +300,27 @@ def check(downloaded: Downloaded, expected: Expected, url: str) -> None:
             f"{shown(url)} has {downloaded.size_bytes} bytes, {expected.size_bytes} were announced",
             hint="the index or a proxy answers with another file; nothing of it was kept",
         )
-    if not expected.hashes.accept(downloaded.digests):
-        wanted = "\n".join(f"expected {algorithm} {digest}" for algorithm, digest in expected.hashes.values)
-        got = "\n".join(f"got      {a} {downloaded.digests[a]}" for a in expected.hashes.algorithms)
-        raise HashError(
-            f"{shown(url)} is not the file that was announced",
-            why=f"{wanted}\n{got}",
-            hint="it was changed since the hash was written down, or is not what it seems; nothing of it was kept",
-        )
+    check_hashes(downloaded.digests, expected.hashes, shown(url))
+
+
+def check_hashes(digests: Mapping[str, str], hashes: Hashes, what: str) -> None:
+    """Compare digests with those that are demanded.
+
+    :param digests: what was computed, of all algorithms that are needed.
+    :param what: the file, for messages.
+    :raises HashError: they are others; all of them are named.
+    """
+    if hashes.accept(digests):
+        return
+    unmet = (demand for demand in hashes.demands if not any(digests.get(a) == digest for a, digest in demand))
+    lines = [f"expected {algorithm} {digest}" for demand in unmet for algorithm, digest in demand]
+    algorithms = dict.fromkeys(line.split()[1] for line in lines)
+    lines += [f"got      {algorithm} {digests[algorithm]}" for algorithm in algorithms]
+    raise HashError(
+        f"{what} is not the file that was announced",
+        why="\n".join(lines),
+        hint="it was changed since the hash was written down, or is not what it seems; nothing of it was kept",
+    )
 
 
 def copy(source: Path, into: Path, expected: Expected, url: str) -> Downloaded:

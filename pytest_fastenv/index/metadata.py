@@ -9,7 +9,6 @@ wheel. What was learned of a wheel with a SHA-256 is kept in the store and never
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from pathlib import Path
 
 from pytest_fastenv.errors import FastenvError, MetadataError, NotFoundError
@@ -19,6 +18,7 @@ from pytest_fastenv.index.ranges import Range, fetch_range
 from pytest_fastenv.index.urls import WebOrigin, local_path, shown, web_origin
 from pytest_fastenv.index.wheel_metadata import MissingBytes, Pieces, read_metadata
 from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.digest import file_digests, hasher
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.schedule.pools import Pools
@@ -147,20 +147,19 @@ def _metadata_url(url: str) -> str:
 
 
 def _digested(content: bytes, hashes: Hashes) -> Downloaded:
-    digests = {algorithm: hashlib.new(algorithm, content).hexdigest() for algorithm in hashes.algorithms}
+    digests = {}
+    for algorithm in hashes.algorithms:
+        whole = hasher(algorithm)
+        whole.update(content)
+        digests[algorithm] = whole.hexdigest()
     return Downloaded(digests, len(content))
 
 
 def _local(artifact: Artifact) -> CoreMetadata:
     path = local_path(artifact.url)
     if artifact.hashes:
-        digests = {}
         try:
-            with open(path, "rb") as file:
-                for algorithm in artifact.hashes.algorithms:
-                    file.seek(0)
-                    digests[algorithm] = hashlib.file_digest(file, algorithm).hexdigest()
-                size_bytes = file.tell()
+            digests, size_bytes = file_digests(path, artifact.hashes.algorithms), path.stat().st_size
         except OSError as error:
             raise NotFoundError(f"{path} cannot be read", why=error.strerror) from error
         check(Downloaded(digests, size_bytes), Expected(artifact.hashes, artifact.size_bytes), artifact.url)

@@ -163,7 +163,7 @@ def _hashes(text: str) -> Hashes:
     if not text:
         return _NO_HASHES
     if text.startswith("sha256=") and "," not in text:
-        return Hashes((("sha256", text[7:]),))
+        return Hashes(((("sha256", text[7:]),),))
     pairs = (pair.partition("=") for pair in text.split(","))
     return Hashes.of((algorithm, digest) for algorithm, _, digest in pairs)
 

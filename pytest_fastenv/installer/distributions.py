@@ -23,7 +23,7 @@ from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
-from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.plan import BuildSource, Distribution, SdistSource, TreeSource, WheelSource
@@ -209,18 +209,18 @@ class Distributions:
         return self._builder.observed(await self._builder.job(source, None, None))
 
     async def identified(self, artifact: Artifact) -> Artifact:
-        """Return an artifact with its SHA-256; it is fetched where only its bytes can tell.
+        """Return an artifact with its SHA-256 alone; it is fetched where only its bytes can tell, and checked.
 
         :raises ProvideError: it cannot be had, or is not what its hashes demand.
         """
-        if artifact.hashes.sha256:
+        if artifact.hashes.sha256 and not artifact.url.startswith("file:"):
             return artifact
         early = [wanted for wanted in self._early if wanted[0] == artifact]
         if early:
             sha256 = (await asyncio.shield(self._early[early[0]])).wheel.sha256
         else:
             sha256 = await (self._wheels if artifact.kind == "wheel" else self._builder).identify(artifact)
-        told = replace(artifact, hashes=artifact.hashes.with_sha256(sha256))
+        told = replace(artifact, hashes=Hashes.of({"sha256": sha256}))
         for wanted in early:  # it is asked for by its digest from now on
             self._early[told, wanted[1], wanted[2]] = self._early.pop(wanted)
             self._pins[wanted[1]] = (told, wanted[1], wanted[2])

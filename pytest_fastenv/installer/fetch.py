@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,10 +16,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from pytest_fastenv.errors import HashError, NotFoundError
-from pytest_fastenv.index.download import UnchangedError
+from pytest_fastenv.errors import NotFoundError
+from pytest_fastenv.index.download import UnchangedError, check_hashes
 from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.model.digest import key_of
+from pytest_fastenv.model.digest import file_digests, key_of
 from pytest_fastenv.model.events import Span
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.model.protocols import Transferred
@@ -121,22 +120,18 @@ class Fetching:
         self._remember(artifact, transferred.digests, transferred.validators)
         return transferred
 
-    async def digest(self, artifact: Artifact) -> str | None:
+    async def digest(self, artifact: Artifact, *, look: bool = False) -> str | None:
         """Return the SHA-256 an artifact is known to have; ``None`` when only fetching it can tell.
 
         What hashes demand is checked here for local files, and for others compared with what was computed when the
         artifact was fetched; an answer satisfies all of them.
 
+        :param look: into a local file, also where its SHA-256 is known.
         :raises HashError: a local file is not what its hashes demand.
         :raises NotFoundError: a local file is not there.
         """
-        if artifact.hashes.algorithms == ("sha256",):
-            known = [digest for _, digest in artifact.hashes.values]
-            for digest in known:
-                if self._store.lookup(self._kept_in, digest):
-                    return digest
-            if len(known) == 1:
-                return known[0]
+        if artifact.hashes.sha256 and not (look and artifact.url.startswith("file:")):
+            return artifact.hashes.sha256
         if artifact.url.startswith("file:"):
             return await asyncio.to_thread(_digest_of_file, artifact)
         return self._remembered(artifact)
@@ -153,7 +148,7 @@ class Fetching:
         return found.digests.get("sha256")
 
     def _remember(self, artifact: Artifact, digests: Mapping[str, str], validators: Mapping[str, str]) -> None:
-        if not artifact.url.startswith("file:") and artifact.hashes.algorithms != ("sha256",):
+        if not artifact.url.startswith("file:") and not artifact.hashes.sha256:
             self._asked[artifact.url] = digests
             found = FoundAtUrl(artifact.url, dict(digests), time.time(), dict(validators))
             self._store.write_record(URLS, url_key(artifact.url), found)
@@ -166,15 +161,9 @@ def url_key(url: str) -> str:
 
 def _digest_of_file(artifact: Artifact) -> str:
     path = Path(url2pathname(urlsplit(artifact.url).path))
-    digests: dict[str, str] = {}
     try:
-        for algorithm in {"sha256", *artifact.hashes.algorithms}:
-            with open(path, "rb") as file:
-                digests[algorithm] = hashlib.file_digest(file, algorithm).hexdigest()
+        digests = file_digests(path, ["sha256", *artifact.hashes.algorithms])
     except OSError as error:
         raise NotFoundError(f"{path} cannot be read", where=str(path), why=error.strerror) from None
-    if not artifact.hashes.accept(digests):
-        wanted = "\n".join(f"expected {algorithm} {digest}" for algorithm, digest in artifact.hashes.values)
-        got = "\n".join(f"got      {algorithm} {digests[algorithm]}" for algorithm in artifact.hashes.algorithms)
-        raise HashError(f"{path} is not the file that was announced", where=str(path), why=f"{wanted}\n{got}")
+    check_hashes(digests, artifact.hashes, str(path))
     return digests["sha256"]

@@ -75,7 +75,7 @@ class Sdists:
 
         :raises FastenvError: as for `fetch`.
         """
-        return await self._fetching.digest(artifact) or (await self.fetch(artifact)).sha256
+        return await self._fetching.digest(artifact, look=True) or (await self.fetch(artifact)).sha256
 
     async def unpack(self, sdist: FetchedSdist, into: Path) -> Path:
         """Unpack an archive and return its one top directory.

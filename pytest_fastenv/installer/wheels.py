@@ -121,7 +121,7 @@ class Wheels:
 
         :raises FastenvError: as for `from_artifact`.
         """
-        sha256 = await self._fetching.digest(artifact)
+        sha256 = await self._fetching.digest(artifact, look=True)
         if sha256 is None:
             wheel = await self.from_artifact(artifact)
             sha256 = wheel.sha256

@@ -6,63 +6,84 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-#: Algorithms accepted for artifacts, strongest first. PEP 503 recommends one that hashlib guarantees;
-#: md5 and sha1 are refused because they no longer identify a file.
+#: Algorithms whose digests fix a content, strongest first. PEP 503 recommends one that hashlib guarantees.
 ALGORITHMS = ("sha512", "sha384", "sha256", "sha3_512", "sha3_384", "sha3_256", "blake2b", "blake2s", "sha224")
+#: Those for which two files with one digest can be made. They are checked where nothing better is said of a file.
+WEAK_ALGORITHMS = ("md5", "sha1")
+
+Demand = tuple[tuple[str, str], ...]
+"""Digests of which bytes must have one, each as algorithm and hexadecimal value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hashes:
-    """Digests that an artifact must have: for each algorithm the accepted hexadecimal values.
+    """What the bytes of an artifact must be: every demand has to be met. Without demands, any bytes will do.
 
-    Several values for one algorithm mean "any of these" (pip's meaning of a repeated ``--hash``).
-    An empty value accepts any bytes.
+    One demand is what one party says, and demands of several parties hold together: an index's announcement of a
+    file, a line of a requirements file with all its ``--hash``, the fragment of a URL.
+
+    :ivar demands: sorted; none that another one implies.
     """
 
-    values: tuple[tuple[str, str], ...] = ()
+    demands: tuple[Demand, ...] = ()
 
     @classmethod
     def of(cls, values: Mapping[str, str] | Iterable[tuple[str, str]]) -> Hashes:
-        """Make a value from ``{algorithm: hex}`` or pairs; algorithms not in `ALGORITHMS` are left out."""
+        """Make a value of what is said about one file: ``{algorithm: hex}`` or pairs; a SHA-256 says it all.
+
+        Without one, a digest of each algorithm is demanded; of the weak ones only where no other is named. Unknown
+        algorithms are left out.
+        """
         pairs = values.items() if isinstance(values, Mapping) else values
-        kept = {(algorithm.lower(), digest.lower()) for algorithm, digest in pairs if algorithm.lower() in ALGORITHMS}
-        return cls(tuple(sorted(kept)))
+        named: dict[str, set[str]] = {}
+        for algorithm, digest in pairs:
+            named.setdefault(algorithm.lower(), set()).add(digest.lower())
+        for accepted in (("sha256",), ALGORITHMS, WEAK_ALGORITHMS):
+            known = [tuple(sorted((a, digest) for digest in named[a])) for a in accepted if a in named]
+            if known:
+                return cls(tuple(sorted(known)))
+        return cls()
+
+    @classmethod
+    def one_of(cls, digests: Iterable[tuple[str, str]]) -> Hashes:
+        """Make a value of alternatives: the ``--hash`` options of one line, as pip takes them."""
+        demand = tuple(sorted({(algorithm.lower(), digest.lower()) for algorithm, digest in digests}))
+        return cls((demand,)) if demand else cls()
 
     def __bool__(self) -> bool:
-        return bool(self.values)
+        return bool(self.demands)
 
     @property
     def sha256(self) -> str | None:
-        """The SHA-256 when exactly one is accepted: it names the artifact in the store."""
-        found = [digest for algorithm, digest in self.values if algorithm == "sha256"]
-        return found[0] if len(found) == 1 else None
+        """The SHA-256 that names the artifact in the store; ``None`` where anything else is to be checked, too."""
+        if len(self.demands) == 1 and len(self.demands[0]) == 1 and self.demands[0][0][0] == "sha256":
+            return self.demands[0][0][1]
+        return None
 
     @property
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms to compute, each once."""
-        return tuple(sorted({algorithm for algorithm, _ in self.values}))
+        return tuple(sorted({algorithm for demand in self.demands for algorithm, _ in demand}))
 
     def accept(self, digests: Mapping[str, str]) -> bool:
-        """Tell whether computed digests satisfy this value: for every algorithm named, one of its digests."""
-        return all(
-            any(a == algorithm and d == digests.get(algorithm) for a, d in self.values) for algorithm in self.algorithms
-        )
+        """Tell whether computed digests satisfy this value; they are of all its `algorithms`."""
+        return all(any(digests.get(a) == digest for a, digest in demand) for demand in self.demands)
 
-    def with_sha256(self, digest: str) -> Hashes:
-        """Return the same demands with the one SHA-256 that the bytes were found to have."""
-        return Hashes.of([*(value for value in self.values if value[0] != "sha256"), ("sha256", digest)])
+    def may_accept(self, announced: Hashes) -> bool:
+        """Tell whether bytes of which that much is known can satisfy this value."""
+        # What is known says of some algorithms which values are left.
+        left = {
+            demand[0][0]: {digest for _, digest in demand}
+            for demand in announced.demands
+            if len({algorithm for algorithm, _ in demand}) == 1
+        }
+        return all(any(a not in left or digest in left[a] for a, digest in demand) for demand in self.demands)
 
     def __and__(self, other: Hashes) -> Hashes:
-        """Combine what two parties demand: both must be satisfied (the narrower one wins per algorithm)."""
-        if not self or not other:
-            return self or other
-        mine, theirs = set(self.algorithms), set(other.algorithms)
-        kept = [v for v in self.values if v[0] not in theirs] + [v for v in other.values if v[0] not in mine]
-        for algorithm in mine & theirs:
-            both = [v for v in self.values if v[0] == algorithm and v in other.values]
-            # Nothing in common: keep ours, so that the check fails and both sides are named then.
-            kept += both or [v for v in self.values if v[0] == algorithm]
-        return Hashes(tuple(sorted(kept)))
+        """Return what satisfies both."""
+        demands = {*self.demands, *other.demands}
+        implied = {one for one in demands if any(set(another) < set(one) for another in demands)}
+        return Hashes(tuple(sorted(demands - implied)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +125,7 @@ class Artifact:
     @property
     def identity(self) -> list[Any]:
         """What stands for the bytes, as JSON can hold it: their digest, else all that is known about them."""
-        if self.hashes.sha256:
-            return [self.filename, self.hashes.sha256]
-        return [self.filename, self.url, self.hashes.values]
+        sha256 = self.hashes.sha256
+        if sha256:
+            return [self.filename, sha256]
+        return [self.filename, self.url, self.hashes.demands]

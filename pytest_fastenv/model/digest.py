@@ -8,9 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from pytest_fastenv.model.codec import encode_for_key
+
+_CHUNK = 1 << 20
 
 
 def key_of(*parts: Any) -> str:
@@ -33,6 +36,24 @@ def bytes_sha256(content: bytes) -> str:
 def text_sha256(text: str) -> str:
     """Return the digest of a text; file names and variables that are not UTF-8 have one, too."""
     return bytes_sha256(text.encode("utf-8", "surrogateescape"))
+
+
+def hasher(algorithm: str) -> hashlib._Hash:
+    """Return what computes digests of an algorithm; of the weak ones, too, where policies keep them from ciphers."""
+    return hashlib.new(algorithm, usedforsecurity=False)
+
+
+def file_digests(path: str | os.PathLike[str], algorithms: Iterable[str]) -> dict[str, str]:
+    """Return hexadecimal digests of a file's content by algorithm; it is read once. Blocks.
+
+    :raises OSError: it cannot be read.
+    """
+    hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            for each in hashers.values():
+                each.update(chunk)
+    return {algorithm: each.hexdigest() for algorithm, each in hashers.items()}
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

@@ -32,6 +32,7 @@ from pytest_fastenv.provisioning.resolutions import Resolution
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import fetch_text
 from pytest_fastenv.requirements.sources import read_sources
+from pytest_fastenv.resolve.hashed import naming_lines
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store.buckets import InStore
 from pytest_fastenv.store.store import Store
@@ -64,6 +65,10 @@ class Assembly:
 
     async def finish(self) -> Ready:
         """Resolve, install, publish, remember."""
+        with naming_lines(self.request):
+            return await self._finish()
+
+    async def _finish(self) -> Ready:
         asked, engine, target = self.asked, self.engine, self.engine.target
         resolution = await engine.resolve(self.request, self.preferences)
         await engine.begin(resolution.plan)

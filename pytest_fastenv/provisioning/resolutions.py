@@ -6,7 +6,7 @@ lies on this machine is looked at before it is used: archives, trees, directorie
 
 ::
 
-    resolutions-v2/ab/<key of what was asked>.json
+    resolutions-v3/ab/<key of what was asked>.json
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Resolution:
 
 
 RESOLUTIONS = RecordBucket(
-    name="resolutions", version=2, about="the plans that requests were resolved to", record=Resolution
+    name="resolutions", version=3, about="the plans that requests were resolved to", record=Resolution
 )
 
 

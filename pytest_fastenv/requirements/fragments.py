@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from pytest_fastenv.model.artifact import ALGORITHMS, Hashes
+from pytest_fastenv.model.artifact import ALGORITHMS, WEAK_ALGORITHMS, Hashes
+from pytest_fastenv.model.digest import hasher
 from pytest_fastenv.requirements.excerpt import Excerpt
-
-_REFUSED = ("md5", "sha1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,8 @@ def parse_fragment(fragment: str, excerpt: Excerpt) -> Fragment:
     for pair in filter(None, fragment.split("&")):
         key, _, value = pair.partition("=")
         offset = max(excerpt.text.find(pair), 0)
-        if key in ALGORITHMS or key in _REFUSED:
-            check_digest(key, value, excerpt, offset)
+        if key in ALGORITHMS or key in WEAK_ALGORITHMS:
+            _check_length(key, value, excerpt, offset)
             digests.append((key, value))
         elif key == "subdirectory":
             values[key] = _subdirectory(unquote(value), excerpt, offset)
@@ -42,17 +40,24 @@ def parse_fragment(fragment: str, excerpt: Excerpt) -> Fragment:
     return Fragment(Hashes.of(digests), values.get("egg") or None, values.get("subdirectory") or None)
 
 
-def check_digest(algorithm: str, digest: str, excerpt: Excerpt, offset: int = 0) -> None:
-    """Make sure that a digest can identify a file.
+def check_digest(algorithm: str, digest: str, excerpt: Excerpt) -> None:
+    """Make sure that the digest of a ``--hash`` can identify a file.
+
+    The weak algorithms do not, and pip takes them in the fragments of URLs alone.
 
     :raises RequirementsError: an algorithm that is unknown or too weak, or a value that is none of its digests.
     """
-    if algorithm in _REFUSED:
-        what = f"{algorithm} does not identify a file any more"
-        raise excerpt.error(what, offset, hint="use sha256; pip hash FILE computes it")
+    if algorithm in WEAK_ALGORITHMS:
+        raise excerpt.error(
+            f"{algorithm} does not identify a file any more", hint="use sha256; pip hash FILE computes it"
+        )
     if algorithm not in ALGORITHMS:
-        raise excerpt.error(f"unknown hash algorithm {algorithm!r}", offset, hint=f"use one of {', '.join(ALGORITHMS)}")
-    expected = hashlib.new(algorithm).digest_size * 2
+        raise excerpt.error(f"unknown hash algorithm {algorithm!r}", hint=f"use one of {', '.join(ALGORITHMS)}")
+    _check_length(algorithm, digest, excerpt, 0)
+
+
+def _check_length(algorithm: str, digest: str, excerpt: Excerpt, offset: int) -> None:
+    expected = hasher(algorithm).digest_size * 2
     if len(digest) != expected or set(digest.lower()) - set("0123456789abcdef"):
         what = (
             f"this is no {algorithm} digest: {expected} hexadecimal digits are needed, {len(digest)} characters found"

@@ -144,7 +144,7 @@ class RequirementsFiles:
             directories=(self._base, self._open[-1].directory),
             documents=collection.documents,
             editable=editable,
-            hashes=Hashes.of(digests),
+            hashes=Hashes.one_of(digests),
             config_settings=_config_settings(parsed),
             shown=shown,
         )

@@ -140,7 +140,7 @@ def _wanted(
         extras=_normalized(extras),
         marker=marker,
         reference=direct.reference,
-        hashes=Hashes.of([*surroundings.hashes.values, *direct.hashes.values]),
+        hashes=surroundings.hashes & direct.hashes,
         config_settings=surroundings.config_settings,
         location=_line_of(excerpt),
         text=_shown(excerpt, surroundings),

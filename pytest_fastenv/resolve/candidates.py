@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
 
-from pytest_fastenv.errors import WheelError
-from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import DirectUrl, Source, archive_source
 from pytest_fastenv.model.request import ConfigSettings, FormatControl, Wanted
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.resolve.hashed import Demands
 from pytest_fastenv.resolve.requirements_of import Specifiers
 
 
@@ -42,18 +43,18 @@ class Refusal:
     """Why a release cannot be used.
 
     :ivar reason: continues a sentence that begins with the release: ``needs Python >=3.12``.
-    :ivar fault: the error when the artifact itself is at fault.
+    :ivar fault: the error to raise where that is all that speaks against what is asked for.
     """
 
     reason: str
-    fault: WheelError | None = None
+    fault: FastenvError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What decides between the files of a release and between releases, apart from requirements.
 
-    :ivar hashes: demanded digests by project.
+    :ivar demands: hashes that are demanded, by project.
     :ivar constraints: constraints that apply to the target, by project.
     :ivar settings: config settings for source builds by project; others get `default_settings`.
     :ivar preferences: versions to take where nothing speaks against them, by project.
@@ -63,7 +64,7 @@ class Policy:
     formats: FormatControl = FormatControl()
     pre: bool = False
     prefer_binary: bool = False
-    hashes: Mapping[str, Hashes] = field(default_factory=dict)
+    demands: Demands = field(default_factory=Demands)
     constraints: Mapping[str, Sequence[Wanted]] = field(default_factory=dict)
     settings: Mapping[str, ConfigSettings] = field(default_factory=dict)
     default_settings: ConfigSettings = ()
@@ -102,11 +103,15 @@ class ArtifactChoice:
 
     def best(self, name: str, version: Version, artifacts: Sequence[Artifact]) -> Candidate | Refusal:
         """Return the candidate of one release, given all its files (wheel by tag order, then by build tag)."""
-        wanted = self._policy.hashes.get(name, Hashes())
+        wanted = self._policy.demands.on(name)
         best: tuple[tuple[bool, int, tuple[int, str]], Artifact] | None = None
+        others: list[Artifact] = []
         reasons: dict[int, str] = {}
         for artifact in artifacts:
-            reason = self._objection(artifact, wanted)
+            reason = self._objection(artifact)
+            if reason is None and not wanted.may_accept(artifact.hashes):
+                others.append(artifact)
+                reason = _OTHER_HASH
             if reason is not None:
                 reasons.setdefault(*reason)
                 continue
@@ -116,12 +121,13 @@ class ArtifactChoice:
             if best is None or place < best[0]:
                 best = place, artifact
         if best is None:
-            return Refusal(reasons[min(reasons)] if reasons else "has no files")
+            fault = self._policy.demands.mismatch(f"{name} {version}", name, others) if others else None
+            return Refusal(reasons[min(reasons)] if reasons else "has no files", fault)
         artifact = replace(best[1], hashes=best[1].hashes & wanted) if wanted else best[1]
         source = archive_source(artifact, config_settings=self._policy.settings_of(name))
         return Candidate(name, version, str(version), source)
 
-    def _objection(self, artifact: Artifact, wanted: Hashes) -> tuple[int, str] | None:
+    def _objection(self, artifact: Artifact) -> tuple[int, str] | None:
         """Return why a file cannot be used, with a number: the lowest names the reason that matters most."""
         policy, name = self._policy, artifact.name
         if artifact.kind == "wheel":
@@ -133,8 +139,6 @@ class ArtifactChoice:
             return 3, "has only a source distribution for this interpreter, and --only-binary excludes it"
         if not self.fits_python(artifact.requires_python):
             return 1, f"needs Python {artifact.requires_python}"
-        if wanted and not _may_match(artifact.hashes, wanted):
-            return 0, "has a hash that is not in the list"
         return None
 
     def _place(self, artifact: Artifact) -> tuple[int, tuple[int, str]]:
@@ -157,12 +161,4 @@ class ArtifactChoice:
 
 
 _NO_PLACE = 1 << 30
-
-
-def _may_match(announced: Hashes, wanted: Hashes) -> bool:
-    """Tell whether bytes with the announced digests can satisfy the wanted ones; unannounced ones are checked later."""
-    return all(
-        any(pair in wanted.values for pair in announced.values if pair[0] == algorithm)
-        for algorithm in wanted.algorithms
-        if algorithm in announced.algorithms
-    )
+_OTHER_HASH = (0, "has a hash that is not in the list")

@@ -61,6 +61,7 @@ class Directs:
         :raises NoSolutionError: it is another project than the requirement says, or not for this interpreter.
         :raises MetadataError: its metadata cannot be used.
         """
+        self.policy.demands.check_kind(wanted.name, wanted)
         source, direct = await self._source(wanted)
         match source:
             case WheelSource(artifact) if not artifact.url.startswith("file:"):
@@ -74,6 +75,8 @@ class Directs:
                 where=str(wanted.location),
                 hint=f"write {metadata.name} in front of the @, or correct the address",
             )
+        if wanted.name is None:
+            source = await self._checked(source, name, wanted)
         if not self.choice.fits_python(metadata.requires_python):
             raise NoSolutionError(
                 f"{metadata.name} {metadata.version} needs Python {metadata.requires_python}",
@@ -100,16 +103,29 @@ class Directs:
                 return await self._checkout(named, settings, wanted.text)
             case ArchiveReference() as named:
                 artifact = self._artifact(named.url, wanted)
-                direct = DirectUrl(
-                    without_credentials(artifact.url), named.subdirectory, archive_hashes=artifact.hashes.values
-                )
+                if artifact.kind == "sdist":
+                    self.policy.demands.check_held(wanted.name, wanted.text, own=wanted.hashes)
+                url = without_credentials(artifact.url)
                 # What it is installed as is its content, not its address.
                 artifact = await self.sources.identified(artifact)
+                (digests,) = artifact.hashes.demands
+                direct = DirectUrl(url, named.subdirectory, archive_hashes=digests)
                 return archive_source(artifact, named.subdirectory, settings), direct
             case IndexReference():
                 msg = f"{wanted.text} names no source"
                 raise ValueError(msg)
         assert_never(wanted.reference)
+
+    async def _checked(self, source: Source, name: str, wanted: Wanted) -> Source:
+        """Return a source of which only its metadata could tell the project, held against what is demanded of that."""
+        self.policy.demands.check_kind(name, wanted)
+        match source:
+            case WheelSource(artifact) | SdistSource(artifact):
+                demanded = artifact.hashes & self.policy.demands.on(name)
+                return replace(source, artifact=await self.sources.identified(replace(artifact, hashes=demanded)))
+            case TreeSource():
+                return source
+        assert_never(source)
 
     async def _checkout(
         self, named: RepositoryReference, settings: ConfigSettings, text: str
@@ -148,7 +164,8 @@ class Directs:
             ) from error
         except InvalidSdistFilename:
             pass  # an archive by any other name: what it is, only its metadata can tell
-        artifact = Artifact(name, version, filename, url, hashes=wanted.hashes)
+        hashes = wanted.hashes & self.policy.demands.on(wanted.name or name)
+        artifact = Artifact(name, version, filename, url, hashes=hashes)
         if artifact.kind == "wheel" and not self.choice.fits_platform(artifact):
             raise NoSolutionError(
                 f"{filename} is not for {self.policy.target.short} on {self.policy.target.platform}",

@@ -143,6 +143,8 @@ class Facts:
     async def _read_metadata(self, candidate: Candidate) -> CoreMetadata | Refusal:
         result: CoreMetadata | Refusal
         try:
+            if candidate.source.needs_build:
+                self.policy.demands.check_held(candidate.name, str(candidate))
             metadata = await self.directs.metadata(candidate.source, candidate.name)
             result = _checked(metadata, candidate)
         except MetadataError as fault:

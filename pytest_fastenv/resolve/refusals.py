@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-from pytest_fastenv.errors import WheelError
+from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.resolve.candidates import Refusal
 from pytest_fastenv.resolve.eligibility import Eligibility
 from pytest_fastenv.resolve.releases import Releases
@@ -81,9 +81,9 @@ def _reason(releases: Releases, eligibility: Eligibility, number: int) -> str | 
     return "is a pre-release; only --pre or a specifier that names one lets it in"
 
 
-def common_fault(releases: Releases, bits: int) -> WheelError | None:
+def common_fault(releases: Releases, bits: int) -> FastenvError | None:
     """Return the newest release's fault when artifacts at fault are all that a set has."""
-    faults: list[WheelError] = []
+    faults: list[FastenvError] = []
     for number in reversed(range(len(releases.versions))):
         if bits >> number & 1:
             objection = releases.objection(number)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from nab_resolver.resolver import Solution
 
 from pytest_fastenv.errors import RequirementsError
-from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import PinObserver, SourceMetadata
 from pytest_fastenv.model.request import ConfigSettings, Request, Wanted
@@ -17,7 +16,7 @@ from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy,
 from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.forecast import Ahead
-from pytest_fastenv.resolve.hashed import check_hashes
+from pytest_fastenv.resolve.hashed import Demands, check_hashes
 from pytest_fastenv.resolve.pins import PinReport
 from pytest_fastenv.resolve.provider import Key, Provider
 from pytest_fastenv.resolve.requirements_of import DependencyReader, Specifiers
@@ -55,7 +54,7 @@ async def resolve(
     """
     reader, specifiers = DependencyReader(target), Specifiers()
     applying = [wanted for wanted in request.wanted if _applies(wanted, reader)]
-    policy = _policy(request, target, reader, preferences or {})
+    policy = _policy(request, applying, target, reader, preferences or {})
     directs = Directs(tools, sources, policy, ArtifactChoice(policy, specifiers))
     subject = f"{len(applying)} requirements"
     async with InterruptedWork("resolve", subject, tools.recorder, tools.pools, target=target.short) as work:
@@ -87,8 +86,13 @@ def _applies(wanted: Wanted, reader: DependencyReader) -> bool:
     return wanted.marker is None or reader.holds(wanted.marker)
 
 
-def _policy(request: Request, target: Target, reader: DependencyReader, preferences: Mapping[str, str]) -> Policy:
-    hashes: dict[str, Hashes] = {}
+def _policy(
+    request: Request,
+    applying: Sequence[Wanted],
+    target: Target,
+    reader: DependencyReader,
+    preferences: Mapping[str, str],
+) -> Policy:
     settings: dict[str, ConfigSettings] = {}
     constraints: dict[str, list[Wanted]] = {}
     for constraint in request.constraints:
@@ -100,19 +104,16 @@ def _policy(request: Request, target: Target, reader: DependencyReader, preferen
             )
         if _applies(constraint, reader):
             constraints.setdefault(constraint.name, []).append(constraint)
-    for wanted in (*request.wanted, *(one for some in constraints.values() for one in some)):
-        if wanted.name is None or not _applies(wanted, reader):
-            continue
-        if wanted.hashes and not wanted.reference.is_direct:
-            hashes[wanted.name] = hashes.get(wanted.name, Hashes()) & wanted.hashes
-        if wanted.config_settings:
+    named = [*applying, *(one for some in constraints.values() for one in some)]
+    for wanted in named:
+        if wanted.name is not None and wanted.config_settings:
             settings.setdefault(wanted.name, wanted.config_settings)
     return Policy(
         target,
         request.formats,
         request.pre,
         request.prefer_binary,
-        hashes,
+        Demands.of(named, required=request.require_hashes),
         constraints,
         settings,
         request.config_settings,

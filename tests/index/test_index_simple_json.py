@@ -41,11 +41,11 @@ def test_a_file_with_everything() -> None:
         version="1",
         filename="a-1-py3-none-any.whl",
         url="https://h.invalid/f/a-1-py3-none-any.whl",
-        hashes=Hashes((("sha256", SHA),)),
+        hashes=Hashes.of({"sha256": SHA}),
         size_bytes=123,
         requires_python=">=3.8",
         yanked="bad news",
-        metadata=Hashes((("sha256", SHA),)),
+        metadata=Hashes.of({"sha256": SHA}),
         index_url=URL,
         upload_time="2026-01-01T00:00:00Z",
     )
@@ -62,7 +62,7 @@ def test_yanked_files(yanked: Any, expected: str | None) -> None:
         ({}, None),
         ({"core-metadata": False}, None),
         ({"core-metadata": True}, Hashes()),
-        ({"dist-info-metadata": {"sha256": SHA}}, Hashes((("sha256", SHA),))),
+        ({"dist-info-metadata": {"sha256": SHA}}, Hashes.of({"sha256": SHA})),
         ({"core-metadata": False, "dist-info-metadata": True}, None),
     ],
 )

@@ -126,6 +126,24 @@ def build_hangs(desk: Desk) -> Sequence[str]:
     return ["broken"]
 
 
+def hash_on_another_line(desk: Desk) -> Sequence[str]:
+    """The constraint names the file, the requirement a digest that it does not have."""
+    wheel = make_wheel(desk.directory / "dist", "base")
+    desk.write("limits.txt", f"base @ {wheel.as_uri()}\n")
+    return [desk.write("requirements.txt", f"-c limits.txt\nbase==1.0 --hash=sha256:{'0' * 64}\n")]
+
+
+def hash_of_a_directory(desk: Desk) -> Sequence[str]:
+    tree = make_project(desk.directory / "mine", "mine")
+    desk.write("limits.txt", f"mine --hash=sha256:{'0' * 64}\n")
+    return [desk.write("requirements.txt", f"-c limits.txt\nmine @ {tree.as_uri()} ; python_version > '3'\n")]
+
+
+def another_md5(desk: Desk) -> Sequence[str]:
+    wheel = make_wheel(desk.directory / "dist", "base")
+    return [desk.write("requirements.txt", f"base @ {wheel.as_uri()}#md5={'0' * 32}\n")]
+
+
 def another_platform(desk: Desk) -> Sequence[str]:
     make_wheel(artifacts(desk), "elsewhere", tag="cp311-cp311-win_arm64")
     return ["elsewhere"]
@@ -200,6 +218,7 @@ WRONG_REQUESTS = [
     Case("another python", another_python, 4, ("elsewhere", r">=3\.99")),
     Case("only yanked", only_yanked, 4, ("withdrawn", "yanked")),
     Case("unlisted hash", lines(f"good==1.0 --hash=sha256:{'0' * 64}"), 4, ("good", "hash|digest|sha256", r"txt:1")),
+    Case("hash of a directory", hash_of_a_directory, 4, ("mine", "directory", r"limits\.txt:1", r"ments\.txt:2")),
     Case("malformed hash", lines("good==1.0 --hash=sha256:beef"), 4, (r"requirements\.txt:1:\d+", "beef")),
     Case("link value", sources("good"), 4, (r"link", "'glue'", "hardlink"), {"link": "glue"}),
     Case("age value", sources("good"), 4, (r"max-age", "'soon'", "24h"), {"max_age": "soon"}),
@@ -225,6 +244,10 @@ WRONG_REQUESTS = [
 
 FAILURES = [
     Case("other bytes", served_wrongly, 3, (r"damaged-1\.0", r"expected .*\b[0-9a-f]{64}", r"got .*\b[0-9a-f]{64}")),
+    Case(
+        "hash elsewhere", hash_on_another_line, 3, (r"expected sha256 0+ \(.*ments\.txt:2\)", r"got .*\b[0-9a-f]{64}")
+    ),
+    Case("other md5", another_md5, 3, (r"expected md5 0+ \(.*ments\.txt:1\)", r"got .*md5 [0-9a-f]{32}")),
     Case("half the bytes", served_by_halves, 3, (r"damaged-1\.0",)),
     Case("closed port", closed_port, 3, (r"127\.0\.0\.1", "refused|connect", "next:")),
     Case("401", refused_credentials(401), 3, ("401", "credentials|netrc", r"127\.0\.0\.1")),

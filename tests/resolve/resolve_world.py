@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from pytest_fastenv.errors import FastenvError, MetadataError, UnknownProjectError
+from pytest_fastenv.index.download import check_hashes
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.location import Location
@@ -125,9 +126,10 @@ class World:
         return Page(self.pages[name])
 
     async def identified(self, artifact: Artifact) -> Artifact:
-        """Give a file's digest."""
-        known = artifact.hashes.sha256
-        return artifact if known else replace(artifact, hashes=artifact.hashes.with_sha256(digest(artifact.filename)))
+        """Give a file's digest, held against what is demanded of it."""
+        digests = {"sha256": digest(artifact.filename)}
+        check_hashes(digests, artifact.hashes, artifact.filename)
+        return replace(artifact, hashes=Hashes.of(digests))
 
     async def wheel_metadata(self, artifact: Artifact) -> CoreMetadata:
         """Give the metadata of a wheel."""

@@ -13,7 +13,11 @@ from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.plan import SdistSource, WheelSource
 from pytest_fastenv.model.request import FormatControl
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
+from pytest_fastenv.resolve.hashed import Demands
 from pytest_fastenv.resolve.requirements_of import Specifiers
+
+#: A line that no file suits.
+LISTED = want("ext", hashes=Hashes.of({"sha256": "0" * 64}))
 
 
 def choose(world: World, **policy: object) -> Candidate | Refusal:
@@ -77,13 +81,15 @@ def test_format_control(formats: FormatControl, expected: str) -> None:
             {"formats": FormatControl(no_binary=frozenset({"ext"}))},
             "has only wheels, and --no-binary excludes them",
         ),
-        ({}, {"hashes": {"ext": Hashes.of({"sha256": "0" * 64})}}, "has a hash that is not in the list"),
+        ({}, {"demands": Demands.of([LISTED])}, "has a hash that is not in the list"),
     ],
 )
 def test_reasons(fields: dict[str, str], policy: dict[str, object], reason: str) -> None:
     world = World()
     world.add("ext", "1", **fields)  # type: ignore[arg-type]
-    assert choose(world, **policy) == Refusal(reason)
+    refusal = choose(world, **policy)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason == reason
 
 
 def test_hashes_choose_between_files_and_go_into_the_plan(tmp_path: Path) -> None:

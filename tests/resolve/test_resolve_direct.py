@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from kit.archives import make_project
-from resolve_world import FILES, World, ask, pins, run, want
+from resolve_world import FILES, World, ask, digest, pins, run, want
 
 from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError
 from pytest_fastenv.model.artifact import Hashes
@@ -94,14 +94,14 @@ def test_archives_by_url_with_hashes(tmp_path: Path) -> None:
     world = World()
     wheel, sdist = world.add("app", "1.5", "lib"), world.add("lib", "3.0", sdist=True)
     del world.pages["app"], world.pages["lib"]
-    listed = Hashes.of({"sha256": "7" * 64})
+    listed = Hashes.of({"sha256": digest(wheel.filename)})
     lines = (want(f"app @ {wheel.url}", hashes=listed), want(f"lib @ {FILES}lib-3.0.tar.gz", 2, subdirectory="py"))
     plan = run(world, ask(*lines), tmp_path)
     app, lib = plan.distributions
     assert isinstance(app.source, WheelSource)
     assert (app.source.artifact.hashes, app.version) == (listed, "1.5")
     assert app.direct_url is not None
-    assert app.direct_url.archive_hashes == listed.values
+    assert app.direct_url.archive_hashes == listed.demands[0]
     assert isinstance(lib.source, SdistSource)
     assert lib.source.subdirectory == "py"
     assert lib.source.artifact.filename == sdist.filename
@@ -123,15 +123,15 @@ def test_a_distribution_that_asks_for_an_address(tmp_path: Path) -> None:
     del world.pages["odd"]
     world.add("odd", "6")
     world.add("odd", "8")
-    world.add("app", "1", f"odd @ {odd.url}#sha256={'3' * 64}")
+    world.add("app", "1", f"odd @ {odd.url}#sha256={digest(odd.filename)}")
     world.add("early", "1", "odd")
     plan = run(world, ask("early", "app"), tmp_path)
     assert pins(plan) == {"app": "1", "early": "1", "odd": "7"}
     found = plan.distributions[2]
     assert isinstance(found.source, WheelSource)
-    assert found.source.artifact.hashes.sha256 == "3" * 64
+    assert found.source.artifact.hashes.sha256 == digest(odd.filename)
     assert found.direct_url is not None
-    assert found.required_by == ("early", f"app @ {odd.url}#sha256={'3' * 64}")
+    assert found.required_by == ("early", f"app @ {odd.url}#sha256={digest(odd.filename)}")
 
 
 def test_an_address_that_only_a_release_asked_for_which_was_given_up(tmp_path: Path) -> None:

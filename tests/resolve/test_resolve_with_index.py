@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from kit.tools import tools_of
 from resolve_world import ask, make_target, pins, want
 
 from pytest_fastenv.errors import AuthError, FastenvError, MetadataError, NoSolutionError, OfflineMissError
+from pytest_fastenv.index.urls import local_path
 from pytest_fastenv.interpreter.discovery import find_target
-from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import Plan, SdistSource, TreeSource
 from pytest_fastenv.model.request import Request
@@ -33,7 +36,9 @@ class Sources:
     """Knows what the source distributions of these tests would say of themselves."""
 
     async def identified(self, artifact: Artifact) -> Artifact:
-        return artifact
+        if not artifact.url.startswith("file:"):
+            return replace(artifact, hashes=artifact.hashes or Hashes.of({"sha256": "0" * 64}))
+        return replace(artifact, hashes=Hashes.of({"sha256": file_sha256(local_path(artifact.url))}))
 
     async def wheel_metadata(self, artifact: Artifact) -> CoreMetadata:
         return CoreMetadata(artifact.name, artifact.version, ("lib",))

@@ -156,7 +156,7 @@ def test_plan(description: Environment, tmp_path: Path) -> None:
 
     target = Target("/python", "cpython", "3.12.1", (), {}, "", "linux", False, {}, "", {})
     wheel = Artifact(
-        "a", "1", "a-1-py3-none-any.whl", "https://example.invalid/a.whl", hashes=Hashes((("sha256", "0" * 64),))
+        "a", "1", "a-1-py3-none-any.whl", "https://example.invalid/a.whl", hashes=Hashes.of({"sha256": "0" * 64})
     )
     sdist = Artifact("b", "1", "b-1.tar.gz", "https://example.invalid/b.tar.gz")
     distributions = (
