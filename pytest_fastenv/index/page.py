@@ -23,6 +23,7 @@ class Listed(NamedTuple):
     :ivar hashes: ``algorithm=hex``, several joined by commas, or empty.
     :ivar yanked: the reason, or ``None``.
     :ivar metadata: hashes of the metadata file in the same form, empty when there is one without, ``None`` for none.
+    :ivar filename: what the page calls the file; it counts where the URL does not end in an artifact's name.
     """
 
     url: str
@@ -32,6 +33,7 @@ class Listed(NamedTuple):
     metadata: str | None = None
     size_bytes: int | None = None
     upload_time: str = ""
+    filename: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,11 @@ class PageBuilder:
     def add(self, listed: Listed) -> None:
         """Take one file in, or leave it out when its name is not that of an artifact of the project."""
         url = listed.url
-        filename = url[url.rfind("/") + 1 :] if "?" not in url else url.partition("?")[0].rpartition("/")[2]
-        if "%" in filename:
-            filename = unquote(filename)
+        filename, called = _filename(url), ""
         version, verdict = self._files.version(filename)
+        if version is None and verdict == "implausible" and listed.filename not in {"", filename}:
+            filename = called = listed.filename
+            version, verdict = self._files.version(filename)
         if version is None:
             if verdict == "foreign" and not self.foreign:
                 self.foreign = filename
@@ -106,7 +109,7 @@ class PageBuilder:
         rows = self._rows.get(version)
         if rows is None:
             rows = self._rows[version] = []
-        rows.append(_row(url, listed))
+        rows.append(_row(url, listed, called))
 
     def _absolute(self, url: str) -> str:
         """Join a relative URL; a page's URLs share few directories, and joining is slow."""
@@ -134,20 +137,24 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else " ".join(text.split())
 
 
-def _row(url: str, listed: Listed) -> str:
-    _, hashes, requires_python, yanked, metadata, size_bytes, upload_time = listed
+def _filename(url: str) -> str:
+    name = url[url.rfind("/") + 1 :] if "?" not in url else url.partition("?")[0].rpartition("/")[2]
+    return unquote(name) if "%" in name else name
+
+
+def _row(url: str, listed: Listed, filename: str) -> str:
+    _, hashes, requires_python, yanked, metadata, size_bytes, upload_time, _ = listed
     yanked = "-" if yanked is None else f"+{yanked}"
     metadata = "-" if metadata is None else f"+{metadata}"
-    return f"{url}\t{hashes}\t{requires_python}\t{yanked}\t{metadata}\t{size_bytes or ''}\t{upload_time}"
+    return f"{url}\t{hashes}\t{requires_python}\t{yanked}\t{metadata}\t{size_bytes or ''}\t{upload_time}\t{filename}"
 
 
 def _artifact(row: str, name: str, version: str, location: str) -> Artifact:
-    url, hashes, requires_python, yanked, metadata, size, upload_time = row.split("\t")
-    filename = url.partition("?")[0].rpartition("/")[2]
+    url, hashes, requires_python, yanked, metadata, size, upload_time, filename = row.split("\t")
     return Artifact(
         name=name,
         version=version,
-        filename=unquote(filename) if "%" in filename else filename,
+        filename=filename or _filename(url),
         url=url,
         hashes=_hashes(hashes),
         size_bytes=int(size) if size else None,

@@ -2,7 +2,7 @@
 
 ::
 
-    index-v2/ab/<digest of the URL>.json
+    index-v3/ab/<digest of the URL>.json
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class KeptPage:
 
 
 PAGES = RecordBucket(
-    name="index", version=2, about="pages of package indexes, and for how long they are good", record=KeptPage
+    name="index", version=3, about="pages of package indexes, and for how long they are good", record=KeptPage
 )
 
 

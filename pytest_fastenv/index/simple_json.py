@@ -45,7 +45,8 @@ def _page(page: Any, draft: PageBuilder) -> PageBuilder:
         raise _Misshapen("the answer", dict, page)
     meta = page.get("meta")
     version = meta.get("api-version") if isinstance(meta, dict) else None
-    draft.newer_api = newer_api(version if isinstance(version, str) else "", draft.url)
+    if version is not None:  # simple servers leave it out; then what is read below tells whether it is a page
+        draft.newer_api = newer_api(str(version), draft.url)
     status = page.get("project-status")
     if isinstance(status, dict):
         marker, reason = status.get("status"), status.get("reason")
@@ -81,16 +82,26 @@ def _listed(file: dict[str, Any], number: int) -> Listed:
         metadata,
         size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
         one_line(str(get("upload-time") or "")),
+        _plain_name(get("filename")),
     )
 
 
 def _hashes(hashes: Any, number: int) -> str:
+    if hashes is None:
+        return ""
     if not isinstance(hashes, dict):
         raise _Misshapen(f"files[{number}].hashes", dict, hashes)
     if len(hashes) == 1:
         ((algorithm, digest),) = hashes.items()
-        return f"{algorithm}={digest}" if isinstance(digest, str) and _is_plain(algorithm, digest) else ""
-    return ",".join(f"{k}={v}" for k, v in hashes.items() if isinstance(v, str) and _is_plain(k, v))
+        return f"{algorithm}={digest}".lower() if isinstance(digest, str) and _is_plain(algorithm, digest) else ""
+    return ",".join(f"{k}={v}".lower() for k, v in hashes.items() if isinstance(v, str) and _is_plain(k, v))
+
+
+def _plain_name(filename: Any) -> str:
+    """Return a file's name where it is one: nothing that could lead elsewhere."""
+    if not isinstance(filename, str) or not {"/", "\\", "\0"}.isdisjoint(filename):
+        return ""
+    return one_line(filename)
 
 
 def _is_plain(algorithm: str, digest: str) -> bool:

@@ -97,6 +97,12 @@ def test_hashes_that_identify_nothing(fragment: str) -> None:
     assert only(parse(f'<a href="a-1.tar.gz#{fragment}">a</a>')).hashes == Hashes()
 
 
+@pytest.mark.parametrize(("algorithm", "digits"), [("md5", 32), ("sha1", 40)])
+def test_weak_digests_that_stand_alone(algorithm: str, digits: int) -> None:
+    found = only(parse(f'<a href="a-1.tar.gz#{algorithm}={"AB" * (digits // 2)}">a</a>'))
+    assert found.hashes == Hashes.of({algorithm: "ab" * (digits // 2)}) != Hashes()
+
+
 def test_what_is_no_artifact_of_the_project() -> None:
     page = parse(
         '<a href="a-1.exe">x</a><a name="top">x</a><a href="b-1.tar.gz">x</a><a href="a-1.tar.gz">x</a>'

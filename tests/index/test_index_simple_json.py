@@ -82,14 +82,56 @@ def test_a_project_s_status() -> None:
         (b"[" * 100_000, "nested too deeply"),
         (b"[]", "the answer: expected dict"),
         (b'{"meta": {"api-version": "2.0"}, "files": []}', "2.0"),
-        (b'{"files": []}', "Simple API"),
+        (b"{}", "files: expected list, got NoneType"),
         (b'{"meta": {"api-version": "1.0"}}', "files: expected list, got NoneType"),
         (b'{"meta": {"api-version": "1.0"}, "files": [1]}', "files[0]: expected dict"),
         (b'{"meta": {"api-version": "1.0"}, "files": [{"hashes": {}}]}', "files[0].url: expected str"),
-        (b'{"meta": {"api-version": "1.0"}, "files": [{"url": "a"}]}', "files[0].hashes: expected dict"),
+        (b'{"meta": {"api-version": "1.0"}, "files": [{"url": "a", "hashes": 1}]}', "files[0].hashes: expected dict"),
     ],
 )
 def test_an_answer_that_is_no_page(content: bytes, reason: str) -> None:
     with pytest.raises(IndexAnswerError) as caught:
         parse_json(content, name="a", url=URL, location=URL)
     assert reason in str(caught.value)
+
+
+def test_a_page_that_leaves_out_what_it_should_say() -> None:
+    content = json.dumps({"files": [{"url": "a-1.tar.gz"}]}).encode()
+    assert only(parse_json(content, name="a", url=URL, location=URL)) == Artifact(
+        "a", "1", "a-1.tar.gz", f"{URL}a-1.tar.gz", index_url=URL
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["/files/42", "/get?id=42", "/files/42/", "https://h.invalid/a-1-py3-none-any.whl/data"]
+)
+def test_a_file_whose_address_does_not_end_in_its_name(url: str) -> None:
+    found = only(parse(file(url=url)))
+    assert found.filename == "a-1-py3-none-any.whl"
+    assert found.url == (url if "//" in url else f"https://h.invalid{url}")
+
+
+@pytest.mark.parametrize(
+    "name", ["../a-1-py3-none-any.whl", "a-1\\-py3-none-any.whl", 7, None, "notes.txt", "b-1.tar.gz"]
+)
+def test_names_that_say_nothing_of_an_address(name: Any) -> None:
+    assert parse(file(url="/files/42", filename=name)).rows == {}
+
+
+def test_the_address_counts_before_the_name() -> None:
+    assert only(parse(file(url="/f/a-1.zip", filename="a-2.zip"))).filename == "a-1.zip"
+
+
+@pytest.mark.parametrize(
+    ("hashes", "kept"),
+    [
+        ({"sha256": SHA.upper()}, {"sha256": SHA}),
+        ({"SHA256": SHA.upper(), "md5": "0"}, {"sha256": SHA}),
+        ({"md5": "AB" * 16}, {"md5": "ab" * 16}),
+        ({"sha1": "CD" * 20, "crc32": "0"}, {"sha1": "cd" * 20}),
+    ],
+)
+def test_digests_in_any_case_and_of_any_strength(hashes: dict[str, str], kept: dict[str, str]) -> None:
+    assert only(parse(file(hashes=hashes))).hashes == Hashes.of(kept) != Hashes()
+    listed = parse(file(**{"core-metadata": hashes}))
+    assert only(listed).metadata == Hashes.of(kept)

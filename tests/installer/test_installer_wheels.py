@@ -28,6 +28,7 @@ from pytest_fastenv.errors import (
 )
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.digest import file_digests
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
@@ -235,21 +236,22 @@ def test_wheel_without_a_known_digest_is_asked_for_again_when_its_age_demands_it
     assert ["if-none-match" in request.headers for request in asked] == [False, True, True]  # nothing is sent again
 
 
-def test_other_hashes_than_sha256_are_remembered(store: Store, artifacts: Path, index_server: Any) -> None:
-    import hashlib
-
+@pytest.mark.parametrize("algorithm", ["sha512", "md5", "sha1"])
+def test_other_hashes_than_sha256_are_checked_and_remembered(
+    algorithm: str, store: Store, artifacts: Path, index_server: Any
+) -> None:
     path = make_wheel(artifacts, "demo")
     server = index_server()
     url = server.url.replace("/simple/", f"/files/{path.name}")
-    strong = Hashes.of({"sha512": hashlib.sha512(path.read_bytes()).hexdigest()})
+    (digest,) = file_digests(path, [algorithm]).values()
 
     async def work(hashes: Hashes) -> str:
         async with engine(store, Settings(max_age_s=0.0)) as parts:
             return (await parts.wheels.from_artifact(replace(artifact(path, url), hashes=hashes))).provenance
 
-    assert [run(work(strong)) for _ in range(2)] == ["network", "cache"]
+    assert [run(work(Hashes.of({algorithm: digest}))) for _ in range(2)] == ["network", "cache"]
     with pytest.raises(FastenvError, match="is not the file that was announced"):
-        run(work(Hashes.of({"sha512": "0" * 128})))
+        run(work(Hashes.of({algorithm: "0" * len(digest)})))
 
 
 def test_half_lost_entry_is_made_anew(store: Store, artifacts: Path) -> None:
