@@ -43,18 +43,16 @@ class Origin(NamedTuple):
         """``--link``, ``fastenv_link in pytest.ini``, ``link in [tool.fastenv] of pyproject.toml``."""
         return f"{self.name}{self._place}"
 
-    def set_to(self, value: str) -> str:
+    def set_to(self, value: str, option: Option) -> str:
         """Write down how another value is given there: ``FASTENV_CONCURRENT=1``, ``link = "copy" in fastenv.toml``."""
         if not self.file:
             import shlex  # only for a message
 
             quoted = shlex.quote(value)
             return f"{self.name} {quoted}" if self.name.startswith("-") else f"{self.name}={quoted}"
-        return (
-            f'{self.name} = "{value}"{self._place}'
-            if self.file.endswith(".toml")
-            else f"{self.name} = {value}{self._place}"
-        )
+        if self.file.endswith(".toml") and option.kind not in {"number", "flag"}:
+            value = f'["{value}"]' if option.is_list else f'"{value}"'
+        return f"{self.name} = {value}{self._place}"
 
     @property
     def _place(self) -> str:
@@ -174,8 +172,19 @@ def _parsed(option: Option, given: Given) -> Any:
     try:
         return parse(option, given.value)
     except ValueError as reason:
-        where = given.origin.file or None
-        raise UsageError(f"{given.origin}: {given.value!r} is not accepted", where=where, why=str(reason)) from None
+        raise refused(given.origin, given.value, str(reason)) from None
+
+
+def refused(origin: Origin, value: Any, expected: str) -> UsageError:
+    """Return the error for a value that cannot be taken as it was given."""
+    return UsageError(f"{origin}: {_shown(value)} is not accepted", where=origin.file or None, why=expected)
+
+
+def _shown(value: Any) -> str:
+    """Write down a value, as a user knows it: several texts one by one, not as a list of Python's."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value))
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:

@@ -45,4 +45,4 @@ class Naming:
         else:
             # A setting without a variable has a key; a test sees to that.
             origin = Origin(option.variable or option.table_key)
-        return origin.set_to(value) if value else str(origin)
+        return origin.set_to(value, option) if value else str(origin)

@@ -101,6 +101,11 @@ class Option:
         return self.kind in ("lines", "reports")
 
     @property
+    def is_list(self) -> bool:
+        """Whether files with types of their own have a list of texts for it."""
+        return self.repeats or self.kind in ("words", "names", "variables")
+
+    @property
     def pytest_flag(self) -> str:
         """The option of pytest: ``--fastenv-max-age``; plain ``--fastenv`` for the sources."""
         return "--fastenv-" + self.key if self.key else "--fastenv"

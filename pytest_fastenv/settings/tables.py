@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.settings.layers import Given, Layer, Origin, at_file
-from pytest_fastenv.settings.options import OPTIONS, of_door
+from pytest_fastenv.settings.layers import Given, Layer, Origin, at_file, refused
+from pytest_fastenv.settings.options import OPTIONS, Option, of_door
 
 PYPROJECT = "pyproject.toml"
 FASTENV_TOML = "fastenv.toml"
@@ -23,9 +23,10 @@ _TABLE = "[tool.fastenv]"
 def tables(directory: Path) -> Layer:
     """Return what the two files of a directory say; where both have a key, ``fastenv.toml`` counts.
 
-    In ``fastenv.toml`` the keys stand at the top level. Relative paths are relative to the directory.
+    In ``fastenv.toml`` the keys stand at the top level. Values have TOML's own types; paths are relative to the
+    directory.
 
-    :raises UsageError: a file cannot be read, or has a key that is not known.
+    :raises UsageError: a file cannot be read, has a key that is not known, or a value of another type.
     """
     return {**_of_pyproject(directory), **_of_fastenv_toml(directory)}
 
@@ -74,14 +75,37 @@ def _parsed(path: Path, content: bytes) -> Mapping[str, Any]:
 def _layer(path: Path, table: Mapping[str, Any], name: str) -> Layer:
     known = {option.table_key: option for option in of_door("table")}
     file = os.path.abspath(path)
-    for key in table:
-        if key not in known:
+    layer = {}
+    for key, value in table.items():
+        option = known.get(key)
+        if option is None:
             raise _unknown(key, known, file, name)
-    return {
-        known[key].field: Given(at_file(known[key], value, path.parent), Origin(key, file, name))
-        for key, value in table.items()
-        if value not in ([], "")
-    }
+        origin = Origin(key, file, name)
+        types, expected = _types(option)
+        if type(value) not in types:
+            raise refused(origin, value, expected)
+        if value not in ([], ""):
+            layer[option.field] = Given(at_file(option, value, path.parent), origin)
+    return layer
+
+
+def _types(option: Option) -> tuple[tuple[type, ...], str]:
+    """Return the types of TOML that a value may have, as pytest's own tables do, and what a message calls them."""
+    match option.kind:
+        case "flag":
+            return (bool,), "expected true or false"
+        case "number":
+            return (int,), "expected a positive integer"
+        case "seconds" | "age":
+            return (str, int, float), 'expected a duration such as "90m", or a number of seconds'
+        case "lines" | "reports" | "words" | "names" | "variables":
+            return (list,), "expected a list of texts"
+        case "choice":
+            return (str,), f"expected one of {', '.join(option.choices)}"
+        case "text" | "path":
+            return (str,), "expected text"
+        case _:
+            assert_never(option.kind)
 
 
 def _unknown(key: str, known: Mapping[str, object], file: str, table: str) -> UsageError:

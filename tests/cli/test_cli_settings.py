@@ -91,7 +91,7 @@ def test_the_projects_own_files_count(
 ) -> None:
     (directory / "requirements.txt").write_text("lib\n")
     (directory / "pyproject.toml").write_text(
-        "[tool.fastenv]\nsources = ['requirements.txt', 'app']\nlink = 'copy'\nreport = 'trace.json'\n"
+        "[tool.fastenv]\nsources = ['requirements.txt', 'app']\nlink = 'copy'\nreport = ['trace.json']\n"
     )
     assert main(["create", "made"]) == 0
     assert "2 distributions" in capsys.readouterr().out

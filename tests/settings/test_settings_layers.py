@@ -63,8 +63,8 @@ def test_one_number_is_for_all_pools_and_one_for_a_pool_wins() -> None:
     [
         (variables({"FASTENV_LOCK_TIMEOUT": "0"}), "FASTENV_LOCK_TIMEOUT: '0' is not accepted"),
         (typed(link="hard"), "--fastenv-link: 'hard' is not accepted"),
-        (typed(sources=[5]), "--fastenv: [5] is not accepted"),
-        (typed(reports=["x.txt"]), "--fastenv-report: ['/here/x.txt'] is not accepted"),
+        (typed(sources=[5]), "--fastenv: 5 is not accepted"),
+        (typed(reports=["x.txt"]), "--fastenv-report: '/here/x.txt' is not accepted"),
         (command_line({"link": "hard"}, "create", HERE), "--link: 'hard' is not accepted"),
         (ini(link="hard"), "fastenv_link in pytest.ini: 'hard' is not accepted"),
         (

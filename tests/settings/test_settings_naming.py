@@ -57,6 +57,12 @@ def test_callers_of_provision_have_settings() -> None:
 
 
 def test_variables_and_files_say_how_they_are_set() -> None:
+    origin = Origin("x", "/project/fastenv.toml")
+    names = ("concurrent_builds", "strict", "reports", "python")
+    naming = Naming("create", dict.fromkeys(names, origin))
+    said = [naming(name, value) for name, value in zip(names, ("1", "true", "a.html", "3.12"), strict=True)]
+    assert said == [f"x = {value} in fastenv.toml" for value in ("1", "true", '["a.html"]', '"3.12"')]
+    assert Naming("pytest", {"strict": Origin("x", "/pytest.ini")})("strict", "true") == "x = true in pytest.ini"
     assert Naming("create")("build_timeout_s", "1h") == "FASTENV_BUILD_TIMEOUT=1h"
     assert Naming("create")("cache_dir") == "FASTENV_CACHE_DIR"
     assert Naming("create")("scope") == "scope"

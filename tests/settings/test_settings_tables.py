@@ -8,6 +8,7 @@ import pytest
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.settings.layers import load
+from pytest_fastenv.settings.options import Option, of_door
 from pytest_fastenv.settings.tables import tables
 
 
@@ -82,6 +83,52 @@ def test_refused(tmp_path: Path, name: str, text: str, what: str, hint: str) -> 
     assert caught.value.what == what
     assert (caught.value.hint or "").startswith(hint)
     assert caught.value.where == str(tmp_path / name)
+
+
+#: A value of each type, as TOML has it.
+VALUES = {
+    "flag": "true", "number": "3", "float": "1.5", "text": "'x'", "list": "['x']", "date": "2026-01-01", "table": "{}",
+}  # fmt: skip
+DURATION, LIST, TEXT = {"text", "number", "float"}, {"list"}, {"text"}
+#: Which types a kind of option takes.
+TYPES = {
+    "flag": {"flag"}, "number": {"number"}, "seconds": DURATION, "age": DURATION, "lines": LIST, "reports": LIST,
+    "words": LIST, "names": LIST, "variables": LIST, "text": TEXT, "choice": TEXT, "path": TEXT,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", of_door("table"), ids=repr)
+@pytest.mark.parametrize("given", VALUES)
+def test_values_have_the_types_of_toml(tmp_path: Path, option: Option, given: str) -> None:
+    write(tmp_path, fastenv__toml=f"{option.table_key} = {VALUES[given]}\n")
+    if given in TYPES[option.kind]:
+        assert set(tables(tmp_path)) == {option.field}
+        return
+    with pytest.raises(UsageError) as caught:
+        tables(tmp_path)
+    assert caught.value.what.startswith(f"{option.table_key} in fastenv.toml: ")
+    assert caught.value.what.endswith(" is not accepted")
+    assert (caught.value.why or "").startswith("expected ")
+    assert caught.value.where == str(tmp_path / "fastenv.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "why"),
+    [
+        ("strict = 'yes'", "strict in fastenv.toml: 'yes' is not accepted", "expected true or false"),
+        ("strict = 1", "strict in fastenv.toml: 1 is not accepted", "expected true or false"),
+        ("concurrent = '3'", "concurrent in fastenv.toml: '3' is not accepted", "expected a positive integer"),
+        ("concurrent = true", "concurrent in fastenv.toml: true is not accepted", "expected a positive integer"),
+        ("sources = 'a.txt'", "sources in fastenv.toml: 'a.txt' is not accepted", "expected a list of texts"),
+        ("link = ['copy', 'x']", "link in fastenv.toml: 'copy', 'x' is not accepted", "expected one of auto, clone"),
+    ],
+)
+def test_another_type_is_told_with_what_is_expected(tmp_path: Path, text: str, what: str, why: str) -> None:
+    write(tmp_path, fastenv__toml=text)
+    with pytest.raises(UsageError) as caught:
+        tables(tmp_path)
+    assert caught.value.what == what
+    assert (caught.value.why or "").startswith(why)
 
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:
