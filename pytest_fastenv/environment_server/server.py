@@ -22,6 +22,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar, cast
@@ -55,6 +56,8 @@ HANDLERS: dict[str, str] = {
     "install": "pytest_fastenv.environment_server.venvs:install",
 }
 _TERMINATED = 143
+#: Settings of the session that a question may give anew.
+_ARGUMENTS = frozenset({"python", "project"})
 
 
 def serve(questions: int, answers: IO[bytes]) -> int:
@@ -116,17 +119,25 @@ class _Server:
             self._answers.flush()
 
     async def _answer(self, line: bytes, stack: AsyncExitStack) -> dict[str, Any]:
+        request: Mapping[str, Any] = {}
         try:
-            return {"ok": await self._do(json.loads(line), stack)}
+            request = json.loads(line)
+            return {"ok": await self._do(request, stack)}
         except FastenvError as error:
-            return {"error": error.to_json(self._naming)}
+            return {"error": error.to_json(partial(self._named, request))}
         except OSError as error:
             from pytest_fastenv.store.diagnosis import unexpected  # only for the message
 
             place = store_root(self._context.settings) if self._context else Path.cwd()
-            return {"error": unexpected(error, place).to_json(self._naming)}
+            return {"error": unexpected(error, place).to_json(partial(self._named, request))}
         except Exception as error:  # noqa: BLE001 - a defect costs this one answer, and is told with where it is
             return {"error": DefectError.of(error).to_json()}
+
+    def _named(self, request: Mapping[str, Any], name: str, value: str) -> str:
+        """Name an option: as an argument of the fixture where the test gave it, else as the session knows it."""
+        if name in _ARGUMENTS and request.get(name) is not None:
+            return f"{name}={value!r}" if value else f"{name}=..."
+        return self._naming(name, value)
 
     async def _do(self, request: Mapping[str, Any], stack: AsyncExitStack) -> dict[str, Any]:
         name = request["do"]

@@ -160,12 +160,17 @@ def flag_of(option: Option, door: Door) -> str:
 def at_file(option: Option, value: Any, directory: Path) -> Any:
     """Return a value with its relative paths made absolute. What is no path is left alone, also where one should be."""
     if option.kind == "path" and isinstance(value, str) and value.strip():
-        return os.path.join(directory, os.path.expanduser(value))
+        return _absolute(value, directory)
     if option.kind == "reports" and isinstance(value, (str, list)):
         lines = value.splitlines() if isinstance(value, str) else value
         if all(isinstance(line, str) for line in lines):
-            return [os.path.join(directory, os.path.expanduser(line.strip())) for line in lines if line.strip()]
+            return [_absolute(line.strip(), directory) for line in lines if line.strip()]
     return value
+
+
+def _absolute(text: str, directory: Path) -> str:
+    path = os.path.expanduser(text)
+    return path if path.startswith("~") else os.path.join(directory, path)  # the home of no user: refused when parsed
 
 
 def _parsed(option: Option, given: Given) -> Any:

@@ -115,7 +115,12 @@ def _flag(value: Any) -> bool:
 
 
 def _path(value: Any) -> Path:
-    return Path(os.path.expanduser(os.fspath(value) if isinstance(value, Path) else _text(value)))
+    path = os.path.expanduser(os.fspath(value) if isinstance(value, Path) else _text(value))
+    if path.startswith("~"):
+        home = re.split(r"[/\\]", path)[0]
+        msg = f"expected a path: there is no home directory {home} (./{home} is a directory of that name)"
+        raise ValueError(msg)
+    return Path(path)
 
 
 def _words(value: Any) -> tuple[str, ...]:

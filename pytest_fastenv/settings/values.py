@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pytest_fastenv.errors import UsageError
+from pytest_fastenv.errors import UsageError, option
 from pytest_fastenv.model.codec import encode
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.options import OPTIONS, Decides
@@ -65,11 +65,11 @@ class Settings:
 
         :raises UsageError: one is none.
         """
-        for option in OPTIONS:
-            if option.choices and getattr(self, option.field) not in option.choices:
+        for row in OPTIONS:
+            if row.choices and getattr(self, row.field) not in row.choices:
                 raise UsageError(
-                    f"Settings({option.field}={getattr(self, option.field)!r}) is not accepted",
-                    why=f"expected one of {', '.join(option.choices)}",
+                    f"Settings({row.field}={getattr(self, row.field)!r}) is not accepted",
+                    why=f"expected one of {', '.join(row.choices)}",
                 )
         object.__setattr__(self, "link", LinkMode(self.link))  # its word does as well
 
@@ -107,7 +107,12 @@ def store_root(settings: Settings) -> Path:
         return Path(os.path.abspath(settings.cache_dir))
     if sys.platform.startswith("linux"):  # same answer as platformdirs, without its import on the warm path
         base = os.environ.get("XDG_CACHE_HOME", "").strip()
-        return Path(base if os.path.isabs(base) else os.path.expanduser("~/.cache")) / "pytest-fastenv"
+        base = base if os.path.isabs(base) else os.path.expanduser("~/.cache")
+        if not os.path.isabs(base):
+            raise UsageError(
+                "the store has no place: this user has no home directory", hint=f"set {option('cache_dir')}"
+            )
+        return Path(base) / "pytest-fastenv"
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("pytest-fastenv", appauthor=False))

@@ -101,6 +101,18 @@ def test_a_defect_costs_one_answer(client: Client) -> None:
     assert "ok" in client.read()
 
 
+def test_advice_speaks_of_the_argument_that_the_test_gave(client: Client) -> None:
+    client.begin()
+    root = {"base": str(client.directory), "root": str(client.directory)}
+    client.write(
+        *({"do": "venv", "path": str(client.directory / how), "project": how, **root} for how in ("editable", "wheel")),
+    )
+    for how in ("editable", "wheel"):
+        error = error_from_json(client.read()["error"])
+        assert error.what == f"the project is to be installed ({how}), but {client.directory} has none"
+        assert error.hint == "use project='none'"
+
+
 def test_a_path_that_cannot_be_is_a_wrong_request(client: Client) -> None:
     client.begin()
     (client.directory / "file").touch()

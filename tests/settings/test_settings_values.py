@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.codec import decode, encode
 from pytest_fastenv.settings.options import Decides
 from pytest_fastenv.settings.values import Settings, deciding, store_root, to_json
@@ -80,6 +81,16 @@ def test_the_cache_directory_of_linux(monkeypatch: pytest.MonkeyPatch, platform:
 def test_a_relative_cache_directory_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # as the specification of base directories says
     assert store_root(Settings()) == Path.home() / ".cache" / "pytest-fastenv"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the XDG base directories are those of Linux")
+def test_a_user_without_home_has_to_choose_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a user id that nothing is known of: ``docker run --user 12345``."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
+    with pytest.raises(UsageError, match="no home directory"):
+        store_root(Settings())
 
 
 def test_settings_import_nothing_heavy() -> None:
