@@ -40,9 +40,8 @@ def _isolated_variables(request: pytest.FixtureRequest, tmp_path: Path, monkeypa
     for name in list(os.environ):
         if name.startswith("PIP_"):
             monkeypatch.delenv(name)
-    configuration = tmp_path / "pip.conf"
-    configuration.touch()  # pip leaves the user's file alone only if this one is there
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)  # switches all of pip's files off
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "xdg"))  # the machine's, where a test names a file of its own
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_options(create, "create")
     create.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    create.add_argument("-v", "--verbose", action="store_true", help="tell which of pip's settings had a say")
     create.set_defaults(run=_create, defaults={"project": Given("none", Origin("fastenv create"))})
     add_python_commands(commands)
     return parser
@@ -106,7 +107,7 @@ def _create(options: argparse.Namespace, loaded: Loaded) -> int:
             sources, settings=settings, base=base, root=Path.cwd(), directory=directory, recorder=recorder
         )
     if not options.quiet:
-        print(ready.summary.line)
+        print("\n".join([ready.summary.line, *(ready.summary.details if options.verbose else [])]))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    requests-v2/ab/<key of the request>.json
+    requests-v3/ab/<key of the request>.json
 
 As long as all of that is as it was seen (`pytest_fastenv.filesystem.observations`), the answer is younger than the
 maximum age, and interpreter and environment are still there, neither resolver nor index is asked, nor anything imported
@@ -49,6 +49,7 @@ class Answer:
     :ivar identity: of the interpreter.
     :ivar interpreter: the interpreter for people.
     :ivar resolved_at: wall clock when the resolution began.
+    :ivar pip_settings: which of pip's own settings had a say.
     """
 
     observed: tuple[Observation, ...]
@@ -58,6 +59,7 @@ class Answer:
     identity: str
     interpreter: str
     resolved_at: float
+    pip_settings: tuple[str, ...] = ()
 
 
 def _environment_of(answer: Answer) -> Iterator[InStore]:
@@ -67,7 +69,7 @@ def _environment_of(answer: Answer) -> Iterator[InStore]:
 
 REQUESTS = RecordBucket(
     name="requests",
-    version=2,
+    version=3,
     about="which environment a request led to: what a second run looks at",
     record=Answer,
     refers_to=_environment_of,
@@ -81,11 +83,13 @@ class CachedEnvironment:
     :ivar fingerprint: of the environment.
     :ivar prefix: its directory, the last time.
     :ivar age_s: seconds since the resolution.
+    :ivar pip_settings: which of pip's own settings had a say.
     """
 
     fingerprint: str
     prefix: Path
     age_s: float
+    pip_settings: tuple[str, ...] = ()
 
 
 class RequestCache:
@@ -114,7 +118,7 @@ class RequestCache:
         reason = _reason(known, age_s, max_age_s, target, environ)
         if reason is not None:
             return Missing(reason, known.prefix)
-        return CachedEnvironment(known.fingerprint, known.prefix, age_s)
+        return CachedEnvironment(known.fingerprint, known.prefix, age_s, known.pip_settings)
 
     def remember(
         self,
@@ -123,11 +127,13 @@ class RequestCache:
         environment: Environment,
         *,
         resolved_at: float,
+        pip_settings: tuple[str, ...] = (),
     ) -> None:
         """Keep an answer; it replaces an earlier answer to the same key.
 
         :param observed: everything that was looked at for the request.
         :param resolved_at: wall clock when the resolution began.
+        :param pip_settings: which of pip's own settings had a say.
         """
         prefix = environment.prefix
         answer = Answer(
@@ -138,6 +144,7 @@ class RequestCache:
             identity=environment.identity,
             interpreter=environment.interpreter,
             resolved_at=resolved_at,
+            pip_settings=pip_settings,
         )
         self._store.write_record(REQUESTS, key, answer)
 
@@ -155,7 +162,7 @@ class RequestKey:
     :ivar requirements: what the session needs on top.
     :ivar requested: what its plugins ask for.
     :ivar runtime: digest of what is put into the environment for the session.
-    :ivar pip: variables of pip that configure indexes.
+    :ivar pip: pip's variables: any of them may have a say.
     :ivar program: the version of this package.
     """
 

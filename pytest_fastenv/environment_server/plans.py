@@ -151,7 +151,8 @@ class Planning:
         return Planned(plan, request, engine, self._discard)
 
     async def _engine(self, request: Request, interpreter: Target | Awaited, *, anew: bool = False) -> Engine:
-        key = (target_of(interpreter).identity, request.index, request.formats)
+        rules = request.for_builds()
+        key = (target_of(interpreter).identity, rules)
         if key in self._engines and (anew or key in self._anew):
             await self._discard(self._engines[key][0])
         self._anew.discard(key)
@@ -159,7 +160,7 @@ class Planning:
             policies = self._run.policies
             run = replace(self._run, policies=policies.asking_anew() if anew else policies)
             stack = AsyncExitStack()
-            engine = await stack.enter_async_context(open_engine(run, interpreter, request.index, request.formats))
+            engine = await stack.enter_async_context(open_engine(run, interpreter, rules))
             self._engines[key] = (engine, stack)
             if anew:  # it asks the index anew about everything: later questions get another engine
                 self._anew.add(key)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 from pytest_fastenv.environment_server.wishes import Wish, Wishes
 from pytest_fastenv.errors import RequestError, UsageError
 from pytest_fastenv.model.location import Location
-from pytest_fastenv.model.request import FormatControl, IndexOptions, Request, Wanted
+from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.requirements.sources import COMMAND_LINE, read_sources
 from pytest_fastenv.settings.values import Project
-
-T = TypeVar("T")
 
 #: Not the test's name: a plan is kept for other tests, and names where each requirement came from.
 _ASKING = "this test"
@@ -34,7 +31,7 @@ def read_wishes(wishes: Wishes, environ: Mapping[str, str], fetch: Callable[[str
         new = reading(group)
         again = set(filter(None, (_subject(wanted) for wanted in new.wanted)))
         kept = tuple(wanted for wanted in request.wanted if _subject(wanted) not in again)
-        request = _together(replace(request, wanted=kept), new)
+        request = replace(request, wanted=kept).together_with(new)
     return request
 
 
@@ -65,7 +62,7 @@ def _read(
                 error.where = _ASKING
             raise
         wanted = tuple(_editable(one) if editable else one for one in part.wanted)
-        request = _together(request, replace(part, wanted=tuple(map(_asked_by_test, wanted))))
+        request = request.together_with(replace(part, wanted=tuple(map(_asked_by_test, wanted))))
     return request
 
 
@@ -90,31 +87,3 @@ def _asked_by_test(wanted: Wanted) -> Wanted:
     if wanted.location.file != COMMAND_LINE:
         return wanted
     return replace(wanted, location=Location(_ASKING, text=wanted.location.text))
-
-
-def _together(one: Request, other: Request) -> Request:
-    """Return what two requests ask for together; where only one value is possible `other` counts."""
-    return Request(
-        wanted=(*one.wanted, *other.wanted),
-        constraints=(*one.constraints, *other.constraints),
-        index=IndexOptions(
-            index_url=other.index.index_url or one.index.index_url,
-            extra_index_urls=_each_once(one.index.extra_index_urls, other.index.extra_index_urls),
-            find_links=_each_once(one.index.find_links, other.index.find_links),
-            no_index=one.index.no_index or other.index.no_index,
-            trusted_hosts=_each_once(one.index.trusted_hosts, other.index.trusted_hosts),
-        ),
-        formats=FormatControl(
-            one.formats.no_binary | other.formats.no_binary, one.formats.only_binary | other.formats.only_binary
-        ),
-        require_hashes=one.require_hashes or other.require_hashes,
-        pre=one.pre or other.pre,
-        prefer_binary=one.prefer_binary or other.prefer_binary,
-        config_settings=_each_once(one.config_settings, other.config_settings),
-        observed=_each_once(one.observed, other.observed),
-        requires_python=",".join(filter(None, (one.requires_python, other.requires_python))),
-    )
-
-
-def _each_once(*some: Iterable[T]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(item for items in some for item in items))

@@ -21,7 +21,12 @@ from typing import NamedTuple
 from pytest_fastenv.errors import UsageError
 
 _SECTIONS = ("global", "install")
-_ALIASES = {"default-timeout": "timeout", "pypi-url": "index-url"}
+_ALIASES = {
+    "config-setting": "config-settings",
+    "default-timeout": "timeout",
+    "no-dependencies": "no-deps",
+    "pypi-url": "index-url",
+}
 _TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
 _FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
 
@@ -63,10 +68,22 @@ class PipValue(NamedTuple):
 def read_pip_config(environ: Mapping[str, str], *, prefix: str = sys.prefix) -> dict[str, PipValue]:
     """Return what ``pip install`` would be told by files and variables, by long option name without dashes.
 
+    :param prefix: the environment whose own ``pip.conf`` is read.
+    :raises UsageError: a file is no ini file.
+    """
+    merged: dict[str, PipValue] = {}
+    for layer in pip_layers(environ, prefix=prefix):
+        merged.update(layer)
+    return merged
+
+
+def pip_layers(environ: Mapping[str, str], *, prefix: str = sys.prefix) -> tuple[dict[str, PipValue], ...]:
+    """Return the same by the places that pip puts over each other, the weakest first: two sections, then variables.
+
+    Of most options the strongest place counts alone; pip lets some (``no-binary``) add up, so they are told apart here.
     Keys that have no value count as not given, as they do for pip.
 
-    :param prefix: the environment whose own ``pip.conf`` is read.
-    :raises UsageError: a file is no ini file, or one option has two spellings with different meaning.
+    :raises UsageError: a file is no ini file.
     """
     sections: dict[str, dict[str, PipValue]] = {section: {} for section in _SECTIONS}
     for path in configuration_files(environ, prefix):
@@ -75,11 +92,11 @@ def read_pip_config(environ: Mapping[str, str], *, prefix: str = sys.prefix) -> 
             if parser.has_section(section):
                 for key, text in parser.items(section):
                     sections[section][_long_name(key)] = PipValue(text, f"{key} in {path}")
-    merged = {key: value for section in _SECTIONS for key, value in sections[section].items() if value.text.strip()}
-    for name, text in sorted(environ.items()):
-        if name.startswith("PIP_") and text.strip():
-            merged[_long_name(name[4:])] = PipValue(text, name)
-    return merged
+    variables = {
+        _long_name(name[4:]): PipValue(text, name) for name, text in sorted(environ.items()) if name.startswith("PIP_")
+    }
+    layers = (*(sections[section] for section in _SECTIONS), variables)
+    return tuple({key: value for key, value in layer.items() if value.text.strip()} for layer in layers)
 
 
 def _long_name(key: str) -> str:

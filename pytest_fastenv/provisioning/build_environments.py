@@ -25,7 +25,7 @@ from pytest_fastenv.model.build import Installed
 from pytest_fastenv.model.digest import bytes_sha256, file_sha256, key_of
 from pytest_fastenv.model.plan import Plan, SdistSource, Source, TreeSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
-from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
+from pytest_fastenv.model.request import Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.resolutions import Resolution
 from pytest_fastenv.requirements.documents import Documents
@@ -117,22 +117,23 @@ class StoredBuildEnvironment:
 
 
 class StoredBuildEnvironments:
-    """Fulfils `pytest_fastenv.model.protocols.BuildEnvironments`."""
+    """Fulfils `pytest_fastenv.model.protocols.BuildEnvironments`.
+
+    :param rules: what holds for build requirements.
+    """
 
     def __init__(
         self,
         engine: PlansAndInstalls,
         tools: Tools,
         waits: Waits,
-        index: IndexOptions,
-        formats: FormatControl,
+        rules: Request,
     ) -> None:
         self._engine = engine
         self._store = tools.store
         self._pools = tools.pools
         self._waits = waits
-        self._index = index
-        self._formats = formats
+        self._rules = rules
         self._plans: SingleFlight[tuple[str, ...], Plan] = SingleFlight()
         self._made: SingleFlight[tuple[str, ...], StoredBuildEnvironment] = SingleFlight()
 
@@ -211,7 +212,7 @@ class StoredBuildEnvironments:
         place = f"build requirements of {chain[-1]}" if chain else "build requirements"
         surroundings = Surroundings(directories=(), documents=Documents(), specifiers_only=True)
         wanted = tuple(read_requirement(Excerpt.of(text, place), surroundings) for text in requires)
-        request = Request(wanted=wanted, index=self._index, formats=self._formats)
+        request = self._rules.for_builds(wanted)
         try:
             return (await self._engine.settle(await self._engine.resolve(request))).plan
         except NoSolutionError as error:

@@ -119,11 +119,12 @@ class Assembly:
             [*self.request.observed, *self.engine.configuration_files, *resolution.observed],
             ready.environment,
             resolved_at=resolution.at,
+            pip_settings=self.request.pip_settings,
         )
 
     def _told(self, ready: Ready, resolution: Resolution) -> Ready:
         """Add to the summary what only a whole run knows."""
-        summary = self.asked.summary(ready, age_s=time.time() - resolution.at)
+        summary = self.asked.summary(ready, age_s=time.time() - resolution.at, pip_settings=self.request.pip_settings)
         reason = None
         if not summary.reused:
             # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
@@ -155,9 +156,11 @@ async def begin(
         requested_by=asked.needs.requested_by,
         fetch=partial(fetch_text, run),
     )
+    for warning in request.warnings:
+        store.recorder.notice("warning", warning)
     request, preferences = _with_needs(request, asked.needs)
     check_python(request, interpreter.target if isinstance(interpreter, Awaited) else interpreter)
-    async with open_engine(run, interpreter, request.index, request.formats) as engine:
+    async with open_engine(run, interpreter, request.for_builds()) as engine:
         yield Assembly(asked, store, missing, interpreter, request, preferences, engine)
 
 

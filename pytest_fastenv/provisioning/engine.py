@@ -32,7 +32,7 @@ from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
-from pytest_fastenv.model.request import FormatControl, IndexOptions, Request
+from pytest_fastenv.model.request import Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.build_environments import StoredBuildEnvironments
 from pytest_fastenv.provisioning.grounds import grounds_of
@@ -45,8 +45,7 @@ from pytest_fastenv.schedule.outcome import together
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.tools import Tools
 
-_NO_OPTIONS = IndexOptions()
-_NO_CONTROL = FormatControl()
+_NO_RULES = Request()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +87,7 @@ class Engine:
     Where the interpreter has to be downloaded, that begins first and goes on beside everything that does not run it.
     Leaving the engine ends build backends and all work that it has begun; its tools are left open.
 
-    :param index: what the request's files say about indexes; builds follow it, too.
-    :param formats: likewise about wheels and source distributions.
+    :param builds: the rules for build requirements: `Request.for_builds`.
     :ivar tools: what it works with.
     :ivar distributions: the door for everything that goes into environments.
     """
@@ -99,8 +97,7 @@ class Engine:
         tools: Tools,
         policies: Policies,
         interpreter: Target | Awaited,
-        index: IndexOptions = _NO_OPTIONS,
-        formats: FormatControl = _NO_CONTROL,
+        builds: Request = _NO_RULES,
     ) -> None:
         self.tools = tools
         self.target = target = interpreter if isinstance(interpreter, Target) else interpreter.target
@@ -110,7 +107,7 @@ class Engine:
         sdists = Sdists(tools, policies.freshness)
         self._interpreter = Present(target) if isinstance(interpreter, Target) else self._arrival(interpreter)
         self._waits = Waits()
-        environments = StoredBuildEnvironments(self, tools, self._waits, index, formats)
+        environments = StoredBuildEnvironments(self, tools, self._waits, builds)
         builder = SourceBuilder(tools, target, wheels, sdists, environments, policies.backends, self._waits)
         self._timings = Timings(tools.store)
         self._build_variables = policies.backends.variables
@@ -309,17 +306,11 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_engine(
-    run: Run,
-    interpreter: Target | Awaited,
-    index: IndexOptions = _NO_OPTIONS,
-    formats: FormatControl = _NO_CONTROL,
-) -> AsyncIterator[Engine]:
+async def open_engine(run: Run, interpreter: Target | Awaited, builds: Request = _NO_RULES) -> AsyncIterator[Engine]:
     """Give an engine with tools of its own for a block.
 
-    :param index: what the request's files say about indexes.
-    :param formats: likewise about wheels and source distributions.
+    :param builds: the rules for build requirements (`Request.for_builds`); what they say about indexes holds for all.
     :raises UsageError: the index's configuration is not accepted.
     """
-    async with open_tools(run, index) as tools, Engine(tools, run.policies, interpreter, index, formats) as engine:
+    async with open_tools(run, builds.index) as tools, Engine(tools, run.policies, interpreter, builds) as engine:
         yield engine

@@ -108,10 +108,11 @@ class Question:
 
         return ChosenDirectory(store, self.directory)
 
-    def summary(self, ready: Ready, *, age_s: float) -> Summary:
+    def summary(self, ready: Ready, *, age_s: float, pip_settings: tuple[str, ...]) -> Summary:
         """Return the summary of its answer, given now.
 
         :param age_s: how long ago versions were chosen.
+        :param pip_settings: which of pip's own settings had a say.
         """
         environment = ready.environment
         return replace(
@@ -120,6 +121,7 @@ class Question:
             python=environment.interpreter,
             path=str(environment.prefix),
             age_s=max(age_s, 0.0),
+            pip_settings=pip_settings,
         )
 
     def is_new(self, store: Store) -> bool:

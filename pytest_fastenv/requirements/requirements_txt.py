@@ -138,8 +138,7 @@ class RequirementsFiles:
     ) -> None:
         collection = self._collection
         digests = [_digest(given) for given in parsed.options if given.option.name == "--hash"]
-        if digests:
-            collection.require_hashes = True
+        collection.hashed |= bool(digests)
         surroundings = Surroundings(
             directories=(self._base, self._open[-1].directory),
             documents=collection.documents,
@@ -168,18 +167,12 @@ class RequirementsFiles:
                 collection.find_links.append(self._find_links(given))
             case "--trusted-host":
                 collection.trusted_hosts.append(value)
-            case "--no-binary" | "--only-binary" as name:
-                if value.startswith("-"):
-                    raise given.error(f"{name} needs project names, :all: or :none:")
-                collection.limit_formats(value, binary=name == "--only-binary")
             case "--no-index":
                 collection.no_index = True
-            case "--pre":
-                collection.pre = True
-            case "--prefer-binary":
-                collection.prefer_binary = True
-            case "--require-hashes":
-                collection.require_hashes = True
+            case name:
+                if value.startswith("-"):
+                    raise given.error(f"{name} needs project names, :all: or :none:")
+                collection.apply(name.removeprefix("--"), value)
 
     def _index_address(self, given: Given) -> str:
         value = given.value.text
@@ -243,7 +236,7 @@ def check_hashes(collection: Collection, exempt: Callable[[Wanted], bool]) -> No
     :param exempt: tells requirements that no file asked for (the project under test).
     :raises RequirementsError: some have not; all of them are named.
     """
-    if not collection.require_hashes:
+    if not collection.requires_hashes:
         return
     complaints = []
     for wanted in collection.wanted:

@@ -16,6 +16,7 @@ from pytest_fastenv.requirements.direct import has_scheme, is_archive, is_projec
 from pytest_fastenv.requirements.documents import absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.inline_script import has_inline_metadata, read_script
+from pytest_fastenv.requirements.pip_settings import PipSettings
 from pytest_fastenv.requirements.project import PROJECT, apply_project
 from pytest_fastenv.requirements.pyproject import group_dependencies, project_dependencies, read_pyproject
 from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFiles, check_hashes
@@ -59,6 +60,8 @@ def read_sources(
     """
     variables = ObservedVariables(environ)
     reader = _Reader(absolute(base), variables, fetch)
+    pip = PipSettings(environ)
+    pip.apply(reader.collection, reader.read_constraints)
     for source in sources:
         reader.read(source)
     for line in requested:
@@ -69,7 +72,7 @@ def read_sources(
     for wanted in collection.wanted:
         if wanted.reference.tree_to_build is not None:
             collection.documents.note_sources(wanted.reference.tree_to_build)
-    return collection.finish(variables.observed)
+    return pip.finish(collection.finish(variables.observed), named_in={COMMAND_LINE, PROJECT})
 
 
 @dataclass(slots=True)
@@ -103,6 +106,19 @@ class _Reader:
             self.files.read(text, excerpt)
         else:
             self._requirement(excerpt, path)
+
+    def read_constraints(self, file: str, at: Excerpt, *, for_builds: bool) -> None:
+        """Read a file of constraints that something besides the sources names."""
+        if not for_builds:
+            self.files.read(file, at, constraint=True)
+            return
+        builds = Collection(self.collection.documents)
+        RequirementsFiles(builds, base=self.base, environ=self.environ, fetch=self.fetch).read(
+            file, at, constraint=True
+        )
+        if builds != Collection(builds.documents, constraints=builds.constraints, hashed=builds.hashed):
+            raise at.error(f"{file} has more in it than constraints", hint="options have no say in build environments")
+        self.collection.build_constraints += builds.constraints
 
     def read_requested(self, excerpt: Excerpt, directory: Path) -> None:
         """Read a requirement that no source has, but something that goes with them."""

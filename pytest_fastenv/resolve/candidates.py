@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from packaging.version import Version
 
@@ -12,7 +13,7 @@ from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import DirectUrl, Source, archive_source
-from pytest_fastenv.model.request import ConfigSettings, FormatControl, Wanted
+from pytest_fastenv.model.request import ConfigSettings, FormatControl, ReleaseControl, Wanted, moment_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolve.hashed import Demands
 from pytest_fastenv.resolve.requirements_of import Specifiers
@@ -54,6 +55,7 @@ class Refusal:
 class Policy:
     """What decides between the files of a release and between releases, apart from requirements.
 
+    :ivar uploaded_before: files that an index got later do not count.
     :ivar demands: hashes that are demanded, by project.
     :ivar constraints: constraints that apply to the target, by project.
     :ivar settings: config settings for source builds by project; others get `default_settings`.
@@ -62,8 +64,10 @@ class Policy:
 
     target: Target
     formats: FormatControl = FormatControl()
-    pre: bool = False
+    releases: ReleaseControl = ReleaseControl()
     prefer_binary: bool = False
+    uploaded_before: datetime | None = None
+    ignore_requires_python: bool = False
     demands: Demands = field(default_factory=Demands)
     constraints: Mapping[str, Sequence[Wanted]] = field(default_factory=dict)
     settings: Mapping[str, ConfigSettings] = field(default_factory=dict)
@@ -88,7 +92,7 @@ class ArtifactChoice:
 
     def fits_python(self, requires_python: str | None) -> bool:
         """Tell whether the target's Python satisfies ``Requires-Python``; an invalid specifier excludes no Python."""
-        if not requires_python:
+        if not requires_python or self._policy.ignore_requires_python:
             return True
         known = self._python_fits.get(requires_python)
         if known is None:
@@ -129,6 +133,16 @@ class ArtifactChoice:
 
     def _objection(self, artifact: Artifact) -> tuple[int, str] | None:
         """Return why a file cannot be used, with a number: the lowest names the reason that matters most."""
+        if (form := self._objection_to_form(artifact)) is not None:
+            return form
+        if not self.fits_python(artifact.requires_python):
+            return 1, f"needs Python {artifact.requires_python}"
+        moment = self._policy.uploaded_before
+        if moment is not None and (late := _uploaded_late(artifact, moment)):
+            return 1, late
+        return None
+
+    def _objection_to_form(self, artifact: Artifact) -> tuple[int, str] | None:
         policy, name = self._policy, artifact.name
         if artifact.kind == "wheel":
             if not self.fits_platform(artifact):
@@ -137,8 +151,6 @@ class ArtifactChoice:
                 return 2, "has only wheels, and --no-binary excludes them"
         elif not policy.formats.allows_sdist(name):
             return 3, "has only a source distribution for this interpreter, and --only-binary excludes it"
-        if not self.fits_python(artifact.requires_python):
-            return 1, f"needs Python {artifact.requires_python}"
         return None
 
     def _place(self, artifact: Artifact) -> tuple[int, tuple[int, str]]:
@@ -162,3 +174,16 @@ class ArtifactChoice:
 
 _NO_PLACE = 1 << 30
 _OTHER_HASH = (0, "has a hash that is not in the list")
+
+
+def _uploaded_late(artifact: Artifact, moment: datetime) -> str | None:
+    """Say why a file is too young to count; those on this machine's disks have no such time, as for pip."""
+    if artifact.url.startswith("file:"):
+        return None
+    if artifact.upload_time is None:
+        return "has no upload time at this index, and --uploaded-prior-to asks for it"
+    try:
+        is_early = moment_of(artifact.upload_time) < moment
+    except ValueError:
+        return f"has an upload time that cannot be read ({artifact.upload_time}), and --uploaded-prior-to asks for it"
+    return None if is_early else f"was uploaded only at {artifact.upload_time}"

@@ -17,7 +17,8 @@ class Eligibility:
     """What requirements met so far have let in, by project. It only ever grows.
 
     Pre-releases (PEP 440, "Handling of pre-releases") are let in by ``--pre``, by a specifier that names one, where
-    a specifier admits nothing else, and, when there is no solution otherwise, where all specifiers together do not.
+    a specifier admits nothing else, and, when there is no solution otherwise, where all specifiers together do not;
+    ``--only-final`` keeps them out in any case.
     Yanked releases (PEP 592) are let in by a specifier for exactly that version. Constraints count as specifiers.
 
     :param withheld: projects whose pre-releases stay out, even where a requirement names one.
@@ -39,7 +40,11 @@ class Eligibility:
         return releases.newest(bits & self.open(releases), self._brought_back.get(releases.name, 0))
 
     def _pre_open(self, name: str) -> bool:
-        return self._facts.policy.pre or name in self._pre
+        rule = self._facts.policy.releases.pre_releases(name)
+        return name in self._pre if rule is None else rule
+
+    def _is_withheld(self, name: str) -> bool:
+        return name in self.withheld or self._facts.policy.releases.pre_releases(name) is False
 
     def consider(self, releases: Releases, specifier: str) -> bool:
         """Take a requirement into account; tell whether it let something new in."""
@@ -60,7 +65,7 @@ class Eligibility:
             for number in range(bits.bit_length()):
                 if bits >> number & 1 and releases.yanked(number) is not None:
                     self._brought_back[releases.name] = self._brought_back.get(releases.name, 0) | 1 << number
-        if not bits & releases.pre_releases or self._pre_open(releases.name) or releases.name in self.withheld:
+        if not bits & releases.pre_releases or self._pre_open(releases.name) or self._is_withheld(releases.name):
             return
         read = self._facts.specifiers.read(specifier) if specifier else None
         names_one = read is not None and bool(read.prereleases)
@@ -74,7 +79,7 @@ class Eligibility:
         """
         before = len(self._pre)
         for releases, bits in projects:
-            if self._pre_open(releases.name) or releases.name in self.withheld:
+            if self._pre_open(releases.name) or self._is_withheld(releases.name):
                 continue
             if not bits & releases.permitted & releases.pre_releases:
                 continue

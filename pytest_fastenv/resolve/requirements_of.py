@@ -53,6 +53,14 @@ class DependencyReader:
         self._parsed: dict[str, tuple[Dependency, Marker | None]] = {}
         self._holds: dict[tuple[str, str], bool] = {}
         self._of: dict[tuple[tuple[str, ...], str], tuple[Dependency, ...]] = {}
+        self._without_needs: frozenset[str] = frozenset()
+
+    def leave_out_needs_of(self, projects: Iterable[str]) -> None:
+        """Let some projects need nothing from now on (``--no-deps``).
+
+        :param projects: normalized names.
+        """
+        self._without_needs = frozenset(projects)
 
     def holds(self, marker: str, extra: str = "") -> bool:
         """Tell whether a marker is true for the target, with an extra asked for or without.
@@ -73,6 +81,8 @@ class DependencyReader:
 
         :raises MetadataError: a line cannot be read; the line is named.
         """
+        if self._without_needs and canonicalize_name(metadata.name) in self._without_needs:
+            return ()
         key = metadata.requires_dist, extra
         known = self._of.get(key)
         if known is None:

@@ -10,7 +10,7 @@ from nab_resolver.resolver import Solution
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import PinObserver, SourceMetadata
-from pytest_fastenv.model.request import ConfigSettings, Request, Wanted
+from pytest_fastenv.model.request import ConfigSettings, Request, Wanted, uploaded_before
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
 from pytest_fastenv.resolve.direct import Directs
@@ -54,6 +54,7 @@ async def resolve(
     """
     reader, specifiers = DependencyReader(target), Specifiers()
     applying = [wanted for wanted in request.wanted if _applies(wanted, reader)]
+    reader.leave_out_needs_of(wanted.name for wanted in applying if wanted.no_deps and wanted.name is not None)
     policy = _policy(request, applying, target, reader, preferences or {})
     directs = Directs(tools, sources, policy, ArtifactChoice(policy, specifiers))
     subject = f"{len(applying)} requirements"
@@ -67,6 +68,7 @@ async def resolve(
                     ahead.want(wanted.name, wanted.extras, wanted.specifier, asked_for=True)
             async with work.aside():
                 named = await _named(applying, facts, ahead, reader)
+            reader.leave_out_needs_of(name for wanted, name in named if wanted.no_deps)
             report = PinReport(observer, facts, frozenset(name for _, name in named)) if observer else None
             search = Search(facts, reader, tools.recorder, named)
             solution, provider = await in_thread(lambda: search.run(report), facts.stop)
@@ -111,8 +113,10 @@ def _policy(
     return Policy(
         target,
         request.formats,
-        request.pre,
+        request.releases,
         request.prefer_binary,
+        uploaded_before(request.uploaded_prior_to),
+        request.ignore_requires_python,
         Demands.of(named, required=request.require_hashes),
         constraints,
         settings,
@@ -127,7 +131,7 @@ async def _named(applying: Sequence[Wanted], facts: Facts, ahead: Ahead, reader:
     candidates = dict(zip(direct, await asyncio.gather(*(facts.examine(wanted) for wanted in direct)), strict=True))
     facts.name_directly(dict.fromkeys(candidates.values()))
     for wanted, candidate in candidates.items():
-        if candidate.metadata is not None:
+        if candidate.metadata is not None and not wanted.no_deps:
             for extra in ("", *wanted.extras):
                 ahead.dependencies(reader.read(candidate.metadata, extra))
     return [

@@ -77,10 +77,12 @@ def pytest_report_header(config: pytest.Config) -> str | list[str] | None:
     handed = config.stash.get(_HANDED, None)
     if handed is None or handed.summary is None:
         return None
-    line = handed.summary.line
+    lines = [handed.summary.line]
+    if config.option.verbose > 0:
+        lines += handed.summary.details
     if _is_scope_worker(handed) and not _starts_workers(config):
-        return [line, "fastenv: --fastenv-scope worker: no workers (-n), so the tests run in the session's environment"]
-    return line
+        lines += ["fastenv: --fastenv-scope worker: no workers (-n), so the tests run in the session's environment"]
+    return lines
 
 
 def is_own_session(handed: session.Handed | None) -> bool:

@@ -25,6 +25,7 @@ class Summary:
     :ivar path: the environment's directory.
     :ivar reused: it was there already.
     :ivar age_s: how long ago its versions were chosen.
+    :ivar pip_settings: which of pip's own settings had a say in what it holds.
     :ivar reason: why it was made anew, in one line; ``None`` where there was none before, and where it was reused.
     """
 
@@ -41,6 +42,7 @@ class Summary:
     reused: bool = False
     age_s: float = 0.0
     reason: str | None = None
+    pip_settings: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Summary:
@@ -48,7 +50,8 @@ class Summary:
 
         :raises TypeError: it is no object.
         """
-        return cls(**{member.name: value[member.name] for member in fields(cls) if member.name in value})
+        known = {member.name: value[member.name] for member in fields(cls) if member.name in value}
+        return cls(**dict(known, pip_settings=tuple(known.get("pip_settings", ()))))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -63,6 +66,13 @@ class Summary:
         python = "{} (downloaded)".format(self.python) if self.downloaded else self.python
         told = "fastenv: " + ", ".join(filter(None, (self._contents, python, self.path)))
         return "{} (made anew: {})".format(told, self.reason) if self.reason else told
+
+    @property
+    def details(self) -> list[str]:
+        """What only ``-v`` tells, in lines."""
+        return (
+            ["fastenv: heeded of pip's settings: {}".format(", ".join(self.pip_settings))] if self.pip_settings else []
+        )
 
     @property
     def _contents(self) -> str:

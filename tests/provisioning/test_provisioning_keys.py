@@ -19,7 +19,7 @@ from pytest_fastenv.model.build import Build, Recipe
 from pytest_fastenv.model.codec import members
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.plan import DirectUrl, Distribution
-from pytest_fastenv.model.request import FormatControl, Request, Wanted
+from pytest_fastenv.model.request import FormatControl, ReleaseControl, Request, Wanted
 from pytest_fastenv.provisioning.build_environments import BuildEnvironmentKey
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.provisioning.resolutions import ResolutionKey
@@ -35,9 +35,17 @@ KEYS = [
     Build,
     ResolutionKey,
 ]
-PARTS = [Request, Wanted, FormatControl, Distribution, DirectUrl]
+PARTS = [Request, Wanted, FormatControl, ReleaseControl, Distribution, DirectUrl]
 #: Fields that no key covers. To add one here, say in its class why it decides nothing.
-SHOWN_ONLY = {"Build.subject", "Distribution.extras", "Distribution.required_by", "Wanted.location", "Wanted.text"}
+SHOWN_ONLY = {
+    "Build.subject",
+    "Distribution.extras",
+    "Distribution.required_by",
+    "Request.pip_settings",
+    "Request.warnings",
+    "Wanted.location",
+    "Wanted.text",
+}
 
 
 def variations(value: Any) -> Iterator[tuple[str, bool, Any]]:

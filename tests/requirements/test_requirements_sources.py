@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,9 @@ from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference
 from pytest_fastenv.model.request import Request
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.settings.values import Project
+
+#: The machine's own pip.conf files are none of a test's.
+NO_PIP_FILES = {"PIP_CONFIG_FILE": os.devnull}
 
 PYPROJECT = """\
 [project]
@@ -44,7 +48,7 @@ import rich
 
 
 def read(base: Path, *sources: str, project: Project = "none") -> Request:
-    return read_sources(sources, base=base, environ={}, project=project)
+    return read_sources(sources, base=base, environ=NO_PIP_FILES, project=project)
 
 
 def summary(request: Request) -> list[tuple[str | None, str, str]]:
@@ -179,7 +183,7 @@ def test_the_sources_of_a_project_that_is_built_are_noted(tmp_path: Path) -> Non
     project = make_project(tmp_path / "p", "p")
 
     def noted(*, how: Literal["editable", "wheel"]) -> dict[Path, str]:
-        request = read_sources([], base=tmp_path, root=project, environ={}, project=how)
+        request = read_sources([], base=tmp_path, root=project, environ=NO_PIP_FILES, project=how)
         return {Path(seen.subject): seen.state for seen in request.observed}
 
     before = noted(how="wheel")[project]
@@ -191,7 +195,7 @@ def test_the_sources_of_a_project_that_is_built_are_noted(tmp_path: Path) -> Non
 def test_variables_are_noted_without_their_values(tmp_path: Path) -> None:
     (tmp_path / "r.txt").write_text("--index-url https://${TOKEN}@example.invalid/ \n${OTHER}\n# ${COMMENT}\nsix\n")
     environ = {"TOKEN": "secret", "OTHER": "six"}
-    observed = read_sources(["r.txt"], base=tmp_path, environ=environ).observed
+    observed = read_sources(["r.txt"], base=tmp_path, environ=NO_PIP_FILES | environ).observed
     variables = tuple(seen for seen in observed if seen.kind == "variable")
     assert [variable.subject for variable in variables] == ["TOKEN", "OTHER"]
     assert variables == tuple(observe("variable", name, environ) for name in environ)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.reference import ArchiveReference
 from pytest_fastenv.model.request import Request
 from pytest_fastenv.requirements.sources import read_sources
+
+#: The machine's own pip.conf files are none of a test's.
+NO_PIP_FILES = {"PIP_CONFIG_FILE": os.devnull}
 
 SHA = "0123456789abcdef" * 4
 
@@ -27,7 +31,7 @@ def write(tmp_path: Path):
 
 
 def read(base: Path, name: str = "r.txt", **environ: str) -> Request:
-    return read_sources([name], base=base, environ=environ)
+    return read_sources([name], base=base, environ=NO_PIP_FILES | environ)
 
 
 def names(request: Request) -> list[str | None]:
@@ -142,7 +146,7 @@ def test_index_options(tmp_path: Path, write) -> None:
     )
     assert request.index.no_index
     assert request.index.trusted_hosts == ("h.invalid",)
-    assert request.pre
+    assert request.releases.pre_releases("any")
     assert request.prefer_binary
     assert not request.require_hashes
 
@@ -297,7 +301,7 @@ def test_error_in_a_continued_line_points_into_the_physical_one(tmp_path: Path, 
 def test_remote_files_are_fetched_if_something_fetches(tmp_path: Path, write) -> None:
     write("r.txt", "a\n-c https://h.invalid/x/c.txt")
     remote = {"https://h.invalid/x/c.txt": b"a<1\n-c d.txt", "https://h.invalid/x/d.txt": b"b<1"}
-    request = read_sources(["r.txt"], base=tmp_path, environ={}, fetch=remote.__getitem__)
+    request = read_sources(["r.txt"], base=tmp_path, environ=NO_PIP_FILES, fetch=remote.__getitem__)
     assert [(c.name, str(c.location)) for c in request.constraints] == [
         ("a", "https://h.invalid/x/c.txt:1"),
         ("b", "https://h.invalid/x/d.txt:1"),

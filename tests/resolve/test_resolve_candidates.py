@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.version import Version
@@ -11,7 +13,7 @@ from resolve_world import World, ask, make_target, pins, run, want
 from pytest_fastenv.errors import NoSolutionError
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.plan import SdistSource, WheelSource
-from pytest_fastenv.model.request import FormatControl
+from pytest_fastenv.model.request import FormatControl, ReleaseControl
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
 from pytest_fastenv.resolve.hashed import Demands
 from pytest_fastenv.resolve.requirements_of import Specifiers
@@ -143,11 +145,11 @@ def test_pre_releases_only_where_named_or_nothing_else_fits(tmp_path: Path) -> N
     world.add("names", "1", "ext>=2.0rc1")
     world.add("above", "1", "ext>1.0")
 
-    def found(*texts: str, **fields: bool) -> str:
+    def found(*texts: str, **fields: Any) -> str:
         return pins(run(world, ask(*texts, **fields), tmp_path))["ext"]  # type: ignore[arg-type]
 
     assert found("ext") == "1.0"
-    assert found("ext", pre=True) == "2.0rc1"
+    assert found("ext", releases=ReleaseControl(frozenset({":all:"}))) == "2.0rc1"
     assert found("ext>=1.0rc1") == "2.0rc1"
     assert found("ext", "names") == "2.0rc1"
     assert found("ext", "above") == "2.0rc1"
@@ -208,7 +210,10 @@ def test_a_pre_release_is_no_way_out_of_a_conflict_among_dependencies(tmp_path: 
     world.add("dep", "2")
     with pytest.raises(NoSolutionError):
         run(world, ask("app", "other"), tmp_path)
-    assert pins(run(world, ask("app", "other", pre=True), tmp_path))["app"] == "2.0rc1"
+    assert (
+        pins(run(world, ask("app", "other", releases=ReleaseControl(frozenset({":all:"}))), tmp_path))["app"]
+        == "2.0rc1"
+    )
 
 
 def test_pre_releases_where_only_all_specifiers_together_leave_nothing_else(tmp_path: Path) -> None:
@@ -233,3 +238,59 @@ def test_requires_python_in_the_metadata_only(tmp_path: Path) -> None:
     world.add("ext", "2", python=">=3.12")
     world.add("ext", "1", python=">=3.8")
     assert pins(run(world, ask("ext"), tmp_path)) == {"ext": "1"}
+
+
+def test_releases_may_be_opened_or_kept_final_by_name(tmp_path: Path) -> None:
+    world = World()
+    for name in ("one", "two"):
+        world.add(name, "1.0")
+        world.add(name, "2.0rc1")
+    world.add("three", "1.0rc1")
+
+    def found(*texts: str, every: str = "", final: str = "") -> dict[str, str]:
+        releases = ReleaseControl(frozenset(every.split()), frozenset(final.split()))
+        return pins(run(world, ask(*texts, releases=releases), tmp_path))
+
+    assert found("one", "two", every="one") == {"one": "2.0rc1", "two": "1.0"}
+    assert found("one", "two", every=":all:", final="one") == {"one": "1.0", "two": "2.0rc1"}
+    assert found("one", "two", every="one", final=":all:") == {"one": "2.0rc1", "two": "1.0"}
+    assert found("one>=1.0rc1", final="one") == {"one": "1.0"}
+    for text in ("three", "one>1.0", "one==2.0rc1"):
+        with pytest.raises(NoSolutionError):
+            found(text, final=":all:")
+
+
+def test_files_that_came_later_do_not_count(tmp_path: Path) -> None:
+    world = World()
+    for version, month in (("1.0", "01"), ("2.0", "03"), ("3.0", "05")):
+        world.add("lib", version, upload_time=f"2026-{month}-01T00:00:00.123456Z")
+    world.add("timeless", "1.0")
+
+    def found(moment: str, name: str = "lib") -> str:
+        return pins(run(world, ask(name, uploaded_prior_to=moment), tmp_path))[name]
+
+    assert found("2026-04-01") == "2.0"
+    assert found("2026-03-01T00:00:00Z") == "1.0"
+    assert found("P1D") == "3.0"
+    with pytest.raises(NoSolutionError, match="uploaded only at 2026"):
+        found("2025-01-01")
+    with pytest.raises(NoSolutionError, match="has no upload time at this index"):
+        found("P1D", "timeless")
+
+
+def test_requires_python_may_be_ignored(tmp_path: Path) -> None:
+    world = World()
+    world.add("lib", "1.0")
+    world.add("lib", "2.0", requires_python="<3")
+    world.add("lib", "3.0", python="<3")
+    assert pins(run(world, ask("lib"), tmp_path)) == {"lib": "1.0"}
+    assert pins(run(world, ask("lib", ignore_requires_python=True), tmp_path)) == {"lib": "3.0"}
+
+
+def test_what_named_projects_need_may_be_left_out(tmp_path: Path) -> None:
+    world = World()
+    world.add("app", "1.0", "missing", "other; extra == 'x'", extras=("x",))
+    world.add("tool", "1.0", "part")
+    world.add("part", "1.0")
+    alone = replace(want("app[x]"), no_deps=True)
+    assert pins(run(world, ask(alone, "tool"), tmp_path)) == {"app": "1.0", "part": "1.0", "tool": "1.0"}

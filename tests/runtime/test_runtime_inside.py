@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def test_header(runtime: Path) -> None:
     done = run(runtime, "--fastenv=a.txt", "--fastenv-max-age=1h", handed=Handed(sys.prefix, SUMMARY))
     assert done.returncode == 0, done.stderr
     assert "fastenv: 3 distributions in 0 ms, /envs/x\n" in done.stdout
+
+
+def test_details_are_for_the_verbose(runtime: Path) -> None:
+    told = replace(SUMMARY, pip_settings=("PIP_CONSTRAINT", "pre in /etc/pip.conf"))
+    line = "fastenv: heeded of pip's settings: PIP_CONSTRAINT, pre in /etc/pip.conf\n"
+    assert line not in run(runtime, handed=Handed(sys.prefix, told)).stdout
+    assert line in run(runtime, "-v", handed=Handed(sys.prefix, told)).stdout
 
 
 def test_ini_values_are_known(runtime: Path) -> None:
