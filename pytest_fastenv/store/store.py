@@ -196,7 +196,7 @@ class Store:
 
         self._prepare_root()
         path = self.root / "logs" / name
-        with diagnosed("the directory for logs cannot be made", self.root):
+        with diagnosed("the directory for logs cannot be made", self.root, any_reason=True):
             os.makedirs(path.parent, exist_ok=True)
         return path
 

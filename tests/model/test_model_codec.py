@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -75,10 +75,14 @@ def test_defaults_are_left_out_and_classes_told_only_where_there_are_several() -
         ({"top": {"class": "Tree", "name": "x"}}, ".top"),
         ({"place": 1}, ".place"),
         ({"colour": "green"}, ".colour"),
+        ({"colour": ["red"]}, ".colour"),
         ({"kind": "c"}, ".kind"),
+        ({"kind": ["a"]}, ".kind: expected one of 'a', 'b', found \\['a'\\]"),
         ({"names": "m"}, ".names"),
         ({"names": [1]}, r".names\[0\]"),
         ({"settings": [["k"]]}, r".settings\[0\]"),
+        ({"settings": ["kv"]}, r".settings\[0\]: expected a list of 2, found 'kv'"),
+        ({"settings": [{"k": "v", "l": "w"}]}, r".settings\[0\]: expected a list of 2"),
         ({"facts": []}, ".facts"),
         ({"pair": {"left": True}}, ".pair"),
         ({"seconds": True}, ".seconds"),
@@ -92,6 +96,36 @@ def test_nothing_else_is_accepted(change: dict[str, Any], place: str) -> None:
     assert decode(Tree, good)
     with pytest.raises(CodecError, match=place):
         decode(Tree, {**good, **change})
+
+
+def test_a_number_without_a_fraction_is_one_too() -> None:
+    good = encode(Tree(Leaf("x"), Path("p")))
+    assert decode(Tree, {**good, "seconds": 2}).seconds == 2
+    with pytest.raises(CodecError, match=r"\.seconds: expected a number, found '2'"):
+        decode(Tree, {**good, "seconds": "2"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "meant"),
+    [
+        (Sequence[str], ["a"], ("a",)),
+        (Sequence[Leaf], [{"name": "x"}], (Leaf("x"),)),
+        (list[str], ["a"], ["a"]),
+        (tuple[int, ...], [], ()),
+        (frozenset[str], ["a", "b"], frozenset("ab")),
+    ],
+)
+def test_collections_are_of_their_own_class(kind: Any, told: list[Any], meant: Any) -> None:
+    found = decode(kind, told)
+    assert found == meant
+    assert type(found) is type(meant)
+
+
+def test_a_long_value_is_cut_where_it_is_shown() -> None:
+    with pytest.raises(CodecError, match=r"found 'x{56}\.\.\.$"):
+        decode(int, "x" * 100)
+    with pytest.raises(CodecError, match=r"found 'x{58}'$"):
+        decode(int, "x" * 58)
 
 
 @pytest.mark.parametrize("value", [None, [], "text", 1])

@@ -108,6 +108,16 @@ def test_a_log_has_its_directory(store: Store) -> None:
     path = store.log_path("builds/spam.txt")
     path.write_text("text")
     assert path == store.root / "logs" / "builds" / "spam.txt"
+    assert store.log_path("builds/spam.txt") == path
+    assert path.read_text() == "text"
+
+
+def test_a_log_whose_directory_cannot_be_made_is_a_diagnosis(store: Store) -> None:
+    store.log_path("builds").write_text("a file where a directory should be")
+    with pytest.raises(StoreError, match=r"^the directory for logs cannot be made\n") as caught:
+        store.log_path("builds/spam.txt")
+    assert caught.value.where == str(store.root)
+    assert caught.value.why == "File exists"
 
 
 @pytest.mark.parametrize("place", ["file", "file/cache", "x" * 300], ids=["a file", "in a file", "no name"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,34 @@ def test_a_file_with_several_links_counts_once(store: Store) -> None:
     assert sorted(one.size_bytes for one in store.kept(ENTRIES)) == [0, 100]
 
 
+def test_links_are_not_followed(store: Store, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "large").write_bytes(b"x" * 5000)
+    later = time.time() + 3600
+    os.utime(outside / "large", (later, later))
+
+    async def link(draft: Path) -> None:
+        (draft / "file").symlink_to(outside / "large")
+        (draft / "directory").symlink_to(outside)
+
+    asyncio.run(store.publish(ENTRIES, KEY, link))
+    (found,) = store.kept(ENTRIES)
+    assert found.size_bytes == len(str(outside / "large")) + len(str(outside))
+    assert found.used_at < later - 60
+
+
+def test_the_latest_use_counts(store: Store) -> None:
+    publish(store, KEY)
+    early, late = time.time() - 7200, time.time() - 3600
+    entry = store.path(ENTRIES, KEY)
+    for times, name in (((early, early), ".ready"), ((late, early), "one")):
+        os.utime(entry / name, times)
+    os.utime(entry, (early, early))
+    (found,) = store.kept(ENTRIES)
+    assert found.used_at == (entry / "one").stat().st_atime
+
+
 def test_what_refers_to_others_says_so(store: Store) -> None:
     needs = (InStore("else", "key"),)
     entries, records = replace(ENTRIES, refers_to=lambda _: needs), replace(RECORDS, refers_to=lambda _: needs)
@@ -68,7 +97,10 @@ def test_an_entry_is_named_by_a_path_in_it(store: Store) -> None:
     entry = store.path(ENTRIES, KEY)
     assert store.entry_with(f"{entry}/bin/python") == InStore("entries-v1", KEY)
     assert store.entry_with(f"{store.root}/logs/a/b") is None
+    assert store.entry_with(str(entry)) is None  # it does not lie in itself
+    assert store.entry_with(f"{store.root}/entries-v1/98/{KEY}/bin/python") is None
     assert store.entry_with("/usr/bin/python3") is None
+    assert store.entry_with("/a/ab/c/d/e") is None
 
 
 def test_one_is_checked(store: Store) -> None:

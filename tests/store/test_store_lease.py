@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,19 @@ def test_a_file_replaced_meanwhile_is_not_taken_for_the_lease(tmp_path: Path, mo
     assert os.fstat(fd).st_ino == path.stat().st_ino
     assert lease.try_claim(path) is None
     os.close(fd)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of files are not kept there")
+def test_a_lease_can_be_taken_by_others_as_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        descriptors = [lease.hold(tmp_path / "held"), lease.try_claim(tmp_path / "claimed")]
+    finally:
+        os.umask(before)
+    for fd in descriptors:
+        assert fd is not None
+        assert stat.S_IMODE(os.fstat(fd).st_mode) == 0o666
+        os.close(fd)
 
 
 def test_an_existing_lease_is_not_written_to(tmp_path: Path) -> None:
