@@ -135,14 +135,24 @@ def _check_case(archive: str, paths: Sequence[str], folds_case: Callable[[], boo
         warnings.append(f"{archive}: {shown(other)} and {shown(path)} are one file where case does not count")
 
 
-def check_one_top(archive: str, paths: Sequence[str]) -> str:
+def without_dots(path: str) -> str:
+    """Return a path without the ``./`` in front that archivers write when they are given the current directory."""
+    while path.startswith("./"):
+        path = path[2:]
+    return path
+
+
+def check_one_top(archive: str, paths: Sequence[str], *, may_be_flat: bool = False) -> str:
     """Return the one directory that everything lies in.
 
     :param paths: of files, and of directories with a slash at the end.
+    :param may_be_flat: there need not be one; then the answer is empty.
     :raises ArchiveError: there are several, or there is a file beside it.
     """
     tops = sorted({path.partition("/")[0] for path in paths})
     if len(tops) != 1 or any("/" not in path for path in paths):
+        if may_be_flat and tops:
+            return ""
         found = ", ".join(map(shown, tops[:5])) or "nothing"
         raise ArchiveError(f"{archive} does not have exactly one top directory", where=archive, why=f"found {found}")
     return tops[0]

@@ -17,13 +17,15 @@ from typing import IO, NamedTuple
 
 from pytest_fastenv.archive.decompress import decompress
 from pytest_fastenv.archive.limits import Limits
-from pytest_fastenv.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case, shown
+from pytest_fastenv.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case, shown, without_dots
 from pytest_fastenv.archive.zip_archive import unpack_zip
 from pytest_fastenv.errors import ArchiveError, BombError, LimitError, SdistError
 
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _BLOCK_BYTES = 512
+#: What a file in a wheel can have, 1980-01-02 to 2107-12-30; times that are none (flit writes 0) become one of them.
+_EARLIEST, _LATEST = 315_619_200, 4_354_646_400
 
 
 class ArchiveOrder(NamedTuple):
@@ -32,6 +34,7 @@ class ArchiveOrder(NamedTuple):
     :ivar archive: path of the archive.
     :ivar into: an existing empty directory that no other work uses.
     :ivar label: its name for messages.
+    :ivar may_be_flat: it need not have a top directory.
     :ivar part: a directory below the top one: of a tar archive that has it, only what lies in it is written. All else
         is judged by the same rules.
     """
@@ -41,16 +44,17 @@ class ArchiveOrder(NamedTuple):
     label: str
     limits: Limits = Limits()
     part: str = ""
+    may_be_flat: bool = False
 
 
 def unpack_sdist(order: ArchiveOrder) -> str:
-    """Unpack a source distribution and return its one top directory.
+    """Unpack a source distribution and return its one top directory; that of the order where the archive has none.
 
-    :raises SdistError: the archive is damaged, has a member that may not be there, or not exactly one top directory.
+    :raises SdistError: the archive is damaged, or has a member that may not be there.
     :raises BombError: it expands out of proportion.
     """
     try:
-        return unpack_archive(order)
+        return unpack_archive(order._replace(may_be_flat=True))
     except (BombError, LimitError):
         raise
     except ArchiveError as error:
@@ -68,7 +72,7 @@ def unpack_archive(order: ArchiveOrder) -> str:
     """
     with open(order.archive, "rb") as file:
         if file.read(4) in (b"PK\3\4", b"PK\5\6"):
-            return unpack_zip(file, order.into, order.label, order.limits)
+            return unpack_zip(file, order.into, order.label, order.limits, may_be_flat=order.may_be_flat)
         file.seek(0)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=os.path.dirname(order.into)) as plain:
             decompress(file, plain, order.label, order.limits)
@@ -118,10 +122,7 @@ class _Extraction:
         members: dict[str, tarfile.TarInfo] = {}
         for count, member in enumerate(archive, 1):
             self._order.limits.check_members(self._label, count)
-            path = member.name
-            while path.startswith("./"):  # written by archivers that were given the current directory
-                path = path[2:]
-            member.name = path.rstrip("/")
+            member.name = without_dots(member.name).rstrip("/")
             if member.name in {"", "."} and member.isdir():
                 continue
             other = members.get(member.name)
@@ -145,7 +146,7 @@ class _Extraction:
         """Check paths and links; return the top directory and all directories."""
         paths = [f"{member.name}/" if member.isdir() else member.name for member in members]
         directories, _ = check_paths(self._label, paths, folds_case=lambda: folds_case(self._order.into))
-        top = check_one_top(self._label, paths)
+        top = check_one_top(self._label, paths, may_be_flat=self._order.may_be_flat)
         self._regular = {member.name: member for member in members if member.isreg()}
         root = self._root(top, directories)
         symlinks = {member.name for member in members if member.issym()}
@@ -168,7 +169,7 @@ class _Extraction:
 
     def _root(self, top: str, directories: Sequence[str]) -> str:
         """Return the directory whose contents are wanted."""
-        part = f"{top}/{self._order.part}"
+        part = posixpath.join(top, self._order.part)
         return part if self._order.part and part in directories else top
 
     def _check_kind(self, member: tarfile.TarInfo) -> None:
@@ -226,8 +227,9 @@ class _Extraction:
             if rest:
                 raise self._refused(member, "is cut short")
         os.chmod(path, mode)
-        if 0 <= source.mtime < 2**33:  # make and the like compare the times of generated files and their sources
-            os.utime(path, (source.mtime, source.mtime))
+        # make and the like compare the times of generated files and their sources
+        mtime = min(source.mtime, _LATEST) if source.mtime > _EARLIEST else _EARLIEST
+        os.utime(path, (mtime, mtime))
 
     def _symlink(self, member: tarfile.TarInfo) -> None:
         path = f"{self._order.into}/{member.name}"
@@ -243,7 +245,9 @@ class _Extraction:
 
 
 def _is_in(path: str, directory: str) -> bool:
-    """Tell whether a path is a directory or lies in it."""
+    """Tell whether a path is a directory or lies in it; everything lies in that without a name, the archive's root."""
+    if not directory:
+        return path.partition("/")[0] != ".."
     return path == directory or path.startswith(f"{directory}/")
 
 

@@ -13,10 +13,11 @@ from pytest_fastenv.archive.zip_directory import read_directory
 from pytest_fastenv.errors import ArchiveError
 
 
-def unpack_zip(file: IO[bytes], into: str, archive: str, limits: Limits) -> str:
+def unpack_zip(file: IO[bytes], into: str, archive: str, limits: Limits, *, may_be_flat: bool = False) -> str:
     """Unpack a zip archive into an existing empty directory and return its one top directory.
 
     :param archive: its name, for messages.
+    :param may_be_flat: where it has no top directory, the answer is the one it was unpacked into.
     :raises ArchiveError: it is damaged, ambiguous or out of bounds.
     """
     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped with its last reference
@@ -26,7 +27,7 @@ def unpack_zip(file: IO[bytes], into: str, archive: str, limits: Limits) -> str:
         raise ArchiveError(f"{archive} has two files with one name", where=archive)
     paths = [*members, *directory.directories]
     directories, _ = check_paths(archive, paths, folds_case=lambda: folds_case(into))
-    top = check_one_top(archive, paths)
+    top = check_one_top(archive, paths, may_be_flat=may_be_flat)
     for path in directories:
         os.mkdir(f"{into}/{path}")
         os.chmod(f"{into}/{path}", 0o755)  # noqa: S103 - a private directory

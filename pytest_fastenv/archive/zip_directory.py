@@ -15,7 +15,7 @@ import struct
 from typing import NamedTuple
 
 from pytest_fastenv.archive.limits import Limits
-from pytest_fastenv.archive.member_paths import shown
+from pytest_fastenv.archive.member_paths import shown, without_dots
 from pytest_fastenv.archive.zip64 import resolve_central, resolve_local
 from pytest_fastenv.errors import ArchiveError
 
@@ -37,7 +37,7 @@ _SLASH, _UNSET = 0x2F, 0xFFFFFFFF
 class Member(NamedTuple):
     """One file of an archive.
 
-    :ivar path: as written, forward slashes.
+    :ivar path: as written but for ``./`` in front; forward slashes.
     :ivar start: offset of its packed bytes.
     :ivar executable: whether any execute bit is set; no other permission is kept.
     """
@@ -78,6 +78,10 @@ def read_directory(data: mmap.mmap | bytes, archive: str, limits: Limits) -> Dir
     members, directories, extents = _Reader(data, archive).read(count, start, end)
     _check_gapless(archive, extents, start)
     limits.check_expansion(archive, len(data), sum(member.size for member in members))
+    if any(member.path.startswith("./") for member in members):
+        warnings.append(f"{archive} has paths that begin with ./")
+        members = [member._replace(path=without_dots(member.path)) for member in members]
+    directories = [path for path in map(without_dots, directories) if path]
     return Directory(members, directories, warnings)
 
 

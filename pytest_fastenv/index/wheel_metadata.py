@@ -12,7 +12,7 @@ from pytest_fastenv.errors import ArchiveError, LimitError, MetadataError
 from pytest_fastenv.wheel.core_metadata import LARGEST_METADATA
 from pytest_fastenv.wheel.filenames import normalized
 
-_MEMBER = re.compile(r"([^/]+)\.dist-info/METADATA")
+_MEMBER = re.compile(r"(?:\./)*([^/]+)\.dist-info/METADATA")
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 

@@ -20,6 +20,7 @@ from pytest_fastenv.installer.garbage_collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
 from pytest_fastenv.installer.placement import Placer
 from pytest_fastenv.model.link import LinkMode
+from pytest_fastenv.wheel.entry_points import started_by
 from pytest_fastenv.wheel.record import encode, line, quote
 from pytest_fastenv.wheel.scripts import generate, rewrite
 
@@ -180,7 +181,7 @@ class _Linking:
         for index in range(manifest.data_from, len(manifest.paths)):
             path = manifest.paths[index]
             place = location(path, self._order, destination.schemes)
-            if path.startswith(f"{self._order.data}/scripts/") and path.rpartition("/")[2] in generated:
+            if path.startswith(f"{self._order.data}/scripts/") and started_by(path.rpartition("/")[2]) in generated:
                 continue  # the entry point of that name says how it is started here
             if index in rewritten:
                 with open(f"{self._tree}/{path}", "rb") as file:

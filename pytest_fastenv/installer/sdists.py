@@ -78,7 +78,7 @@ class Sdists:
         return await self._fetching.digest(artifact, look=True) or (await self.fetch(artifact)).sha256
 
     async def unpack(self, sdist: FetchedSdist, into: Path) -> Path:
-        """Unpack an archive and return its one top directory.
+        """Unpack an archive and return its one top directory; where it has none, the one it was unpacked into.
 
         :param into: a private directory, which is made if it is missing.
         :raises SdistError: the archive breaks a rule; then nothing of it was written.
@@ -91,8 +91,10 @@ class Sdists:
             args = {"version": sdist.version, "source": sdist.source, "key": sdist.sha256}
             span = self._recorder.span("unpack", subject, **args, bytes=size_bytes)
             with span, diagnosed(f"{subject} cannot be unpacked", into):
-                top = await self._processes.call(f"{ArchiveOrder.__module__}:unpack_sdist", order)
-        return Path(top)
+                top = Path(await self._processes.call(f"{ArchiveOrder.__module__}:unpack_sdist", order))
+        if top == into:
+            self._recorder.notice("warning", f"{sdist.path.name} has no top directory, which it should have")
+        return top
 
     async def _fetch_by_url(self, artifact: Artifact) -> FetchedSdist:
         """Fetch what only its bytes can name: under the lock of its URL first, then published under its digest."""

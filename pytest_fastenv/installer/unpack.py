@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pytest_fastenv.archive.limits import Limits
@@ -89,7 +90,7 @@ def _unpack(data: mmap.mmap, order: Order) -> WheelFacts:
     view = memoryview(data)
     archive = OpenArchive(view, unique_members(view, directory.members, label), label)
     texts = _read_texts(archive, dist_info, order.limits)
-    name, version = read_metadata(texts.metadata, label)
+    name, version, odd_metadata = read_metadata(texts.metadata, label)
     check_dist_info_name(dist_info, name, version, label)
     purelib, odd_format = read_wheel_file(texts.wheel, label)
     scripts = parse_scripts(texts.entry_points, label)
@@ -97,7 +98,8 @@ def _unpack(data: mmap.mmap, order: Order) -> WheelFacts:
     dropped = frozenset(f"{dist_info}/{own}" for own in _OURS)
     written = write_tree(archive, Layout(tree, directories, dropped, data_directory))
     exempt = normal_name(name) in order.unchecked_records
-    fault = _compare_with_record(archive, texts.record, f"{dist_info}/RECORD", written.lines, exempt=exempt)
+    listing = _Listing(texts.record, f"{dist_info}/RECORD", directories)
+    fault, odd_record = _compare_with_record(archive, listing, written.lines, exempt=exempt)
     manifest = written.manifest(directories, scripts)
     manifest.save(os.path.join(order.entry, MANIFEST))
     facts = WheelFacts(
@@ -109,7 +111,7 @@ def _unpack(data: mmap.mmap, order: Order) -> WheelFacts:
         files=len(manifest.paths),
         size_bytes=sum(manifest.sizes),
         metadata_sha256=bytes_sha256(texts.metadata),
-        warnings=(*directory.warnings, *odd_paths, *odd_format),
+        warnings=(*directory.warnings, *odd_paths, *odd_metadata, *odd_format, *odd_record),
         pth_code=tuple(written.pth_code),
         record_fault=fault,
     )
@@ -141,17 +143,28 @@ def _read_texts(archive: OpenArchive, dist_info: str, limits: Limits) -> _Texts:
     return _Texts(wheel or b"", metadata or b"", entry_points, text)
 
 
-def _compare_with_record(archive: OpenArchive, text: str, own: str, lines: dict[str, str], *, exempt: bool) -> str:
-    """Return why RECORD does not fit, if the project is exempt from the check; empty when it fits.
+class _Listing(NamedTuple):
+    """RECORD: its text and its path, and the directories of the archive."""
+
+    text: str
+    own: str
+    directories: Sequence[str]
+
+
+def _compare_with_record(
+    archive: OpenArchive, listing: _Listing, lines: dict[str, str], *, exempt: bool
+) -> tuple[str, list[str]]:
+    """Return why RECORD does not fit, if the project is exempt from the check, else an empty text; and warnings.
 
     :raises RecordError: it does not fit.
     """
-    for path in unlisted(own):
+    for path in unlisted(listing.own):
         lines.pop(path, None)
     try:
-        check_record(text, lines, own, archive.label, archive.digest)
+        return "", check_record(
+            listing.text, lines, listing.own, archive.label, archive.digest, frozenset(listing.directories)
+        )
     except RecordError as error:
         if not exempt:
             raise
-        return error.what
-    return ""
+        return error.what, []

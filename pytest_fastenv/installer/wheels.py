@@ -243,19 +243,27 @@ class Wheels:
             self._recorder.notice("warning", warning)
 
     def accept(self, wheel: UnpackedWheel) -> None:
-        """Judge what a wheel does to an environment that tests run in; in a build environment it may do that.
+        """Judge a wheel for an environment that tests run in; a build environment may hold what strict mode refuses.
 
-        :raises WheelError: it runs code whenever the interpreter starts, which strict mode does not accept.
+        :raises WheelError: strict mode does not accept it: it breaks a rule of its format, or runs code whenever the
+            interpreter starts.
         """
         facts = wheel.facts
-        if not facts.pth_code:
-            return
         files = ", ".join(facts.pth_code)
+        hint = f"ask for another release or do without it, or leave out {option('strict')}"
+        if self._policy.strict and facts.warnings:
+            raise WheelError(
+                f"{facts.name} {facts.version} is odd, which strict mode does not accept",
+                why="\n".join(facts.warnings),
+                hint=hint,
+            )
+        if not files:
+            return
         if self._policy.strict:
             raise WheelError(
                 f"{facts.name} {facts.version} runs code whenever the interpreter starts",
                 where=files,
                 why="lines that begin with import in a .pth file are executed, which strict mode does not accept",
-                hint=f"ask for another release or do without it, or leave out {option('strict')}",
+                hint=hint,
             )
         self._recorder.notice("info", f"{facts.name} runs code whenever the interpreter starts: {files}")

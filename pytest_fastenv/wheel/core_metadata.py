@@ -15,14 +15,14 @@ from packaging.version import InvalidVersion, Version
 from pytest_fastenv.errors import LimitError, MetadataError
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.wheel.filenames import normalized
+from pytest_fastenv.wheel.names import ONCE, is_contradiction
 
 #: Larger files are refused.
 LARGEST_METADATA = 8 << 20
 
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
-_ONCE = frozenset({"metadata-version", "name", "version", "requires-python"})
-_DECIDING = _ONCE | {"requires-dist", "provides-extra", "dynamic"}
+_DECIDING = ONCE | {"requires-dist", "provides-extra", "dynamic"}
 _NEWEST_MAJOR = 2
 
 
@@ -32,7 +32,7 @@ def parse_core_metadata(content: bytes, *, source: str) -> CoreMetadata:
     Dependency specifiers are returned as written; they are parsed once, where they are used.
 
     :param source: the file or URL it comes from, for messages.
-    :raises MetadataError: a deciding field is missing, doubled, not UTF-8 or not what it has to be.
+    :raises MetadataError: a deciding field is missing, contradicts itself, is not UTF-8 or not what it has to be.
     :raises LimitError: it has more than 8 MiB.
     """
     if len(content) > LARGEST_METADATA:
@@ -77,9 +77,12 @@ def _fields(header: bytes, source: str) -> dict[str, list[str]]:
         except UnicodeError:
             raise MetadataError(f"core metadata: {key} is not UTF-8", where=source) from None
         fields.setdefault(name, []).append(" ".join(text.split()))
-    for name in _ONCE & fields.keys():
-        if len(fields[name]) > 1:
-            raise MetadataError(f"core metadata has {name} {len(fields[name])} times", where=source)
+    for name in ONCE & fields.keys():
+        first, *others = fields[name]
+        if any(is_contradiction(name, first, other) for other in others):
+            raise MetadataError(
+                f"core metadata has {name} {len(fields[name])} times, with different values", where=source
+            )
     return fields
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import ScriptError
 
+_WRAPPER_ENDINGS = (".exe", "-script.pyw", "-script.py", ".pya")
 _GROUPS = {"console_scripts": False, "gui_scripts": True}
 _NAME = re.compile(r"[\w.-](?:[\w .-]*[\w.-])?")
 _REFERENCE = re.compile(r"(\w+(?:\.\w+)*)\s*:\s*(\w+(?:\.\w+)*)\s*(?:\[[\w\s,.-]*\])?")
@@ -33,7 +34,7 @@ def parse_scripts(text: str, archive: str) -> list[Script]:
     """Return the scripts of an ``entry_points.txt``, other groups left aside.
 
     :param archive: the wheel's name, for messages.
-    :raises ScriptError: a name or a target is not accepted, or a name comes twice in its group.
+    :raises ScriptError: a name or a target is not accepted, or a name stands for two functions in its group.
     """
     scripts: dict[tuple[bool, str], Script] = {}
     gui: bool | None = None
@@ -45,10 +46,20 @@ def parse_scripts(text: str, archive: str) -> list[Script]:
             gui = _GROUPS.get(line[1:-1].strip())
         elif gui is not None:
             script = _parse(line, archive, number, gui=gui)
-            if (gui, script.name) in scripts:
-                raise _refused(archive, number, f"the script {shown(script.name)} comes twice")
-            scripts[gui, script.name] = script
+            if scripts.setdefault((gui, script.name), script) != script:
+                raise _refused(archive, number, f"the script {shown(script.name)} comes twice, for different functions")
     return list(scripts.values())
+
+
+def started_by(filename: str) -> str:
+    """Return the name of the script that a file in ``.data/scripts`` starts.
+
+    Old wheels have, beside entry points, what setuptools once made of them for Windows: ``x.exe`` and ``x-script.py``.
+    """
+    for ending in _WRAPPER_ENDINGS:
+        if filename.lower().endswith(ending):
+            return filename[: -len(ending)]
+    return filename
 
 
 def check_script_name(name: str, archive: str) -> None:

@@ -20,6 +20,10 @@ _CANONICAL_VERSION = re.compile(
 )
 
 
+#: Fields of core metadata that should be there once; where a field is there again, the first one counts.
+ONCE = frozenset({"metadata-version", "name", "version", "requires-python"})
+
+
 class WheelName(NamedTuple):
     """The parts of a wheel's file name; the version is as written there."""
 
@@ -121,6 +125,13 @@ def same_version(one: str, other: str) -> bool:
     from packaging.version import Version
 
     return Version(first) == Version(second)
+
+
+def is_contradiction(field: str, one: str, other: str) -> bool:
+    """Tell whether two values of a field of core metadata, in lower case, are two projects or two releases."""
+    if field == "name":
+        return normal_name(one) != normal_name(other)
+    return field == "version" and not same_version(one, other)
 
 
 def is_stem_of(stem: str, name: str, version: str) -> bool:

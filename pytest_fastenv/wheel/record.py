@@ -6,14 +6,16 @@ https://packaging.python.org/en/latest/specifications/recording-installed-packag
 from __future__ import annotations
 
 import hashlib
+from base64 import urlsafe_b64decode
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import RecordError
 
-#: Digests that may stand in RECORD: SHA-256 or better, as the specification wants it.
+#: Digests that should stand in RECORD: SHA-256 or better, as the specification wants it; and those of old wheels.
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s"})
+_WEAK = frozenset({"md5", "sha1", "sha224"})
 _HINT = "the wheel was changed after it was made; to accept it all the same, name its project in unchecked-records"
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -37,24 +39,41 @@ def quote(path: str) -> str:
     return '"' + path.replace('"', '""') + '"' if "," in path or '"' in path else path
 
 
-def check_record(text: str, lines: Mapping[str, str], own: str, archive: str, digest: Digest) -> None:
+def check_record(
+    text: str, lines: Mapping[str, str], own: str, archive: str, digest: Digest, directories: Collection[str] = ()
+) -> list[str]:
     """Compare RECORD with the files that are there.
 
     :param lines: `line` of every file in the archive but RECORD and its signatures, by path.
     :param own: RECORD's own path.
     :param archive: the wheel's name, for messages.
     :param digest: computes what RECORD has in another form than SHA-256.
+    :param directories: of the archive; old wheels list them like files.
+    :return: warnings: what is not as the specification has it and does not make RECORD wrong.
     :raises RecordError: a file is missing on either side, or differs.
     """
+    text = text.removeprefix("\ufeff")
     # Nearly all wheels have the very lines that would be written here, and need not be parsed.
     listed = set(text.replace("\r\n", "\n").split("\n"))
     surplus = listed.difference(lines.values())
     if len(listed) - len(surplus) == len(lines) and surplus <= {"", f"{own},,"}:
-        return
-    _check_rows(dict(parse_record(text, own, archive)), lines, own, archive, digest)
+        return []
+    oddities: dict[str, list[str]] = {}
+    rows = dict(_parse_record(text, own, archive, oddities))
+    absent = _drop_what_is_no_file({*rows} - {*lines} - {*unlisted(own)}, directories, oddities)
+    if absent:
+        raise RecordError(f"{archive}: RECORD names {_some(absent)}, which is not there", where=archive, hint=_HINT)
+    left_out = sorted(set(lines) - set(rows))
+    if left_out:
+        raise RecordError(f"{archive}: {_some(left_out)} is missing from RECORD", where=archive, hint=_HINT)
+    for path in lines:
+        _check_row(path, rows[path], lines[path], archive, digest, oddities)
+    return [f"{archive}: RECORD {oddity} {_some(paths)}" for oddity, paths in oddities.items()]
 
 
-def parse_record(text: str, own: str, archive: str) -> Iterator[tuple[str, tuple[str, str]]]:
+def _parse_record(
+    text: str, own: str, archive: str, oddities: dict[str, list[str]]
+) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield path, and digest and size as written, of each line.
 
     :raises RecordError: a line is damaged, has a path that leaves the wheel, or contradicts an earlier one.
@@ -67,54 +86,71 @@ def parse_record(text: str, own: str, archive: str) -> Iterator[tuple[str, tuple
             if not row:
                 continue
             where = f"{own}, line {number}, in {archive}"
-            if len(row) != 3 or not row[0]:
+            if len(row) > 3 or not row[0]:
                 raise RecordError(f"{archive}: RECORD cannot be read", where=where, why=shown(",".join(row)))
-            path = row[0]
-            if path.startswith("/") or "\\" in path or ".." in path.split("/"):
-                raise RecordError(f"{archive}: RECORD names {shown(path)}, which is outside the wheel", where=where)
-            value = (row[1], row[2])
-            if seen.setdefault(path, value) != value:
+            path = _plain(row[0], oddities)
+            if path.startswith("/") or ".." in path.split("/"):
+                raise RecordError(f"{archive}: RECORD names {shown(row[0])}, which is outside the wheel", where=where)
+            digest, size = (*row[1:], "", "")[:2]
+            if seen.setdefault(path, (digest, size)) != (digest, size):
                 raise RecordError(f"{archive}: RECORD names {shown(path)} twice, with different digests", where=where)
-            yield path, value
+            yield path, (digest, size)
     except csv.Error as error:
         raise RecordError(f"{archive}: RECORD cannot be read", where=archive, why=str(error)) from None
 
 
-def _check_rows(
-    rows: dict[str, tuple[str, str]], lines: Mapping[str, str], own: str, archive: str, digest: Digest
+def _plain(path: str, oddities: dict[str, list[str]]) -> str:
+    """Return a path as archives have it; it is only compared with theirs, so nothing is ever written there."""
+    plain = path.replace("\\", "/")
+    while plain.startswith("./"):
+        plain = plain[2:].lstrip("/")
+    if plain != path:
+        oddities.setdefault("has paths that are not in the form of archives, such as", []).append(path)
+    return plain
+
+
+def _drop_what_is_no_file(
+    paths: Iterable[str], directories: Collection[str], oddities: dict[str, list[str]]
+) -> list[str]:
+    """Return the paths that should be files; directories, and bytecode that an installer makes, need not be there."""
+    files = []
+    for path in sorted(paths):
+        if path.endswith("/") or path in directories:
+            oddities.setdefault("lists the directory", []).append(path)
+        elif path.endswith(".pyc"):
+            oddities.setdefault("lists bytecode that is not there:", []).append(path)
+        else:
+            files.append(path)
+    return files
+
+
+def _check_row(
+    path: str, row: tuple[str, str], actual: str, archive: str, digest: Digest, oddities: dict[str, list[str]]
 ) -> None:
-    absent = sorted(set(rows) - set(lines) - set(unlisted(own)))
-    if absent:
-        raise RecordError(f"{archive}: RECORD names {_some(absent)}, which is not there", where=archive, hint=_HINT)
-    left_out = sorted(set(lines) - set(rows))
-    if left_out:
-        raise RecordError(f"{archive}: {_some(left_out)} is missing from RECORD", where=archive, hint=_HINT)
-    for path in lines:
-        _check_row(path, rows[path], lines[path], archive, digest)
-
-
-def _check_row(path: str, row: tuple[str, str], actual: str, archive: str, digest: Digest) -> None:
     _, found, size = actual.rsplit(",", 2)
     algorithm, _, wanted = row[0].partition("=")
-    if algorithm not in _ALGORITHMS or not wanted:
-        raise RecordError(
-            f"{archive}: RECORD has no digest for {shown(path)} that can be trusted",
-            where=archive,
-            why=f"{shown(row[0])!r} is not SHA-256 or better",
-            hint=_HINT,
-        )
-    got = found.removeprefix("sha256=") if algorithm == "sha256" else encode(digest(path, algorithm))
-    if wanted.rstrip("=") != got:
-        raise RecordError(
-            f"{archive}: {shown(path)} is not the file that RECORD lists",
-            where=archive,
-            why=f"expected {algorithm} {wanted}\ngot      {algorithm} {got}",
-            hint=_HINT,
-        )
+    if not wanted or algorithm not in _ALGORITHMS | _WEAK:
+        oddities.setdefault("has no digest that can be checked for", []).append(path)
+    else:
+        if algorithm in _WEAK:
+            oddities.setdefault("has only a weak digest for", []).append(path)
+        got = found.removeprefix("sha256=") if algorithm == "sha256" else encode(digest(path, algorithm))
+        if wanted.rstrip("=") != got and wanted.lower() != _hexadecimal(got):
+            raise RecordError(
+                f"{archive}: {shown(path)} is not the file that RECORD lists",
+                where=archive,
+                why=f"expected {algorithm} {wanted}\ngot      {algorithm} {got}",
+                hint=_HINT,
+            )
     if row[1] and row[1] != size:
         raise RecordError(
             f"{archive}: {shown(path)} has {size} bytes where RECORD lists {shown(row[1])}", where=archive, hint=_HINT
         )
+
+
+def _hexadecimal(encoded: str) -> str:
+    """Return an encoded digest as hexadecimal text, which some tools write in its place."""
+    return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).hex()
 
 
 def unlisted(own: str) -> tuple[str, str, str]:

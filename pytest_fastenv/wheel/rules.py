@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.errors import MetadataError, UnsupportedWheelError
-from pytest_fastenv.wheel.names import is_name, is_stem_of, normal_version
+from pytest_fastenv.wheel.names import ONCE, is_contradiction, is_name, is_stem_of, normal_version
 
-_WHEEL_VERSION = re.compile(r"([0-9]+)\.([0-9]+)")
+_WHEEL_VERSION = re.compile(r"([0-9]{1,9})(?:\.[0-9]+)*")
 _SPECIFIER = (
     r"(?:(?:==|!=|~=|<=|>=|<|>)\s*[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc|\.post|\.dev|-)[0-9]+)?"
     r"|(?:==|!=)\s*[0-9]+(?:\.[0-9]+)*\.\*)"
@@ -60,43 +60,50 @@ def check_dist_info_name(dist_info: str, name: str, version: str, archive: str) 
 
 
 def read_wheel_file(content: bytes, archive: str) -> tuple[bool, list[str]]:
-    """Return whether the root goes to purelib, and warnings.
+    """Return whether the root goes to purelib, and warnings: of what is older, newer or less than it should be.
 
     :param content: of the file WHEEL.
     :raises MetadataError: it cannot be read.
-    :raises UnsupportedWheelError: the format's major version is not 1.
+    :raises UnsupportedWheelError: the format's major version is newer than 1.
     """
     try:
         fields = dict(_fields(content.decode()))
     except UnicodeDecodeError as error:
         raise MetadataError(f"{archive}: WHEEL is no text", where=archive, why=str(error)) from None
     version = _WHEEL_VERSION.fullmatch(fields.get("wheel-version", ""))
-    purelib = fields.get("root-is-purelib", "").lower()
-    if not version or purelib not in {"true", "false"}:
-        field = "Root-Is-Purelib" if version else "Wheel-Version"
-        raise MetadataError(f"{archive}: WHEEL cannot be read", where=archive, why=f"{field} is missing or malformed")
-    if version[1] != "1":
+    if not version:
+        why = "Wheel-Version is missing or malformed"
+        raise MetadataError(f"{archive}: WHEEL cannot be read", where=archive, why=why)
+    if int(version[1]) > 1:
         raise UnsupportedWheelError(
             f"{archive} has version {version[0]} of the wheel format; this program knows version 1",
             where=archive,
             hint="a newer release of pytest-fastenv may know it",
         )
-    newer = version[2] != "0"
-    return purelib == "true", [f"{archive} has version {version[0]} of the wheel format"] if newer else []
+    warnings = [f"{archive} has version {version[0]} of the wheel format"] if version[0] != "1.0" else []
+    purelib = fields.get("root-is-purelib", "").lower()
+    if purelib not in {"true", "false"}:
+        warnings.append(
+            f"{archive}: WHEEL does not say whether it is pure (Root-Is-Purelib): taken for one that is not"
+        )
+    return purelib == "true", warnings
 
 
-def read_metadata(content: bytes, archive: str) -> tuple[str, str]:
-    """Return name and version as METADATA has them; requirements are checked too.
+def read_metadata(content: bytes, archive: str) -> tuple[str, str, list[str]]:
+    """Return name and version as METADATA has them, and warnings; requirements are checked too.
 
-    Bytes that are no UTF-8 matter only where they decide something.
+    Bytes that are no UTF-8 matter only where they decide something. Where a field is there twice, the first one counts.
 
-    :raises MetadataError: a field is missing or cannot be read.
+    :raises MetadataError: a field is missing or cannot be read, or there are two names or versions.
     """
     found: dict[str, str] = {}
+    warnings: dict[str, None] = {}
     head = re.split(rb"\r?\n\r?\n", content, maxsplit=1)[0]
     for key, value in _fields(head.decode("utf-8", "surrogateescape")):
-        if key in {"name", "version"}:
-            if found.setdefault(key, value) != value:
+        if key in ONCE:
+            if key in found:
+                warnings[f"{archive}: METADATA has {key.title()} more than once"] = None
+            if is_contradiction(key, found.setdefault(key, value), value):
                 raise MetadataError(f"{archive}: METADATA has two values for {key.title()}", where=archive)
         elif key == "requires-dist":
             _check_requirement(value, archive)
@@ -106,7 +113,7 @@ def read_metadata(content: bytes, archive: str) -> tuple[str, str]:
     if normal_version(version) is None:
         why = f"Version: {shown(version)}"
         raise MetadataError(f"{archive}: METADATA has no usable version", where=archive, why=why)
-    return name, version
+    return name, version, list(warnings)
 
 
 def _check_requirement(value: str, archive: str) -> None:

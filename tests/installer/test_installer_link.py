@@ -146,6 +146,20 @@ def test_entry_point_wins_over_a_script_of_its_own_wheel(store: Store, artifacts
     assert run_script(draft.prefix, "demo") == "demo\n"
 
 
+def test_old_wrappers_of_entry_points_are_left_out(store: Store, artifacts: Path, draft: SomeStaging) -> None:
+    wrappers = ("demo.exe", "demo-script.py", "demo-script.pyw", "demo.pya", "Other.EXE", "other-script.py")
+    wheel = make_wheel(
+        artifacts,
+        "demo",
+        files=DEMO,
+        entry_points={"demo": "demo:main"},
+        data_files={f"scripts/{name}": "#!python\n" for name in wrappers},
+    )
+    install(store, draft, wheel)
+    assert set(os.listdir(draft.prefix / "bin")) == {"python", "demo", "Other.EXE", "other-script.py"}
+    assert not [path for path in record(draft.prefix) if path.endswith(("demo.exe", "demo-script.py"))]
+
+
 def test_windows_gets_launchers() -> None:
     script = Script("demo", "demo", "main", gui=True)
     name, content = generate(script, r"C:\env\Scripts\python.exe", "win-amd64")

@@ -9,6 +9,7 @@ import lzma
 import os
 import stat
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,13 @@ FAULTS: list[tuple[str, Callable[[], bytes], str]] = [
     ("51 hard link out", lambda: tar(link("demo-1.0/x", "/etc/passwd", tarfile.LNKTYPE)), "not in the archive"),
     ("52 device", lambda: tar(info("demo-1.0/null", type=tarfile.CHRTYPE)), "is a device"),
     ("52 FIFO", lambda: tar(info("demo-1.0/pipe", type=tarfile.FIFOTYPE)), "is a device, a FIFO"),
-    ("53 two tops", lambda: tar(info("other/x", b"x")), "exactly one top directory"),
-    ("53 file at the top", lambda: tar(info("setup.py", b"x")), "exactly one top directory"),
     ("53 nothing", lambda: tar(project=False), "is empty"),
+    ("53 no top, link up", lambda: tar(info("setup.py", b"x"), link("x", "../y")), "leaves the archive's root"),
+    (
+        "53 no top, link to the root's parent",
+        lambda: tar(info("a", b"x"), link("x", "..")),
+        "leaves the archive's root",
+    ),
     ("leaves the root", lambda: tar(info("demo-1.0/../../evil", b"x")), "leaves the archive's root"),
     ("absolute", lambda: tar(info("/tmp/evil", b"x")), "absolute path"),
     ("twice", lambda: tar(info("demo-1.0/setup.py", b"other")), "comes twice"),
@@ -87,7 +92,6 @@ FAULTS: list[tuple[str, Callable[[], bytes], str]] = [
     ("damaged bzip2", lambda: bz2.compress(tar())[:-20], "cannot be decompressed"),
     ("damaged xz", lambda: lzma.compress(tar())[:-20], "cannot be decompressed"),
     ("zip that leaves", lambda: write([Entry("demo-1.0/../../x", b"x")]), "leaves the archive's root"),
-    ("zip with two tops", lambda: write([Entry("a/x", b"x"), Entry("b/x", b"x")]), "exactly one top directory"),
 ]
 
 
@@ -133,6 +137,52 @@ def test_every_format_is_unpacked(name: str, pack: Any, tmp_path: Path) -> None:
     top = Path(unpack_sdist(ArchiveOrder(str(archive), str(into), name)))
     assert top == into / "demo-1.0"
     assert (top / "setup.py").read_bytes() == b"# setup\n"
+
+
+@pytest.mark.parametrize("is_zip", [False, True])
+@pytest.mark.parametrize("dot", ["", "./"])
+def test_there_need_not_be_a_top_directory(is_zip: bool, dot: str, tmp_path: Path) -> None:
+    archive, into = tmp_path / "demo-1.0.tar", tmp_path / "into"
+    paths = (f"{dot}setup.py", f"{dot}demo/__init__.py")
+    if is_zip:
+        archive.write_bytes(write([Entry(path, b"# code\n") for path in paths]))
+    else:
+        links = (link("readme", "setup.py"), link("demo/docs", "../demo"))
+        archive.write_bytes(tar(*(info(path, b"# code\n") for path in paths), *links, project=False))
+    into.mkdir()
+    assert Path(unpack_sdist(ArchiveOrder(str(archive), str(into), archive.name))) == into
+    assert (into / "setup.py").read_bytes() == (into / "demo" / "__init__.py").read_bytes() == b"# code\n"
+
+
+@pytest.mark.parametrize("mtime", [0, -5, 1, 2**33, 2**40, float("nan"), float("inf")])
+def test_times_that_a_wheel_cannot_have_become_some_that_it_can(mtime: float, tmp_path: Path) -> None:
+    archive, into = tmp_path / "demo-1.0.tar", tmp_path / "into"
+    member, content = info("demo-1.0/old.py", b"x")
+    if mtime in {0, 1}:
+        member.mtime = mtime
+    else:
+        member.pax_headers = {"mtime": str(mtime)}
+    archive.write_bytes(tar((member, content)))
+    into.mkdir()
+    top = Path(unpack_sdist(ArchiveOrder(str(archive), str(into), archive.name)))
+    with zipfile.ZipFile(tmp_path / "built.whl", "w") as wheel:  # as most backends do it: strict about times
+        wheel.write(top / "old.py")
+    assert 1980 <= zipfile.ZipFile(tmp_path / "built.whl").infolist()[0].date_time[0] <= 2107
+
+
+def test_an_archive_without_a_top_directory_is_told_of(store: Store, artifacts: Path, tmp_path: Path) -> None:
+    path = artifacts / "demo-1.0.tar.gz"
+    path.write_bytes(tar(info("setup.py", b"x"), info("PKG-INFO", b"x"), project=False))
+    recorder = Recorder()
+
+    async def work() -> Path:
+        async with engine(store, recorder=recorder) as parts:
+            return await parts.sdists.unpack(await parts.sdists.fetch(artifact(path)), tmp_path / "into")
+
+    assert run(work()) == tmp_path / "into"
+    assert [notice.text for notice in recorder.notices] == [
+        "demo-1.0.tar.gz has no top directory, which it should have"
+    ]
 
 
 def test_links_modes_and_times_are_deterministic(tmp_path: Path) -> None:
