@@ -106,6 +106,7 @@ def _create(options: argparse.Namespace, loaded: Loaded) -> int:
         ready = provision(
             sources, settings=settings, base=base, root=Path.cwd(), directory=directory, recorder=recorder
         )
+    sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
     if not options.quiet:
         print("\n".join([ready.summary.line, *(ready.summary.details if options.verbose else [])]))
     return 0

@@ -232,6 +232,7 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
             outcomes = run_to_end(install_all(options.words, _run(settings, recorder)))
         except OSError as error:
             raise unexpected(error, store_root(settings)) from error
+    sys.stderr.writelines(f"fastenv: warning: {text}\n" for text in recorder.warnings("run"))
     failures = [outcome for outcome in outcomes if isinstance(outcome, FastenvError)]
     for outcome in outcomes:
         if not options.quiet and not isinstance(outcome, FastenvError):

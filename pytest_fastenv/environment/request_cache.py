@@ -50,6 +50,7 @@ class Answer:
     :ivar interpreter: the interpreter for people.
     :ivar resolved_at: wall clock when the resolution began.
     :ivar pip_settings: which of pip's own settings had a say.
+    :ivar warnings: what was told about it, besides what is told about the environment.
     """
 
     observed: tuple[Observation, ...]
@@ -60,6 +61,7 @@ class Answer:
     interpreter: str
     resolved_at: float
     pip_settings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def _environment_of(answer: Answer) -> Iterator[InStore]:
@@ -84,12 +86,14 @@ class CachedEnvironment:
     :ivar prefix: its directory, the last time.
     :ivar age_s: seconds since the resolution.
     :ivar pip_settings: which of pip's own settings had a say.
+    :ivar warnings: what was told about the answer.
     """
 
     fingerprint: str
     prefix: Path
     age_s: float
     pip_settings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class RequestCache:
@@ -118,7 +122,7 @@ class RequestCache:
         reason = _reason(known, age_s, max_age_s, target, environ)
         if reason is not None:
             return Missing(reason, known.prefix)
-        return CachedEnvironment(known.fingerprint, known.prefix, age_s, known.pip_settings)
+        return CachedEnvironment(known.fingerprint, known.prefix, age_s, known.pip_settings, known.warnings)
 
     def remember(
         self,
@@ -128,12 +132,14 @@ class RequestCache:
         *,
         resolved_at: float,
         pip_settings: tuple[str, ...] = (),
+        warnings: tuple[str, ...] = (),
     ) -> None:
         """Keep an answer; it replaces an earlier answer to the same key.
 
         :param observed: everything that was looked at for the request.
         :param resolved_at: wall clock when the resolution began.
         :param pip_settings: which of pip's own settings had a say.
+        :param warnings: what is told about the answer in every run.
         """
         prefix = environment.prefix
         answer = Answer(
@@ -145,6 +151,7 @@ class RequestCache:
             interpreter=environment.interpreter,
             resolved_at=resolved_at,
             pip_settings=pip_settings,
+            warnings=warnings,
         )
         self._store.write_record(REQUESTS, key, answer)
 

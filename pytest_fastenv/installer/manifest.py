@@ -55,6 +55,13 @@ class WheelFacts(NamedTuple):
     pth_code: tuple[str, ...] = ()
     record_fault: str = ""
 
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """What is told to those who use the wheel."""
+        if not self.record_fault:
+            return self.warnings
+        return (f"{self.record_fault} (accepted: {self.name} is exempt from the check)", *self.warnings)
+
     def save(self, path: str) -> None:
         """Write them to a new file."""
         with open(path, "xb") as file:

@@ -75,6 +75,7 @@ class Installer:
             fetched=sum(wheel.provenance == "network" for wheel in wheels),
             built=sum(wheel.provenance == "built" for wheel in wheels),
             fetched_bytes=sum(wheel.fetched_bytes for wheel in wheels),
+            warnings=tuple(dict.fromkeys(text for wheel in wheels for text in wheel.facts.accepted)),
         )
 
     async def obtain(self, plan: Plan) -> None:
@@ -147,7 +148,7 @@ class _Installation:
         """Replace an entry whose files are not what they were: edited through a link, or lost with the power."""
         more = f" and {len(changed) - 1} more files" if len(changed) > 1 else ""
         self._recorder.notice(
-            "warning", f"the store's copy of {distribution} was changed ({changed[0]}{more}): made anew"
+            "warning", f"the store's copy of {distribution} was changed ({changed[0]}{more}): made anew", of="run"
         )
         return await self._distributions.replace(distribution, wheel, self._admission)
 

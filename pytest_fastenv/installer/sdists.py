@@ -139,7 +139,9 @@ class Sdists:
         path = _archive_in(entry)
         if path is not None and not await asyncio.to_thread(SDISTS.is_damaged, entry):
             return FetchedSdist(path, sha256, artifact.name, artifact.version)
-        self._recorder.notice("warning", f"the store's copy of {path.name if path else sha256} was damaged: made anew")
+        self._recorder.notice(
+            "warning", f"the store's copy of {path.name if path else sha256} was damaged: made anew", of="run"
+        )
         await self._store.withdraw(SDISTS, sha256, only_damaged=True)
         return None
 

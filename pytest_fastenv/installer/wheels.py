@@ -235,12 +235,10 @@ class Wheels:
         check_file_name(filename, facts.name, facts.version)
         if expect is not None:
             check_expected(filename, (facts.name, facts.version), expect)
-        if facts.record_fault:
-            if normal_name(facts.name) not in self._policy.unchecked_records:
-                raise RecordError(facts.record_fault, where=filename)
-            self._recorder.notice("warning", f"{facts.record_fault} (accepted: {facts.name} is exempt from the check)")
-        for warning in facts.warnings:
-            self._recorder.notice("warning", warning)
+        if facts.record_fault and normal_name(facts.name) not in self._policy.unchecked_records:
+            raise RecordError(facts.record_fault, where=filename)
+        for warning in facts.accepted:
+            self._recorder.notice("warning", warning, of="environment")
 
     def accept(self, wheel: UnpackedWheel) -> None:
         """Judge a wheel for an environment that tests run in; a build environment may hold what strict mode refuses.

@@ -63,7 +63,7 @@ class _Installation:
         key, name = self._offer.sha256, self._offer.short
         found = self._store.lookup(PYTHONS, key)
         if found is not None and await asyncio.to_thread(PYTHONS.is_damaged, found):
-            self._recorder.notice("warning", f"the store's {name} was damaged: made anew")
+            self._recorder.notice("warning", f"the store's {name} was damaged: made anew", of="run")
             await self._store.withdraw(PYTHONS, key, only_damaged=True)
         entry = await self._store.publish(PYTHONS, key, self._make, subject=name)
         known = await asyncio.to_thread(known_target, entry)

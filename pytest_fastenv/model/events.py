@@ -33,12 +33,18 @@ class Span:
         return (self.end_ns - self.start_ns) / 1e9 if self.end_ns else 0.0
 
 
+Subject = Literal["answer", "environment", "run"]
+"""What a notice speaks of. Warnings of an *answer* (a candidate that was skipped) and of an *environment* (a wheel in
+it) are kept with that and told in every run that uses it; those of a *run* (a part of the store was repaired) once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a user should be told once, such as a skipped candidate or a repaired store entry."""
+    """Something a user should be told."""
 
     level: Literal["info", "warning"]
     text: str
+    of: Subject = "answer"
 
 
 #: Called with ``"start"``, ``"progress"`` or ``"end"`` and the span, or with ``"notice"`` and the notice.
@@ -86,13 +92,20 @@ class Recorder:
         span.args.update(args)
         self._tell("progress", span)
 
-    def notice(self, level: Literal["info", "warning"], text: str) -> None:
+    def notice(self, level: Literal["info", "warning"], text: str, *, of: Subject = "answer") -> None:
         """Record a notice; the same text is recorded once."""
         if any(known.text == text for known in self.notices):
             return
-        notice = Notice(level, text)
+        notice = Notice(level, text, of)
         self.notices.append(notice)
         self._tell("notice", notice)
+
+    def warnings(self, of: Subject, *, since: int = 0) -> tuple[str, ...]:
+        """Return the texts of warnings that speak of one thing.
+
+        :param since: leaves out so many notices that came before.
+        """
+        return tuple(one.text for one in self.notices[since:] if one.level == "warning" and one.of == of)
 
     def _tell(self, what: str, event: Span | Notice) -> None:
         for listener in self._listeners:

@@ -137,6 +137,8 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
     from pytest_fastenv.settings.layers import origins_to_json
     from pytest_fastenv.settings.values import to_json
 
+    if not asked.shows_header:
+        sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
     replace = replace and CAN_REPLACE
     handed = Handed(
         prefix=str(ready.environment.prefix),

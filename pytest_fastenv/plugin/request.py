@@ -38,6 +38,7 @@ class Asked:
     :ivar base: what relative paths in the sources are relative to.
     :ivar root: pytest's root directory: where the project lies.
     :ivar verbosity: pytest's, negative with ``-q``.
+    :ivar shows_header: the session inside begins with pytest's header.
     """
 
     loaded: Loaded
@@ -45,6 +46,7 @@ class Asked:
     root: Path
     needs: SessionNeeds
     verbosity: int
+    shows_header: bool
 
     @property
     def settings(self) -> Settings:
@@ -70,7 +72,9 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
         given["sources"] = anchored + given["sources"][count:]
     loaded = _load(config, given)
     base = loaded.directory_of("sources", config.invocation_params.dir)
-    return Asked(loaded, base, config.rootpath, _needs(before_paths(words)), getattr(parsed, "verbose", 0))
+    verbosity = getattr(parsed, "verbose", 0)
+    shows_header = verbosity >= 0 and not getattr(parsed, "no_header", False)
+    return Asked(loaded, base, config.rootpath, _needs(before_paths(words)), verbosity, shows_header)
 
 
 def parsed_settings(config: pytest.Config) -> Loaded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,11 +31,15 @@ from pytest_fastenv.provisioning.question import Question, SessionNeeds
 from pytest_fastenv.provisioning.resolutions import Resolution
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import fetch_text
+from pytest_fastenv.report.quantities import printable
 from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.resolve.hashed import naming_lines
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store.buckets import InStore
 from pytest_fastenv.store.store import Store
+
+_LONGEST_WARNING = 600
+_MOST_WARNINGS = 50
 
 
 async def make(asked: Question, store: Store, target: Target | InterpreterNotFoundError, missing: Missing) -> Ready:
@@ -70,6 +74,7 @@ class Assembly:
 
     async def _finish(self) -> Ready:
         asked, engine, target = self.asked, self.engine, self.engine.target
+        recorder = engine.tools.recorder
         resolution = await engine.resolve(self.request, self.preferences)
         await engine.begin(resolution.plan)
         resolution = await engine.settle(resolution)
@@ -82,11 +87,15 @@ class Assembly:
             build_variables=engine.build_variables(plan),
         )
 
+        before = len(recorder.notices)
+        warnings = _lines(recorder.warnings("answer"))
+
         async def fill(staged: StagedEnvironment) -> Summary:
             done = await engine.install(plan, staged)
+            told = [*done.warnings, *recorder.warnings("answer", since=before)]
             _write_runtime(staged.prefix / target.schemes["purelib"], runtime)
             manifest.write_plan(staged.prefix, plan)
-            return done
+            return replace(done, warnings=_lines(told))
 
         place = asked.place(self.store)
         recreate = asked.settings.recreate or await self._is_outdated(plan, place.find(identity))
@@ -98,8 +107,10 @@ class Assembly:
             recreate=recreate,
             previous=self.missing.previous,
         )
-        self._remember(ready, resolution)
-        return self._told(ready, resolution)
+        self._remember(ready, resolution, warnings)
+        told = self._told(ready, resolution)
+        passing = _lines(recorder.warnings("run"))
+        return replace(told, summary=replace(told.summary, warnings=(*passing, *warnings, *told.summary.warnings)))
 
     async def _is_outdated(self, plan: Plan, found: Found | Missing) -> bool:
         """Tell whether an upgrade is wanted, and the environment that stands holds what is built otherwise by now.
@@ -113,13 +124,14 @@ class Assembly:
         built = await self.engine.built(plan)
         return any(InStore(WHEELS.directory, sha256) not in uses for sha256 in built)
 
-    def _remember(self, ready: Ready, resolution: Resolution) -> None:
+    def _remember(self, ready: Ready, resolution: Resolution, warnings: tuple[str, ...]) -> None:
         RequestCache(self.store).remember(
             self.asked.key,
             [*self.request.observed, *self.engine.configuration_files, *resolution.observed],
             ready.environment,
             resolved_at=resolution.at,
             pip_settings=self.request.pip_settings,
+            warnings=warnings,
         )
 
     def _told(self, ready: Ready, resolution: Resolution) -> Ready:
@@ -187,6 +199,12 @@ def _with_needs(request: Request, needs: SessionNeeds) -> tuple[Request, dict[st
             added.append(Wanted(name=name, location=Location("this pytest session"), text=name))
             preferences.update((name, pin.version) for pin in requirement.specifier)
     return replace(request, wanted=(*request.wanted, *added)), preferences
+
+
+def _lines(warnings: Iterable[str]) -> tuple[str, ...]:
+    """Return each warning once, as one line that cannot steer a terminal, and bounded: it passes through a variable."""
+    lines = (printable(" ".join(text.split()))[:_LONGEST_WARNING] for text in warnings)
+    return tuple(dict.fromkeys(lines))[:_MOST_WARNINGS]
 
 
 def _brings(plan: Plan, name: str) -> bool:

@@ -189,9 +189,12 @@ class Engine:
         request = self._without_logins(request)
         key = resolution_key(request, self.target, self.tools.index.config, preferences, self._build_variables)
         known = await asyncio.to_thread(self._resolutions.find, key)
+        recorder = self.tools.recorder
         if known is not None:
+            for text in known.warnings:
+                recorder.notice("warning", text)
             return known
-        begun = time.time()
+        begun, before = time.time(), len(recorder.notices)
         try:
             plan = await self._identified(await self._search(request, preferences))
         except ProvideError as error:
@@ -200,7 +203,8 @@ class Engine:
             raise await self._with_what_failed_beside(error) from error.__cause__
         if self.tools.offline:  # it is no younger than what it was made of, for runs that may ask the index
             begun = min(begun, self.tools.index.oldest_at)
-        return await self._kept(Resolution(plan, begun, key, self.tools.index.observed))
+        warnings = recorder.warnings("answer", since=before)
+        return await self._kept(Resolution(plan, begun, key, self.tools.index.observed, warnings=warnings))
 
     async def _kept(self, resolution: Resolution) -> Resolution:
         """Remember a resolution with what it rests on by now."""

@@ -34,6 +34,7 @@ class Resolution:
     :ivar key: under which it is remembered.
     :ivar listed: what directories and indexes on this machine's disks listed then.
     :ivar grounds: what else on this machine the plan rests on (`pytest_fastenv.provisioning.grounds`).
+    :ivar warnings: what was told when it was made, and is told whenever it is used.
     """
 
     plan: Plan
@@ -41,6 +42,7 @@ class Resolution:
     key: str
     listed: tuple[Observation, ...] = ()
     grounds: tuple[Observation, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def observed(self) -> tuple[Observation, ...]:

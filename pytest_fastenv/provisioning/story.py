@@ -173,7 +173,8 @@ def _look(asked: Question, store: Store, target: Target | InterpreterNotFoundErr
     if lease_fd is None:
         return Missing(f"it was removed: {found.environment.prefix}")
     ready = Ready(found.environment, replace(found.summary, reused=True), lease_fd)
-    return replace(ready, summary=asked.summary(ready, age_s=answer.age_s, pip_settings=answer.pip_settings))
+    summary = asked.summary(ready, age_s=answer.age_s, pip_settings=answer.pip_settings)
+    return replace(ready, summary=replace(summary, warnings=(*answer.warnings, *summary.warnings)))
 
 
 def _write_reports(asked: Question, recorder: Recorder, ready: Ready) -> None:

@@ -33,6 +33,9 @@ _LINES = 8
 class Progress:
     """Shows a recorder's events while its block runs.
 
+    Warnings are left to those who show the answer, which has them. Where there is none, because the block fails, they
+    are written at its end, also where it shall be quiet.
+
     Interactive: some lines that are redrawn, and removed at the end. Else: a line for each build that ended, each
     interpreter that was fetched, each wait once its holder is known, and the counts every ten seconds. Notices are
     shown in both.
@@ -40,7 +43,7 @@ class Progress:
     A stream that is closed or broken ends the display, never the run.
 
     :param stream: where to write, usually the standard error output.
-    :param quiet: write nothing at all.
+    :param quiet: write nothing but the warnings of a failure.
     :param interactive: whether the stream is a terminal on which lines may be redrawn.
     """
 
@@ -50,14 +53,15 @@ class Progress:
         self._quiet = quiet
         self._interactive = interactive
         self._lines: deque[str] = deque()
+        self._warnings: list[str] = []
         self._told: set[int] = set()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        self._recorder.subscribe(self._note)
         if not self._quiet:
-            self._began = time.monotonic()
-            self._recorder.subscribe(self._note)
             self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
             self._thread.start()
         return self
@@ -68,14 +72,20 @@ class Progress:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
+        if kind is not None and self._warnings:
+            with suppress(OSError, ValueError):  # as in `_show`
+                self._write([f"fastenv: warning: {printable(text)}" for text in self._warnings])
 
     def _note(self, what: str, event: Span | Notice) -> None:
         """Listen to the recorder; called in the thread that records."""
         if self._over.is_set():
             return
         if isinstance(event, Notice):
-            self._lines.append(f"{event.level}: {event.text}" if event.level == "warning" else event.text)
-        elif not self._interactive:
+            if event.level == "warning":
+                self._warnings.append(event.text)
+            elif not self._quiet:
+                self._lines.append(event.text)
+        elif not self._interactive and not self._quiet:
             self._lines.extend(self._plain(what, event))
 
     def _plain(self, what: str, span: Span) -> Iterator[str]:

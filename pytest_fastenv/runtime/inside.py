@@ -77,11 +77,11 @@ def pytest_report_header(config: pytest.Config) -> str | list[str] | None:
     handed = config.stash.get(_HANDED, None)
     if handed is None or handed.summary is None:
         return None
-    lines = [handed.summary.line]
+    lines = [handed.summary.line, *handed.summary.warning_lines]
     if config.option.verbose > 0:
         lines += handed.summary.details
     if _is_scope_worker(handed) and not _starts_workers(config):
-        lines += ["fastenv: --fastenv-scope worker: no workers (-n), so the tests run in the session's environment"]
+        lines.append("fastenv: --fastenv-scope worker: no workers (-n), so the tests run in the session's environment")
     return lines
 
 

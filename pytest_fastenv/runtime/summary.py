@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Mapping
 
+SHOWN_WARNINGS = 20
+"""How many warnings are shown to people."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -27,6 +30,7 @@ class Summary:
     :ivar age_s: how long ago its versions were chosen.
     :ivar pip_settings: which of pip's own settings had a say in what it holds.
     :ivar reason: why it was made anew, in one line; ``None`` where there was none before, and where it was reused.
+    :ivar warnings: what its user should know of it, each in one line: the same in every run that uses it.
     """
 
     distributions: int = 0
@@ -43,6 +47,7 @@ class Summary:
     age_s: float = 0.0
     reason: str | None = None
     pip_settings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Summary:
@@ -51,7 +56,8 @@ class Summary:
         :raises TypeError: it is no object.
         """
         known = {member.name: value[member.name] for member in fields(cls) if member.name in value}
-        return cls(**dict(known, pip_settings=tuple(known.get("pip_settings", ()))))
+        lists = {name: tuple(known.get(name, ())) for name in ("pip_settings", "warnings")}
+        return cls(**{**known, **lists})
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -73,6 +79,15 @@ class Summary:
         return (
             ["fastenv: heeded of pip's settings: {}".format(", ".join(self.pip_settings))] if self.pip_settings else []
         )
+
+    @property
+    def warning_lines(self) -> list[str]:
+        """The warnings for people: a line each, and how many more there are than anybody reads."""
+        lines = ["fastenv: warning: " + text for text in self.warnings[:SHOWN_WARNINGS]]
+        more = len(self.warnings) - SHOWN_WARNINGS
+        if more > 0:
+            lines.append("fastenv: and {} more warnings; --fastenv-report FILE.json has them all".format(more))
+        return lines
 
     @property
     def _contents(self) -> str:

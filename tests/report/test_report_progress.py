@@ -68,14 +68,23 @@ def test_plain_lines(recorder: Recorder, stream: Stream) -> None:
         with pytest.raises(ValueError, match="no"), recorder.span("build", "ham"):
             raise ValueError("no")
     lines = stream.text.splitlines()
-    assert lines[:3] == [
+    assert lines[:2] == [
         "fastenv: waiting for eggs [red]: held by process 5 on here since noon",
-        "fastenv: warning: something\\x1b[31m [red] was skipped",
         "fastenv: all is well",
     ]
-    assert lines[3].startswith("fastenv: spam 1.0: built in ")
-    assert lines[4].startswith("fastenv: ham: failed after ")
-    assert len(lines) == 5
+    assert lines[2].startswith("fastenv: spam 1.0: built in ")
+    assert lines[3].startswith("fastenv: ham: failed after ")
+    assert len(lines) == 4, "warnings are told with the answer"
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_warnings_of_a_failure(recorder: Recorder, stream: Stream, quiet: bool) -> None:
+    progress = Progress(recorder, stream, quiet=quiet, interactive=False)
+    progress.__enter__()
+    a_run(recorder)
+    progress.__exit__(ValueError, ValueError("no"), None)
+    assert stream.text.splitlines()[-1] == "fastenv: warning: something\\x1b[31m [red] was skipped"
+    assert (len(stream.text.splitlines()) == 1) is quiet
 
 
 def test_interpreters_on_their_way(recorder: Recorder, at_once: None) -> None:
@@ -118,7 +127,7 @@ def test_live_lines_show_what_goes_on_and_go_away(recorder: Recorder, stream: St
         a_run(recorder, lambda: stream.wait_for("waiting for eggs [red]: held by process 5 on here since noon"))
     assert "fastenv: 3 resolved" in stream.text
     assert "building spam 1.0 (" in stream.text
-    assert "fastenv: warning: something\\x1b[31m [red] was skipped" in stream.text
+    assert "something" not in stream.text, "warnings are told with the answer"
     assert stream.text.count("all is well") == 1
     assert stream.text.rstrip().endswith("\x1b[2K")  # the last thing done is to clear
 

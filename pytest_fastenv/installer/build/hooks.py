@@ -140,6 +140,7 @@ class BackendServers:
             self.recorder.notice(
                 "warning",
                 f"{call.subject}: {call.hook} left processes running, which were ended: {', '.join(report['left'])}",
+                of="run",
             )
         if report["status"]:
             raise await self._failed(call, report)
