@@ -81,6 +81,23 @@ def write(
     return _write(prefix, described, tree.snapshot(prefix))
 
 
+def add_uses(prefix: Path, uses: Iterable[InStore]) -> None:
+    """Record that a whole environment needs more of the store. One that is not whole is left alone.
+
+    Both files are written before either takes its place: a full disk leaves the environment as it was.
+    """
+    known = read(prefix)
+    if known is None or set(uses) <= set(known.uses):
+        return
+    own = prefix / OWN_DIRECTORY
+    content = _content(replace(known, uses=tuple(sorted({*known.uses, *uses})))).encode("ascii")
+    files = {_MANIFEST: content, _READY: bytes_sha256(content).encode("ascii")}
+    for name, new in files.items():
+        (own / f"{name}.new").write_bytes(new)
+    for name in files:
+        os.replace(own / f"{name}.new", own / name)
+
+
 def write_copy(prefix: Path, original: Path, known: Manifest, snapshot: Tree) -> None:
     """Record what a copy of an environment holds, and that it is the same environment as far as people care.
 
@@ -98,8 +115,12 @@ def _write(prefix: Path, described: Manifest, snapshot: Tree) -> Manifest:
     content = snapshot.encode()
     (own / _TREE).write_bytes(content)
     manifest = replace(described, tree_sha256=bytes_sha256(content))
-    (own / _MANIFEST).write_text(json.dumps(encode(manifest)), encoding="ascii")
+    (own / _MANIFEST).write_text(_content(manifest), encoding="ascii")
     return manifest
+
+
+def _content(manifest: Manifest) -> str:
+    return json.dumps(encode(manifest))
 
 
 def write_plan(prefix: Path, plan: Plan) -> None:

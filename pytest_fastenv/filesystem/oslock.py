@@ -161,12 +161,13 @@ def _open(path: str, create: bool) -> int:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             return os.open(path, flags, 0o666)
     except OSError as error:
+        hint = "remove that directory: nothing of the store is in it" if os.path.isdir(path) else _hint(error)
         raise StoreError(
-            "a lock file cannot be opened", where=path, why=error.strerror or str(error), hint=_hint(error)
+            "a lock file cannot be opened", where=path, why=error.strerror or str(error), hint=hint
         ) from error
 
 
-def _hint(error: OSError) -> str | None:
+def _hint(error: OSError) -> str:
     if error.errno in {errno.EMFILE, errno.ENFILE}:
         return f"raise the limit of open files (ulimit -n), or lower {option('concurrent_downloads')}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:

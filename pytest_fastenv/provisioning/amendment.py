@@ -100,9 +100,10 @@ async def amend(prefix: Path, plan: Plan, engine: Installs) -> Amended:
         try:
             new = private / "new"
             new.mkdir()
-            await engine.install(
-                replace(plan, distributions=tuple(changing)), StagingDirectory(new, prefix, plan.target)
-            )
+            staging = StagingDirectory(new, prefix, plan.target)
+            await engine.install(replace(plan, distributions=tuple(changing)), staging)
+            # Before anything moves: an environment that names too much of the store does no harm.
+            await whatever_happens(asyncio.to_thread(manifest.add_uses, prefix, staging.used))
             swap = _Swap(prefix, private / "old", plan.target)
             # Once begun it is finished, or undone, also where this task is cancelled.
             await whatever_happens(asyncio.to_thread(swap.run, going, new))

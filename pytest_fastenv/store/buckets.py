@@ -12,6 +12,7 @@ Beside the buckets lie ``locks/`` (one file per key, never deleted), ``slots/`` 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,13 @@ class EntryBucket(Bucket):
     has_shards: bool = True
     lease: Callable[[Path], Path] | None = None
 
+    def difference(self, entry: Path) -> str | None:
+        """Say how a whole entry differs from what was made, as `check` does; where files are none any more as well."""
+        try:
+            return self.check(entry)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            return f"{os.path.basename(error.filename or entry)}: {error.strerror}"
+
     def is_damaged(self, entry: Path) -> bool:
         """Tell whether a whole entry is not as it was made. Blocks."""
-        return self.check(entry) is not None
+        return self.difference(entry) is not None

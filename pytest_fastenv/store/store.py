@@ -127,7 +127,7 @@ class Store:
         """Say in a few words how an entry or a record differs from what was made; ``None`` when it does not. Blocks."""
         if isinstance(bucket, EntryBucket):
             entry = self.lookup(bucket, key)
-            return "it is not there, or not whole" if entry is None else bucket.check(entry)
+            return "it is not there, or not whole" if entry is None else bucket.difference(entry)
         whole = not isinstance(bucket, RecordBucket) or self.read_record(bucket, key) is not None
         return None if whole else "it is not there, or not as it was written"
 

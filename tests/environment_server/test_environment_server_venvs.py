@@ -25,6 +25,7 @@ from pytest_fastenv.errors import (
     RequestError,
     UsageError,
 )
+from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.runtime.environment import Environment
@@ -205,6 +206,27 @@ def test_editable(play: Any, tmp_path: Path, artifacts: Path) -> None:
         )
         with pytest.raises(UsageError, match="alpha cannot be editable"):
             await session.install(made, "alpha", editable=True)
+
+    play(part)
+
+
+def test_it_names_what_it_uses_of_the_store(play: Any, artifacts: Path) -> None:
+    make_wheel(artifacts, "alpha")
+    make_wheel(artifacts, "beta")
+
+    async def part(session: Session) -> None:
+        made = await session.make("env", "alpha")
+        before = manifest.read(made.prefix)
+        assert before is not None
+        await session.install(made, "beta", before=("alpha",))
+        after = manifest.read(made.prefix)
+        assert after is not None
+        assert [used.bucket for used in set(after.uses) - set(before.uses)] == [WHEELS.directory]
+        assert set(before.uses) < set(after.uses)
+        assert Environment.standing(made.prefix) == made
+        wheels = [used.key for used in after.uses if used.bucket == WHEELS.directory]
+        read = {session.context.store.path(WHEELS, key) for key in wheels}
+        assert read == {path.parent for path in (session.context.store.root / WHEELS.directory).glob("*/*/.ready")}
 
     play(part)
 

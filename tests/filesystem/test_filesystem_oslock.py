@@ -104,6 +104,13 @@ def test_a_missing_file_is_not_made_unless_wanted(tmp_path: Path) -> None:
     assert not (tmp_path / "lock").exists()
 
 
+def test_a_directory_in_its_place_is_to_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(StoreError, match="a lock file cannot be opened") as caught:
+        oslock.try_lock(tmp_path / "lock")
+    assert (caught.value.hint or "").startswith("remove that directory")
+
+
 def test_the_descriptor_is_not_inherited_by_accident(tmp_path: Path) -> None:
     lock = oslock.try_lock(tmp_path / "lock")
     assert lock is not None

@@ -241,6 +241,22 @@ def test_archive_is_fetched_once_checked_each_time_and_unpacked(
     assert notices == [f"the store's copy of {path.name} was damaged: made anew"]
 
 
+def test_a_directory_in_place_of_the_stores_archive_is_damage(store: Store, artifacts: Path) -> None:
+    path = make_sdist(artifacts, "demo")
+
+    async def work() -> tuple[Path, list[str]]:
+        recorder = Recorder()
+        async with engine(store, Settings(), recorder=recorder) as parts:
+            found = await parts.sdists.fetch(artifact(path))
+        return found.path, [notice.text for notice in recorder.notices]
+
+    kept, _ = run(work())
+    kept.unlink()
+    (kept / "inside").mkdir(parents=True)
+    assert run(work()) == (kept, [f"the store's copy of {path.name} was damaged: made anew"])
+    assert kept.read_bytes() == path.read_bytes()
+
+
 def test_archive_by_url_alone_is_fetched_once(store: Store, artifacts: Path, index_server: Any) -> None:
     path = make_sdist(artifacts, "demo")
     server = index_server()

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from store_buckets import ENTRIES, RECORDS
 
 from pytest_fastenv.store import lease
@@ -55,6 +56,21 @@ def test_a_file_with_several_links_counts_once(store: Store) -> None:
     publish(store, KEY)
     asyncio.run(store.publish(ENTRIES, "another", link))
     assert sorted(one.size_bytes for one in store.kept(ENTRIES)) == [0, 100]
+
+
+@pytest.mark.parametrize("place", ["file", "directory", "missing"])
+def test_a_check_that_does_not_find_files_says_so(store: Store, place: str) -> None:
+    """Another kind of file lies where one is expected."""
+    bucket = replace(ENTRIES, check=lambda entry: (entry / "one/two").read_text() and None)
+    publish(store, KEY)
+    (store.path(ENTRIES, KEY) / "one").unlink()
+    if place == "file":
+        (store.path(ENTRIES, KEY) / "one").write_text("")
+    elif place == "directory":
+        (store.path(ENTRIES, KEY) / "one/two").mkdir(parents=True)
+    why = {"file": "Not a directory", "directory": "Is a directory", "missing": "No such file or directory"}[place]
+    assert store.check(bucket, KEY) == f"two: {why}"
+    assert bucket.is_damaged(store.path(ENTRIES, KEY))
 
 
 def test_links_are_not_followed(store: Store, tmp_path: Path) -> None:
