@@ -26,12 +26,12 @@ from pytest_fastenv.environment.quoted_paths import Occurrence, occurrences, rep
 from pytest_fastenv.errors import InterpreterError, StoreError, option
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.runtime.environment import PROMPT
 from pytest_fastenv.schedule.program import run_program
 from pytest_fastenv.store.buckets import EntryBucket, InStore
 from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.store.store import Store
 
-PROMPT = "fastenv"
 CREATION_TIMEOUT_S = 120.0
 #: The blank makes every generator of scripts put quotes around the path: what is replaced is then a whole word. The
 #: last part is what some take for the prompt.

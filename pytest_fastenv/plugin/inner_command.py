@@ -74,7 +74,7 @@ def inner_command(
     variables = environment.variables(os.environ, inherit_pythonpath=inherit_pythonpath)
     for name in ("PYTEST_VERSION", "PYTEST_CURRENT_TEST", session.VARIABLE):
         variables.pop(name, None)  # set by the pytest that runs here
-    variables[session.VARIABLE] = session.encode(handed)
+    variables[session.VARIABLE] = session.encode(handed._replace(active=session.active_before(os.environ, variables)))
     if re.search("fastenv|@", variables.get("PYTEST_ADDOPTS", "")):
         words = _inner_words(shlex.split(variables["PYTEST_ADDOPTS"]), environment)
         variables["PYTEST_ADDOPTS"] = shlex.join(words)

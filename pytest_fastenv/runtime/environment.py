@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple
 
+#: What stands before a shell's prompt where an environment is active.
+PROMPT = "fastenv"
 #: Variables that would lead an inner Python to another place than its environment.
 _MISLEADING = ("PYTHONHOME", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
 _PATHS = frozenset({"prefix", "python", "scripts", "purelib", "platlib"})
@@ -114,16 +117,20 @@ class Environment:
     def variables(self, environ: Mapping[str, str], *, inherit_pythonpath: bool = False) -> dict[str, str]:
         """Return the variables for a process inside: those given, with the environment made the active one.
 
-        ``PATH`` begins with `scripts`; ``VIRTUAL_ENV`` is set; ``PYTHONHOME`` and other variables that would lead
-        Python elsewhere are left out.
+        As its script ``activate`` does after ``deactivate``: ``PATH`` begins with `scripts`, without those of the
+        environment that was active before or that this process runs in; ``VIRTUAL_ENV`` and ``VIRTUAL_ENV_PROMPT`` are
+        set; ``PYTHONHOME`` and other variables that would lead Python elsewhere are left out.
 
         :param inherit_pythonpath: keep ``PYTHONPATH``, so that modules outside can be imported inside.
         """
         left_out = _MISLEADING if inherit_pythonpath else (*_MISLEADING, "PYTHONPATH")
         found = {name: value for name, value in environ.items() if name.upper() not in left_out}
         scripts = str(self.scripts)
-        others = (place for place in environ.get("PATH", os.defpath).split(os.pathsep) if place and place != scripts)
+        passed = {os.path.normcase(place) for place in (scripts, *_active_scripts(environ))}
+        places = environ.get("PATH", os.defpath).split(os.pathsep)
+        others = (place for place in places if place and os.path.normcase(place.rstrip(os.sep)) not in passed)
         found["VIRTUAL_ENV"] = str(self.prefix)
+        found["VIRTUAL_ENV_PROMPT"] = PROMPT
         found["PATH"] = os.pathsep.join((scripts, *others))
         return found
 
@@ -159,6 +166,17 @@ class Environment:
                 continue
             found.update(filter(None, (installed_release(os.path.join(place, name)) for name in names)))
         return dict(sorted(found.items()))
+
+
+def _active_scripts(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield where programs lie of the environment that is active, and of that which this process runs in."""
+    prefixes = [sys.prefix] if sys.prefix != sys.base_prefix else []
+    active = environ.get("VIRTUAL_ENV", "").rstrip(os.sep)
+    if active and os.path.exists(os.path.join(active, "pyvenv.cfg")):  # anything may be written there
+        prefixes.append(active)
+    for prefix in prefixes:
+        for place in (prefix, os.path.realpath(prefix)):
+            yield os.path.join(place, "Scripts" if os.name == "nt" else "bin")
 
 
 def installed_release(directory: str) -> Optional[Tuple[str, str]]:

@@ -30,6 +30,8 @@ class Handed(NamedTuple):
     :ivar origins: where each of them was given, likewise: for its messages.
     :ivar base: what relative paths in sources are relative to.
     :ivar worker: the xdist worker that the environment belongs to; empty where it is the session's.
+    :ivar active: ``VIRTUAL_ENV`` outside, and what ``PATH`` has no more of it: for what is started from inside, but
+        not in the environment.
     """
 
     prefix: str
@@ -42,6 +44,7 @@ class Handed(NamedTuple):
     origins: dict[str, Any] | None = None
     base: str = ""
     worker: str = ""
+    active: tuple[str, ...] = ()
 
 
 def encode(handed: Handed) -> str:
@@ -74,6 +77,7 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
             values.get("origins"),
             str(values.get("base", "")),
             str(values.get("worker", "")),
+            tuple(values.get("active", ())),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -100,7 +104,7 @@ def settle(handed: Handed, environ: MutableMapping[str, str]) -> None:
     sys.path.extend(path for path in handed.plugin_paths if path not in sys.path)
 
 
-def outside_variables(environ: Mapping[str, str], prefix: str = sys.prefix) -> dict[str, str]:
+def outside_variables(environ: MutableMapping[str, str], prefix: str = sys.prefix) -> dict[str, str]:
     """Return the variables for a process that is started from an environment, but not in it.
 
     :param prefix: that environment; variables that lead to another one stay.
@@ -108,12 +112,29 @@ def outside_variables(environ: Mapping[str, str], prefix: str = sys.prefix) -> d
     found = {name: value for name, value in environ.items() if name != VARIABLE}
     if VARIABLE not in environ:
         return found
+    handed = current(environ)
+    active, *places = (handed.active if handed else ()) or ("",)
     if found.get("VIRTUAL_ENV") == prefix:
         del found["VIRTUAL_ENV"]
+        found.pop("VIRTUAL_ENV_PROMPT", None)
+        if active:
+            found["VIRTUAL_ENV"] = active
     below = os.path.join(prefix, "")
     path = found.get("PATH", "").split(os.pathsep)
-    found["PATH"] = os.pathsep.join(entry for entry in path if not entry.startswith(below))
+    found["PATH"] = os.pathsep.join([*places, *(entry for entry in path if not entry.startswith(below))])
     return found
+
+
+def active_before(before: Mapping[str, str], inside: Mapping[str, str]) -> tuple[str, ...]:
+    """Return `Handed.active`.
+
+    :param before: the variables outside.
+    :param inside: those of a process in the environment.
+    """
+    kept = inside.get("PATH", "").split(os.pathsep)
+    gone = [place for place in before.get("PATH", "").split(os.pathsep) if place and place not in kept]
+    active = before.get("VIRTUAL_ENV", "")
+    return (active, *gone) if active or gone else ()
 
 
 def is_worker(environ: MutableMapping[str, str]) -> bool:

@@ -485,3 +485,38 @@ def test_a_cold_run_waits_for_nobody(project: Project) -> None:
     events = json.loads((project.directory / "trace.json").read_text())["traceEvents"]
     assert "link" in {event.get("cat", event["name"]) for event in events}, events[:3]
     assert [event for event in events if "lock-wait" in (event["name"], event.get("cat"))] == []
+
+
+def test_programs_of_the_environment_outside_are_not_found(project: Project) -> None:
+    """What a test runs is its environment's or the system's: never what is installed beside the pytest outside."""
+    active = project.directory.parent / "active"
+    for directory in (active / "bin", project.directory.parent / "tools"):
+        directory.mkdir(parents=True)
+        for name in ("pip", "tool-of-active" if directory.name == "bin" else "tool"):
+            (directory / name).write_text("#!/bin/sh\nexit 9\n")
+            (directory / name).chmod(0o755)
+    (active / "pyvenv.cfg").touch()
+    own = str(project.script.parent)
+    system = "/usr/bin:/bin"
+    project.variables |= {"VIRTUAL_ENV": str(active), "PATH": f"{active}/bin:{own}:{active.parent}/tools:{system}"}
+    project.write(
+        test_inside__py=f"""\
+            import os, shutil, subprocess, sys
+            import pytest
+
+            def test_programs(fastenv, venv):
+                for run in (lambda word: subprocess.run([word]), fastenv.run, venv.run):
+                    with pytest.raises(FileNotFoundError):
+                        run("tool-of-active")
+                assert shutil.which("pip") == "{active.parent}/tools/pip"
+                assert shutil.which("pytest") == os.path.join(os.path.dirname(sys.executable), "pytest")
+                assert os.environ["VIRTUAL_ENV_PROMPT"] == "fastenv"
+
+            def test_outside(fastenv):
+                words = ["pytest", "-p", "no:cacheprovider", "other.py", "--fastenv", "library", "-s"]
+                done = subprocess.run(words, capture_output=True, text=True)
+                assert "1 passed" in done.stdout, done.stdout + done.stderr
+            """,
+        other__py="import os, shutil\ndef test_it():\n    assert shutil.which('tool-of-active') is None\n",
+    )
+    fine(project.run("--fastenv", "requirements.txt"), passed=2)

@@ -40,6 +40,23 @@ def test_an_incomplete_description_is_refused(tmp_path: Path) -> None:
         Environment.at(tmp_path, "f", {"version": "3.12"})
 
 
+def test_environment_that_was_active_is_not_on_the_path(somewhere: Environment, tmp_path: Path) -> None:
+    scripts = "Scripts" if os.name == "nt" else "bin"
+    active, unmarked = tmp_path / "active", tmp_path / "unmarked"
+    active.mkdir()
+    (active / "pyvenv.cfg").touch()
+    (tmp_path / "link").symlink_to(active)
+    places = [str(active / scripts), str(active / "other"), str(active / scripts) + os.sep, str(unmarked / scripts)]
+    own = [os.path.join(sys.prefix, scripts)] if sys.prefix != sys.base_prefix else []
+    kept = [str(active / "other"), str(unmarked / scripts), "/usr/bin"]
+    for virtual_env in (str(active), str(active) + os.sep, str(tmp_path / "link")):
+        outside = {"PATH": os.pathsep.join([*places, *own, "/usr/bin"]), "VIRTUAL_ENV": virtual_env}
+        assert somewhere.variables(outside)["PATH"].split(os.pathsep) == [str(somewhere.scripts), *kept]
+    # A variable may say anything: /usr is no environment whose programs may be missing.
+    outside["VIRTUAL_ENV"] = str(unmarked)
+    assert str(unmarked / scripts) in somewhere.variables(outside)["PATH"]
+
+
 def test_variables(somewhere: Environment) -> None:
     outside = {
         "PATH": os.pathsep.join(("/usr/bin", "/bin")),
@@ -55,6 +72,7 @@ def test_variables(somewhere: Environment) -> None:
         "PATH": os.pathsep.join((str(somewhere.scripts), "/usr/bin", "/bin")),
         "HOME": "/home/somebody",
         "VIRTUAL_ENV": str(somewhere.prefix),
+        "VIRTUAL_ENV_PROMPT": "fastenv",
         "PYTHONHASHSEED": "1",
     }
     assert somewhere.variables(outside, inherit_pythonpath=True)["PYTHONPATH"] == "/outside"
