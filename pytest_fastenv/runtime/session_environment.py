@@ -105,7 +105,9 @@ def _planned(distribution: Mapping[str, Any]) -> PlannedDistribution:
     """Read what `pytest_fastenv.environment.manifest.write_plan` wrote."""
     source = distribution["source"]
     artifact = source.get("artifact", {})
-    known = dict(map(tuple, artifact.get("hashes", {}).get("values", ())))
+    # What one party says, another may say differently: only what leaves no choice is known.
+    demands = artifact.get("hashes", {}).get("demands", ())
+    known = dict(map(tuple, (pairs[0] for pairs in demands if len(pairs) == 1)))
     path = source.get("path")
     return PlannedDistribution(
         name=distribution["name"],
