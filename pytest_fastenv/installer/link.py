@@ -1,7 +1,8 @@
 """Link unpacked wheels into an environment's directory: files, scripts, and the records of the installation.
 
-Runs in a worker process. Nothing is ever overwritten: two distributions may bring the same path only with the same
-bytes. RECORD is written last, so that a distribution without it is not installed.
+Runs in a worker process. Nothing is ever overwritten: what was there first stays, and whether two distributions may
+bring different files to one place is judged afterwards (`overlaps`). RECORD is written last, so that a distribution
+without it is not installed.
 
 https://packaging.python.org/en/latest/specifications/recording-installed-packages/
 """
@@ -66,7 +67,8 @@ class Linked(NamedTuple):
     """What became of one order.
 
     :ivar changed: files of the store entry that are not what they were when it was made; then nothing was linked.
-    :ivar taken: paths below the prefix where something else is already.
+    :ivar taken: paths below the prefix where another file is already; RECORD does not have them.
+    :ivar blocked: paths of directories where a file is already; then nothing was linked.
     :ivar methods: how many files were placed in which way.
     """
 
@@ -76,6 +78,7 @@ class Linked(NamedTuple):
     size_bytes: int = 0
     changed: Sequence[str] = ()
     taken: Sequence[str] = ()
+    blocked: Sequence[str] = ()
     methods: Mapping[LinkMode, int] = {}
 
 
@@ -105,6 +108,7 @@ def link(order: LinkOrder, destination: Destination) -> Linked:
         files=len(manifest.paths),
         size_bytes=sum(manifest.sizes),
         taken=linking.taken,
+        blocked=linking.blocked,
         methods=linking.placer.used,
     )
 
@@ -131,15 +135,15 @@ class _Linking:
         self._root = destination.schemes["purelib" if order.root_is_purelib else "platlib"]
         self._lines: list[str] = []
         self.taken: list[str] = []
+        self.blocked: list[str] = []
         self.placer = Placer(destination.mode, self._tree, destination.prefix)
 
     def run(self) -> None:
         self._make_directories()
-        if not self.taken:
+        if not self.blocked:
             self._place_root()
             self._place_data()
             self._write_scripts()
-        if not self.taken:
             self._write_records()
 
     def _make_directories(self) -> None:
@@ -163,16 +167,19 @@ class _Linking:
             os.mkdir(full)
         except FileExistsError:
             if not os.path.isdir(full):
-                self.taken.append(path)
+                self.blocked.append(path)
 
     def _place_root(self) -> None:
         manifest, place = self._manifest, self.placer.place
         base = f"{self._destination.prefix}/{self._root}"
         end = manifest.data_from
-        for path in manifest.paths[:end]:
+        taken = set()
+        for index, path in enumerate(manifest.paths[:end]):
             if not place(f"{self._tree}/{path}", f"{base}/{path}"):
+                taken.add(index)
                 self.taken.append(f"{self._root}/{path}")
-        self._lines.extend(manifest.lines[:end])
+        lines = manifest.lines[:end]
+        self._lines += [line for index, line in enumerate(lines) if index not in taken] if taken else lines
 
     def _place_data(self) -> None:
         manifest, destination = self._manifest, self._destination
@@ -220,7 +227,7 @@ class _Linking:
             while not _holds(full, content):
                 if not self.placer.awaits(full, len(content)):
                     self.taken.append(path)
-                    break
+                    return
         else:
             with open(file, "wb") as stream:
                 stream.write(content)

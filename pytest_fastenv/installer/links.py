@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from pytest_fastenv.errors import ConflictError
+from pytest_fastenv.errors import ConflictError, option
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder, location
 from pytest_fastenv.installer.manifest import MANIFEST, Manifest
+from pytest_fastenv.installer.overlaps import OverlapPolicy, Verdict, find_overlaps, judge, settle
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.diagnosis import diagnosed
@@ -32,6 +34,7 @@ class Links:
         self._pools = pools
         self._processes = processes
         self._waiting: list[_Waiting] = []
+        self._taken: set[str] = set()
 
     async def link(self, order: LinkOrder, files: int) -> Linked:
         """Link a distribution under a permit to install, perhaps together with others that wait for one.
@@ -76,19 +79,48 @@ class Links:
             if not waiting.linked.done():
                 waiting.linked.set_result(linked)
 
-    def conflict(self, order: LinkOrder, linked: Linked, others: Iterable[LinkOrder]) -> ConflictError:
-        """Return the error that names both distributions of a conflict; reads manifests, so it blocks.
+    def judged(self, order: LinkOrder, linked: Linked, others: Sequence[LinkOrder], policy: OverlapPolicy) -> None:
+        """Accept what a distribution has in common with others; reads manifests, so it blocks.
 
-        :param others: what else was linked into this environment.
+        :param others: what was linked into this environment, in part or whole.
+        :raises ConflictError: it cannot be; both distributions are named.
         """
-        path = linked.taken[0]
+        if linked.blocked:
+            raise self._conflict(order, linked.blocked, others)
+        overlaps = find_overlaps(linked.taken, others, self._destination)
+        refused = [p for p, brought in overlaps.items() if judge(p, brought, self._destination, policy) == "refused"]
+        if refused:
+            raise self._conflict(order, refused, others)
+        self._taken.update(linked.taken)
+
+    def settled(
+        self, orders: Sequence[LinkOrder], policy: OverlapPolicy
+    ) -> list[tuple[Literal["info", "warning"], str]]:
+        """Give each place that several distributions want to one of them, and return what is to be said. Blocks."""
+        overlaps = find_overlaps(self._taken, orders, self._destination)
+        with diagnosed("the environment cannot be written", self._destination.prefix):
+            settle(overlaps, self._destination)
+        groups: dict[tuple[Verdict, tuple[str, ...]], list[str]] = {}
+        for path, brought in overlaps.items():
+            verdict = judge(path, brought, self._destination, policy)
+            groups.setdefault((verdict, tuple(one.order.name for one in brought)), []).append(path)
+        return [
+            ("info" if verdict == "allowed" else "warning", _told(names, paths))
+            for (verdict, names), paths in groups.items()
+            if verdict != "passes"
+        ]
+
+    def _conflict(self, order: LinkOrder, paths: Sequence[str], others: Iterable[LinkOrder]) -> ConflictError:
+        """Return the error that names both distributions."""
+        path = paths[0]
         owner = next((other for other in others if other is not order and self._brings(other, path)), None)
-        more = f"; {len(linked.taken) - 1} more paths are taken as well" if len(linked.taken) > 1 else ""
+        more = f"; {len(paths) - 1} more paths are taken as well" if len(paths) > 1 else ""
         whose = f"{owner.name} brings it too" if owner else "it belongs to the environment itself"
         return ConflictError(
             f"{order.name} brings {path}, and {whose}, with other contents{more}",
             where=path,
-            hint="two distributions that overwrite each other cannot be in one environment: leave one of them out",
+            hint="two distributions that overwrite each other cannot be in one environment: leave one of them out"
+            + (f", or permit it with {option('allow_overlaps', order.name)}" if owner else ""),
         )
 
     def _brings(self, order: LinkOrder, path: str) -> bool:
@@ -101,3 +133,8 @@ class Links:
             place == path or place.startswith(f"{path}/")
             for place in (location(file, order, schemes) for file in manifest.paths)
         )
+
+
+def _told(names: Sequence[str], paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
+    return f"{' and '.join(names)} bring {paths[0]}{more}, with different contents: those of {names[0]} are used"

@@ -11,11 +11,13 @@ import asyncio
 import os
 import posixpath
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pytest_fastenv.errors import ConflictError, StoreError, option
+from pytest_fastenv.errors import StoreError, option
 from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
 from pytest_fastenv.installer.links import Links
+from pytest_fastenv.installer.overlaps import OverlapPolicy
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import WHEELS
@@ -28,6 +30,8 @@ from pytest_fastenv.schedule.outcome import Admission, run_all
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.direct_url import direct_url_text
 
+_NO_OVERLAPS = OverlapPolicy()
+
 
 class Installer:
     """Executes plans. For one event loop; several installations may go on at once."""
@@ -38,7 +42,9 @@ class Installer:
         distributions: Distributions,
         link: LinkMode = LinkMode.AUTO,
         timings: Timings | None = None,
+        overlaps: OverlapPolicy = _NO_OVERLAPS,
     ) -> None:
+        self._overlaps = overlaps
         self._timings = timings
         self._distributions = distributions
         self._pools = tools.pools
@@ -64,7 +70,10 @@ class Installer:
         admission = Admission()
         if leads is not None:
             admission.lead(leads)
-        installation = _Installation(self._distributions, admission, links, self._recorder, for_builds=for_builds)
+        overlaps = replace(self._overlaps, strict=False) if for_builds else self._overlaps
+        installation = _Installation(
+            self._distributions, admission, links, self._recorder, overlaps, for_builds=for_builds
+        )
         wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
         for wheel in wheels:
             staging.uses(WHEELS.directory, wheel.sha256)
@@ -113,9 +122,11 @@ class _Installation:
         admission: Admission,
         links: Links,
         recorder: Recorder,
+        overlaps: OverlapPolicy,
         *,
         for_builds: bool,
     ) -> None:
+        self._overlaps = overlaps
         self._distributions = distributions
         self._for_builds = for_builds
         self._admission = admission
@@ -125,7 +136,10 @@ class _Installation:
         self.methods: set[LinkMode] = set()
 
     async def run(self, distributions: Sequence[Distribution]) -> list[UnpackedWheel]:
-        return await run_all([self._install(d) for d in distributions], self._admission)
+        wheels = await run_all([self._install(d) for d in distributions], self._admission)
+        for level, text in await asyncio.to_thread(self._links.settled, tuple(self._orders), self._overlaps):
+            self._recorder.notice(level, text, of="environment")
+        return wheels
 
     async def _install(self, distribution: Distribution) -> UnpackedWheel:
         wheel = await self._distributions.obtain(distribution, self._admission)
@@ -164,12 +178,9 @@ class _Installation:
         args |= {"bytes": linked.size_bytes, "files": linked.files}
         self._recorder.add(Span("link", distribution.name, linked.start_ns, linked.end_ns, args))
         self.methods.update(linked.methods)
-        if linked.taken:
-            raise await self._conflict(order, linked)
+        if linked.taken or linked.blocked:
+            await asyncio.to_thread(self._links.judged, order, linked, tuple(self._orders), self._overlaps)
         return linked
-
-    async def _conflict(self, order: LinkOrder, linked: Linked) -> ConflictError:
-        return await asyncio.to_thread(self._links.conflict, order, linked, tuple(self._orders))
 
 
 def in_order_of_beginning(distributions: Sequence[Distribution], timings: Timings | None = None) -> list[Distribution]:

@@ -9,6 +9,7 @@ from typing import Self
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.index.config import IndexChoice
 from pytest_fastenv.installer.build.hooks import BackendPolicy
+from pytest_fastenv.installer.overlaps import OverlapPolicy
 from pytest_fastenv.installer.wheels import WheelPolicy
 from pytest_fastenv.interpreter_downloads.supply import DownloadPolicy
 from pytest_fastenv.model.events import Recorder
@@ -45,6 +46,7 @@ class Policies:
     index: IndexChoice
     limits: Limits
     wheels: WheelPolicy
+    overlaps: OverlapPolicy
     backends: BackendPolicy
     downloads: DownloadPolicy
     link: LinkMode
@@ -70,6 +72,7 @@ class Policies:
             ),
             limits=Limits(expanded_bytes=settings.expansion_mib * _MIB, ratio=settings.expansion_ratio),
             wheels=WheelPolicy(settings.strict, settings.unchecked_records),
+            overlaps=OverlapPolicy(settings.allow_overlaps, settings.strict),
             backends=BackendPolicy(
                 settings.build_timeout_s,
                 settings.build_isolation,

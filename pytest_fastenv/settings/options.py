@@ -382,7 +382,7 @@ OPTIONS = (
         variable="FASTENV_INHERIT_PYTHONPATH",
         help="Let PYTHONPATH reach the environment",
     ),
-    # The following four say what may be in an environment: one that was made under other rules might not be accepted.
+    # The following five say what may be in an environment: one that was made under other rules might not be accepted.
     Option(
         "unchecked_records",
         "unchecked-records",
@@ -391,6 +391,15 @@ OPTIONS = (
         doors=_CREATE,
         metavar="NAMES",
         help="Projects whose RECORD may be wrong",
+    ),
+    Option(
+        "allow_overlaps",
+        "allow-overlaps",
+        "words",
+        Decides.CONTENT,
+        doors=_CREATE,
+        metavar="WORDS",
+        help="Projects, or patterns of paths, of which several distributions may have their own file",
     ),
     Option(
         "strict",

@@ -56,6 +56,7 @@ class Settings:
     build_variables: tuple[str, ...] = ()
     inherit_pythonpath: bool = False
     unchecked_records: frozenset[str] = frozenset()
+    allow_overlaps: tuple[str, ...] = ()
     strict: bool = False
     expansion_mib: int = 64
     expansion_ratio: int = 50

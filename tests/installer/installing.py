@@ -108,7 +108,8 @@ async def engine(
         sdists = Sdists(tools, policies.freshness)
         builder = SourceBuilder(tools, TARGET, wheels, sdists, RunningEnvironments(), policies.backends)
         async with Distributions(wheels, builder) as distributions:
-            yield Engine(wheels, sdists, distributions, Installer(tools, distributions, policies.link), tools)
+            installer = Installer(tools, distributions, policies.link, overlaps=policies.overlaps)
+            yield Engine(wheels, sdists, distributions, installer, tools)
 
 
 def artifact(path: Path, url: str | None = None, *, name: str = "", version: str = "", hashed: bool = True) -> Artifact:

@@ -58,7 +58,14 @@ def test_every_option_can_be_given_somewhere_and_says_so() -> None:
 def test_what_each_one_decides() -> None:
     """Think before you change this: an option that is in no key does not make another environment."""
     decided = {what: {option.field for option in OPTIONS if option.decides is what} for what in Decides}
-    assert decided[Decides.CONTENT] == {"link", "unchecked_records", "strict", "expansion_mib", "expansion_ratio"}
+    assert decided[Decides.CONTENT] == {
+        "link",
+        "unchecked_records",
+        "allow_overlaps",
+        "strict",
+        "expansion_mib",
+        "expansion_ratio",
+    }
     assert decided[Decides.PLACE] == {"dir"}
     assert decided[Decides.RESOLUTION] == {
         "sources", "python", "project", "index_url", "extra_index_urls", "find_links", "build_variables",
