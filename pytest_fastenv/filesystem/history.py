@@ -44,6 +44,12 @@ def history_digest(directory: str) -> str:
     return digest.hexdigest()
 
 
+def repository_of(directory: str) -> str | None:
+    """Return the working tree that a directory lies in, or ``None``."""
+    found = _repository(os.path.abspath(directory))
+    return found[0] if found else None
+
+
 def _repository(directory: str) -> tuple[str, str] | None:
     """Return a repository's working tree and its directory of administrative files."""
     while True:

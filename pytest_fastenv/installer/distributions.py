@@ -11,12 +11,13 @@ the next run. Builds are begun early only for what no search can take back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, assert_never
+from typing import Protocol, Self, TypeVar, assert_never
 
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.installer.build.circle import Waits
@@ -29,6 +30,8 @@ from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.plan import BuildSource, Distribution, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.schedule.single_flight import SingleFlight
+
+T = TypeVar("T")
 
 
 class Builder(Protocol):
@@ -59,6 +62,9 @@ class Builder(Protocol):
 
     def observed(self, job: Job) -> list[Observation]:
         """Return what is known of a source rests on."""
+
+    async def quiet(self, tree: Path, look: Callable[[], T]) -> T:
+        """Look at a user's own tree while no build writes into it."""
 
     async def identify(self, artifact: Artifact) -> str:
         """Return the SHA-256 of a source distribution."""
@@ -225,6 +231,13 @@ class Distributions:
             self._early[told, wanted[1], wanted[2]] = self._early.pop(wanted)
             self._pins[wanted[1]] = (told, wanted[1], wanted[2])
         return told
+
+    async def quiet(self, tree: Path, look: Callable[[], T]) -> T:
+        """Return what there is to see in a user's own tree while no build writes into it.
+
+        :param look: is called in a thread, and again where a build has begun meanwhile.
+        """
+        return await self._builder.quiet(tree, look)
 
     async def wheel_metadata(self, artifact: Artifact) -> CoreMetadata:
         """Return the metadata of a wheel, from the wheel itself.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Installed
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import BuildSource, Distribution
 from pytest_fastenv.model.target import Target
+
+T = TypeVar("T")
 
 
 class SourceMetadata(Protocol):
@@ -20,6 +22,12 @@ class SourceMetadata(Protocol):
         """Return an artifact with its SHA-256; it is fetched where only its bytes can tell.
 
         :raises ProvideError: it cannot be had, or is not what its hashes demand.
+        """
+
+    async def quiet(self, tree: Path, look: Callable[[], T]) -> T:
+        """Return what there is to see in a user's own tree while no build writes into it.
+
+        :param look: is called in a thread, and again where a build has begun meanwhile.
         """
 
     async def wheel_metadata(self, artifact: Artifact) -> CoreMetadata:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 from urllib.parse import unquote, urldefrag, urlsplit, urlunsplit
@@ -94,7 +94,8 @@ class Directs:
         settings = wanted.config_settings or self.policy.settings_of(wanted.name or "")
         match wanted.reference:
             case DirectoryReference() as named:
-                content = await asyncio.to_thread(tree_digest, named.project, editable=named.editable)
+                look = partial(tree_digest, named.project, editable=named.editable)
+                content = await self.sources.quiet(named.project, look)
                 tree = TreeSource(named.project, content, editable=named.editable, config_settings=settings)
                 return tree, DirectUrl(
                     named.path.as_uri(), named.subdirectory, is_directory=True, editable=named.editable

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kit.tools import tools_of
 from packaging.requirements import Requirement
@@ -25,6 +26,8 @@ from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolve.resolution import resolve
 from pytest_fastenv.store.store import Store
+
+T = TypeVar("T")
 
 INDEX = "https://index.example.invalid/simple/"
 FILES = "https://files.example.invalid/"
@@ -130,6 +133,10 @@ class World:
         digests = {"sha256": digest(artifact.filename)}
         check_hashes(digests, artifact.hashes, artifact.filename)
         return replace(artifact, hashes=Hashes.of(digests))
+
+    async def quiet(self, _tree: Path, look: Callable[[], T]) -> T:
+        """Look: nothing is built in this world."""
+        return look()
 
     async def wheel_metadata(self, artifact: Artifact) -> CoreMetadata:
         """Give the metadata of a wheel."""

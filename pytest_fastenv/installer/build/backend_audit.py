@@ -9,11 +9,22 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import threading
 from typing import Any
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _LISTS = frozenset({"os.listdir", "os.scandir"})
-_STARTS = frozenset({"os.exec", "os.posix_spawn", "os.spawn"})
+_STARTS = frozenset({"os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"})
+_WRITES_NOTHING = frozenset({"git", "hg", "svn", "jj", "fossil", "darcs", "bzr", "uname", "ldconfig"})
+#: What is done, and which argument is the descriptor of the directory that a relative path is below.
+_CHANGES = {
+    "os.mkdir": ("make", 2),
+    "os.remove": ("remove", 1),
+    "os.rmdir": ("remove", 1),
+    "os.truncate": ("change", 0),
+    "os.chmod": ("change", 2),
+    "os.utime": ("change", 3),
+}
 _FORKS = frozenset({"os.fork", "os.forkpty"})
 
 
@@ -22,9 +33,12 @@ class Audit:
 
     :param ignored: directories whose contents belong to the build environment or to the hook's own scratch.
     :param heeded: directories below ignored ones that are recorded all the same.
+    :param journal: hears of changes before they are made (`tree_journal`), where the kernel does not tell them.
     """
 
-    def __init__(self, ignored: list[str], heeded: list[str]) -> None:
+    def __init__(self, ignored: list[str], heeded: list[str], journal: Any = None) -> None:
+        self._journal = journal
+        self._is_noting = threading.local()
         self._ignored = _both_ways([*ignored, sys.prefix, sys.exec_prefix, sys.base_prefix, "/proc", "/sys", "/dev"])
         self._heeded = _both_ways(heeded)
         self._is_on = False
@@ -57,23 +71,41 @@ class Audit:
         return not path.startswith(self._ignored) or path.startswith(self._heeded)
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self._is_on:
+        if self._journal is not None and not getattr(self._is_noting, "now", False):
+            self._note(event, args)
+        if not self._is_on or getattr(self._is_noting, "now", False):
             return
         try:
             if event == "open":
                 self._open(*args)
             elif event in _LISTS:
                 self._listed.add(_path(args[0]))
-            elif event == "subprocess.Popen":
-                self._programs.add(_program(args[0] or (args[1] if isinstance(args[1], (str, bytes)) else args[1][0])))
             elif event in _STARTS:
-                self._programs.add(_program(args[1] if event == "os.spawn" else args[0]))
-            elif event == "os.system":
-                self._programs.add("sh")
+                self._programs.add(_program(event, args))
             elif event in _FORKS:
                 self._programs.add("fork")
         except (TypeError, ValueError, IndexError, OSError):  # no path, such as a descriptor: a hook must not feel it
             return
+
+    def _note(self, event: str, args: tuple[Any, ...]) -> None:
+        """Tell the journal what is about to be done; what it does itself is not heard."""
+        self._is_noting.now = True
+        try:
+            if event == "open" and isinstance(args[2], int) and args[2] & _WRITES and not isinstance(args[0], int):
+                self._journal.hear("open" if args[2] & os.O_CREAT else "change", _path(args[0]))
+            elif event == "os.rename":
+                self._journal.hear("rename", _below(args[0], args[2]), _below(args[1], args[3]))
+            elif event in ("os.link", "os.symlink"):
+                self._journal.hear("make", _below(args[1], args[-1]))
+            elif event in _CHANGES:
+                kind, at = _CHANGES[event]
+                self._journal.hear(kind, _below(args[0], args[at] if at else -1))
+            elif event in _STARTS and _program(event, args) not in _WRITES_NOTHING:
+                self._journal.before_programs()
+        except (TypeError, ValueError, IndexError, OSError):
+            return
+        finally:
+            self._is_noting.now = False
 
     def _open(self, path: Any, mode: Any, flags: Any) -> None:
         if isinstance(path, int):
@@ -91,6 +123,14 @@ class Audit:
             self._read.add(name)
 
 
+def _below(path: Any, directory: Any) -> str:
+    """Return the absolute path of what is named relative to an open directory, if it is."""
+    name = path if isinstance(path, int) else os.fsdecode(path)
+    if isinstance(name, int) or directory == -1 or os.path.isabs(name):
+        return _path(name)
+    return os.path.join(_path(directory), name)
+
+
 def _both_ways(places: list[str]) -> tuple[str, ...]:
     """Return beginnings of the paths of what lies in some directories, as they are named and as they are."""
     return tuple({os.path.join(path, "") for place in places for path in (place, os.path.realpath(place))})
@@ -104,7 +144,12 @@ def _path(value: Any) -> str:
     return os.path.abspath(os.fsdecode(value))
 
 
-def _program(value: Any) -> str:
+def _program(event: str, args: tuple[Any, ...]) -> str:
+    if event == "os.system":
+        return "sh"
+    value = args[1] if event == "os.spawn" else args[0]
+    if event == "subprocess.Popen" and not value:
+        value = args[1] if isinstance(args[1], (str, bytes)) else args[1][0]
     name = os.path.basename(os.fsdecode(value))
     return name[:-4].lower() if name.lower().endswith(".exe") else name
 

@@ -1,7 +1,8 @@
 """Run the hooks of a build backend, each in a fresh process (PEP 517), so that nothing they start outlives them.
 
-A script of its own, with `backend_supervisor`, `backend_hook` and `backend_audit` beside it: standard library only,
-Python 3.8 and newer, started by the interpreter of a build environment. A process of it takes one of three parts:
+A script of its own, with `backend_supervisor`, `backend_hook`, `backend_audit`, `system_calls`, `tree_journal` and
+`tree_undo` beside it: standard library only, Python 3.8 and newer, started by the interpreter of a build environment. A
+process of it takes one of three parts:
 
 *guardian* (``serve``)
     Imports the backend once, then forks a supervisor for each byte that comes with file descriptors over its control
@@ -127,14 +128,25 @@ def main() -> int:
     if part == "hook":
         request = json.load(sys.stdin)
     elif part == "supervise":
-        supervisor.supervise((0, 1), [], own_interpreter=True)
+        supervisor.supervise((0, 1), [], _part, own_interpreter=True)
     else:
         control, preload, processes = arguments
         channel, *locks = serve(int(control), preload)
-        request = supervisor.supervise((channel, channel), locks, own_interpreter=processes == "new")
+        request = supervisor.supervise((channel, channel), locks, _part, own_interpreter=processes == "new")
     if not supervisor.die_with(request["parent"]):
         return 1
-    return int(hook.run(request, audit.Audit(request["ignored"], request["heeded"])))
+    journal = _journal(request) if request["journal"] else None
+    return int(hook.run(request, audit.Audit(request["ignored"], request["heeded"], journal)))
+
+
+def _journal(request: dict[str, Any]) -> Any:
+    """Return the journal of the user's own tree, where this process has to write it itself; else ``None``."""
+    sys.dont_write_bytecode = True
+    if request["announces"] >= 0:
+        with socket.socket(fileno=request["announces"]) as channel:
+            if _part("system_calls").announce(channel):
+                return None
+    return _part("tree_journal").Journal(request["journal"])
 
 
 def _leave() -> None:

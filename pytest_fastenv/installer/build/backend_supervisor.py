@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -83,10 +84,12 @@ class Supervisor:
     """Looks after one hook's process and all processes that it starts.
 
     :param channel: descriptors to read the request from and to write messages to; may be one and the same.
+    :param part: loads another part of the script.
     """
 
-    def __init__(self, channel: tuple[int, int]) -> None:
+    def __init__(self, channel: tuple[int, int], part: Any) -> None:
         self._read, self._send = channel
+        self._part = part
         self._lock = threading.Lock()
         self._hook = 0
         self._hung_up = False
@@ -110,14 +113,16 @@ class Supervisor:
         self._tell({"started": pid})
         copied = Output(output, request["log"], request["log_limit_bytes"])
         threading.Thread(target=self._listen, daemon=True).start()
+        keeper = self._part("tree_keeper").TreeKeeper(request, self._part) if request["journal"] else None
         status = _wait(hook) if isinstance(hook, int) else hook.wait()
         with self._lock:
             self._hook = 0
         left = self._sweep(pid)
+        stays = keeper.finish() if keeper else []
         tail = copied.finish(1.0)
         for lock in request["locks"]:  # before the report: its reader must find them free
             os.close(lock)
-        self._tell({"status": status, "left": left, "tail": tail, "output_bytes": copied.size_bytes})
+        self._tell({"status": status, "left": left, "stays": stays, "tail": tail, "output_bytes": copied.size_bytes})
 
     def _tell(self, message: dict[str, Any]) -> None:
         data = json.dumps(message).encode() + b"\n"
@@ -151,10 +156,11 @@ class Supervisor:
         return list(ended.values())
 
 
-def supervise(channel: tuple[int, int], locks: list[int], *, own_interpreter: bool) -> dict[str, Any]:
+def supervise(channel: tuple[int, int], locks: list[int], part: Any, *, own_interpreter: bool) -> dict[str, Any]:
     """Be a supervisor; returns in the forked process of the hook only, with the request.
 
     :param locks: descriptors of lock files, kept open until this process and the hook's have ended.
+    :param part: loads another part of the script.
     :param own_interpreter: start a new interpreter for the hook instead of forking.
     """
     if os.name == "nt":
@@ -165,12 +171,14 @@ def supervise(channel: tuple[int, int], locks: list[int], *, own_interpreter: bo
             os.setsid()
     if _prctl is not None:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    supervisor = Supervisor(channel)
+    supervisor = Supervisor(channel, part)
     request = supervisor.request()
     if request is None:
         os._exit(0)
     request.update(parent=os.getpid(), locks=locks)
     output, into = os.pipe()
+    mine, its = _pair() if request["journal"] else (None, None)
+    request["announces"] = its.fileno() if its else -1
     if own_interpreter:
         hook: subprocess.Popen[bytes] | int = _start(request, into)
     else:
@@ -182,8 +190,14 @@ def supervise(channel: tuple[int, int], locks: list[int], *, own_interpreter: bo
             os.dup2(into, 1)
             os.dup2(into, 2)
             os.close(into)
+            if mine and its:
+                mine.close()
+                its.detach()
             return request
     os.close(into)
+    if its:
+        its.close()
+    request["announced"] = mine
     supervisor.watch(hook, request, output)
     os._exit(0)
 
@@ -195,13 +209,18 @@ def _start(request: dict[str, Any], output: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=output,
-        pass_fds=request["locks"],
+        pass_fds=[*request["locks"], *(fd for fd in [request["announces"]] if fd >= 0)],
         start_new_session=os.name != "nt",
     )
     if process.stdin is not None:
         with contextlib.suppress(OSError), process.stdin:  # where it has ended already, its status tells
             process.stdin.write(json.dumps(request).encode())
     return process
+
+
+def _pair() -> Any:
+    """Return a connection over which a hook's process announces how its changes to files are heard of, if it can."""
+    return socket.socketpair() if hasattr(socket.socket, "recvmsg") else (None, None)
 
 
 def die_with(parent: int) -> bool:

@@ -19,9 +19,10 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
 from pytest_fastenv.errors import BuildError, MetadataError, MismatchError
@@ -32,6 +33,7 @@ from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.build.hook_product import check_identity, find_dist_info, find_wheel
 from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.job import Job, normalized, subject_of
+from pytest_fastenv.installer.build.own_trees import OwnTrees, Turn
 from pytest_fastenv.installer.build.records import RECIPES, BuildRecords
 from pytest_fastenv.installer.build.seen import Watch
 from pytest_fastenv.installer.build.workspace import Workspace, Workspaces
@@ -98,6 +100,7 @@ class SourceBuilder:
         self._servers = BackendServers(tools.recorder, tools.environ, policy)
         self._records = BuildRecords(tools.store, tools.environ, anew=policy.anew)
         self._wheels_built = built or StoredWheels(tools.store, wheels)
+        self._trees = OwnTrees(tools.store)
         self._spaces = Workspaces(sdists, tools.store, tools.pools)
         self.waits = waits or Waits()
         self.admission = Admission()
@@ -153,6 +156,10 @@ class SourceBuilder:
     def observed(self, job: Job) -> list[Observation]:
         """Return what is known of a source rests on: what hooks were seen to read, and what builds wrote into it."""
         return self._records.observed(job) if job.is_own_tree else []
+
+    async def quiet(self, tree: Path, look: Callable[[], T]) -> T:
+        """Look at a user's own tree while no build writes into it."""
+        return await self._trees.quiet(tree, look)
 
     async def identify(self, artifact: Artifact) -> str:
         """Return the SHA-256 of a source distribution; it is fetched where only its bytes can tell."""
@@ -320,7 +327,7 @@ class SourceBuilder:
         if tree is None:
             return None
         async with self._pools.alone():
-            return await asyncio.to_thread(Watch, tree.path, bench.space.tree, bench.space.copy)
+            return await asyncio.to_thread(Watch, tree.path, bench.space.tree, bench.space.copy, job.editable)
 
     async def _rests_on(self, watch: Watch | None, answer: HookAnswer) -> tuple[Observation, ...]:
         if watch is None:
@@ -328,11 +335,21 @@ class SourceBuilder:
         async with self._pools.alone():
             return await asyncio.to_thread(watch.observations, answer.seen)
 
+    def _turn(self, bench: _Bench) -> AbstractAsyncContextManager[Turn | None]:
+        job, space = bench.job, bench.space
+        if not space.is_in_place:
+            return nullcontext()
+        return self._trees.turn(space.tree, job.subject, keeps=job.editable)
+
     async def _call(self, bench: _Bench, hook: str, arguments: Sequence[Any]) -> HookAnswer:
         """Run one hook with a build permit and a slot of the machine; its processes hold lock and slot, too."""
         job, space = bench.job, bench.space
         priority = self._records.seconds(job) or space.guessed_s  # the longest first: they are the critical path
-        async with self._pools.build(priority=priority), self._slots.take(job.subject) as slot:
+        async with (
+            self._turn(bench) as turn,
+            self._pools.build(priority=priority),
+            self._slots.take(job.subject) as slot,
+        ):
             self.admission.check()
             call = HookCall(
                 hook=hook,
@@ -342,7 +359,8 @@ class SourceBuilder:
                 scratch=space.root,
                 log=space.log,
                 copy=space.copy,
-                locks=(bench.lock.fileno(), slot.fileno()),
+                locks=tuple(lock.fileno() for lock in (bench.lock, turn and turn.lock, slot) if lock),
+                journal=turn.journal if turn else None,
             )
             args = {"version": job.version or "", "source": "built", "key": job.key, "hook": hook}
             with self._recorder.span("build", job.name or job.subject, **args) as span:

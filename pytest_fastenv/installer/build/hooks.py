@@ -20,6 +20,7 @@ from pytest_fastenv.errors import BuildError, BuildTimeoutError, option
 from pytest_fastenv.installer.build import log
 from pytest_fastenv.installer.build.environment_variables import backend_variables, held_back
 from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedError, Guardians, ServerSpec
+from pytest_fastenv.installer.build.own_trees import left_as_it_is
 from pytest_fastenv.installer.build.pyproject import BuildSystem
 from pytest_fastenv.installer.build.seen import Seen
 from pytest_fastenv.model.events import Recorder
@@ -49,6 +50,7 @@ class HookCall:
     :ivar log: file that the output is appended to.
     :ivar locks: descriptors of lock files that must stay locked until all of the hook's processes have ended.
     :ivar copy: where in the scratch directory the copy of a tree lies, if one was made.
+    :ivar journal: where changes to a user's own tree are taken down, which are changed back at the hook's end.
     """
 
     hook: str
@@ -59,6 +61,7 @@ class HookCall:
     log: Path
     locks: tuple[int, ...] = ()
     copy: Path | None = None
+    journal: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,8 @@ class BackendServers:
                 f"{call.subject}: {call.hook} left processes running, which were ended: {', '.join(report['left'])}",
                 of="run",
             )
+        if report["stays"]:
+            self.recorder.notice("warning", f"{call.subject}: {left_as_it_is(report['stays'])}")
         if report["status"]:
             raise await self._failed(call, report)
         return _answer(call, system, report)
@@ -203,12 +208,16 @@ def hook_request(system: BuildSystem, call: HookCall) -> dict[str, Any]:
         "backend": system.backend,
         "backend_path": [os.path.join(call.tree, path) for path in system.backend_path],
         "cwd": str(call.tree),
-        "environ": dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+        "environ": {
+            **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+            **({"PYTHONDONTWRITEBYTECODE": "1"} if call.journal else {}),
+        },
         "result": str(_result_file(call)),
         "log": str(call.log),
         "log_limit_bytes": log.LIMIT_BYTES,
         "ignored": [str(call.scratch)],
         "heeded": [str(call.copy)] if call.copy else [],
+        "journal": str(call.journal or ""),
     }
 
 

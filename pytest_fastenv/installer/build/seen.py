@@ -66,15 +66,18 @@ class Watch:
     :param tree: the project's directory.
     :param place: where the hook runs: the same directory, or its copy.
     :param copy: what was copied with it, from its top; ``None`` where nothing was.
+    :param editable: what the hook writes into the tree stays there, and belongs to its result. Else the tree's content
+        is part of the key.
     """
 
     tree: Path
     place: Path
     copy: Path | None = None
+    editable: bool = True
     _before: Mapping[str, tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_before", _files(self.tree) if self.copy is None else {})
+        object.__setattr__(self, "_before", _files(self.tree) if self.editable else {})
 
     def observations(self, seen: Seen) -> tuple[Observation, ...]:
         """Return what the hook's result rests on. Blocks on the file system.
@@ -84,8 +87,8 @@ class Watch:
         found = []
         if seen.asks_history:
             found.append(observe("history", self.tree))
-        if self.copy is not None:
-            return (*found, *self._read(self._of_originals(seen, self.copy), {}))
+        if not self.editable:
+            return (*found, *self._read(self._of_originals(seen), {}))
         after = _files(self.tree)
         products = {path: stamps for path, stamps in after.items() if self._before.get(path) != stamps}
         others = seen.programs - _VERSION_CONTROL
@@ -96,8 +99,9 @@ class Watch:
         found += [_product(self.tree, path) for path in sorted(products) if path in seen.written or others]
         return tuple(dict.fromkeys(found))
 
-    def _of_originals(self, seen: Seen, copy: Path) -> Seen:
+    def _of_originals(self, seen: Seen) -> Seen:
         """Return what was read besides the tree, which is part of the key, by where the originals lie."""
+        copy = self.copy or self.place
         inside = Path(os.path.realpath(self.place)).relative_to(os.path.realpath(copy)).parts
         top = self.tree.parents[len(inside) - 1] if inside else self.tree
 

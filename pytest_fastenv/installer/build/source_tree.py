@@ -1,4 +1,4 @@
-"""A private copy of a user's source tree: what a build may read, and nothing that it may write to.
+"""A private copy of a source tree that cannot be built where it lies: of a checkout in the store, or write-protected.
 
 A copy leaves out only what tools make again from the rest: virtual environments, caches, what earlier builds left. All
 else is kept, files that a version-control system ignores too: a build may need them.
@@ -11,7 +11,10 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from pytest_fastenv.filesystem.file_copies import clone
 
 _CACHES = frozenset(
     {"__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".eggs"}
@@ -20,22 +23,32 @@ _BUILT = re.compile(r"(lib|lib\..+|temp\..+|bdist\..+|scripts-\d.*|__editable__\
 _ARTIFACT = re.compile(r".+\.(whl|tar\.gz|zip|tar\.bz2|egg)")
 _LEADS_OUT = re.compile(r"""["'](?:file:)?\.\.(?:["'/])|search_parent_directories""")
 _MOST_FILES = 20_000
+_LARGE_BYTES = 64 * 1024 * 1024
 
 
-def copy_tree(project: Path, into: Path) -> Path:
+def copy_tree(project: Path, into: Path, *, with_surroundings: bool = False) -> Path:
     """Copy a project and return its directory below `into`.
 
-    Links inside the tree stay links; a relative link out of the tree is rewritten to lead to the same file.
-    The history of a git repository is read from the original. Where the project's files refer to the directory above
-    (a shared licence, a version taken from the repository), the repository it lies in is copied with it. May block for
-    long: call it in a thread.
+    Links inside the tree stay links; a relative link out of the tree is rewritten to lead to the same file. Large files
+    are cloned or linked to, and what cannot be read is left out. The history of a git repository is read from the
+    original. Where the project's files refer to the directory above (a shared licence, a version taken from the
+    repository), the repository it lies in is copied with it. May block for long: call it in a thread.
 
     :param into: a directory that is not there yet.
-    :raises OSError: something cannot be read or written.
+    :param with_surroundings: where that is not so, links lead to what is around the project.
+    :raises OSError: something cannot be written, or the project cannot be read.
     """
     root = _root(project)
-    _Copy(root, into).run()
-    return into / project.relative_to(root)
+    if root != project or not with_surroundings:
+        _Copy(root, into).run()
+        return into / project.relative_to(root)
+    os.mkdir(into)
+    with suppress(OSError):
+        for entry in os.scandir(project.parent):
+            if entry.name not in {project.name, ".git"}:
+                os.symlink(entry.path, into / entry.name)
+    _Copy(root, into / project.name).run()
+    return into / project.name
 
 
 def _root(project: Path) -> Path:
@@ -91,9 +104,24 @@ class _Copy:
             elif entry.is_dir():
                 self._directory(path)
             elif entry.is_file():  # sockets and the like are no sources; reading a FIFO would never end
-                shutil.copy2(entry.path, os.path.join(there, entry.name))
+                self._file(entry, os.path.join(there, entry.name))
         shutil.copystat(here, there)
         os.chmod(there, stat.S_IMODE(os.stat(there).st_mode) | stat.S_IRWXU)
+
+    @staticmethod
+    def _file(entry: os.DirEntry[str], target: str) -> None:
+        try:
+            if entry.stat().st_size <= _LARGE_BYTES:
+                shutil.copy2(entry.path, target)
+                return
+            try:
+                clone(entry.path, target)
+                shutil.copystat(entry.path, target)
+            except OSError:
+                os.symlink(entry.path, target)
+        except PermissionError:  # no build could read it where it is
+            with suppress(OSError):
+                os.unlink(target)
 
     def _entries(self, here: str, inside: str) -> Iterator[os.DirEntry[str]]:
         with os.scandir(here) as entries:

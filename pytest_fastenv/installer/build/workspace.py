@@ -32,7 +32,8 @@ _UNFIT = str.maketrans(dict.fromkeys('/\\:*?"<>| \t', "-"))
 class Workspace:
     """An unpacked or copied source with room for what its build writes; for one task at a time.
 
-    :ivar tree: the project's directory: a private one, except for editable builds, where it is the user's.
+    :ivar tree: the project's directory: the user's own; a private one of an archive, of a checkout, and of a tree that
+        cannot be written.
     :ivar pyproject: what the tree says about its build.
     :ivar root: private directory that goes with the workspace.
     :ivar log: the file that all hooks' output goes to; it stays.
@@ -54,7 +55,12 @@ class Workspace:
     @property
     def copy(self) -> Path | None:
         """Where the copy of a user's tree lies, with what was copied along; ``None`` where none was made."""
-        return self.root / "source" if self.job.is_own_tree and not self.job.editable else None
+        return self.root / "source" if self.job.is_own_tree and not self.is_in_place else None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether hooks run in a user's own tree."""
+        return self.job.source.own_tree is not None and self.tree == self.job.source.own_tree.path
 
     def directory(self, name: str) -> Path:
         """Return an empty directory for what a hook makes."""
@@ -155,19 +161,26 @@ async def _tree(job: Job, root: Path, sdists: Sdists, store: Store, pools: Pools
             top = await sdists.unpack(await sdists.fetch(artifact), into)
             return _subdirectory(top, subdirectory, job)
         case TreeSource() as source:
-            return source.path if source.editable else await _copied(source, job, root, store, pools)
+            if source.editable or (source.own_tree is not None and _can_be_written(source.path, job)):
+                return source.path
+            return await _copied(source, job, root, store, pools)
     assert_never(job.source)
 
 
+def _can_be_written(tree: Path, job: Job) -> bool:
+    if not tree.is_dir():
+        raise BuildError(f"{job.subject} cannot be built: its directory is not there", where=str(tree))
+    return os.access(tree, os.W_OK)
+
+
 async def _copied(source: TreeSource, job: Job, root: Path, store: Store, pools: Pools) -> Path:
-    if not source.path.is_dir():
-        raise BuildError(f"{job.subject} cannot be built: its directory is not there", where=str(source.path))
     # A subdirectory is part of a whole (a repository), and its build may look around in it.
     inside = Path(source.subdirectory or "").parts
     whole = source.path.parents[len(inside) - 1] if inside else source.path
+    around = source.own_tree is not None
     try:
         async with pools.install():
-            copied = await asyncio.to_thread(copy_tree, whole, root / "source")
+            copied = await asyncio.to_thread(copy_tree, whole, root / "source", with_surroundings=around)
     except OSError as error:
         if store_error(error, "", store.root) is not None:
             raise  # the store's trouble, not the tree's
