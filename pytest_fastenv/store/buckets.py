@@ -7,7 +7,8 @@ one sealed file ``<root>/<bucket>/<key[:2]>/<key>.json``. A bucket whose content
 version; the old one is left to its users and to pruning.
 
 Beside the buckets lie ``locks/`` (one file per key, never deleted), ``slots/`` (one file per machine-wide slot),
-``tmp/`` (private directories of running processes) and ``logs/``.
+``tmp/`` (private directories of running processes), ``logs/`` and ``journals/`` (what builds under way have changed in
+users' own trees).
 """
 
 from __future__ import annotations
