@@ -39,6 +39,11 @@ class Candidate:
         return f"{self.name} {self.text}"
 
 
+def is_same_source(one: Candidate, other: Candidate) -> bool:
+    """Tell whether two candidates are one content, whatever the addresses and hashes they were named by."""
+    return one.source.identity == other.source.identity
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a release cannot be used.

@@ -17,17 +17,21 @@ class Eligibility:
     """What requirements met so far have let in, by project. It only ever grows.
 
     Pre-releases (PEP 440, "Handling of pre-releases") are let in by ``--pre``, by a specifier that names one, where
-    a specifier admits nothing else, and, when there is no solution otherwise, where all specifiers together do not;
+    a specifier admits nothing else, and, when there is no solution otherwise, where all specifiers together do not, or
+    where final releases do not fit what else is chosen;
     ``--only-final`` keeps them out in any case.
     Yanked releases (PEP 592) are let in by a specifier for exactly that version. Constraints count as specifiers.
 
     :param withheld: projects whose pre-releases stay out, even where a requirement names one.
+    :param let_in: projects whose pre-releases are tried, as there is no solution without.
     """
 
-    def __init__(self, facts: Facts, withheld: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, facts: Facts, withheld: frozenset[str] = frozenset(), let_in: frozenset[str] = frozenset()
+    ) -> None:
         self._facts = facts
         self.withheld = withheld
-        self._pre: set[str] = set()
+        self._pre: set[str] = set(let_in)
         self._brought_back: dict[str, int] = {}
         self._considered: dict[str, set[str]] = {}
 
@@ -86,6 +90,11 @@ class Eligibility:
             if not any(True for _ in self.candidates(releases, bits)):
                 self._pre.add(releases.name)
         return len(self._pre) > before
+
+    def keeps_out(self, releases: Releases) -> bool:
+        """Tell whether a project has pre-releases that may be tried where there is no solution without."""
+        shut = not self._pre_open(releases.name) and not self._is_withheld(releases.name)
+        return shut and bool(releases.permitted & releases.pre_releases)
 
     def justifies(self, releases: Releases, number: int, specifiers: Iterable[str]) -> bool:
         """Tell whether a pre-release may be used, judged by the requirements that hold in the end and no others."""

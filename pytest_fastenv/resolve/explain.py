@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from nab_resolver.types import Incompatibility, IncompatibilityCause
 
 from pytest_fastenv.errors import ConflictingRequirementsError, FastenvError, NoSolutionError, UnknownProjectError
 from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.resolve.candidates import Candidate, is_same_source
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.provider import Key, Provider
 from pytest_fastenv.resolve.refusals import common_fault, inventory, newest_usable, objections, usable, versions_phrase
+from pytest_fastenv.resolve.releases import Releases
 from pytest_fastenv.resolve.version_set import VersionSet
 
 _MOST_LINES = 16
@@ -107,6 +110,9 @@ class Explanation:
                 why="\n".join([*story, *filter(None, (releases.unknown.where, releases.unknown.why))]) or None,
                 hint=releases.unknown.hint or "check the spelling, and the index that is configured",
             )
+        opposed = _opposed(demand, releases, self._facts)
+        if opposed is not None:
+            return opposed
         fault = common_fault(releases, bits) if bits else None
         if fault is not None:
             why = "\n".join(
@@ -221,6 +227,27 @@ class Explanation:
             return str(demand.key)
         first, *others = texts
         return f"{first} (in other words in other releases)" if others else first
+
+
+def _opposed(demand: Demand, releases: Releases, facts: Facts) -> FastenvError | None:
+    """Return the diagnosis where addresses exclude each other: of two constraints, or of a requirement and one."""
+    addresses, found = [], []
+    if isinstance(demand.by, Wanted) and demand.by.reference.is_direct:
+        addresses.append((demand.by.text, demand.by))
+        found.append(facts.directly(demand.by))
+    for constraint, candidate in releases.limits:
+        if isinstance(candidate, Candidate):
+            addresses.append((f"the constraint {constraint.text}", constraint))
+            found.append(candidate)
+    if all(is_same_source(one, other) for one, other in pairwise(found)):
+        return None
+    names = [f"{text} ({wanted.location})" for text, wanted in addresses]
+    return ConflictingRequirementsError(
+        f"{' and '.join(names)} exclude each other",
+        where=", ".join(str(wanted.location) for _, wanted in addresses),
+        why=f"each of them says where {releases.name} is to come from, and they are not the same",
+        hint="leave all but one of them out",
+    )
 
 
 def _demands(proof: Incompatibility[Key, int]) -> list[Demand]:

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from packaging.utils import canonicalize_name
 
-from pytest_fastenv.errors import MetadataError, UnknownProjectError
+from pytest_fastenv.errors import MetadataError, NoSolutionError, UnknownProjectError
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.request import Wanted
-from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
+from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal, is_same_source
 from pytest_fastenv.resolve.direct import Directs
-from pytest_fastenv.resolve.releases import Releases
+from pytest_fastenv.resolve.releases import Limit, Releases
 from pytest_fastenv.resolve.requirements_of import Specifiers
 from pytest_fastenv.schedule.interrupted_work import InterruptedWork
 from pytest_fastenv.wheel.names import same_version
@@ -123,12 +123,14 @@ class Facts:
     async def _read_page(self, name: str) -> Releases:
         if name in self._reserved:
             await self._settled.wait()
-        if name not in self._only_direct:
-            for constraint in self.policy.constraints.get(name, ()):
-                if constraint.reference.is_direct:
-                    candidate = await self.examine(constraint)
-                    self._only_direct.add(name)
-                    self._direct.setdefault(name, []).append(candidate)
+        limits = [await self._limit(one) for one in self.policy.constraints.get(name, ()) if one.reference.is_direct]
+        if limits and name not in self._only_direct:
+            self._only_direct.add(name)
+            self._direct[name] = []
+            for limit in limits:
+                found, others = limit.found, self._direct[name]
+                if isinstance(found, Candidate) and not any(is_same_source(found, other) for other in others):
+                    others.append(found)
         page, unknown = None, None
         if name not in self._only_direct:
             try:
@@ -137,8 +139,15 @@ class Facts:
                 unknown = error
         if name in self._only_direct:  # perhaps since a moment ago
             page, unknown = None, None
-        self._releases[name] = Releases(name, page, self._tools, self._direct.get(name, ()), unknown)
+        self._releases[name] = Releases(name, page, self._tools, self._direct.get(name, ()), unknown, limits)
         return self._releases[name]
+
+    async def _limit(self, constraint: Wanted) -> Limit:
+        """Look at what a constraint names; where that is not for this interpreter, no release of the project is."""
+        try:
+            return Limit(constraint, await self.examine(constraint))
+        except NoSolutionError as error:
+            return Limit(constraint, error)
 
     async def _read_metadata(self, candidate: Candidate) -> CoreMetadata | Refusal:
         result: CoreMetadata | Refusal
@@ -214,7 +223,7 @@ class Facts:
         candidate = self._ask(lambda: self.examine(wanted))
         releases = self.releases_now(candidate.name)
         for number, known in enumerate(releases.direct, len(releases.versions) - len(releases.direct)):
-            if known.source == candidate.source:
+            if is_same_source(known, candidate):
                 return releases, number, False
         self._direct.setdefault(candidate.name, []).append(candidate)
         releases = releases.with_direct(candidate)

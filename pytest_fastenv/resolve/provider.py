@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from nab_resolver.resolver import BaseProvider
 from nab_resolver.types import Incompatibility, IncompatibilityCause, RangeProtocol, RootRequirement, Term
 
-from pytest_fastenv.errors import MetadataError
+from pytest_fastenv.errors import MetadataError, NoSolutionError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.request import Wanted
-from pytest_fastenv.resolve.candidates import Candidate, Refusal
+from pytest_fastenv.resolve.candidates import Candidate, Refusal, is_same_source
 from pytest_fastenv.resolve.direct import reference
 from pytest_fastenv.resolve.eligibility import Eligibility
 from pytest_fastenv.resolve.facts import Facts
@@ -38,6 +38,15 @@ class RestartError(Exception):
     """A rule changed for a project of which releases were already ruled out: the search begins again, facts kept."""
 
 
+class UnfitError(Exception):
+    """A release needs what is named by an address and is not for this interpreter."""
+
+    def __init__(self, dependency: Dependency, fault: NoSolutionError) -> None:
+        super().__init__(str(dependency))
+        self.dependency = dependency
+        self.fault = fault
+
+
 class Need(NamedTuple):
     """One requirement of a release as the solver got it, with its wording."""
 
@@ -53,12 +62,17 @@ class Provider(BaseProvider[Key, int]):
     """
 
     def __init__(
-        self, facts: Facts, reader: DependencyReader, recorder: Recorder, withheld: frozenset[str] = frozenset()
+        self,
+        facts: Facts,
+        reader: DependencyReader,
+        recorder: Recorder,
+        withheld: frozenset[str] = frozenset(),
+        let_in: frozenset[str] = frozenset(),
     ) -> None:
         self._facts = facts
         self._reader = reader
         self._recorder = recorder
-        self.eligibility = Eligibility(facts, withheld)
+        self.eligibility = Eligibility(facts, withheld, let_in)
         #: What each decided or tried release needs, for the plan and for explanations.
         self.needs: dict[tuple[Key, int], tuple[Need, ...]] = {}
         self._dependencies: dict[tuple[Key, int], dict[Key, VersionSet]] = {}
@@ -85,7 +99,7 @@ class Provider(BaseProvider[Key, int]):
             if want.reference.is_direct:
                 numbers = range(len(releases.versions) - len(releases.direct), len(releases.versions))
                 candidate = self._facts.directly(want)
-                bits = sum(1 << n for n in numbers if releases.direct[n - numbers.start].source == candidate.source)
+                bits = sum(1 << n for n in numbers if is_same_source(releases.direct[n - numbers.start], candidate))
             else:
                 bits = self._bits(name, want.specifier)
             found += [RootRequirement(Key(name, extra), VersionSet(bits), want) for extra in ("", *want.extras)]
@@ -188,6 +202,11 @@ class Provider(BaseProvider[Key, int]):
         except MetadataError as fault:
             self._refuse(releases, number, candidate, Refusal(f"has metadata that cannot be used: {fault.what}", fault))
             return False
+        except UnfitError as unfit:
+            self._refuse(
+                releases, number, candidate, Refusal(f"needs {unfit.dependency}: {unfit.fault.what}", unfit.fault)
+            )
+            return False
         self.needs[package, number] = needs
         joined: dict[Key, int] = {}
         for need in needs:
@@ -219,7 +238,10 @@ class Provider(BaseProvider[Key, int]):
         return releases.matching(specifier)
 
     def _direct_bits(self, dependency: Dependency, by: str) -> int:
-        _, number, new = self._facts.examine_now(reference(dependency, by))
+        try:
+            _, number, new = self._facts.examine_now(reference(dependency, by))
+        except NoSolutionError as fault:
+            raise UnfitError(dependency, fault) from fault
         if new and dependency.name in self._used:
             raise RestartError
         self._used.add(dependency.name)

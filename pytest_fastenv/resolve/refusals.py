@@ -38,6 +38,10 @@ def inventory(releases: Releases) -> str:
     count = len(releases.versions)
     if releases.unknown is not None:
         return f"no index has a project named {releases.name}"
+    unfit = [f"{one.constraint.text} ({one.constraint.location}): {one.found.what}" for one in releases.limits
+             if isinstance(one.found, FastenvError)]  # fmt: skip
+    if unfit:
+        return f"{releases.name} may only be what a constraint names: {'; '.join(unfit)}"
     if not count:
         return f"{releases.name} has no releases"
     if count == 1:

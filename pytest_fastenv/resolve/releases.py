@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
-from pytest_fastenv.errors import UnknownProjectError
+from pytest_fastenv.errors import FastenvError, UnknownProjectError
 from pytest_fastenv.index.project import Project
 from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
+from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal, is_same_source
 from pytest_fastenv.resolve.requirements_of import Specifiers
 from pytest_fastenv.wheel.filenames import parsed_version
+
+
+class Limit(NamedTuple):
+    """A constraint with an address, and the release that it stands for; or why that cannot be installed here."""
+
+    constraint: Wanted
+    found: Candidate | FastenvError
 
 
 class Releases:
@@ -24,6 +33,7 @@ class Releases:
     :param page: what the index has of the project; ``None`` when that does not matter, or there is none.
     :param direct: candidates named by URL or path; numbered after all others, in this order.
     :param unknown: set when no index has the project.
+    :param limits: what each constraint with an address stands for, or why that cannot be used: no other release may be.
     """
 
     def __init__(
@@ -33,6 +43,7 @@ class Releases:
         tools: tuple[Policy, Specifiers, ArtifactChoice],
         direct: Sequence[Candidate] = (),
         unknown: UnknownProjectError | None = None,
+        limits: Sequence[Limit] = (),
     ) -> None:
         self.name = name
         self.unknown = unknown
@@ -54,8 +65,13 @@ class Releases:
         self.pre_releases = self._mask(n for n in range(indexed) if self.versions[n].is_prerelease)
         #: What constraints leave of the project, before any requirement.
         self.permitted = self.everything
-        for constraint in self._policy.constraints.get(name, ()):
-            self.permitted &= self.matching(constraint.specifier)
+        self.limits = tuple(limits)
+        self._constraints = [
+            *((one, self.matching(one.specifier)) for one in self._policy.constraints.get(name, ())),
+            *((one.constraint, self._same_as(one.found)) for one in limits),
+        ]
+        for _, bits in self._constraints:
+            self.permitted &= bits
         # Releases that were found to be of no use; grows while candidates are looked at.
         self._refused = 0
         for number, candidate in enumerate(direct, indexed):
@@ -63,7 +79,16 @@ class Releases:
 
     def with_direct(self, candidate: Candidate) -> Releases:
         """Return the same releases and one more, which gets the next number."""
-        return Releases(self.name, self._page, self._tools, (*self.direct, candidate), self.unknown)
+        return Releases(self.name, self._page, self._tools, (*self.direct, candidate), self.unknown, self.limits)
+
+    def _same_as(self, found: Candidate | FastenvError) -> int:
+        """Return the directly named releases that are what a constraint names."""
+        first = len(self.versions) - len(self.direct)
+        return self._mask(
+            number
+            for number, one in enumerate(self.direct, first)
+            if isinstance(found, Candidate) and is_same_source(one, found)
+        )
 
     @staticmethod
     def _mask(numbers: Iterator[int]) -> int:
@@ -150,8 +175,8 @@ class Releases:
 
     def objection(self, number: int) -> Refusal | None:
         """Return why a release cannot be used, or ``None`` when nothing but requirements speaks against it."""
-        for constraint in self._policy.constraints.get(self.name, ()):
-            if not self.matching(constraint.specifier) >> number & 1:
+        for constraint, bits in self._constraints:
+            if not bits >> number & 1:
                 return Refusal(f"is excluded by the constraint {constraint.text} ({constraint.location})")
         known = self.candidate(number)
         return known if isinstance(known, Refusal) else None

@@ -26,6 +26,8 @@ T = TypeVar("T")
 _LOOSENED = 6
 _LOOSENED_ROUNDS = 3000
 _LOOSENED_QUESTIONS = 40
+# How hard solutions with pre-releases are tried.
+_TRIED_ROUNDS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,54 @@ class Search:
                 if error.incompatibility is None:
                     raise
                 explanation = Explanation(error.incompatibility, provider, self.facts)
-                joint = [(self.facts.releases_now(name), bits) for name, bits in explanation.joint()]
-                if provider.eligibility.nothing_else_fits(joint):
+                if self._nothing_else_fits(explanation, provider):
                     continue
+                found = self._with_pre_releases(explanation, provider)
+                if found is not None:
+                    return found
                 raise explanation.error(self._ways_out(explanation.roots)) from None
+
+    def _nothing_else_fits(self, explanation: Explanation, provider: Provider) -> bool:
+        joint = [(self.facts.releases_now(name), bits) for name, bits in explanation.joint()]
+        return provider.eligibility.nothing_else_fits(joint)
+
+    def _with_pre_releases(
+        self, explanation: Explanation, failed: Provider
+    ) -> tuple[Solution[Key, int], Provider] | None:
+        """Return a solution with pre-releases of one project that has part in a failure, else of all such projects.
+
+        One is better than several, as with several each takes its newest one, needed or not.
+        """
+        releases = [self.facts.releases_now(name) for name, _ in explanation.joint()]
+        names = [one.name for one in releases if failed.eligibility.keeps_out(one)]
+        for let_in in dict.fromkeys((*(frozenset({name}) for name in names), frozenset(names))):
+            if not let_in:
+                return None
+            provider = Provider(self.facts, self.reader, self.recorder, failed.eligibility.withheld, let_in)
+            solution = self._tried(provider)
+            if solution is not None:
+                self._tell_pre_releases(solution, let_in)
+                return solution, provider
+        return None
+
+    def _tried(self, provider: Provider) -> Solution[Key, int] | None:
+        while True:
+            try:
+                return self._solve(provider, self.wanted, rounds=_TRIED_ROUNDS)
+            except RestartError:
+                continue
+            except ResolutionError as error:
+                if error.incompatibility is None:
+                    return None
+                if not self._nothing_else_fits(Explanation(error.incompatibility, provider, self.facts), provider):
+                    return None
+
+    def _tell_pre_releases(self, solution: Solution[Key, int], let_in: frozenset[str]) -> None:
+        for key, number in solution.pins.items():
+            releases = self.facts.releases_now(key.name)
+            if key.name in let_in and not key.extra and releases.pre_releases >> number & 1:
+                release = f"{key.name} {releases.versions[number]}"
+                self.recorder.notice("warning", f"{release} is a pre-release: no final one fits all that is asked for")
 
     def _solve(
         self,

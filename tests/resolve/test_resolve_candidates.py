@@ -12,6 +12,7 @@ from resolve_world import World, ask, make_target, pins, run, want
 
 from pytest_fastenv.errors import NoSolutionError
 from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import SdistSource, WheelSource
 from pytest_fastenv.model.request import FormatControl, ReleaseControl
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
@@ -201,19 +202,51 @@ def test_a_pre_release_that_is_named_after_its_project_was_given_up(tmp_path: Pa
     assert pins(run(world, ask("app"), tmp_path)) == {"app": "3", "ext": "2.0rc1"}
 
 
-def test_a_pre_release_is_no_way_out_of_a_conflict_among_dependencies(tmp_path: Path) -> None:
+def test_a_pre_release_is_the_last_way_out_of_a_conflict_among_dependencies(tmp_path: Path) -> None:
     world = World()
     world.add("app", "1.0", "dep<2")
     world.add("app", "2.0rc1", "dep")
     world.add("other", "1", "dep>=2")
+    for version in ("1", "2", "3b1"):
+        world.add("dep", version)
+    recorder = Recorder()
+    found = pins(run(world, ask("app", "other"), tmp_path, recorder=recorder))
+    assert found == {"app": "2.0rc1", "dep": "2", "other": "1"}
+    assert [notice.text for notice in recorder.notices] == [
+        "app 2.0rc1 is a pre-release: no final one fits all that is asked for"
+    ]
+    with pytest.raises(NoSolutionError):
+        run(world, ask("app", "other", releases=ReleaseControl(only_final=frozenset({":all:"}))), tmp_path)
+
+
+def test_pre_releases_of_several_projects_only_where_those_of_one_do_not_help(tmp_path: Path) -> None:
+    world = World()
+    world.add("app", "1.0", "dep<2")
+    world.add("app", "2.0rc1", "dep>=3")
+    world.add("other", "1", "dep>=2")
+    world.add("other", "2b1", "dep>=4")
+    for version in ("1", "3", "4"):
+        world.add("dep", version)
+    assert pins(run(world, ask("app", "other"), tmp_path)) == {"app": "2.0rc1", "dep": "4", "other": "1"}
+    world = World()
+    world.add("app", "1.0", "dep<2")
+    world.add("app", "2.0rc1", "dep>=3")
+    world.add("other", "1", "dep==2")
+    world.add("other", "2b1", "dep>=3")
+    for version in ("1", "2", "3"):
+        world.add("dep", version)
+    assert pins(run(world, ask("app", "other"), tmp_path)) == {"app": "2.0rc1", "dep": "3", "other": "2b1"}
+
+
+def test_where_pre_releases_do_not_help_the_conflict_is_told_as_it_is(tmp_path: Path) -> None:
+    world = World()
+    world.add("app", "1.0", "dep<2")
+    world.add("app", "2.0rc1", "dep<2")
+    world.add("other", "1", "dep>=2")
     world.add("dep", "1")
     world.add("dep", "2")
-    with pytest.raises(NoSolutionError):
+    with pytest.raises(NoSolutionError, match=r"app .* and other .* exclude each other"):
         run(world, ask("app", "other"), tmp_path)
-    assert (
-        pins(run(world, ask("app", "other", releases=ReleaseControl(frozenset({":all:"}))), tmp_path))["app"]
-        == "2.0rc1"
-    )
 
 
 def test_pre_releases_where_only_all_specifiers_together_leave_nothing_else(tmp_path: Path) -> None:

@@ -10,7 +10,12 @@ import pytest
 from kit.archives import make_project
 from resolve_world import FILES, World, ask, digest, pins, run, want
 
-from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError
+from pytest_fastenv.errors import (
+    ConflictingRequirementsError,
+    MetadataError,
+    NoSolutionError,
+    UnsupportedWheelError,
+)
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import SdistSource, TreeSource, Vcs, WheelSource
@@ -164,6 +169,77 @@ def test_a_constraint_with_an_address(tmp_path: Path) -> None:
     world.add("lib", "3")
     world.add("app", "1", "lib")
     assert pins(run(world, ask("app", constraints=(f"lib @ {other.url}",)), tmp_path)) == {"app": "1", "lib": "1.1"}
+
+
+def test_a_requirement_and_a_constraint_with_two_addresses_exclude_each_other(tmp_path: Path) -> None:
+    world = World()
+    one, two = world.add("lib", "1"), world.add("lib", "2")
+    world.add("app", "1", "lib")
+    for texts in ((f"lib @ {one.url}",), ("app", f"lib @ {one.url}")):
+        with pytest.raises(ConflictingRequirementsError) as caught:
+            run(world, ask(*texts, constraints=(f"lib @ {two.url}",)), tmp_path)
+        told = caught.value.diagnosis()
+        assert all(text in told for text in (one.url, two.url, "requirements.txt", "constraints.txt:1", "exclude each"))
+    same = ask("app", f"lib @ {one.url}", constraints=(f"lib @ {one.url}",))
+    assert pins(run(world, same, tmp_path)) == {"app": "1", "lib": "1"}
+
+
+def test_two_constraints_with_addresses_exclude_each_other(tmp_path: Path) -> None:
+    world = World()
+    one, two = world.add("lib", "1"), world.add("lib", "2")
+    world.add("app", "1", "lib")
+    constraints = (f"lib @ {one.url}", f"lib @ {two.url}")
+    for text in ("app", "lib", "lib==1", f"lib @ {one.url}"):
+        with pytest.raises(ConflictingRequirementsError) as caught:
+            run(world, ask(text, constraints=constraints), tmp_path)
+        told = caught.value.diagnosis()
+        assert all(part in told for part in (one.url, two.url, "constraints.txt:1", "constraints.txt:2"))
+    assert pins(run(world, ask("app", constraints=(constraints[0],) * 2), tmp_path)) == {"app": "1", "lib": "1"}
+    world.add("other", "1")
+    assert pins(run(world, ask("other", constraints=constraints), tmp_path)) == {"other": "1"}
+
+
+def test_addresses_of_one_content_are_one(tmp_path: Path) -> None:
+    world = World()
+    one = world.add("lib", "1")
+    mirror = one.url.replace("files.", "mirror.")
+    found = run(world, ask(f"lib @ {one.url}", constraints=(f"lib @ {mirror}",)), tmp_path)
+    assert pins(found) == {"lib": "1"}
+
+
+def test_a_constraint_and_an_address_that_a_release_asks_for(tmp_path: Path) -> None:
+    world = World()
+    one, two = world.add("lib", "1"), world.add("lib", "2")
+    world.add("app", "2", f"lib @ {two.url}")
+    world.add("app", "1", "lib")
+    assert pins(run(world, ask("app", constraints=(f"lib @ {one.url}",)), tmp_path)) == {"app": "1", "lib": "1"}
+    with pytest.raises(NoSolutionError) as caught:
+        run(world, ask("app==2", constraints=(f"lib @ {one.url}",)), tmp_path)
+    assert one.url in caught.value.diagnosis()
+
+
+def test_a_constraint_that_is_for_others_is_a_reason_to_look_further(tmp_path: Path) -> None:
+    world = World()
+    world.add("lib", "1", tag="cp312-cp312-win_amd64")
+    world.add("app", "2", "lib")
+    world.add("app", "1")
+    constraints = (f"lib @ {FILES}lib-1-cp312-cp312-win_amd64.whl",)
+    assert pins(run(world, ask("app", constraints=constraints), tmp_path)) == {"app": "1"}
+    for text in ("app==2", "lib"):
+        with pytest.raises(NoSolutionError) as caught:
+            run(world, ask(text, constraints=constraints), tmp_path)
+        told = caught.value.diagnosis()
+        assert "lib-1-cp312-cp312-win_amd64.whl is not for CPython 3.11.7" in told
+        assert "constraints.txt:1" in told
+
+
+def test_an_address_in_metadata_that_is_for_others_is_a_reason_to_look_further(tmp_path: Path) -> None:
+    world = World()
+    world.add("app", "2", f"lib @ {FILES}lib-1-cp312-cp312-win_amd64.whl")
+    world.add("app", "1")
+    assert pins(run(world, ask("app"), tmp_path)) == {"app": "1"}
+    with pytest.raises(NoSolutionError, match=r"lib-1-cp312-cp312-win_amd64\.whl is not for CPython"):
+        run(world, ask("app==2"), tmp_path)
 
 
 def test_another_project_than_the_line_says(tmp_path: Path) -> None:
