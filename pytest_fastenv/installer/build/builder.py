@@ -166,7 +166,7 @@ class SourceBuilder:
         return await self._sdists.identify(artifact)
 
     def known_metadata(self, job: Job) -> CoreMetadata | None:
-        """Return the metadata that the store remembers of a source."""
+        """Return the metadata that a source states, as far as the store remembers it."""
         return self._records.metadata(job)
 
     async def metadata(self, job: Job) -> CoreMetadata:
@@ -293,16 +293,16 @@ class SourceBuilder:
         return known
 
     async def _look_for_metadata(self, job: Job, build: Build) -> CoreMetadata | None:
-        known = self._records.metadata(job)
+        known = self._records.metadata(job, build)
         if known is not None:
             return known
         wheel = await self._find(job, build)
-        return self._metadata_of(job, wheel) if wheel else None
+        return self._metadata_of(job, build, wheel) if wheel else None
 
-    def _metadata_of(self, job: Job, wheel: UnpackedWheel) -> CoreMetadata:
+    def _metadata_of(self, job: Job, build: Build, wheel: UnpackedWheel) -> CoreMetadata:
         """Tell a source's metadata by what was built of it; it rests on what the build rests on."""
         known = wheel.read_metadata()
-        self._records.keep_metadata(job, known, self._records.built_observed(job))
+        self._records.keep_metadata(job, known, self._records.built_observed(job), build)
         return known
 
     async def _prepare(self, bench: _Bench) -> CoreMetadata:
@@ -314,10 +314,10 @@ class SourceBuilder:
         answer = await self._call(bench, hook, [str(directory), job.config_settings])
         if answer.missing:
             self._records.keep_metadata(job, None)  # of a tree that was another one
-            return self._metadata_of(job, await self._make(bench))
+            return self._metadata_of(job, bench.build, await self._make(bench))
         space.dist_info = find_dist_info(answer.value, directory, job.subject, space.log)
         known = core.read_dist_info(space.dist_info)
-        self._records.keep_metadata(job, known, await self._rests_on(watch, answer))
+        self._records.keep_metadata(job, known, await self._rests_on(watch, answer), bench.build)
         return known
 
     async def _watch(self, bench: _Bench) -> Watch | None:

@@ -2,7 +2,7 @@
 
 ::
 
-    recipes-v2/ab/<key of the recipe>.json    what is known of a source before it is built
+    recipes-v3/ab/<key of the recipe>.json    what is known of a source before it is built
 
 A record only saves work: a lost or damaged record is made again. What is recorded of a user's own tree rests on what
 a hook was seen to read (`pytest_fastenv.installer.build.seen`), and is used as long as that is as it was.
@@ -33,6 +33,8 @@ class RecipeFacts:
     """What a source says of its build; ``None`` for what is not known.
 
     :ivar metadata: of the wheel to come.
+    :ivar told_in: the key of the build whose environment told the metadata: with other versions of the build
+        requirements it may be other metadata. ``None`` where the source states it.
     :ivar requires: its build requirements, as its ``pyproject.toml`` states them.
     :ivar further: build requirements that its backend asks for on top.
     :ivar build: the key of the last build of a user's own tree.
@@ -40,6 +42,7 @@ class RecipeFacts:
     """
 
     metadata: CoreMetadata | None = None
+    told_in: str | None = None
     requires: tuple[str, ...] | None = None
     further: tuple[str, ...] | None = None
     build: str | None = None
@@ -47,7 +50,7 @@ class RecipeFacts:
 
 
 RECIPES = RecordBucket(
-    name="recipes", version=2, about="build requirements and metadata of what has to be built", record=RecipeFacts
+    name="recipes", version=3, about="build requirements and metadata of what has to be built", record=RecipeFacts
 )
 
 
@@ -107,17 +110,33 @@ class BuildRecords:
         """Return how long a build of the project took the last time; 0 when that is not known."""
         return self._timings.build(job.name) if job.name and not job.editable else 0.0
 
-    def metadata(self, job: Job) -> CoreMetadata | None:
-        """Return the metadata that was announced for the wheel, or ``None``."""
-        return self.announced(job) if self.holds("metadata", job) else None
+    def metadata(self, job: Job, build: Build | None = None) -> CoreMetadata | None:
+        """Return the metadata that was announced for the wheel, or ``None``.
+
+        :param build: what the job is with the build environment of now; without one only what the source states counts.
+        """
+        known = self._recipe(job)
+        if known.told_in is not None and (build is None or known.told_in != build.key):
+            return None
+        return known.metadata if self.holds("metadata", job) else None
 
     def announced(self, job: Job) -> CoreMetadata | None:
         """Return the metadata that the resolver was told last, even if the source has changed since."""
         return self._recipe(job).metadata
 
-    def keep_metadata(self, job: Job, metadata: CoreMetadata | None, observed: Sequence[Observation] = ()) -> None:
-        """Remember the metadata announced for the wheel, and what it rests on; ``None`` forgets it."""
-        self._keep(job, replace(self._recipe(job), metadata=metadata), "metadata", observed)
+    def keep_metadata(
+        self,
+        job: Job,
+        metadata: CoreMetadata | None,
+        observed: Sequence[Observation] = (),
+        build: Build | None = None,
+    ) -> None:
+        """Remember the metadata announced for the wheel, and what it rests on; ``None`` forgets it.
+
+        :param build: the build whose environment told it; ``None`` where the source states it.
+        """
+        told_in = build.key if build is not None else None
+        self._keep(job, replace(self._recipe(job), metadata=metadata, told_in=told_in), "metadata", observed)
 
     def requires(self, job: Job) -> tuple[str, ...] | None:
         """Return the build requirements that the source states, or ``None`` when they are not known."""

@@ -308,6 +308,31 @@ def test_metadata_that_the_wheel_does_not_keep_is_an_error_each_time(root: Path,
         assert "surprise was not announced" in within(root, work)
 
 
+def test_metadata_is_that_of_the_build_environment_of_now(root: Path, artifacts: Path, tmp_path: Path) -> None:
+    """Another version of a build requirement may tell another one: as if the file were a part of it."""
+    says = tmp_path / "says"
+    line = f"'Version: 1.0\\nRequires-Dist: ' + open({str(says)!r}).read()"
+    code = f"CONFIG['metadata'] = CONFIG['metadata'].replace('Version: 1.0', {line})\n"
+    source = sdist(make_sdist(artifacts, "demo", static=False, build_requires=["helper"], backend_code=code))
+
+    def needs(release: str) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+        says.write_text(f"needed-by-{release}")
+
+        async def work(around: Surroundings) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+            told = await around.builder.metadata(source, "demo")
+            wheel = await around.builder.build(source, "demo", "1.0")
+            hooks = [span.args["hook"] for span in around.spans()]
+            return told.requires_dist, wheel.read_metadata().requires_dist, hooks
+
+        return within(root, work, environments=Environments(releases={"helper": release}))
+
+    all_hooks = ["get_requires_for_build_wheel", "prepare_metadata_for_build_wheel", "build_wheel"]
+    assert needs("1") == (("needed-by-1",), ("needed-by-1",), all_hooks)
+    assert needs("1") == (("needed-by-1",), ("needed-by-1",), [])
+    assert needs("2") == (("needed-by-2",), ("needed-by-2",), all_hooks[1:])
+    assert needs("1") == (("needed-by-1",), ("needed-by-1",), [])  # by the wheel that is there
+
+
 def test_the_users_tree_is_not_written_to(root: Path, artifacts: Path) -> None:
     code = wheel_hook("_append('written-by-the-build', 'x'); return _write_wheel(wheel_directory, {})")
     project = make_project(artifacts / "demo", "demo", backend_code=code)
