@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.codec import DISPLAY
 from pytest_fastenv.model.location import Location
@@ -21,17 +22,39 @@ ConfigSettings = tuple[tuple[str, str | tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a requirement; told where its marker is true, and not where it has no say."""
+
+    what: str
+    where: str | None = None
+    why: str | None = None
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, error: RequirementsError) -> Fault:
+        """Keep an error."""
+        return cls(error.what, error.where, error.why, error.hint)
+
+    @property
+    def error(self) -> RequirementsError:
+        """The error that was kept."""
+        return RequirementsError(self.what, where=self.where, why=self.why, hint=self.hint)
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """One requirement or constraint.
 
     :ivar name: normalized project name; ``None`` when only the source can tell (``-e .``, a URL to an archive).
-    :ivar specifier: version specifiers as text (PEP 440), empty for any version.
+    :ivar specifier: version specifiers as text (PEP 440), empty for any version; with a direct reference: what its
+        ``#egg=name==1.0`` says, to be held against the version that is found.
     :ivar extras: normalized extras, sorted.
     :ivar marker: environment marker as text (PEP 508), or ``None``.
     :ivar reference: where it is to come from.
     :ivar hashes: what ``--hash`` (or a URL's fragment) demands.
     :ivar config_settings: per-line config settings.
     :ivar no_deps: what the project needs is left out (``--no-deps``).
+    :ivar fault: why its address cannot be used, where it has a marker that may exclude it.
     :ivar location: the line that asks for it.
     :ivar text: the requirement as written, for display.
     """
@@ -46,6 +69,7 @@ class Wanted:
     hashes: Hashes = Hashes()
     config_settings: ConfigSettings = ()
     no_deps: bool = False
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +130,8 @@ class Request:
 
     :ivar wanted: requirements in the order written.
     :ivar constraints: versions that must hold if a project is used at all.
-    :ivar require_hashes: every distribution must be pinned and carry a hash (``--require-hashes`` or any ``--hash``).
+    :ivar require_hashes: every distribution must carry a hash (``--require-hashes`` or any ``--hash``).
+    :ivar require_pins: it must be pinned with ``==`` besides (``--require-hashes``); without that, the hash is the pin.
     :ivar prefer_binary: an older wheel is better than a newer source distribution.
     :ivar uploaded_prior_to: only files that an index got before this moment (ISO 8601) or so many days ago (``P3D``)
         count; empty for all files.
@@ -126,6 +151,7 @@ class Request:
     formats: FormatControl = field(default_factory=FormatControl)
     releases: ReleaseControl = field(default_factory=ReleaseControl)
     require_hashes: bool = False
+    require_pins: bool = False
     prefer_binary: bool = False
     uploaded_prior_to: str = ""
     ignore_requires_python: bool = False
@@ -156,6 +182,7 @@ class Request:
                 self.releases.only_final | other.releases.only_final,
             ),
             require_hashes=self.require_hashes or other.require_hashes,
+            require_pins=self.require_pins or other.require_pins,
             prefer_binary=self.prefer_binary or other.prefer_binary,
             uploaded_prior_to=other.uploaded_prior_to or self.uploaded_prior_to,
             ignore_requires_python=self.ignore_requires_python or other.ignore_requires_python,

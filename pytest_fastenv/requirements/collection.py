@@ -16,8 +16,8 @@ from pytest_fastenv.requirements.documents import Documents
 class Collection:
     """Gathers requirements and options in the order they are read; `finish` freezes them.
 
-    :ivar require_hashes: hashes are required of all requirements.
-    :ivar hashes_imply: they are as well where one requirement has a hash (not so with ``--no-require-hashes``).
+    :ivar require_hashes: hashes and pins are required of all requirements (``--require-hashes``).
+    :ivar hashes_imply: hashes are required as well where one requirement has one (without ``--no-require-hashes``).
     :ivar hashed: one has.
     """
 
@@ -65,6 +65,7 @@ class Collection:
             formats=FormatControl(frozenset(self.no_binary), frozenset(self.only_binary)),
             releases=ReleaseControl(frozenset(self.all_releases), frozenset(self.only_final)),
             require_hashes=self.requires_hashes,
+            require_pins=self.require_hashes,
             prefer_binary=self.prefer_binary,
             uploaded_prior_to=self.uploaded_prior_to,
             ignore_requires_python=self.ignore_requires_python,

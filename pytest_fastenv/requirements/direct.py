@@ -12,14 +12,14 @@ from urllib.request import url2pathname
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.plan import Vcs
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, Reference, RepositoryReference
 from pytest_fastenv.requirements.documents import Documents, absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.fragments import Fragment, parse_fragment
-
-ARCHIVES = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar")
+from pytest_fastenv.requirements.places import find, hint_for_missing, is_archive, is_project
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):|(?:git|hg|svn|bzr)[+]", re.IGNORECASE)
 _OTHER_VCS = ("hg", "svn", "bzr")
@@ -38,16 +38,6 @@ class Direct:
     hashes: Hashes = Hashes()
     name: str | None = None
     egg: str | None = None
-
-
-def is_archive(name: str) -> bool:
-    """Tell whether a file name is that of a wheel or of an archive that may be a source distribution."""
-    return name.lower().endswith(ARCHIVES)
-
-
-def is_project(directory: Path) -> bool:
-    """Tell whether a directory has something that can be built."""
-    return any((directory / name).is_file() for name in ("pyproject.toml", "setup.py"))
 
 
 def has_scheme(text: str) -> bool:
@@ -90,16 +80,16 @@ def read_path(excerpt: Excerpt, directories: Sequence[Path], documents: Document
     if path is None and hash_sign:
         path, fragment = find(excerpt.text, directories), Fragment()
     if path is None:
-        looked = " and ".join(str(directory) for directory in dict.fromkeys(directories))
-        hint = None if os.path.isabs(text) else f"looked in {looked}"
-        raise excerpt.error(f"no such file or directory: {text}", hint=hint)
+        raise _missing(text, excerpt, directories, documents)
     return _local(path, fragment, excerpt, documents)
 
 
-def find(text: str, directories: Sequence[Path]) -> Path | None:
-    """Return the first thing of this path that exists, as an absolute path."""
-    relative = os.path.expanduser(text)
-    return next((absolute(d / relative) for d in directories if os.path.exists(d / relative)), None)
+def _missing(text: str, excerpt: Excerpt, directories: Sequence[Path], documents: Documents) -> RequirementsError:
+    """Make the error for a path that leads to nothing; where the requirement has no say, it counts that it is so."""
+    paths = list(dict.fromkeys(absolute(directory / os.path.expanduser(text)) for directory in directories))
+    for path in paths:
+        documents.note_presence(path)
+    return excerpt.error(f"no such file or directory: {text}", hint=hint_for_missing(paths, text))
 
 
 def _local(path: Path, fragment: Fragment, excerpt: Excerpt, documents: Documents) -> Direct:
@@ -137,7 +127,7 @@ def _file_url(excerpt: Excerpt, directories: Sequence[Path], documents: Document
             rest = f"//{host}{rest}"
     path = find(url2pathname(rest) if rest.startswith("/") else unquote(rest), directories)
     if path is None:
-        raise excerpt.error(f"no such file or directory: {unquote(rest)}")
+        raise _missing(unquote(rest), excerpt, directories, documents)
     return _local(path, parse_fragment(fragment_text, excerpt), excerpt, documents)
 
 

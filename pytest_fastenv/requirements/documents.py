@@ -60,6 +60,12 @@ class Documents:
         if path not in self._observed:
             self._observed[path] = observe_file(path)[0]
 
+    def note_presence(self, path: Path) -> None:
+        """Remember that something is there, or that it is not."""
+        path = absolute(path)
+        if path not in self._observed:
+            self._observed[path] = observe("presence", path)
+
     def note_project(self, directory: Path) -> None:
         """Remember the files that decide how a local project is built, also that they are not there."""
         for name in _PROJECT_FILES:

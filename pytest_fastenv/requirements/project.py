@@ -11,7 +11,7 @@ from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.reference import DirectoryReference, is_same_directory
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.requirements.collection import Collection
-from pytest_fastenv.requirements.direct import is_project
+from pytest_fastenv.requirements.places import is_project
 from pytest_fastenv.requirements.pyproject import read_pyproject
 from pytest_fastenv.settings.values import Project
 

@@ -17,6 +17,17 @@ from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
 
+#: What to look for, by the beginning of what the parser says.
+_TOML_HINTS = (
+    ("Unclosed", "is a comma missing between two items, or the bracket at the end?"),
+    ("Illegal character '\\n'", "is the quote at the end of the text missing?"),
+    ("Unterminated string", "is the quote at the end of the text missing?"),
+    ('Expected "\'"', "is the quote at the end of the text missing?"),
+    ("Invalid value", "texts stand in quotes"),
+    ("Cannot", "it stands there twice: remove one"),
+    ("Expected '='", "is the = between key and value missing?"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PyProject:
@@ -68,6 +79,17 @@ def read_pyproject(path: Path, name: str, documents: Documents) -> PyProject:
     return PyProject(path, name, text, parse_toml(text, name, name))
 
 
+def static_name(directory: Path, documents: Documents) -> str | None:
+    """Return a project's normalized name as far as its ``pyproject.toml`` tells it (PEP 621).
+
+    :raises RequirementsError: the file is no TOML.
+    """
+    path = directory / "pyproject.toml"
+    project = read_pyproject(path, str(path), documents).table.get("project") if path.is_file() else None
+    name = project.get("name") if isinstance(project, dict) else None
+    return canonicalize_name(name) if isinstance(name, str) else None
+
+
 def parse_toml(text: str, name: str, file: str, *, first_line: int = 1) -> dict[str, Any]:
     """Parse TOML that begins at a line of a file.
 
@@ -81,7 +103,8 @@ def parse_toml(text: str, name: str, file: str, *, first_line: int = 1) -> dict[
         match = re.search(r"\(at line (\d+), column (\d+)\)", str(reason))  # else it is "at end of document"
         number, column = (int(match[1]), int(match[2])) if match else (len(lines), len(lines[-1]) + 1)
         place = Excerpt.of(lines[number - 1] if number <= len(lines) else "", file, first_line + number - 1)
-        raise place.error(what, column - 1) from None
+        hint = next((hint for beginning, hint in _TOML_HINTS if str(reason).startswith(beginning)), None)
+        raise place.error(what, column - 1, hint=hint) from None
 
 
 def project_dependencies(pyproject: PyProject) -> list[Excerpt]:

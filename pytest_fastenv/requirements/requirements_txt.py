@@ -15,12 +15,14 @@ from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.request import Wanted, config_settings
 from pytest_fastenv.requirements.collection import Collection
-from pytest_fastenv.requirements.direct import find, has_scheme
-from pytest_fastenv.requirements.documents import absolute, decode
+from pytest_fastenv.requirements.direct import has_scheme
+from pytest_fastenv.requirements.documents import Documents, absolute, decode
 from pytest_fastenv.requirements.excerpt import Excerpt, error_at
 from pytest_fastenv.requirements.fragments import check_digest
 from pytest_fastenv.requirements.logical_lines import LogicalLine, logical_lines
 from pytest_fastenv.requirements.options import Given, ParsedLine, parse_line
+from pytest_fastenv.requirements.places import find, hint_for_missing
+from pytest_fastenv.requirements.pyproject import static_name
 from pytest_fastenv.requirements.redaction import masked
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
 
@@ -110,7 +112,8 @@ class RequirementsFiles:
         try:
             return self._collection.documents.read(Path(file.address))
         except FileNotFoundError:
-            raise source.error(f"no such file: {file.name}", hint=f"looked for {file.address}") from None
+            hint = hint_for_missing([Path(file.address)], file.name)
+            raise source.error(f"no such file: {file.name}", hint=hint) from None
         except OSError as reason:
             raise source.error(f"{file.name} cannot be read: {reason.strerror}") from None
 
@@ -149,8 +152,7 @@ class RequirementsFiles:
         )
         wanted = read_requirement(excerpt, surroundings)
         if constraint:
-            _check_constraint(wanted, excerpt)
-            collection.constraints.append(wanted)
+            collection.constraints.append(_constraint(wanted, excerpt, collection.documents))
         else:
             collection.wanted.append(wanted)
 
@@ -180,7 +182,8 @@ class RequirementsFiles:
             return value
         path = find(value, (self._open[-1].directory, self._base))
         if path is None:
-            raise given.error(f"{value} is neither a URL nor a directory")
+            hint = "an index is https://..., or a directory with one directory for each project"
+            raise given.error(f"{value} is neither a URL nor a directory", hint=hint)
         return path.as_uri()
 
     def _find_links(self, given: Given) -> str:
@@ -189,7 +192,8 @@ class RequirementsFiles:
             return value
         path = find(value, (self._open[-1].directory, self._base))
         if path is None:
-            raise given.error(f"no such file or directory: {value}")
+            hint = "write the directory that has the archives, or the URL of a page that links to them"
+            raise given.error(f"no such file or directory: {value}", hint=hint)
         return str(path)
 
 
@@ -218,17 +222,25 @@ def _config_settings(parsed: ParsedLine) -> tuple[tuple[str, str | tuple[str, ..
     return config_settings(values)
 
 
-def _check_constraint(wanted: Wanted, excerpt: Excerpt) -> None:
-    if wanted.name is None:
-        raise excerpt.error("a constraint needs a name", hint="write NAME @ URL")
+def _constraint(wanted: Wanted, excerpt: Excerpt, documents: Documents) -> Wanted:
+    """Return a requirement as a constraint: with a name, which a directory's ``pyproject.toml`` may tell (PEP 621).
+
+    :raises RequirementsError: it cannot be one.
+    """
     if wanted.extras:
         raise excerpt.error("a constraint cannot have extras", hint="put the extras into a requirements file")
-    if wanted.reference.directory is not None:
-        raise excerpt.error("a directory cannot be a constraint", hint="put it into a requirements file")
+    if wanted.name is not None or wanted.fault is not None:
+        return wanted
+    directory = wanted.reference.directory
+    name = static_name(directory, documents) if directory is not None else None
+    if name is None:
+        hint = f"write NAME @ {directory.as_uri()}" if directory is not None else "write NAME @ URL"
+        raise excerpt.error("a constraint needs a name", hint=hint)
+    return replace(wanted, name=name)
 
 
 def check_hashes(collection: Collection, exempt: Callable[[Wanted], bool]) -> None:
-    """Make sure that every requirement is pinned and has a digest, once any has one or ``--require-hashes`` is given.
+    """Make sure that every requirement has a digest once one has; with ``--require-hashes`` also a pin.
 
     The pin and the digest may also stand in a constraint. A requirement with a marker is left to the resolver, which
     knows whether it applies.
@@ -241,7 +253,8 @@ def check_hashes(collection: Collection, exempt: Callable[[Wanted], bool]) -> No
     complaints = []
     for wanted in collection.wanted:
         constraints = [c for c in collection.constraints if c.name == wanted.name and wanted.name is not None]
-        if not exempt(wanted) and wanted.marker is None and (reason := _lacks([wanted, *constraints])):
+        reason = _lacks([wanted, *constraints], pins=collection.require_hashes)
+        if reason is not None and not exempt(wanted) and wanted.marker is None:
             complaints.append((wanted, reason))
     if not complaints:
         return
@@ -252,7 +265,7 @@ def check_hashes(collection: Collection, exempt: Callable[[Wanted], bool]) -> No
         error.what,
         where=error.where,
         why=lines,
-        hint="pin each with == and give --hash=sha256:... (pip-compile --generate-hashes writes such files)",
+        hint="give each a version (==) and --hash=sha256:... (pip-compile --generate-hashes writes such files)",
     )
 
 
@@ -260,12 +273,12 @@ def _place(wanted: Wanted) -> str:
     return str(wanted.location) if wanted.location.line else wanted.location.file
 
 
-def _lacks(together: list[Wanted]) -> str | None:
+def _lacks(together: list[Wanted], *, pins: bool) -> str | None:
     if any(not wanted.reference.has_digest for wanted in together):
         return "directories and repositories have no digest"
     if not any(wanted.hashes for wanted in together):
         return "no --hash"
-    if not any(wanted.reference.is_direct or _is_pin(wanted.specifier) for wanted in together):
+    if pins and not any(wanted.reference.is_direct or _is_pin(wanted.specifier) for wanted in together):
         return "not pinned with =="
     return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,11 +11,12 @@ from pathlib import Path
 from pytest_fastenv.errors import RequirementsError, UsageError
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.requirements.collection import Collection
-from pytest_fastenv.requirements.direct import has_scheme, is_archive, is_project
+from pytest_fastenv.requirements.direct import has_scheme
 from pytest_fastenv.requirements.documents import absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.inline_script import has_inline_metadata, read_script
 from pytest_fastenv.requirements.pip_settings import PipSettings
+from pytest_fastenv.requirements.places import hint_for_directory, hint_for_missing, is_archive, is_project
 from pytest_fastenv.requirements.project import PROJECT, apply_project
 from pytest_fastenv.requirements.pyproject import group_dependencies, project_dependencies, read_pyproject
 from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFiles, check_hashes
@@ -29,6 +29,7 @@ COMMAND_LINE = "command line"
 _GROUP = "group:"
 _LOCK_FILE = re.compile(r"pylock(\.[^.]+)?\.toml")  # PEP 751
 _REQUIREMENTS_URL = re.compile(r"(https?|file):.*\.(txt|in)", re.IGNORECASE)
+_PLAIN_NAME = re.compile(r"[\w.-]+")
 _READS_LIKE_FILE = re.compile(r".*\.(txt|in|toml|py|cfg|ini|lock|json|ya?ml)", re.IGNORECASE)
 
 
@@ -69,7 +70,7 @@ def read_sources(
     collection = reader.collection
     apply_project(collection, absolute(root or base), project, reader.from_sources)
     check_hashes(collection, exempt=lambda wanted: wanted.location.file == PROJECT)
-    for wanted in collection.wanted:
+    for wanted in (*collection.wanted, *collection.constraints):
         if wanted.reference.tree_to_build is not None:
             collection.documents.note_sources(wanted.reference.tree_to_build)
     return pip.finish(collection.finish(variables.observed), named_in={COMMAND_LINE, PROJECT})
@@ -161,12 +162,18 @@ class _Reader:
             raise RequirementsError(f"{path.name} cannot be read: {reason.strerror}", where=str(path)) from None
 
     def _requirement(self, excerpt: Excerpt, path: Path) -> None:
-        if _READS_LIKE_FILE.fullmatch(excerpt.text) and not has_scheme(excerpt.text):
-            raise RequirementsError(f"no such file: {excerpt.text}", where=str(path), hint=_close_name(path))
-        name, _ = split_extras(excerpt.text)
-        if os.sep not in name and not name.startswith((".", "~")) and is_project(self.base / name):
-            # A source is a place first: a project's directory beats a project of that name at the index.
-            excerpt = Excerpt.of(f".{os.sep}{excerpt.text}", COMMAND_LINE)
+        """Read a place, or what is none: a source is a place first, so a directory beats the index's project."""
+        text = excerpt.text
+        if _READS_LIKE_FILE.fullmatch(text) and not has_scheme(text) and not path.exists():
+            raise RequirementsError(f"no such file: {text}", where=str(path), hint=hint_for_missing([path], text))
+        name, _ = split_extras(text.partition(";")[0].strip())
+        place = path if path.exists() else absolute(self.base / os.path.expanduser(name))
+        if place.exists():
+            _check_place(place, text if place == path else name)
+            if os.sep not in name and not name.startswith((".", "~")):
+                excerpt = Excerpt.of(f".{os.sep}{text}", COMMAND_LINE)
+        elif _PLAIN_NAME.fullmatch(name):
+            self.collection.documents.note_presence(place)
         wanted = read_requirement(excerpt, Surroundings((self.base,), self.collection.documents))
         self.from_sources.append(wanted)
         self.collection.wanted.append(wanted)
@@ -176,10 +183,15 @@ class _Reader:
         self.collection.wanted.extend(read_requirement(excerpt, surroundings) for excerpt in excerpts)
 
 
-def _close_name(path: Path) -> str | None:
-    try:
-        names = os.listdir(path.parent)
-    except OSError:
-        return f"{path.parent} is not there either"
-    close = difflib.get_close_matches(path.name, names, 1)
-    return f"did you mean {close[0]}?" if close else None
+def _check_place(place: Path, written: str) -> None:
+    """Refuse what is there and cannot be a source.
+
+    :raises RequirementsError: a directory without a project, or something that is neither file nor directory.
+    """
+    if place.is_file() or is_project(place):
+        return
+    if not place.is_dir():
+        what = f"{written} is neither a file nor a directory"
+        raise RequirementsError(what, where=str(place), hint="write its content into a file, and name that")
+    what = f"{written} is a directory without a project: neither pyproject.toml nor setup.py is there"
+    raise RequirementsError(what, where=str(place), hint=hint_for_directory(place, written))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,16 +16,18 @@ from packaging.utils import canonicalize_name
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.location import Location
-from pytest_fastenv.model.request import ConfigSettings, Wanted
-from pytest_fastenv.requirements.direct import Direct, find, has_scheme, is_archive, named, read_path, read_url
+from pytest_fastenv.model.reference import IndexReference
+from pytest_fastenv.model.request import ConfigSettings, Fault, Wanted
+from pytest_fastenv.requirements.advice import spaced, unreadable_marker, unreadable_requirement
+from pytest_fastenv.requirements.direct import Direct, has_scheme, named, read_path, read_url
 from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
+from pytest_fastenv.requirements.places import find, is_archive
 from pytest_fastenv.requirements.redaction import masked
 
 _NAMED_ADDRESS = re.compile(r"[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*@")
 _EXTRAS = re.compile(r"(?P<address>.+?)\s*\[(?P<extras>[^\[\]]*)\]", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_OPERATORS = ("===", "==", "~=", "!=", "<=", ">=", "<", ">")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,13 @@ def read_requirement(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
     :raises RequirementsError: it cannot be read; the error points at the place where reading stopped.
     """
     excerpt = excerpt.part(0)
-    if surroundings.specifiers_only or not _is_address(excerpt.text, surroundings.directories):
+    if surroundings.specifiers_only or not _is_address(excerpt.text, surroundings):
         wanted = _specifier(excerpt, surroundings)
     else:
         wanted = _address(excerpt, surroundings)
     reference = wanted.reference.with_editable(surroundings.editable)
+    if wanted.fault is not None:
+        return wanted
     if reference is None:
         hint = f"remove -e, or write -e ./{excerpt.text} if this is a directory"
         raise excerpt.error(
@@ -68,10 +73,13 @@ def read_requirement(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
     return replace(wanted, reference=reference)
 
 
-def _is_address(text: str, directories: Sequence[Path]) -> bool:
+def _is_address(text: str, surroundings: Surroundings) -> bool:
     if has_scheme(text) or _DRIVE.match(text):
         return True
+    directories = surroundings.directories
     address, _ = split_extras(text.partition(";")[0].strip())
+    if surroundings.editable and (place := find(address, directories)) is not None and place.is_dir():
+        return True  # a name alone can be no editable
     looks_like_path = "/" in address or address.startswith((".", "~")) or (os.sep in address)
     if (looks_like_path or is_archive(address)) and find(address, directories) is not None:
         return True
@@ -80,19 +88,23 @@ def _is_address(text: str, directories: Sequence[Path]) -> bool:
 
 def _address(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
     """Read a bare URL or path with optional extras and marker."""
-    body, marker = _split_marker(excerpt, needs_space=has_scheme(excerpt.text))
-    direct, extras = _resolve(body, surroundings)
-    if direct.egg:
+    body, condition = _split_marker(excerpt, needs_space=has_scheme(excerpt.text))
+    with _kept(condition) as faults:
+        direct, extras = _resolve(body, surroundings)
+        if not direct.egg:
+            return _wanted(excerpt, surroundings, direct, extras, condition)
         egg = _requirement(Excerpt(direct.egg, excerpt.at, excerpt.offset + max(excerpt.text.find("egg="), 0)))
-        direct = named(direct, egg.name, body)
-        extras = extras or tuple(egg.extras)
-    return _wanted(excerpt, surroundings, direct, extras, _marker(marker) if marker else None)
+        made = _wanted(excerpt, surroundings, named(direct, egg.name, body), extras or egg.extras, condition)
+        return replace(made, specifier=str(egg.specifier))
+    return _wanted(excerpt, surroundings, Direct(IndexReference()), (), condition, *faults)
 
 
 def _specifier(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
     if _NAMED_ADDRESS.match(excerpt.text):
         return _named_address(excerpt, surroundings)
-    requirement = _requirement(excerpt)
+    # pip's files may have a semicolon with nothing behind it; standardized places may not.
+    is_open = excerpt.text.endswith(";") and not surroundings.specifiers_only
+    requirement = _requirement(excerpt.part(0, -1) if is_open else excerpt)
     return Wanted(
         name=canonicalize_name(requirement.name),
         specifier=str(requirement.specifier),
@@ -107,14 +119,28 @@ def _specifier(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
 
 def _named_address(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
     """Read ``name[extra] @ address ; marker``; like pip without insisting on white space before the semicolon."""
-    body, marker = _split_marker(excerpt, needs_space=True)
+    body, condition = _split_marker(excerpt, needs_space=True)
     requirement = _requirement(body)
     url = requirement.url or ""  # there is one: an @ stands behind the name
     begin = body.text.index(url, body.text.index("@"))
     address = body.part(begin, begin + len(url))
-    direct, _ = _resolve(address, surroundings)
-    direct = named(direct, requirement.name, address)
-    return _wanted(excerpt, surroundings, direct, requirement.extras, _marker(marker) if marker else None)
+    with _kept(condition) as faults:
+        direct, _ = _resolve(address, surroundings)
+        return _wanted(excerpt, surroundings, named(direct, requirement.name, address), requirement.extras, condition)
+    nothing = Direct(IndexReference(), name=canonicalize_name(requirement.name))
+    return _wanted(excerpt, surroundings, nothing, requirement.extras, condition, *faults)
+
+
+@contextmanager
+def _kept(condition: str | None) -> Iterator[list[Fault]]:
+    """Keep what is wrong with an address whose requirement may have no say; without a marker it is an error."""
+    faults: list[Fault] = []
+    try:
+        yield faults
+    except RequirementsError as error:
+        if condition is None:
+            raise
+        faults.append(Fault.of(error))
 
 
 def _resolve(address: Excerpt, surroundings: Surroundings) -> tuple[Direct, tuple[str, ...]]:
@@ -133,7 +159,12 @@ def _resolve(address: Excerpt, surroundings: Surroundings) -> tuple[Direct, tupl
 
 
 def _wanted(
-    excerpt: Excerpt, surroundings: Surroundings, direct: Direct, extras: Iterable[str], marker: str | None
+    excerpt: Excerpt,
+    surroundings: Surroundings,
+    direct: Direct,
+    extras: Iterable[str],
+    marker: str | None,
+    fault: Fault | None = None,
 ) -> Wanted:
     return Wanted(
         name=direct.name,
@@ -144,6 +175,7 @@ def _wanted(
         config_settings=surroundings.config_settings,
         location=_line_of(excerpt),
         text=_shown(excerpt, surroundings),
+        fault=fault,
     )
 
 
@@ -165,51 +197,28 @@ def split_extras(text: str) -> tuple[str, str]:
     return (match["address"], f"[{match['extras']}]") if match else (text, "")
 
 
-def _split_marker(excerpt: Excerpt, *, needs_space: bool) -> tuple[Excerpt, Excerpt | None]:
-    """Split at the semicolon; in a URL only one with white space beside it ends the address."""
+def _split_marker(excerpt: Excerpt, *, needs_space: bool) -> tuple[Excerpt, str | None]:
+    """Split at the semicolon and read what follows; in a URL only one with white space beside it ends the address.
+
+    A semicolon with nothing behind it says nothing, as for pip.
+    """
     match = re.search(r"\s;|;\s" if needs_space else r";", excerpt.text)
     if match is None:
         return excerpt, None
     semicolon = match.start() + match[0].index(";")
     marker = excerpt.part(semicolon + 1)
-    return excerpt.part(0, semicolon), marker if marker.text else None
+    return excerpt.part(0, semicolon), _marker(marker) if marker.text else None
 
 
 def _marker(excerpt: Excerpt) -> str:
     try:
-        return str(Marker(excerpt.text))
+        return str(Marker(spaced(excerpt.text)))
     except InvalidMarker as reason:
-        raise excerpt.error(f"this marker cannot be read: {_first_line(reason)}", _stopped_at(reason)) from None
+        raise unreadable_marker(excerpt, reason) from None
 
 
 def _requirement(excerpt: Excerpt) -> Requirement:
     try:
-        return Requirement(excerpt.text)
+        return Requirement(spaced(excerpt.text))
     except InvalidRequirement as reason:
-        raise _unreadable(excerpt, reason) from None
-
-
-def _unreadable(excerpt: Excerpt, reason: InvalidRequirement) -> RequirementsError:
-    offset = min(_stopped_at(reason), len(excerpt.text))
-    rest = excerpt.text[offset:]
-    hint = None
-    if re.match(r"\s*=(?!=)", rest):
-        hint = "= is no operator; did you mean ==?"
-    elif re.match(r"\s*\[", rest):
-        hint = "extras stand before the version: name[extra]>=1.0"
-    elif re.match(r"\s*[\d*]", rest) and not any(operator in excerpt.text for operator in _OPERATORS):
-        hint = "a version needs an operator: name==1.0"
-    elif re.match(r"[^;]*\s[A-Za-z]", rest):
-        hint = "write each requirement on a line of its own"
-    return excerpt.error(f"this requirement cannot be read: {_first_line(reason)}", offset, hint=hint)
-
-
-def _first_line(reason: Exception) -> str:
-    lines = str(reason).splitlines() or ["no reason given"]
-    return lines[0][:1].lower() + lines[0][1:]
-
-
-def _stopped_at(reason: Exception) -> int:
-    """Return the offset at which packaging's parser gave up: the end of the span it carries."""
-    span = getattr(reason.__cause__, "span", None)
-    return int(span[1]) if span else 0
+        raise unreadable_requirement(excerpt, reason) from None

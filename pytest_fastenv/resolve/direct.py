@@ -12,6 +12,7 @@ from typing import assert_never
 from urllib.parse import unquote, urldefrag, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -88,6 +89,12 @@ class Directs:
             version = Version(metadata.version)
         except InvalidVersion as error:
             raise MetadataError(f"{wanted.text} has no valid version", why=str(error)) from error
+        if wanted.specifier and not SpecifierSet(wanted.specifier).contains(version, prereleases=True):
+            raise NoSolutionError(
+                f"{wanted.text} is {metadata.name} {version}, and its #egg= says {wanted.specifier}",
+                where=str(wanted.location),
+                hint="name the archive or the revision of that version, or leave the version out",
+            )
         return Candidate(name, version, str(version), source.named(name, str(version)), direct, metadata)
 
     async def _source(self, wanted: Wanted) -> tuple[Source, DirectUrl]:

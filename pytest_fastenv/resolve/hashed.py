@@ -139,8 +139,10 @@ def _told(error: HashError, request: Request) -> HashError:
     )
 
 
-def check_hashes(distributions: Sequence[Distribution], wanted: Sequence[tuple[Wanted, str]]) -> None:
+def check_hashes(distributions: Sequence[Distribution], wanted: Sequence[tuple[Wanted, str]], *, pins: bool) -> None:
     """Refuse a plan in which something is not fixed by content.
+
+    :param pins: it has to be fixed by ``==`` as well, as ``--require-hashes`` wants it.
 
     The pin and the hash of a project may stand in different lines, such as a constraint.
 
@@ -151,13 +153,14 @@ def check_hashes(distributions: Sequence[Distribution], wanted: Sequence[tuple[W
     """
     hashed = {name for want, name in wanted if want.hashes}
     pinned = {name for want, name in wanted if want.reference.is_direct or _is_pin(want.specifier)}
-    fixed = hashed & pinned
+    fixed = hashed & pinned if pins else hashed
     lacking = [d for d in distributions if d.name not in fixed and not _by_itself(d)]
     if not lacking:
         return
     places = [str(want.location) for want, name in wanted if name in {d.name for d in lacking}]
+    what = "a hash or a == pin" if pins else "a hash"
     raise RequirementsError(
-        f"hashes are required, and {len(lacking)} of {len(distributions)} distributions lack a hash or a == pin",
+        f"hashes are required, and {len(lacking)} of {len(distributions)} distributions lack {what}",
         where=", ".join(dict.fromkeys(places)) or None,
         why="\n".join(_line(distribution) for distribution in lacking),
         hint="add these lines to the requirements file, after looking whether you trust them",

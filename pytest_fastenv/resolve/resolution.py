@@ -49,11 +49,14 @@ async def resolve(
     :param observer: hears of pins while the search goes on, and of likely ones before it, on the event loop.
     :param preferences: versions by normalized name, to be kept where nothing speaks against them.
     :raises NoSolutionError: with who wants what, and what to loosen.
-    :raises RequirementsError: hashes are required and missing.
+    :raises RequirementsError: hashes are required and missing, or a requirement that applies has an unusable address.
     :raises FastenvError: what reading the index, building or cloning came to.
     """
     reader, specifiers = DependencyReader(target), Specifiers()
     applying = [wanted for wanted in request.wanted if _applies(wanted, reader)]
+    for wanted in (*applying, *(one for one in request.constraints if _applies(one, reader))):
+        if wanted.fault is not None:
+            raise wanted.fault.error
     reader.leave_out_needs_of(wanted.name for wanted in applying if wanted.no_deps and wanted.name is not None)
     policy = _policy(request, applying, target, reader, preferences or {})
     directs = Directs(tools, sources, policy, ArtifactChoice(policy, specifiers))
@@ -78,7 +81,7 @@ async def resolve(
         work.span.args["distributions"] = len(plan.distributions)
     if request.require_hashes:
         constraints = [(c, c.name) for c in request.constraints if c.name and _applies(c, reader)]
-        check_hashes(plan.distributions, [*named, *constraints])
+        check_hashes(plan.distributions, [*named, *constraints], pins=request.require_pins)
     for warning in plan.warnings:
         tools.recorder.notice("warning", warning)
     return plan
@@ -98,14 +101,15 @@ def _policy(
     settings: dict[str, ConfigSettings] = {}
     constraints: dict[str, list[Wanted]] = {}
     for constraint in request.constraints:
+        if not _applies(constraint, reader):
+            continue
         if constraint.name is None:
             raise RequirementsError(
                 f"the constraint {constraint.text} names no project",
                 where=str(constraint.location),
                 hint="write it as name @ URL",
             )
-        if _applies(constraint, reader):
-            constraints.setdefault(constraint.name, []).append(constraint)
+        constraints.setdefault(constraint.name, []).append(constraint)
     named = [*applying, *(one for some in constraints.values() for one in some)]
     for wanted in named:
         if wanted.name is not None and wanted.config_settings:

@@ -8,7 +8,7 @@ import pytest
 from kit.archives import make_project, make_sdist, make_wheel
 
 from pytest_fastenv.errors import RequestError, RequirementsError, UsageError
-from pytest_fastenv.filesystem.observations import observe
+from pytest_fastenv.filesystem.observations import first_change, observe
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference
 from pytest_fastenv.model.request import Request
 from pytest_fastenv.requirements.sources import read_sources
@@ -202,9 +202,64 @@ def test_variables_are_noted_without_their_values(tmp_path: Path) -> None:
     assert "secret" not in repr(variables)
 
 
-def test_directory_without_a_project_is_no_place_for_a_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("tests", "name what is meant in it: tests/requirements.txt, tests/lib-1.0.tar.gz or tests/inner"),
+        ("./tests", "name what is meant in it: ./tests/requirements.txt, ./tests/lib-1.0.tar.gz or ./tests/inner"),
+        ("tests[x]", "name what is meant in it: tests/requirements.txt, tests/lib-1.0.tar.gz or tests/inner"),
+        ("tests ; python_version > '3'", "name what is meant in it: tests/requirements.txt"),
+        ("attrs", "for the project of that name at the index write attrs>=0"),
+        ("attrs/", "for the project of that name at the index write attrs>=0"),
+        ("deep/er", "name a requirements file, a project's directory or an archive"),
+    ],
+)
+def test_a_directory_without_a_project_is_that_directory(tmp_path: Path, source: str, hint: str) -> None:
+    for directory in ("tests/inner", "attrs", "deep/er"):
+        (tmp_path / directory).mkdir(parents=True)
+    for name in ("conftest.py", "requirements.txt", "lib-1.0.tar.gz", "inner/setup.py"):
+        (tmp_path / "tests" / name).touch()
+    with pytest.raises(RequirementsError, match="is a directory without a project") as caught:
+        read(tmp_path, source)
+    assert (caught.value.hint or "").startswith(hint)
+
+
+def test_what_is_neither_file_nor_directory(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RequirementsError, match="pipe is neither a file nor a directory"):
+        read(tmp_path, "pipe")
+
+
+def test_a_name_is_one_as_long_as_there_is_no_such_path(tmp_path: Path) -> None:
+    observed = read(tmp_path, "django").observed
+    assert first_change(observed, {}) is None
     (tmp_path / "django").mkdir()
-    assert summary(read(tmp_path, "django")) == [("django", "", "command line")]
+    assert first_change(observed, {}) == f"{tmp_path}/django is new"
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("requirements-dev.txt", "did you mean requirements/dev.txt, requirements.txt or requirements/test.txt?"),
+        ("requirements/tests.txt", "did you mean requirements/test.txt?"),
+        ("./lib-1.1.tar.gz", "did you mean ./lib-1.0.tar.gz?"),
+        ("./projcet", "did you mean ./project?"),
+        (
+            "xyz.toml",
+            "looked for {}/xyz.toml; there are requirements/dev.txt, requirements/test.txt and requirements.txt",
+        ),
+        ("nowhere/xyz.txt", "{}/nowhere is not there either"),
+    ],
+)
+def test_what_is_missing_has_near_names(tmp_path: Path, source: str, hint: str) -> None:
+    for directory in ("requirements-dev", "requirements", "project", "dev"):
+        (tmp_path / directory).mkdir()
+    for name in ("requirements/dev.txt", "requirements/test.txt", "requirements.txt", "lib-1.0.tar.gz"):
+        (tmp_path / name).touch()
+    (tmp_path / "project" / "pyproject.toml").touch()
+    with pytest.raises(RequirementsError, match="no such file") as caught:
+        read(tmp_path, source)
+    assert caught.value.hint == hint.format(tmp_path)
 
 
 @pytest.mark.parametrize(

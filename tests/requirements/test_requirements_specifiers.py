@@ -6,6 +6,7 @@ import pytest
 from kit.archives import make_project, make_sdist, make_wheel
 
 from pytest_fastenv.errors import RequirementsError
+from pytest_fastenv.filesystem.observations import first_change
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.plan import Vcs
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, RepositoryReference
@@ -167,8 +168,34 @@ def test_what_decides_a_project_is_noted(base: Path) -> None:
         ("a 1.0", 3, "this requirement cannot be read", "name==1.0"),
         ("a b", 3, "this requirement cannot be read", None),
         ("a>=1[x]", 5, "this requirement cannot be read", "extras stand before the version"),
-        ("a[x", 4, "this requirement cannot be read", None),
-        ("a; python_versio < '3'", 4, "this requirement cannot be read", None),
+        ("a[x", 4, "this requirement cannot be read", "name[one,other]"),
+        ("a[x y]", 5, "this requirement cannot be read", "extras are separated by commas"),
+        ("a; python_versio < '3'", 4, "this requirement cannot be read", "did you mean python_version?"),
+        ("a; python_version < 3", 21, "this requirement cannot be read", "stands in quotes"),
+        ("a; python_version = '3'", 19, "this requirement cannot be read", "did you mean ==?"),
+        ("a; python_version => '3'", 19, "this requirement cannot be read", "did you mean >=?"),
+        ("a; os_name=='x' && os_name=='y'", 17, "this requirement cannot be read", "'and'"),
+        ("a=>1.17", 2, "this requirement cannot be read", "=> is no operator; did you mean >=?"),
+        ("a =< 1.17", 3, "this requirement cannot be read", "did you mean <=?"),
+        ("a~>1.17", 2, "this requirement cannot be read", "did you mean ~=?"),
+        ("a<>1.17", 2, "this requirement cannot be read", "did you mean !=?"),
+        ("a=!1.17", 2, "this requirement cannot be read", "did you mean !=?"),
+        ("a^1.17", 2, "this requirement cannot be read", "write ~=1.0"),
+        ("a>=1.0 <2", 8, "this requirement cannot be read", "versions are separated by commas"),
+        ("a>=1.0,,<2", 8, "this requirement cannot be read", "a comma separates two versions"),
+        ("a==", 2, "this requirement cannot be read", "a version is missing behind the operator"),
+        ("a>=1 b>=2", 6, "this requirement cannot be read", "a line of its own"),
+        ("a>=1 python_version<'3'", 6, "this requirement cannot be read", "a semicolon is missing before the marker"),
+        ("a>=1#why", 5, "this requirement cannot be read", "white space is missing before the comment"),
+        ("'a>=1'", 1, "this requirement cannot be read", "leave out the quotes"),
+        ("a\u200b>=1", 2, "this requirement cannot be read: it has the character U+200B ZERO WIDTH SPACE", "ASCII"),
+        ("\ufeffa", 1, "it has the character U+FEFF ZERO WIDTH NO-BREAK SPACE", "ASCII"),
+        ("a>=1\u00ad", 5, "it has the character U+00AD SOFT HYPHEN", "ASCII"),
+        ("a\u2265 1", 2, "it has the character U+2265 GREATER-THAN OR EQUAL TO", "ASCII"),
+        ("\u2013r x.txt", 1, "it has the character U+2013 EN DASH", "ASCII"),
+        ("a; os_name == \u201cx\u201d", 15, "it has the character U+201C LEFT DOUBLE QUOTATION MARK", "ASCII"),
+        ("a\x08", 2, "it has the character U+0008 a control character", "ASCII"),
+        ("https://h.invalid/a.zip ; os_name\u200b == 'x'", 34, "this marker cannot be read: it has", "ASCII"),
         ("https://h.invalid/a.zip ; nonsense", 27, "this marker cannot be read", None),
         ("hg+https://h.invalid/r", 1, "repositories of hg are not supported", "git"),
         ("a @ svn+ssh://h.invalid/r", 5, "repositories of svn are not supported", "git"),
@@ -191,7 +218,7 @@ def test_what_decides_a_project_is_noted(base: Path) -> None:
         ("file:nothing", 1, "no such file or directory: nothing", None),
         ("file://elsewhere/x", 1, "file: URLs of another host (elsewhere) are not supported", None),
         ("./notes.txt", 1, "notes.txt is neither a wheel nor a source distribution", "-r ./notes.txt"),
-        ("./nothing", 1, "no such file or directory: ./nothing", "looked in"),
+        ("./nothing", 1, "no such file or directory: ./nothing", "looked for"),
         ("nothing-1.0.tar.gz", 1, "no such file or directory", None),
         ("./empty", 1, "has no project", None),
     ],
@@ -203,6 +230,61 @@ def test_errors_point_at_their_place(base: Path, text: str, column: int, what: s
     assert caught.value.where == f"r.txt:1:{column}"
     assert (hint or "") in (caught.value.hint or "")
     assert "u:p@" not in caught.value.diagnosis()
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u202f", "\u3000"])
+def test_spaces_of_all_kinds_are_spaces(space: str) -> None:
+    wanted = read(f"{space}a{space}[x]{space}>={space}1 ;{space}os_name{space}=={space}'a{space}b'{space}")
+    assert (wanted.name, wanted.specifier, wanted.extras) == ("a", ">=1", ("x",))
+
+
+@pytest.mark.parametrize("text", ["a==1.0;", "a==1.0 ; ", "a==1.0;\u00a0"])
+def test_a_semicolon_with_nothing_behind_it_says_nothing(text: str) -> None:
+    assert (read(text).specifier, read(text).marker) == ("==1.0", None)
+    with pytest.raises(RequirementsError, match="cannot be read"):  # PEP 508 knows no such thing
+        read_requirement(Excerpt.of(text, "p.toml"), Surroundings((), Documents(), specifiers_only=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("./gone-1.0-py3-none-any.whl ; os_name == 'x'", None),
+        ("./gone.tar.gz;os_name == 'x'", None),
+        ("./gone ; os_name == 'x'", None),
+        ("file:gone ; os_name == 'x'", None),
+        ("a[y] @ ./gone ; os_name == 'x'", "a"),
+        ("a @ hg+https://h.invalid/r ; os_name == 'x'", "a"),
+        ("./empty ; os_name == 'x'", None),
+        ("https://h.invalid/a-1.whl ; os_name == 'x'", None),
+    ],
+)
+def test_what_a_marker_may_exclude_is_no_error_yet(base: Path, text: str, name: str | None) -> None:
+    wanted = read(text, base)
+    assert (wanted.name, wanted.marker) == (name, 'os_name == "x"')
+    assert wanted.fault is not None
+    with pytest.raises(RequirementsError) as caught:
+        read(text.partition(";")[0], base)
+    assert (wanted.fault.error.what, wanted.fault.where) == (caught.value.what, caught.value.where)
+
+
+def test_a_file_that_appears_is_another_request(base: Path) -> None:
+    documents = Documents()
+    read_requirement(Excerpt.of("./gone.whl ; os_name == 'x'", "r.txt"), Surroundings((base,), documents))
+    (base / "gone.whl").touch()
+    assert first_change(documents.observed, {}) == f"{base}/gone.whl is new"
+
+
+@pytest.mark.parametrize("text", ["project", "project[z]", "project ; os_name == 'x'"])
+def test_a_directory_is_editable_by_its_name_alone(base: Path, text: str) -> None:
+    reference = read(text, base, editable=True).reference
+    assert (reference.directory, reference.editable) == (base / "project", True)
+    assert not read(text, base).reference.is_direct  # without -e it is a name, as for pip
+
+
+@pytest.mark.parametrize(("egg", "specifier"), [("x==1.0", "==1.0"), ("x[y]>=2", ">=2"), ("x", "")])
+def test_a_version_behind_egg_is_kept(egg: str, specifier: str) -> None:
+    wanted = read(f"https://h.invalid/x.zip#egg={egg}")
+    assert (wanted.name, wanted.specifier) == ("x", specifier)
 
 
 @pytest.mark.parametrize("text", ["a", "https://h.invalid/a.zip", "dist/src-2.0.tar.gz"])

@@ -222,18 +222,29 @@ def test_paths_are_relative_to_the_base_first_then_to_the_file(tmp_path: Path, w
     ("line", "what"),
     [
         ("-e ./p", "a constraint cannot be editable"),
-        ("./p", "a constraint needs a name"),
+        ("./q", "a constraint needs a name"),
         ("a[x]<1", "a constraint cannot have extras"),
-        ("p @ ./p", "a directory cannot be a constraint"),
     ],
 )
 def test_constraints_that_are_none(tmp_path: Path, write, line: str, what: str) -> None:
     make_project(tmp_path / "p", "p")
+    write("q/setup.py", "")
     write("r.txt", "-c c.txt")
     write("c.txt", line)
     with pytest.raises(RequirementsError, match=what) as caught:
         read(tmp_path)
     assert (caught.value.where or "").startswith("c.txt:1")
+
+
+@pytest.mark.parametrize("line", ["my-p @ ./p", "./p", "./p ; python_version > '3'", "my-p @ file:p"])
+def test_a_directory_may_be_a_constraint(tmp_path: Path, write, line: str) -> None:
+    project = write("p/pyproject.toml", "[project]\nname = 'My_P'\n").parent
+    write("r.txt", "-c c.txt")
+    write("c.txt", line)
+    request = read(tmp_path)
+    assert [(c.name, c.reference.directory) for c in request.constraints] == [("my-p", project)]
+    (project / "more.py").write_text("")
+    assert read(tmp_path).observed != request.observed
 
 
 def test_constraints_may_have_urls_and_markers(tmp_path: Path, write) -> None:
@@ -242,17 +253,20 @@ def test_constraints_may_have_urls_and_markers(tmp_path: Path, write) -> None:
     assert [c.name for c in read(tmp_path).constraints] == ["a", "b"]
 
 
-def test_one_hash_demands_hashes_of_all(tmp_path: Path, write) -> None:
+@pytest.mark.parametrize("pins", [True, False])
+def test_one_hash_demands_hashes_of_all(tmp_path: Path, write, pins: bool) -> None:
     make_project(tmp_path / "p", "p")
     write(
         "r.txt",
         f"a==1 --hash=sha256:{SHA}\nb==1\nc>=1 --hash=sha256:{SHA}\n-e ./p\nd==1.* --hash=sha256:{SHA}\n"
-        f"git+https://h.invalid/r@{SHA[:40]}\nhttps://h.invalid/e.zip#sha256={SHA}\nhttps://h.invalid/f.zip",
+        f"git+https://h.invalid/r@{SHA[:40]}\nhttps://h.invalid/e.zip#sha256={SHA}\nhttps://h.invalid/f.zip\n"
+        + "--require-hashes"
+        * pins,
     )
     with pytest.raises(RequirementsError) as caught:
         read(tmp_path)
     assert caught.value.where == "r.txt:2"
-    assert (caught.value.why or "").splitlines() == [
+    complaints = [
         "r.txt:2: b==1: no --hash",
         "r.txt:3: c>=1: not pinned with ==",
         "r.txt:4: -e ./p: directories and repositories have no digest",
@@ -260,6 +274,7 @@ def test_one_hash_demands_hashes_of_all(tmp_path: Path, write) -> None:
         f"r.txt:6: git+https://h.invalid/r@{SHA[:40]}: directories and repositories have no digest",
         "r.txt:8: https://h.invalid/f.zip: no --hash",
     ]
+    assert (caught.value.why or "").splitlines() == [text for text in complaints if pins or "pinned" not in text]
 
 
 def test_hashes_and_pins_that_suffice(tmp_path: Path, write) -> None:

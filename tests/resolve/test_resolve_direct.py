@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ from pytest_fastenv.errors import (
     ConflictingRequirementsError,
     MetadataError,
     NoSolutionError,
+    RequirementsError,
     UnsupportedWheelError,
 )
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import SdistSource, TreeSource, Vcs, WheelSource
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, RepositoryReference
+from pytest_fastenv.model.request import Fault
 from pytest_fastenv.resolve.direct import reference, tree_digest, without_credentials
 from pytest_fastenv.resolve.requirements_of import Dependency
 
@@ -327,3 +330,36 @@ def test_references_in_metadata(tmp_path: Path) -> None:
     assert plain.hashes.sha256 == "0" * 64
     with pytest.raises(MetadataError, match="not supported"):
         reference(Dependency("x", (), "", "hg+https://example.invalid/x"), "app 1")
+
+
+def test_what_a_marker_excludes_may_be_missing(tmp_path: Path) -> None:
+    world = World()
+    world.add("app", "1")
+    fault = Fault("no such file or directory: ./x.whl", "requirements.txt:2:1", hint="did you mean ./y.whl?")
+    excluded = replace(want("x"), marker="os_name == 'nt'", fault=fault, name=None)
+    assert pins(run(world, ask("app", excluded, constraints=(excluded,)), tmp_path)) == {"app": "1"}
+    applying = replace(excluded, marker="os_name == 'posix'")
+    for request in (ask("app", applying), ask("app", constraints=(applying,))):
+        with pytest.raises(RequirementsError) as caught:
+            run(world, request, tmp_path)
+        assert caught.value.diagnosis() == fault.error.diagnosis()
+
+
+def test_the_version_behind_egg_is_held_against_the_one_that_is_found(tmp_path: Path) -> None:
+    world = World()
+    app = world.add("app", "1.0")
+    line = want("app", url=app.url)
+    assert pins(run(world, ask(replace(line, specifier="==1")), tmp_path)) == {"app": "1.0"}
+    with pytest.raises(NoSolutionError, match=r"is app 1\.0, and its #egg= says ==2"):
+        run(world, ask(replace(line, specifier="==2")), tmp_path)
+
+
+def test_a_directory_as_a_constraint_is_the_only_candidate(tmp_path: Path) -> None:
+    world = World()
+    tree = make_project(tmp_path, "mine", "1.2")
+    world.trees[tree] = CoreMetadata("mine", "1.2")
+    world.add("mine", "9")
+    world.add("app", "1", "mine")
+    limit = replace(want("mine @ ./mine", path=tree), name="mine")
+    assert pins(run(world, ask("app", constraints=(limit,)), tmp_path)) == {"app": "1", "mine": "1.2"}
+    assert pins(run(world, ask("app", "mine", constraints=(limit,)), tmp_path)) == {"app": "1", "mine": "1.2"}
