@@ -40,6 +40,10 @@ class Direct:
     egg: str | None = None
 
 
+class UnusableAddressError(RequirementsError):
+    """An address that is well written, and leads to nothing that can be used here."""
+
+
 def has_scheme(text: str) -> bool:
     """Tell whether text begins as a URL does; a drive letter is no scheme."""
     match = _SCHEME.match(text)
@@ -64,8 +68,8 @@ def read_url(excerpt: Excerpt, directories: Sequence[Path], documents: Documents
         return _git_url(excerpt)
     if scheme.partition("+")[0] in _OTHER_VCS:
         what = f"repositories of {scheme.partition('+')[0]} are not supported"
-        raise excerpt.error(what, hint="of version-control systems git is: git+https://...")
-    raise excerpt.error(f"URLs of the scheme {scheme}: are not supported", hint="use https:, file: or git+https:")
+        raise _unusable(excerpt, what, hint="of version-control systems git is: git+https://...")
+    raise _unusable(excerpt, f"URLs of the scheme {scheme}: are not supported", hint="use https:, file: or git+https:")
 
 
 def read_path(excerpt: Excerpt, directories: Sequence[Path], documents: Documents) -> Direct:
@@ -89,7 +93,12 @@ def _missing(text: str, excerpt: Excerpt, directories: Sequence[Path], documents
     paths = list(dict.fromkeys(absolute(directory / os.path.expanduser(text)) for directory in directories))
     for path in paths:
         documents.note_presence(path)
-    return excerpt.error(f"no such file or directory: {text}", hint=hint_for_missing(paths, text))
+    return _unusable(excerpt, f"no such file or directory: {text}", hint=hint_for_missing(paths, text))
+
+
+def _unusable(excerpt: Excerpt, what: str, *, hint: str | None = None) -> UnusableAddressError:
+    error = excerpt.error(what, hint=hint)
+    return UnusableAddressError(error.what, where=error.where, why=error.why, hint=error.hint)
 
 
 def _local(path: Path, fragment: Fragment, excerpt: Excerpt, documents: Documents) -> Direct:
@@ -97,16 +106,16 @@ def _local(path: Path, fragment: Fragment, excerpt: Excerpt, documents: Document
         project = path / fragment.subdirectory if fragment.subdirectory else path
         if not is_project(project):
             what = f"{project} has no project: neither pyproject.toml nor setup.py is there"
-            raise excerpt.error(what)
+            raise _unusable(excerpt, what)
         documents.note_project(project)
         return Direct(DirectoryReference(project), hashes=fragment.hashes, egg=fragment.egg)
     if not is_archive(path.name):
         hint = f"-r {excerpt.text} reads a requirements file" if path.suffix in {".txt", ".in"} else None
-        raise excerpt.error(f"{path.name} is neither a wheel nor a source distribution", hint=hint)
+        raise _unusable(excerpt, f"{path.name} is neither a wheel nor a source distribution", hint=hint)
     try:
         documents.note(path)
     except OSError as error:
-        raise excerpt.error(f"{path} cannot be read: {error.strerror}") from None
+        raise _unusable(excerpt, f"{path} cannot be read: {error.strerror}") from None
     return Direct(
         ArchiveReference(path.as_uri(), fragment.subdirectory),
         name=_wheel_name(path.name, excerpt),
@@ -123,7 +132,7 @@ def _file_url(excerpt: Excerpt, directories: Sequence[Path], documents: Document
         rest = "/" + rest
         if host not in {"", "localhost"}:
             if os.name != "nt":
-                raise excerpt.error(f"file: URLs of another host ({host}) are not supported")
+                raise _unusable(excerpt, f"file: URLs of another host ({host}) are not supported")
             rest = f"//{host}{rest}"
     path = find(url2pathname(rest) if rest.startswith("/") else unquote(rest), directories)
     if path is None:

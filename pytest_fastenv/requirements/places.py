@@ -13,8 +13,8 @@ from pytest_fastenv.requirements.documents import absolute
 ARCHIVES = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar")
 _REQUIREMENTS = re.compile(r".*\.(txt|in)|pylock(\.[^.]+)?\.toml|pyproject\.toml", re.IGNORECASE)
 _LIKELY = re.compile(r".*(require|constraint|deps|dev|test|pylock).*|pyproject\.toml", re.IGNORECASE)
-#: How many files are named at most, and how alike a name has to be for it.
-_MOST, _ALIKE = 3, 0.6
+#: How many files are named at most, how alike a name has to be for it, and how many names of a directory are looked at.
+_MOST, _ALIKE, _LOOKED_AT = 3, 0.6, 500
 
 
 def is_archive(name: str) -> bool:
@@ -93,7 +93,7 @@ def _is_readable(path: Path) -> bool:
 
 def _names(directory: Path) -> list[str]:
     try:
-        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))[:_LOOKED_AT]
     except OSError:
         return []
 

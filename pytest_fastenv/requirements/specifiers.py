@@ -13,13 +13,12 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.reference import IndexReference
 from pytest_fastenv.model.request import ConfigSettings, Fault, Wanted
 from pytest_fastenv.requirements.advice import spaced, unreadable_marker, unreadable_requirement
-from pytest_fastenv.requirements.direct import Direct, has_scheme, named, read_path, read_url
+from pytest_fastenv.requirements.direct import Direct, UnusableAddressError, has_scheme, named, read_path, read_url
 from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.places import find, is_archive
@@ -89,7 +88,7 @@ def _is_address(text: str, surroundings: Surroundings) -> bool:
 def _address(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
     """Read a bare URL or path with optional extras and marker."""
     body, condition = _split_marker(excerpt, needs_space=has_scheme(excerpt.text))
-    with _kept(condition) as faults:
+    with _kept(condition if _is_clearly_an_address(body.text) else None) as faults:
         direct, extras = _resolve(body, surroundings)
         if not direct.egg:
             return _wanted(excerpt, surroundings, direct, extras, condition)
@@ -97,6 +96,11 @@ def _address(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
         made = _wanted(excerpt, surroundings, named(direct, egg.name, body), extras or egg.extras, condition)
         return replace(made, specifier=str(egg.specifier))
     return _wanted(excerpt, surroundings, Direct(IndexReference()), (), condition, *faults)
+
+
+def _is_clearly_an_address(text: str) -> bool:
+    """Tell an address from a slip that happens to have a slash in it."""
+    return has_scheme(text) or text.startswith((".", "/", "~")) or is_archive(split_extras(text)[0])
 
 
 def _specifier(excerpt: Excerpt, surroundings: Surroundings) -> Wanted:
@@ -137,7 +141,7 @@ def _kept(condition: str | None) -> Iterator[list[Fault]]:
     faults: list[Fault] = []
     try:
         yield faults
-    except RequirementsError as error:
+    except UnusableAddressError as error:
         if condition is None:
             raise
         faults.append(Fault.of(error))

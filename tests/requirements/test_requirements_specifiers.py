@@ -255,7 +255,7 @@ def test_a_semicolon_with_nothing_behind_it_says_nothing(text: str) -> None:
         ("a[y] @ ./gone ; os_name == 'x'", "a"),
         ("a @ hg+https://h.invalid/r ; os_name == 'x'", "a"),
         ("./empty ; os_name == 'x'", None),
-        ("https://h.invalid/a-1.whl ; os_name == 'x'", None),
+        ("ftp://h.invalid/a.zip ; os_name == 'x'", None),
     ],
 )
 def test_what_a_marker_may_exclude_is_no_error_yet(base: Path, text: str, name: str | None) -> None:
@@ -265,6 +265,13 @@ def test_what_a_marker_may_exclude_is_no_error_yet(base: Path, text: str, name: 
     with pytest.raises(RequirementsError) as caught:
         read(text.partition(";")[0], base)
     assert (wanted.fault.error.what, wanted.fault.where) == (caught.value.what, caught.value.where)
+
+
+@pytest.mark.parametrize("text", ["a-1.whl", "a.zip#sha256=00", "o/r.git"])
+def test_what_is_written_wrongly_is_an_error_whatever_the_marker_says(base: Path, text: str) -> None:
+    for line in (f"https://h.invalid/{text} ; os_name == 'x'", "sl/ip[ ; os_name == 'x'"):
+        with pytest.raises(RequirementsError):
+            read(line, base)
 
 
 def test_a_file_that_appears_is_another_request(base: Path) -> None:
