@@ -17,14 +17,11 @@ from typing import NamedTuple
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.archive.member_paths import shown, without_dots
 from pytest_fastenv.archive.zip64 import resolve_central, resolve_local
+from pytest_fastenv.archive.zip_end import locate_directory
 from pytest_fastenv.errors import ArchiveError
 
-_END = struct.Struct("<4s4H2LH")
-_END64 = struct.Struct("<4sQ2H2L4Q")
-_LOCATOR = struct.Struct("<4sLQL")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
-_END_MAGIC, _END64_MAGIC, _LOCATOR_MAGIC = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 _CENTRAL_MAGIC, _LOCAL_MAGIC, _DESCRIPTOR_MAGIC = b"PK\1\2", b"PK\3\4", b"PK\7\x08"
 
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
@@ -32,6 +29,9 @@ _DESCRIPTOR, _UTF8 = 0x0008, 0x0800
 _KNOWN_FLAGS = 0x0006 | _DESCRIPTOR | _UTF8 | _ENCRYPTED
 STORED, DEFLATED = 0, 8
 _SLASH, _UNSET = 0x2F, 0xFFFFFFFF
+_DOS_DIRECTORY = 0x10
+#: What deflate makes of nothing: the most that a directory may have.
+_NOTHING_DEFLATED = b"\3\0"
 
 
 class Member(NamedTuple):
@@ -73,7 +73,7 @@ def read_directory(data: mmap.mmap | bytes, archive: str, limits: Limits) -> Dir
     :raises BombError: its members would expand out of proportion.
     """
     warnings: list[str] = []
-    count, start, end = _locate(data, archive, warnings)
+    count, start, end = locate_directory(data, archive, warnings)
     limits.check_members(archive, count)
     members, directories, extents = _Reader(data, archive).read(count, start, end)
     _check_gapless(archive, extents, start)
@@ -83,55 +83,6 @@ def read_directory(data: mmap.mmap | bytes, archive: str, limits: Limits) -> Dir
         members = [member._replace(path=without_dots(member.path)) for member in members]
     directories = [path for path in map(without_dots, directories) if path]
     return Directory(members, directories, warnings)
-
-
-def _locate(data: mmap.mmap | bytes, archive: str, warnings: list[str]) -> tuple[int, int, int]:
-    """Return number of entries, start and end of the central directory."""
-    position = data.rfind(_END_MAGIC)
-    if position < 0 or position + _END.size > len(data):
-        head = bytes(data[:60])
-        raise ArchiveError(
-            f"{archive} is not a zip archive, or is cut short",
-            where=archive,
-            why=f"no end record; it has {len(data):,} bytes and begins with {head!r}" if head else "it is empty",
-            hint="a proxy or a login page may have answered instead of the index",
-        )
-    _, disk, first_disk, here, count, size, offset, comment = _END.unpack(data[position : position + _END.size])
-    tail = bytes(data[position + _END.size + comment :])
-    if len(data) < position + _END.size + comment or tail.strip(b"\0"):
-        raise ArchiveError(f"{archive} has data after its end record", where=archive, why=f"{tail[:40]!r}")
-    if tail:
-        warnings.append(f"{archive}: {len(tail)} NUL bytes follow the archive")
-    if disk or first_disk or here != count:
-        raise ArchiveError(f"{archive} is a part of an archive in several files", where=archive)
-    end = position
-    if position >= _LOCATOR.size and data[position - _LOCATOR.size : position][:4] == _LOCATOR_MAGIC:
-        count, size, offset, end = _locate64(data, archive, position, (count, size, offset))
-    if offset + size != end:
-        raise ArchiveError(
-            f"{archive} has data that belongs to no member",
-            where=archive,
-            why=f"its directory should end at byte {offset + size:,} but its end record stands at {end:,}",
-        )
-    return count, offset, end
-
-
-def _locate64(
-    data: mmap.mmap | bytes, archive: str, position: int, small: tuple[int, int, int]
-) -> tuple[int, int, int, int]:
-    """Read the ZIP64 end record; where the small record has a value too, both must be equal."""
-    _, disk, end, disks = _LOCATOR.unpack(data[position - _LOCATOR.size : position])
-    record = data[end : end + _END64.size]
-    if disk or disks > 1 or len(record) != _END64.size or record[:4] != _END64_MAGIC:
-        raise ArchiveError(f"{archive}: its ZIP64 locator points nowhere", where=archive)
-    _, length, _, _, disk, first_disk, here, *large = _END64.unpack(record)
-    if disk or first_disk or here != large[0] or end + 12 + length != position - _LOCATOR.size:
-        raise ArchiveError(f"{archive}: its ZIP64 end record contradicts itself", where=archive)
-    for value, wide, unset in zip(small, large, (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF), strict=True):
-        if value not in (unset, wide):
-            raise ArchiveError(f"{archive}: its two end records differ", where=archive, why=f"{value} and {wide}")
-    count, size, offset = large
-    return count, size, offset, end
 
 
 class _Reader:
@@ -170,7 +121,14 @@ class _Reader:
         raw = central[name_at : name_at + name_len]
         following = name_at + name_len + extra_len + comment_len
         plain = method == DEFLATED or (method == STORED and packed == size)
-        if plain and not flags & ~_UTF8 and not extra_len and attributes >> 28 in (0, 8) and raw.isascii() and not disk:
+        if (
+            plain
+            and not flags & ~_UTF8
+            and not extra_len
+            and attributes >> 28 in (0, 8)
+            and raw.isascii()
+            and not (disk or attributes & _DOS_DIRECTORY)
+        ):
             # Nearly all members: nothing to interpret, and the local header must be the same but for its magic.
             start = offset + _LOCAL.size + name_len
             header = _LOCAL_MAGIC + central[position + 6 : position + 30] + b"\0\0" + raw
@@ -188,11 +146,15 @@ class _Reader:
             extra = central[name_at + name_len : name_at + name_len + extra_len]
             size, packed, offset = resolve_central(extra, (size, packed, offset), raw, self._named(path))
         self._check_packing(path, flags, method, packed, size)
-        if attributes >> 28 not in (0, 8) or path[-1:] == "/":  # 8: a regular file
-            self._check_kind(path, size, attributes >> 16)
+        if attributes >> 28 not in (0, 8) or path[-1:] == "/" or attributes & _DOS_DIRECTORY:  # 8: a regular file
+            self._check_kind(path, size, attributes)
         start = self._check_local(path, offset, central[position + 6 : position + 30] + raw, (packed, size, crc))
         last = start + packed
+        if path[-1:] == "/" and self._data[start:last] not in (b"", _NOTHING_DEFLATED):
+            raise self._error(f"{shown(path)} is a directory with content", member=True)
         if flags & _DESCRIPTOR:
+            if method == STORED and self._data.find(_DESCRIPTOR_MAGIC, start, last) >= 0:
+                raise self._error(f"{shown(path)} seems to end in several places", member=True)
             last = self._check_descriptor(path, last, (crc, packed, size))
         member = Member(path, start, packed, size, crc, method, attributes >> 16 & 0o111 != 0)
         return member, (offset, last), following
@@ -216,15 +178,15 @@ class _Reader:
         if method == STORED and packed != size:
             raise self._error(f"{shown(path)} is stored with two different sizes", member=True)
 
-    def _check_kind(self, path: str, size: int, mode: int) -> None:
-        kind = stat.S_IFMT(mode)
+    def _check_kind(self, path: str, size: int, attributes: int) -> None:
+        kind = stat.S_IFMT(attributes >> 16)
         if kind == stat.S_IFLNK:
             raise self._error(f"{shown(path)} is a symbolic link", member=True)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise self._error(f"{shown(path)} is neither a file nor a directory", member=True)
         if path[-1:] == "/" and size:
             raise self._error(f"{shown(path)} is a directory with content", member=True)
-        if path[-1:] != "/" and kind == stat.S_IFDIR:
+        if path[-1:] != "/" and (kind == stat.S_IFDIR or attributes & _DOS_DIRECTORY):
             raise self._error(f"{shown(path)} is both a file and a directory", member=True)
 
     def _check_local(self, path: str, offset: int, expected: bytes, sizes: tuple[int, int, int]) -> int:
