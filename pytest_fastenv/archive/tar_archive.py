@@ -18,7 +18,9 @@ from typing import IO, NamedTuple
 from pytest_fastenv.archive.decompress import decompress
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case, shown, without_dots
+from pytest_fastenv.archive.tar_headers import TwoReadingsError, check_extended, content_places, is_tar
 from pytest_fastenv.archive.zip_archive import unpack_zip
+from pytest_fastenv.archive.zip_end import ends_as_zip
 from pytest_fastenv.errors import ArchiveError, BombError, LimitError, SdistError
 
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
@@ -71,9 +73,13 @@ def unpack_archive(order: ArchiveOrder) -> str:
     :raises BombError: it expands out of proportion.
     """
     with open(order.archive, "rb") as file:
-        if file.read(4) in (b"PK\3\4", b"PK\5\6"):
-            return unpack_zip(file, order.into, order.label, order.limits, may_be_flat=order.may_be_flat)
+        is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6")
+        if is_tar(file) if is_zip else ends_as_zip(file):
+            why = "some programs look at its name or its end, others at its beginning"
+            raise ArchiveError(f"{order.label} is both a zip and a tar archive", where=order.label, why=why)
         file.seek(0)
+        if is_zip:
+            return unpack_zip(file, order.into, order.label, order.limits, may_be_flat=order.may_be_flat)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=os.path.dirname(order.into)) as plain:
             decompress(file, plain, order.label, order.limits)
             return _Extraction(plain, order).run()
@@ -94,6 +100,7 @@ class _Extraction:
                 members = self._members(archive)
                 for member in members:
                     self._check_kind(member)
+                self._check_readings(archive)
                 self._check_ending(members)
                 top, directories = self._check(members)
                 root = self._root(top, directories)
@@ -122,6 +129,8 @@ class _Extraction:
         members: dict[str, tarfile.TarInfo] = {}
         for count, member in enumerate(archive, 1):
             self._order.limits.check_members(self._label, count)
+            if member.isreg() and member.name.endswith("/"):
+                raise self._refused(member, "is a file with the name of a directory")
             member.name = without_dots(member.name).rstrip("/")
             if member.name in {"", "."} and member.isdir():
                 continue
@@ -130,6 +139,16 @@ class _Extraction:
                 raise self._refused(member, "comes twice, with different contents")
             members[member.name] = member
         return list(members.values())
+
+    def _check_readings(self, archive: tarfile.TarFile) -> None:
+        """Refuse what a strict reader does not find, or finds elsewhere."""
+        read = archive.getmembers()
+        try:
+            check_extended(archive.pax_headers, [member.pax_headers for member in read])
+            if content_places(self._plain) != [member.offset_data for member in read]:
+                raise TwoReadingsError("has members that a strict reader does not find")
+        except TwoReadingsError as error:
+            raise ArchiveError(f"{self._label} {error}", where=self._label, hint="the archive is not used") from None
 
     def _check_ending(self, members: Sequence[tarfile.TarInfo]) -> None:
         """Refuse data behind the last member: `tarfile` stops in silence at a header that it cannot read."""

@@ -10,27 +10,29 @@ https://www.gnu.org/software/tar/manual/html_node/Standard.html for what GNU tar
 from __future__ import annotations
 
 import re
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
-BLOCK_BYTES = 512
+_BLOCK_BYTES = 512
 _SIZE, _TYPE, _MAGIC, _PREFIX = slice(124, 136), slice(156, 157), slice(257, 263), slice(345, 500)
 _NUMBER = re.compile(rb" *([0-7]*)[ \0]*")
-_REGULAR = (b"0", b"\0", b"7")
+#: Types of files, and of links and directories; before ustar, a file's name said with a slash that it is a directory.
+_FILES, _WITHOUT_CONTENT = (b"0", b"7"), (b"1", b"2", b"5")
 _EXTENDED, _GLOBAL, _GNU_NAMES = (b"x", b"X"), b"g", (b"L", b"K")
 #: What a header for all members must not say: programs differ in whether it holds for them.
 _OF_ONE_MEMBER = ("path", "linkpath", "size", "hdrcharset")
 _SPARSE = "GNU.sparse."
 
 
-class TwoReadings(Exception):
+class TwoReadingsError(Exception):
     """A header that can be read in several ways; the argument continues a sentence that begins with the archive."""
 
 
 def content_places(plain: IO[bytes]) -> list[int]:
     """Return where the content of each member begins, as a strict reader finds them.
 
-    :raises TwoReadings: another reader could find others.
+    :raises TwoReadingsError: another reader could find others.
     """
     found: list[int] = []
     extended: set[bytes] = set()
@@ -38,34 +40,44 @@ def content_places(plain: IO[bytes]) -> list[int]:
     for header in _headers(plain):
         size, kind = _number(header[_SIZE]), header[_TYPE]
         position = plain.tell()
-        if kind in _EXTENDED or kind in _GNU_NAMES or kind == _GLOBAL:
+        if kind in _EXTENDED or kind in _GNU_NAMES:
             # A long name may be told in one way: in a pax header, or in GNU tar's own, once each.
-            clash = extended and (kind in extended or bool(extended & set(_EXTENDED)) != (kind in _EXTENDED))
-            if kind != _GLOBAL:
-                if clash:
-                    raise TwoReadings("has two extended headers for one member")
-                extended.add(kind)
-        else:
-            _check_member(header, size, kind)
+            if extended and {kind} | extended != set(_GNU_NAMES):
+                raise TwoReadingsError("has two extended headers for one member")
+            extended.add(kind)
+        elif kind != _GLOBAL:
+            _check_member(header, size, kind, is_named_elsewhere=bool(extended))
             found.append(position)
             extended.clear()
-        plain.seek(position + -(-size // BLOCK_BYTES) * BLOCK_BYTES)
+        plain.seek(position + -(-size // _BLOCK_BYTES) * _BLOCK_BYTES)
     return found
+
+
+def is_tar(file: IO[bytes]) -> bool:
+    """Tell whether a file begins with the header of a tar archive."""
+    file.seek(0)
+    try:
+        tarfile.TarInfo.frombuf(file.read(_BLOCK_BYTES), "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def _headers(plain: IO[bytes]) -> Iterator[bytes]:
     plain.seek(0)
-    while len(header := plain.read(BLOCK_BYTES)) == BLOCK_BYTES and header.strip(b"\0"):
+    while len(header := plain.read(_BLOCK_BYTES)) == _BLOCK_BYTES and header.strip(b"\0"):
         yield header
 
 
-def _check_member(header: bytes, size: int, kind: bytes) -> None:
-    if size and kind not in _REGULAR:
-        raise TwoReadings("has a link or a directory with a size, which is content to some programs")
+def _check_member(header: bytes, size: int, kind: bytes, *, is_named_elsewhere: bool) -> None:
+    is_slashed = header[:100].partition(b"\0")[0].endswith(b"/")
+    if size and (kind in _WITHOUT_CONTENT or (kind == b"\0" and is_slashed)):
+        raise TwoReadingsError("has a link or a directory with a size, which is content to some programs")
     if header[_MAGIC] != b"ustar\0" and header[_PREFIX].strip(b"\0"):
-        raise TwoReadings("has a member whose name has two parts, which its format does not have")
-    if kind in _REGULAR and header[:100].partition(b"\0")[0].endswith(b"/"):
-        raise TwoReadings("has a member that is a file to some programs and a directory to others")
+        raise TwoReadingsError("has a member whose name has two parts, which its format does not have")
+    # Where the whole name stands in an extended header, what is cut off here may end anywhere.
+    if is_slashed and (kind == b"\0" if is_named_elsewhere else kind in _FILES):
+        raise TwoReadingsError("has a member that is a file to some programs and a directory to others")
 
 
 def _number(field: bytes) -> int:
@@ -73,7 +85,7 @@ def _number(field: bytes) -> int:
         return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:])
     number = _NUMBER.fullmatch(field)
     if number is None:
-        raise TwoReadings("has a size that is no octal number")
+        raise TwoReadingsError("has a size that is no octal number")
     return int(number[1] or b"0", 8)
 
 
@@ -82,10 +94,10 @@ def check_extended(of_all: Mapping[str, str], of_each: Sequence[Mapping[str, str
 
     :param of_all: of headers that hold for all members.
     :param of_each: all that holds for each member, that of all members with it.
-    :raises TwoReadings: programs differ in whether they heed it.
+    :raises TwoReadingsError: programs differ in whether they heed it.
     """
     told = sorted(set(of_all).intersection(_OF_ONE_MEMBER))
     if told:
-        raise TwoReadings(f"has a header for all members that tells their {told[0]}")
+        raise TwoReadingsError(f"has a header for all members that tells their {told[0]}")
     if any(key.startswith(_SPARSE) for one in of_each for key in one):
-        raise TwoReadings("has sparse files")
+        raise TwoReadingsError("has sparse files")

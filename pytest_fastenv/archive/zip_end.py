@@ -6,14 +6,16 @@ Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (sections 4.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+from typing import IO
 
 from pytest_fastenv.errors import ArchiveError
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
-_END_MAGIC, _END64_MAGIC, _LOCATOR_MAGIC = b"PK\5\6", b"PK\6\6", b"PK\6\7"
+_END_MAGIC, _END64_MAGIC, _LOCATOR_MAGIC, _CENTRAL_MAGIC = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
 _LONGEST_COMMENT = 0xFFFF
 #: Of a ZIP64 end record, behind this value: what is longer has "extensible data", which only version 2 records need.
 _END64_LENGTH = 44
@@ -53,6 +55,19 @@ def locate_directory(data: mmap.mmap | bytes, archive: str, warnings: list[str])
             why=f"its directory should end at byte {offset + size:,} but its end record stands at {end:,}",
         )
     return count, offset, end
+
+
+def ends_as_zip(file: IO[bytes]) -> bool:
+    """Tell whether a file has an end record near its end, and a directory before that: many programs look there."""
+    begin = max(0, file.seek(0, os.SEEK_END) - _END.size - _LONGEST_COMMENT)
+    file.seek(begin)
+    tail = file.read()
+    position = tail.rfind(_END_MAGIC)
+    if position < 0 or position + _END.size > len(tail):
+        return False
+    length = _END.unpack_from(tail, position)[5]
+    file.seek(max(0, begin + position - length))
+    return file.read(4) in (_CENTRAL_MAGIC, _END_MAGIC)
 
 
 def _check_one_end(data: mmap.mmap | bytes, archive: str, position: int, end: int) -> None:
