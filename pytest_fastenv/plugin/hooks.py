@@ -93,11 +93,16 @@ def _asks(config: pytest.Config) -> bool:
 
 def _table_asks(config: pytest.Config) -> bool:
     """Say whether ``[tool.fastenv]`` or ``fastenv.toml`` asks; unknown keys are reported without ``--fastenv``, too."""
-    if not _may_have_table(os.fspath(config.rootpath)):
+    directory = config.rootpath
+    if config.known_args_namespace.inifilename:
+        from pytest_fastenv.plugin.command_line import project_directory  # rarely is an ini file named
+
+        directory = project_directory(config)
+    if not _may_have_table(os.fspath(directory)):
         return False
     from pytest_fastenv.plugin.provisioning import read_tables  # most projects have none
 
-    return "sources" in read_tables(config.rootpath)
+    return "sources" in read_tables(directory)
 
 
 def _may_have_table(directory: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.plugin.command_line import parse_known
+from pytest_fastenv.plugin.command_line import parse_known, project_directory
 from pytest_fastenv.plugin.runtime_distribution import runtime_files
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.runtime.options import OPTIONS, before_paths, ini_value, read_files, starts_workers, words_of
@@ -22,6 +22,7 @@ from pytest_fastenv.settings.tables import tables
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.version import __version__
 
+_GROUP = "group:"
 _COVERAGE = re.compile(r"--(no-)?cov(-[a-z-]+)?(=.*)?", re.DOTALL)
 _XDIST = re.compile(
     r"-[df].*|--looponfail"  # older versions have -f
@@ -36,7 +37,7 @@ class Asked:
     """A session's request.
 
     :ivar base: what relative paths in the sources are relative to.
-    :ivar root: pytest's root directory: where the project lies.
+    :ivar root: where the project lies: mostly pytest's root directory.
     :ivar verbosity: pytest's, negative with ``-q``.
     :ivar shows_header: the session inside begins with pytest's header.
     """
@@ -64,17 +65,21 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
     """
     addopts, words = read_files(config.getini("addopts")), words_of(config)
     parsed = parse_known(config, parser, words)
+    base: Path | None = None
     given = {option.field: getattr(parsed, option.dest, None) for option in OPTIONS}
     if given["sources"]:
-        # Those of the ini file's addopts come first; they may be meant from where that file is.
+        # Those of the ini file's addopts come first, and are relative to that file like everything in it.
         count = len(parse_known(config, parser, addopts).fastenv_sources or ()) if addopts else 0
-        anchored = [_anchored(source, _ini_file(config).parent) for source in given["sources"][:count]]
-        given["sources"] = anchored + given["sources"][count:]
+        if count == len(given["sources"]):
+            base = _ini_file(config).parent
+        else:
+            anchored = [_anchored(source, _ini_file(config).parent) for source in given["sources"][:count]]
+            given["sources"] = anchored + given["sources"][count:]
     loaded = _load(config, given)
-    base = loaded.directory_of("sources", config.invocation_params.dir)
+    base = base or loaded.directory_of("sources", config.invocation_params.dir)
     verbosity = getattr(parsed, "verbose", 0)
     shows_header = verbosity >= 0 and not getattr(parsed, "no_header", False)
-    return Asked(loaded, base, config.rootpath, _needs(before_paths(words)), verbosity, shows_header)
+    return Asked(loaded, base, project_directory(config), _needs(before_paths(words)), verbosity, shows_header)
 
 
 def parsed_settings(config: pytest.Config) -> Loaded:
@@ -88,7 +93,7 @@ def parsed_settings(config: pytest.Config) -> Loaded:
 
 def _load(config: pytest.Config, given: Mapping[str, Any]) -> Loaded:
     return load(
-        tables(config.rootpath),
+        tables(project_directory(config)),
         _ini_layer(config),
         variables(os.environ),
         command_line(given, "pytest", config.invocation_params.dir),
@@ -114,8 +119,13 @@ def _ini_file(config: pytest.Config) -> Path:
 
 
 def _anchored(source: str, directory: Path) -> str:
-    path = directory / source
-    return str(path) if os.path.exists(path) else source
+    """Return a source that reads the same from everywhere."""
+    if source.startswith(_GROUP):
+        path, _, group = source.removeprefix(_GROUP).rpartition(":")
+        return f"{_GROUP}{directory / (path or 'pyproject.toml')}:{group}"
+    name, bracket, extras = source.partition("[")
+    path = os.path.join(directory, name)
+    return f"{os.path.normpath(path)}{bracket}{extras}" if name and os.path.exists(path) else source
 
 
 def _needs(words: Sequence[str]) -> SessionNeeds:

@@ -41,6 +41,7 @@ class Collection:
     ignore_requires_python: bool = False
     build_constraints: list[Wanted] = field(default_factory=list)
     requires_python: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def requires_hashes(self) -> bool:
@@ -72,6 +73,7 @@ class Collection:
             build_constraints=tuple(self.build_constraints),
             observed=(*self.documents.observed, *variables),
             requires_python=",".join(dict.fromkeys(self.requires_python)),
+            warnings=tuple(self.warnings),
         )
 
     def apply(self, rule: str, value: str = "") -> None:

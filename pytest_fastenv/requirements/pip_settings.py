@@ -108,7 +108,10 @@ class PipSettings:
             request,
             wanted=tuple(map(finished, request.wanted)) if settings or no_deps else request.wanted,
             pip_settings=tuple(dict.fromkeys(value.source for value in self._heeded)),
-            warnings=tuple(f"{self._strongest[name].source} is not heeded: {UNHEEDED[name]}" for name in unheeded),
+            warnings=(
+                *request.warnings,
+                *(f"{self._strongest[n].source} is not heeded: {UNHEEDED[n]}" for n in unheeded),
+            ),
         )
 
     def _config_settings(self) -> tuple[tuple[str, str | tuple[str, ...]], ...]:

@@ -23,7 +23,8 @@ def apply_project(collection: Collection, base: Path, project: Project, from_sou
     """Bring the project in the base directory in line with the setting.
 
     ``auto`` adds it as editable where a pyproject.toml with a build system stands and no requirement names it
-    already; where a source names the directory (``.[extra]``), that one becomes editable. ``editable``, ``wheel``
+    already, and tells where a project is left out for want of one; where a source names the directory (``.[extra]``),
+    that one becomes editable. ``editable``, ``wheel``
     and ``sdist`` change what requirements say of it, or add it. ``none`` leaves everything as it is.
 
     :param from_sources: those of the requirements that were named as a source, not by a file.
@@ -34,6 +35,8 @@ def apply_project(collection: Collection, base: Path, project: Project, from_sou
     named = [index for index, wanted in enumerate(collection.wanted) if is_same_directory(wanted.reference, base)]
     if project == "auto":
         if not _has_build_system(collection, base):
+            if not named and (text := _left_out(collection, base)):
+                collection.warnings.append(text)
             return
         for index in named:
             if any(collection.wanted[index] is source for source in from_sources):
@@ -62,6 +65,18 @@ def _editable(wanted: Wanted, editable: bool) -> Wanted:
 def _has_build_system(collection: Collection, base: Path) -> bool:
     path = base / "pyproject.toml"
     return path.is_file() and read_pyproject(path, "pyproject.toml", collection.documents).has_build_system
+
+
+def _left_out(collection: Collection, base: Path) -> str:
+    """Say that a project is not installed because it does not say how it is built; empty where there is none."""
+    path = base / "pyproject.toml"
+    has_table = path.is_file() and "project" in read_pyproject(path, "pyproject.toml", collection.documents).table
+    if not has_table and not (base / "setup.py").is_file():
+        return ""
+    return (
+        f"the project in {base} is not installed, since no [build-system] in a pyproject.toml says how it is built; "
+        "with project = editable it is installed all the same, with project = none nothing is said"
+    )
 
 
 def _require_project(base: Path, project: Project) -> None:

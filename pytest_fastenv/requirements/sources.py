@@ -47,8 +47,9 @@ def read_sources(
     """Read all sources; they add up.
 
     A source is a requirements file (``.txt``, ``.in``), ``pyproject.toml`` (its dependencies), ``group:NAME`` of the
-    base directory's pyproject.toml, a script with inline metadata, a wheel, a source distribution or a project's
-    directory (each with extras behind it if need be), a URL, or a requirement as it would stand in a file.
+    base directory's pyproject.toml, or of another one (``group:PATH:NAME``), a script with inline metadata, a wheel, a
+    source distribution or a project's directory (each with extras behind it if need be), a URL, or a requirement as it
+    would stand in a file.
 
     :param base: absolute directory that sources, and paths in requirements files, are relative to.
     :param environ: for ``${NAME}`` in requirements files.
@@ -127,11 +128,17 @@ class _Reader:
         self.from_sources.append(wanted)
         self.collection.wanted.append(wanted)
 
-    def _group(self, name: str) -> None:
+    def _group(self, text: str) -> None:
+        """Read ``NAME``, or ``PATH:NAME`` as pip's ``--group`` has it."""
+        file, _, name = text.rpartition(":")
+        file = file or "pyproject.toml"
         if not name:
             raise UsageError("group: names no dependency group", where=COMMAND_LINE)
-        pyproject = read_pyproject(self.base / "pyproject.toml", "pyproject.toml", self.collection.documents)
-        self._specifiers(group_dependencies(pyproject, name), self.base)
+        path = absolute(self.base / os.path.expanduser(file))
+        if path.name != "pyproject.toml":
+            what = f"a dependency group is in a file pyproject.toml, not in {file}"
+            raise UsageError(what, where=COMMAND_LINE, hint=f"write {_GROUP}{file}/pyproject.toml:{name}")
+        self._specifiers(group_dependencies(read_pyproject(path, file, self.collection.documents), name), path.parent)
 
     def _file(self, path: Path, excerpt: Excerpt) -> None:
         name, documents = excerpt.text, self.collection.documents

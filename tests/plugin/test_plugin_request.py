@@ -121,14 +121,22 @@ def test_wrong_tool_table(directory: Path, text: str, message: str) -> None:
 def test_addopts_of_the_ini_file_come_first_and_from_its_directory(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(directory, pytest__ini="[pytest]\naddopts = --fastenv a.txt --fastenv django\n", a__txt="")
+    words = "a.txt django .[test] group:test"
+    addopts = " ".join(f"--fastenv {word}" for word in words.split())
+    write(directory, pytest__ini=f"[pytest]\naddopts = {addopts}\n", a__txt="")
     below = directory / "below"
     below.mkdir()
     monkeypatch.chdir(below)
     monkeypatch.setenv("PYTEST_ADDOPTS", "--fastenv b.txt")
     asked = ask("..", "--fastenv=c.txt")
-    assert asked.settings.sources == (str(directory / "a.txt"), "django", "b.txt", "c.txt")
+    group = f"group:{directory / 'pyproject.toml'}:test"
+    own = (str(directory / "a.txt"), "django", f"{directory}[test]", group)
+    assert asked.settings.sources == (*own, "b.txt", "c.txt")
     assert asked.base == below
+    monkeypatch.delenv("PYTEST_ADDOPTS")
+    asked = ask("..")
+    assert asked.settings.sources == tuple(words.split())
+    assert asked.base == directory
 
 
 @pytest.mark.parametrize(
@@ -198,3 +206,20 @@ def test_response_file(directory: Path) -> None:
 def test_variables_count(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "FASTENV_OFFLINE", "1")
     assert ask("--fastenv=a.txt").settings.offline
+
+
+def test_named_ini_file_below_the_project(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest takes its directory for the root directory; the project lies around it."""
+    config, below = directory / "config", directory / "below"
+    for place in (config, below):
+        place.mkdir()
+    write(config, pytest__ini="[pytest]\n")
+    assert ask("--fastenv=a.txt", "-c", "config/pytest.ini").root == config, "there is no project at all"
+    write(directory, pyproject__toml="[tool.fastenv]\nlink = 'copy'\n")
+    for place, ini in ((directory, "config/pytest.ini"), (below, "../config/pytest.ini")):
+        monkeypatch.chdir(place)
+        asked = ask("--fastenv=a.txt", "-c", ini)
+        assert (asked.root, asked.settings.link) == (directory, "copy")
+        assert ask("--fastenv=a.txt", "-c", ini, f"--rootdir={config}").root == config
+    write(config, setup__py="")
+    assert ask("--fastenv=a.txt", "-c", "../config/pytest.ini").root == config

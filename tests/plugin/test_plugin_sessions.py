@@ -188,6 +188,35 @@ def test_the_project_in_the_rootdir_is_installed_editable(project: Project) -> N
     assert project.run("--fastenv-project", "none", *command, cwd=below).returncode == 2
 
 
+@pytest.mark.parametrize("below", ["", "tests/unit"])
+def test_addopts_name_the_project_and_its_group(project: Project, below: str) -> None:
+    make_project(project.directory, "mine", extras={"test": ["library"]})
+    with (project.directory / "pyproject.toml").open("a") as file:
+        file.write("[dependency-groups]\ntest = ['early-plugin']\n")
+    (project.directory / "tests" / "unit").mkdir(parents=True)
+    project.write(pytest__ini="[pytest]\naddopts = --fastenv .[test] --fastenv group:test -p fastenv -p early_plugin\n")
+    run = project.run(str(project.directory / "test_inside.py"), cwd=project.directory / below)
+    assert "early plugin is here" in fine(run)
+
+
+def test_named_ini_file_below_the_project(project: Project) -> None:
+    make_project(project.directory, "mine")
+    (project.directory / "config").mkdir()
+    (project.directory / "config" / "pytest.ini").write_text("[pytest]\n")
+    project.write(test_inside__py="import library, mine\n\ndef test_it():\n    assert mine\n")
+    fine(project.run("-c", "config/pytest.ini", "--fastenv", "requirements.txt", "test_inside.py"))
+
+
+@pytest.mark.parametrize("files", [{"setup.py": ""}, {"pyproject.toml": "[project]\nname = 'mine'\nversion = '1'\n"}])
+def test_project_that_is_left_out_is_named(project: Project, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (project.directory / name).write_text(text)
+    told = f"fastenv: warning: the project in {project.directory} is not installed"
+    for _ in range(2):
+        assert told in fine(project.run("--fastenv", "requirements.txt"))
+    assert told not in fine(project.run("--fastenv", "requirements.txt", "--fastenv-project=none"))
+
+
 def test_sources_do_not_move_the_rootdir(project: Project) -> None:
     """pytest takes words that it does not know yet for test paths when it looks for its rootdir."""
     project.write(pytest__ini="[pytest]\nfastenv_link = sometimes\n")
