@@ -42,6 +42,7 @@ class Invocation:
 
     :ivar plugins: ``-p`` names that stand for what a caller gave to `pytest.main`.
     :ivar plugin_paths: where plugins lie that are found neither in an environment nor in the project.
+    :ivar early_paths: those of them whose plugins ``addopts`` names, which pytest imports before any other.
     :ivar as_module: it is ``python -m pytest``, which puts the working directory on ``sys.path``, or alike.
     """
 
@@ -49,6 +50,7 @@ class Invocation:
     arguments: tuple[str, ...]
     plugins: tuple[str, ...] = ()
     plugin_paths: tuple[str, ...] = ()
+    early_paths: tuple[str, ...] = ()
     as_module: bool = False
 
 
@@ -59,12 +61,17 @@ def read_invocation(config: pytest.Config, launch: Launch, *, inherit_pythonpath
     """
     arguments = tuple(os.fspath(word) for word in config.invocation_params.args)
     names, paths = _caller_plugins(config.invocation_params.plugins or ())
+    early: list[str] = []
     if not inherit_pythonpath:
-        roots = [root for root in os.environ.get("PYTHONPATH", "").split(os.pathsep) if root]
-        paths += [root for name in _named_plugins(arguments) if (root := _import_root(name)) in roots]
+        early = _from_pythonpath(_named_plugins([*config.getini("addopts"), *options.given_words(config, own=False)]))
+        paths += early
+        named = [*_named_plugins(arguments), *os.environ.get("PYTEST_PLUGINS", "").split(",")]
+        paths += _from_pythonpath(named)
     is_pytest = launch.is_pytest(arguments)
     as_module = launch.module is not None if is_pytest else sys.path[:1] in ([""], [os.getcwd()])
-    return Invocation(launch, arguments, tuple(names), tuple(dict.fromkeys(paths)), as_module)
+    return Invocation(
+        launch, arguments, tuple(names), tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(early)), as_module
+    )
 
 
 def inner_command(
@@ -80,6 +87,8 @@ def inner_command(
         variables["PYTEST_ADDOPTS"] = shlex.join(words)
     if _OWN_MODULE in variables.get("PYTEST_PLUGINS", ""):
         variables["PYTEST_PLUGINS"] = variables["PYTEST_PLUGINS"].replace(_OWN_MODULE, _OWN_NAME)
+    if invocation.early_paths:  # until the runtime is there, which puts them behind everything else
+        variables["PYTHONPATH"] = os.pathsep.join(invocation.early_paths)
     version = tuple(int(part) for part in environment.python_version.split(".")[:2])
     flags = [
         flag for flag in invocation.launch.flags if flag not in _NOT_INSIDE and version >= _SINCE.get(flag, (3, 0))
@@ -155,12 +164,20 @@ def _caller_plugins(plugins: Sequence[Any]) -> tuple[list[str], list[str]]:
     return names, paths
 
 
+def _from_pythonpath(names: Sequence[str]) -> list[str]:
+    """Return the directories of ``PYTHONPATH`` that plugins lie in."""
+    roots = {os.path.abspath(root) for root in os.environ.get("PYTHONPATH", "").split(os.pathsep) if root}
+    return [root for name in names if name and (root := _import_root(name)) in roots]
+
+
 def _import_root(name: str) -> str | None:
     """Return the directory that a module is imported from, as it would be by another process."""
     try:
         spec = find_spec(name.partition(".")[0])
     except (ImportError, ValueError):
         return None
+    if spec is not None and spec.origin is None and spec.submodule_search_locations:  # a package without __init__.py
+        return os.path.dirname(os.path.abspath(next(iter(spec.submodule_search_locations))))
     if spec is None or spec.origin is None or not os.path.isfile(spec.origin) or name == "__main__":
         return None
     directory = os.path.dirname(os.path.abspath(spec.origin))

@@ -38,6 +38,8 @@ from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store.buckets import InStore
 from pytest_fastenv.store.store import Store
 
+#: What the runtime inside works with.
+OLDEST_PYTEST = ">=7"
 _LONGEST_WARNING = 600
 _MOST_WARNINGS = 50
 
@@ -198,7 +200,16 @@ def _with_needs(request: Request, needs: SessionNeeds) -> tuple[Request, dict[st
         if name not in named:
             added.append(Wanted(name=name, location=Location("this pytest session"), text=name))
             preferences.update((name, pin.version) for pin in requirement.specifier)
-    return replace(request, wanted=(*request.wanted, *added)), preferences
+    constraints = request.constraints
+    if any(name == "pytest" for name in map(_name_of, needs.requirements)):
+        session = Location("pytest-fastenv inside the environment")
+        oldest = Wanted(name="pytest", specifier=OLDEST_PYTEST, location=session, text=f"pytest{OLDEST_PYTEST}")
+        constraints = (*constraints, oldest)
+    return replace(request, wanted=(*request.wanted, *added), constraints=constraints), preferences
+
+
+def _name_of(requirement: str) -> str:
+    return canonicalize_name(Requirement(requirement).name)
 
 
 def _lines(warnings: Iterable[str]) -> tuple[str, ...]:

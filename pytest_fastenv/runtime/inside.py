@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Callable
+from typing import Callable, Generator
 
 import pytest
 
@@ -35,6 +35,19 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         enter(config, handed)
     elif asks_itself(config):
         _pass_on(config, handed)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, None, None]:
+    """Say where an option comes from that nothing here knows; all plugins and conftest files are there by now."""
+    yield
+    handed = early_config.stash.get(_HANDED, None)
+    if handed is not None and handed.summary is not None:
+        from . import unknown_options  # only in a session of its own
+
+        unknown_options.explain(early_config, parser, args, handed, session.outside_variables(os.environ))
 
 
 @pytest.hookimpl(trylast=True)

@@ -76,10 +76,13 @@ def words_of(config: pytest.Config) -> list[str]:
     return read_files([*config.getini("addopts"), *given_words(config)])
 
 
-def given_words(config: pytest.Config) -> list[str]:
-    """Return a session's command line after the words of ``PYTEST_ADDOPTS``, which pytest puts before it."""
+def given_words(config: pytest.Config, *, own: bool = True) -> list[str]:
+    """Return a session's command line after the words of ``PYTEST_ADDOPTS``, which pytest puts before it.
+
+    :param own: the command line itself is wanted, too.
+    """
     words = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
-    return read_files([*words, *(os.fspath(word) for word in config.invocation_params.args)])
+    return read_files([*words, *(os.fspath(word) for word in config.invocation_params.args if own)])
 
 
 def read_files(arguments: Sequence[str]) -> list[str]:

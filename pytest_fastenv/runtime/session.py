@@ -101,7 +101,18 @@ def settle(handed: Handed, environ: MutableMapping[str, str]) -> None:
     if handed.lease_fd is not None:
         with contextlib.suppress(OSError):  # it was closed on the way
             os.set_inheritable(handed.lease_fd, False)
-    sys.path.extend(path for path in handed.plugin_paths if path not in sys.path)
+    # Plugins that are named early were found through the variable; it is not for what the session starts.
+    early = environ.get("PYTHONPATH", "").split(os.pathsep)
+    for path in handed.plugin_paths:
+        if path in early:
+            sys.path.remove(path)
+        if path not in sys.path:
+            sys.path.append(path)
+    kept = [path for path in early if path and path not in handed.plugin_paths]
+    if kept != [path for path in early if path]:
+        environ["PYTHONPATH"] = os.pathsep.join(kept)
+        if not kept:
+            del environ["PYTHONPATH"]
 
 
 def outside_variables(environ: MutableMapping[str, str], prefix: str = sys.prefix) -> dict[str, str]:

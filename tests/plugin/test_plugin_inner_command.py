@@ -129,7 +129,7 @@ class FakeConfig(types.SimpleNamespace):
 
 
 def config(*arguments: str, plugins: list[Any] | None = None) -> Any:
-    return FakeConfig(invocation_params=FakeConfig(args=arguments, plugins=plugins))
+    return FakeConfig(invocation_params=FakeConfig(args=arguments, plugins=plugins), getini=lambda _name: [])
 
 
 def test_plugin_objects_are_refused_by_name() -> None:
