@@ -80,7 +80,9 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     found = [*_interpreter_change(old, new), *_distribution_changes(old, new)]
     found += _setting_changes(old.get("settings", {}), new.get("settings", {}))
     before, after = old.get("extras", {}), new.get("extras", {})
-    differing = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    # What only one of them has came or went with something else: build variables with what is built.
+    compared = {*before} & {*after} if found else {*before, *after}
+    differing = [name for name in sorted(compared) if before.get(name) != after.get(name)]
     found += [f"{name.replace('_', ' ')} changed" for name in differing]
     if old.get("format") != new.get("format"):
         found.append("made by another version of pytest-fastenv")

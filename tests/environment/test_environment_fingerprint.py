@@ -151,6 +151,8 @@ def test_without_a_sha256_the_url_and_other_hashes_count() -> None:
         (parts(), parts(unchecked_records=frozenset({"a", "b"})), "unchecked-records none → a b"),
         (parts(worker="gw0", runtime="1"), parts(worker="gw0", runtime="2"), "runtime changed"),
         (parts(runtime="1"), parts(), "runtime changed"),
+        (parts(wheel("a", "1"), runtime="1"), parts(), "-a 1"),
+        (parts(wheel("a", "1"), runtime="1"), parts(runtime="2"), "-a 1, runtime changed"),
         (
             parts(wheel("a", "1"), wheel("b", "1"), wheel("c", "1"), wheel("d", "1")),
             parts(wheel("a", "1"), wheel("b", "2"), wheel("c", "2"), wheel("d", "2")),
