@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from store_buckets import ENTRIES, RECORDS
 
 from pytest_fastenv.store import lease
-from pytest_fastenv.store.buckets import InStore
+from pytest_fastenv.store.buckets import READY, InStore
 from pytest_fastenv.store.store import Store
 
 KEY = "0123"
@@ -27,6 +28,11 @@ async def make(draft: Path) -> None:
 def publish(store: Store, *keys: str) -> None:
     for key in keys:
         asyncio.run(store.publish(ENTRIES, key, make))
+
+
+def test_the_mark_is_for_reading_alone(store: Store) -> None:
+    publish(store, KEY)
+    assert stat.S_IMODE((store.path(ENTRIES, KEY) / READY).stat().st_mode) & 0o222 == 0
 
 
 def test_nothing_is_there(store: Store) -> None:
@@ -102,11 +108,42 @@ def test_the_latest_use_counts(store: Store) -> None:
 
 
 def test_what_refers_to_others_says_so(store: Store) -> None:
-    needs = (InStore("else", "key"),)
-    entries, records = replace(ENTRIES, refers_to=lambda _: needs), replace(RECORDS, refers_to=lambda _: needs)
+    entries = replace(ENTRIES, refers_to=lambda entry: [InStore("of", entry.name)])
+    records = replace(RECORDS, refers_to=lambda record: [InStore("of", record["a"])])
+    publish(store, KEY, "0199")
+    store.write_record(records, KEY, {"a": "b"})
+    store.write_record(records, "other", {"a": "c"})
+    (store.path(ENTRIES, "0199") / ".ready").unlink()
+    (damaged,) = (store.root / RECORDS.directory).rglob("other.json")
+    damaged.write_bytes(b"{}")
+    told = {(one.bucket, one.key): one.refers_to for one in store.kept(entries, records)}
+    assert told == {
+        (entries, KEY): (InStore("of", KEY),),
+        (entries, "0199"): (),
+        (records, KEY): (InStore("of", "b"),),
+        (records, "other"): (),
+    }
+
+
+def test_nothing_else_is_taken_for_an_entry_or_a_record(store: Store) -> None:
     publish(store, KEY)
-    store.write_record(records, KEY, {})
-    assert [one.refers_to for one in store.kept(entries, records)] == [needs, needs]
+    store.write_record(RECORDS, KEY, {})
+    (store.path(ENTRIES, KEY).parent / "01.json").touch()
+    (record,) = (store.root / RECORDS.directory).rglob("*.json")
+    record.with_name("0199").touch()
+    record.with_name("0198").mkdir()
+    (store.root / RECORDS.directory / "file").touch()
+    assert [(one.bucket, one.key) for one in store.kept(ENTRIES, RECORDS)] == [(ENTRIES, KEY), (RECORDS, KEY)]
+
+
+def test_a_record_with_several_names_counts_once(store: Store) -> None:
+    store.write_record(RECORDS, KEY, {"a": 1})
+    (record,) = (store.root / RECORDS.directory).rglob("*.json")
+    os.link(record, record.with_name("0199.json"))
+    os.utime(record, (2_000_000_000, 1_000_000_000))
+    found = list(store.kept(RECORDS))
+    assert sorted(one.size_bytes for one in found) == [0, record.stat().st_size]
+    assert {one.used_at for one in found} == {2_000_000_000}
 
 
 def test_an_entry_is_named_by_a_path_in_it(store: Store) -> None:
@@ -128,7 +165,7 @@ def test_one_is_checked(store: Store) -> None:
     assert store.check(ENTRIES, KEY) == "one is missing"
     (record,) = (store.root / RECORDS.directory).rglob("*.json")
     record.write_bytes(record.read_bytes().replace(b"1", b"2"))
-    assert store.check(RECORDS, KEY)
+    assert store.check(RECORDS, KEY) == "it is not there, or not as it was written"
     assert [one.is_whole for one in store.kept(RECORDS)] == [False]
 
 
