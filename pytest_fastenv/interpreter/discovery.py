@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_fastenv.errors import InterpreterError, option
+from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError, UnusableInterpreterError, option
 from pytest_fastenv.interpreter.installed import installed
 from pytest_fastenv.interpreter.known import Diagnosis, at_path, known, still_stands
 from pytest_fastenv.interpreter.missing import NothingFitsError
@@ -92,14 +92,27 @@ def find_target(spec: str | None, store: Store) -> Target:
     from the store for as long as the interpreter's file (size, mtime) and the directories that were searched are the
     same; that nothing fits is remembered for an hour.
 
-    :raises InterpreterNotFoundError: nothing fits, or nothing is there; the text tells what was looked at.
-    :raises InterpreterError: the interpreter does not start, or is too old to run pytest.
+    :raises InterpreterNotFoundError: nothing fits, or nothing is there, or only what is too old to run pytest; the text
+        tells what was looked at.
+    :raises InterpreterError: the interpreter does not start.
     """
     return find(spec, store)[1]
 
 
 def find(spec: str | None, store: Store) -> tuple[str, Target]:
     """Return what `find_target` returns, and what it was found by: see `pytest_fastenv.interpreter.search.Found`."""
+    try:
+        return _find(spec, store)
+    except UnusableInterpreterError as error:
+        raise wrong_request(error) if error.version else error from None
+
+
+def wrong_request(error: InterpreterError) -> InterpreterNotFoundError:
+    """Return the error for a request that means only what is too old: no other try would change that."""
+    return InterpreterNotFoundError(error.what, where=error.where, why=error.why, hint=error.hint)
+
+
+def _find(spec: str | None, store: Store) -> tuple[str, Target]:
     if spec is None or not spec.strip():
         if not sys.executable:
             raise InterpreterError(
@@ -168,12 +181,14 @@ def _from_record(record: Search, spec: str, store: Store) -> tuple[str, Target] 
     """Return what was found, if it is still as it was.
 
     :raises NothingFitsError: nothing was found, an hour ago at most.
-    :raises InterpreterError: what was found is too old.
+    :raises InterpreterNotFoundError: what was found is too old.
     """
     if record.failed_at is not None:
         if not still_stands(record.failed_at):
             return None
-        raise record.refused.error() if record.refused else NothingFitsError(spec, lambda: _looked(store))
+        if record.refused:
+            raise wrong_request(record.refused.error())
+        raise NothingFitsError(spec, lambda: _looked(store))
     target = known(record.executable, store)
     return (record.where, target) if isinstance(target, Target) else None
 

@@ -21,6 +21,8 @@ _32_BITS = frozenset({"x86", "armv7"})
 #: Past versions of Python 3 and 2, and what may come: to tell which version a request means when nothing fits.
 _PAST = ((2, 7), *((3, minor) for minor in range(OLDEST[1])))
 _MOST = 100
+#: The last release of each minor version that will get no further one.
+_LAST = {(2, 7): 18, **{(3, minor): micro for minor, micro in enumerate((1, 5, 6, 7, 10, 10, 15, 17, 20))}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,16 @@ class Selection:
         if past is None or any(self._satisfied(3, minor) for minor in range(OLDEST[1], _MOST)):
             return None
         return ".".join(map(str, past))
+
+    def never_released(self) -> str | None:
+        """Say why a version that is asked for never was and never will be, as far as that is known; else ``None``."""
+        major, minor, micro = self._spec.major, self._spec.minor, self._spec.micro
+        if major is None or minor is None or micro is None or self.implementation != "cpython":
+            return None
+        last = _LAST.get((major, minor))
+        if last is None or micro <= last:
+            return None
+        return f"the last release of Python {major}.{minor} was {major}.{minor}.{last}"
 
     @property
     def debug(self) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError, option
+from pytest_fastenv.interpreter.discovery import wrong_request
 from pytest_fastenv.interpreter.probe import too_old
 from pytest_fastenv.interpreter.record import stamp
 from pytest_fastenv.interpreter_downloads.catalogue import offers
@@ -77,8 +78,8 @@ async def offered(
     :param store: remembers digests of archives that lie in a directory without ``SHA256SUMS``.
     :param fetch: reads a mirror's ``SHA256SUMS``; not called for the tables, a directory or a ``file:`` URL.
     :param missing: what the search of the machine raised: its findings become part of the diagnosis here.
-    :raises InterpreterNotFoundError: nothing fits, or downloads are not allowed.
-    :raises InterpreterError: only a version that is too old would fit, or the catalogue cannot be read.
+    :raises InterpreterNotFoundError: nothing fits, or only what is too old, or downloads are not allowed.
+    :raises InterpreterError: the catalogue cannot be read.
     :raises UsageError: ``FASTENV_PYTHON_MIRROR`` is not a mirror.
     """
     shortage = Shortage(spec, missing)
@@ -88,9 +89,12 @@ async def offered(
         raise (missing or unreadable) from None
     if wanted is None:
         raise shortage.of_a_path()
+    if (why := wanted.never_released()) is not None:
+        hint = f"name another version, such as {option('python', '>=3.9')}"
+        raise InterpreterNotFoundError(f"there is no Python {spec.strip()}", why=why, hint=hint)
     old = wanted.too_old()
     if old is not None:
-        raise too_old(f"asked for as {spec!r}", old)
+        raise wrong_request(too_old(f"asked for as {spec!r}", old))
     if not policy.permitted:
         raise await asyncio.to_thread(shortage.forbidden)  # asks the interpreters of the machine
     mirror = Mirror.parse(policy.mirror)

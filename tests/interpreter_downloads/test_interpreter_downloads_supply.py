@@ -249,8 +249,15 @@ def test_what_cannot_be_read_stays_what_the_search_said(host: Target, store: Sto
 
 
 def test_too_old(host: Target, store: Store) -> None:
-    with pytest.raises(InterpreterError, match=r"Python 3\.7 is too old: pytest cannot run there"):
+    with pytest.raises(InterpreterNotFoundError, match=r"Python 3\.7 is too old: pytest cannot run there"):
         ask("3.7", host, store, Settings())
+
+
+@pytest.mark.parametrize(("spec", "last"), [("3.7.99", "3.7.17"), ("2.7.19", "2.7.18"), ("3.8.21", "3.8.20")])
+def test_what_was_never_released(host: Target, store: Store, spec: str, last: str) -> None:
+    with pytest.raises(InterpreterNotFoundError, match=f"there is no Python {spec}") as caught:
+        ask(spec, host, store, Settings())
+    assert str(caught.value.why).endswith(f"was {last}")
 
 
 def test_a_bad_mirror(host: Target, store: Store) -> None:
