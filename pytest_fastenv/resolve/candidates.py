@@ -17,6 +17,7 @@ from pytest_fastenv.model.request import ConfigSettings, FormatControl, ReleaseC
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.resolve.hashed import Demands
 from pytest_fastenv.resolve.requirements_of import Specifiers
+from pytest_fastenv.wheel.platforms import made_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,11 @@ class ArtifactChoice:
                 best = place, artifact
         if best is None:
             fault = self._policy.demands.mismatch(f"{name} {version}", name, others) if others else None
-            return Refusal(reasons[min(reasons)] if reasons else "has no files", fault)
+            told = reasons[min(reasons)] if reasons else "has no files"
+            if reasons and min(reasons) == _OTHER_PLATFORM:
+                wheels = made_for(file.filename for file in artifacts if file.kind == "wheel")
+                told += f" (its wheels are for {wheels})"
+            return Refusal(told, fault)
         artifact = replace(best[1], hashes=best[1].hashes & wanted) if wanted else best[1]
         source = archive_source(artifact, config_settings=self._policy.settings_of(name))
         return Candidate(name, version, str(version), source)
@@ -151,7 +156,7 @@ class ArtifactChoice:
         policy, name = self._policy, artifact.name
         if artifact.kind == "wheel":
             if not self.fits_platform(artifact):
-                return 4, f"has no wheel for {policy.target.short} on {policy.target.platform}"
+                return _OTHER_PLATFORM, f"has no wheel for {policy.target.short} on {policy.target.platform}"
             if not policy.formats.allows_wheel(name):
                 return 2, "has only wheels, and --no-binary excludes them"
         elif not policy.formats.allows_sdist(name):
@@ -178,6 +183,7 @@ class ArtifactChoice:
 
 
 _NO_PLACE = 1 << 30
+_OTHER_PLATFORM = 4
 _OTHER_HASH = (0, "has a hash that is not in the list")
 
 

@@ -39,6 +39,7 @@ from pytest_fastenv.model.request import ConfigSettings, Wanted
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy
 from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
 from pytest_fastenv.tools import Tools
+from pytest_fastenv.wheel.platforms import made_for
 
 #: Files with fixed names that decide about a project: parts of the key of an editable one.
 STATIC_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -178,6 +179,7 @@ class Directs:
             raise NoSolutionError(
                 f"{filename} is not for {self.policy.target.short} on {self.policy.target.platform}",
                 where=str(wanted.location),
+                why=f"it is for {made_for([filename])}",
                 hint="name a wheel for this interpreter, or the source distribution",
             )
         return artifact

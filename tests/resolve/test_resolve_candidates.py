@@ -72,7 +72,11 @@ def test_format_control(formats: FormatControl, expected: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "policy", "reason"),
     [
-        ({"tag": "cp39-cp39-win_amd64"}, {}, "has no wheel for CPython 3.11.7 on linux-x86_64"),
+        (
+            {"tag": "cp39-cp39-win_amd64"},
+            {},
+            "has no wheel for CPython 3.11.7 on linux-x86_64 (its wheels are for CPython 3.9, Windows on x86_64)",
+        ),
         ({"requires_python": ">=3.12"}, {}, "needs Python >=3.12"),
         (
             {"sdist": True},
