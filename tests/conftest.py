@@ -40,8 +40,10 @@ def _isolated_variables(request: pytest.FixtureRequest, tmp_path: Path, monkeypa
     for name in list(os.environ):
         if name.startswith("PIP_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)  # switches all of pip's files off
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "xdg"))  # the machine's, where a test names a file of its own
+    configuration = tmp_path / "pip.conf"
+    configuration.touch()  # pip leaves the user's file alone only if this one is there
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "xdg"))  # where the machine's file would lie
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ def test_in_a_direct_url(locked: Desk, door: str, tmp_path: Path) -> None:
 def test_in_pips_configuration(locked: Desk, door: str, tmp_path: Path) -> None:
     url = with_login(locked.variables.pop("FASTENV_INDEX_URL"))
     configuration = Path(os.environ["PIP_CONFIG_FILE"])
+    assert configuration.parent == tmp_path  # the test's own file, which it may remove
     configuration.write_text(f"[global]\nindex-url = {url}\n")
     locked.ask(door, "good").is_fine()
     configuration.unlink()
