@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from pytest_fastenv.cli.environments import add_commands as add_environment_commands
 from pytest_fastenv.cli.python import add_commands as add_python_commands
-from pytest_fastenv.cli.settings import add_options, read_settings
-from pytest_fastenv.errors import DefectError, FastenvError, UsageError
+from pytest_fastenv.cli.settings import read_settings
+from pytest_fastenv.errors import DefectError, FastenvError
 from pytest_fastenv.runtime.launch import own_path
-from pytest_fastenv.settings.layers import Given, Loaded, Origin
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.version import __version__
 
@@ -27,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # this process is the command
         sys.path[:] = own_path()  # modules of PYTHONPATH may have any name
     parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    words, command = _without_command(sys.argv[1:] if arguments is None else arguments)
+    options, rest = parser.parse_known_args(words)
+    options.command = command
     # argparse takes words in one piece only; what stands behind an option is left over.
     unknown = [word for word in rest if word.startswith("-")]
     if unknown or (rest and not hasattr(options, "words")):
@@ -51,6 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _without_command(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """Take what stands behind ``--`` from the words of ``fastenv run``: another program's, whatever they look like."""
+    words = list(arguments)
+    if words[:1] != ["run"] or "--" not in words:
+        return words, None
+    cut = words.index("--")
+    return words[:cut], words[cut + 1 :]
+
+
 class _Parser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` whose usage errors have the exit code of a wrong request."""
 
@@ -67,56 +76,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pytest-fastenv {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    create = commands.add_parser(
-        "create",
-        help="make a virtual environment in a directory",
-        description="Make a virtual environment in DIR that holds what the sources ask for.",
-        allow_abbrev=False,
-    )
-    create.add_argument(
-        "words",
-        nargs="*",
-        metavar="SOURCE... DIR",
-        help="requirements.txt, a project, ... (default: those of [tool.fastenv]); and where to: replaced if this "
-        "command made it. With --dir all are sources",
-    )
-    add_options(create, "create")
-    create.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    create.add_argument("-v", "--verbose", action="store_true", help="tell which of pip's settings had a say")
-    create.set_defaults(run=_create, defaults={"project": Given("none", Origin("fastenv create"))})
+    add_environment_commands(commands)
     add_python_commands(commands)
     return parser
-
-
-def _create(options: argparse.Namespace, loaded: Loaded) -> int:
-    from pytest_fastenv.model.events import Recorder
-    from pytest_fastenv.provisioning.story import provision
-    from pytest_fastenv.report.progress import Progress
-
-    sources, directory = _words(options)
-    settings = loaded.settings
-    if not sources and not settings.sources:
-        what = "a source is needed" if options.dir else "a source and a directory are needed"
-        raise UsageError(what, hint="fastenv create requirements.txt .venv")
-    if directory is not None and os.path.isfile(directory):
-        raise UsageError(f"{directory} is a file", hint="the last word of fastenv create is a directory")
-    base = Path.cwd() if sources else loaded.directory_of("sources", Path.cwd())
-    recorder = Recorder()
-    with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
-        ready = provision(
-            sources, settings=settings, base=base, root=Path.cwd(), directory=directory, recorder=recorder
-        )
-    sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
-    if not options.quiet:
-        print("\n".join([ready.summary.line, *(ready.summary.details if options.verbose else [])]))
-    return 0
-
-
-def _words(options: argparse.Namespace) -> tuple[list[str], Path | None]:
-    """Tell sources and directory apart; with ``--dir`` the environment's name is made up from its content."""
-    if options.dir:
-        return options.words, None
-    if not options.words:
-        raise UsageError("a directory is needed", hint="fastenv create requirements.txt .venv")
-    *sources, directory = options.words
-    return sources, Path(directory)

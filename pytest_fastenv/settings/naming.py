@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from pytest_fastenv.settings.options import Door
 
 #: What the words of a command are, that stand for no option.
-_POSITIONAL: Mapping[Door, str] = {"create": "sources", "find": "python", "list": "python", "install": "python"}
+_POSITIONAL: Mapping[Door, str] = {
+    "create": "sources",
+    "run": "sources",
+    "find": "python",
+    "list": "python",
+    "install": "python",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     """What a value is: one text, one of some words, a path, a number above zero, a duration, a duration or ``forever``,
     on or off; several texts or report files, each given by itself; several words, projects' names or variables' names,
     with ``*`` in them or not, in one text."""
-    Door = Literal["pytest", "table", "create", "find", "list", "install"]
+    Door = Literal["pytest", "table", "create", "run", "find", "list", "install"]
     """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
-    create`` and to ``fastenv python find``, ``list`` and ``install``. Its variable counts at all of them."""
+    create`` and ``run``, and to ``fastenv python find``, ``list`` and ``install``. Its variable counts at all of
+    them."""
 
 
 class Decides(Enum):
@@ -132,9 +133,9 @@ class Option:
 
 
 _SESSION: tuple[Door, ...] = ("pytest", "table")
-_CREATE: tuple[Door, ...] = ("pytest", "table", "create")
-_INSTALL: tuple[Door, ...] = ("pytest", "table", "create", "install")
-_CONNECTING: tuple[Door, ...] = ("pytest", "table", "create", "list", "install")
+_CREATE: tuple[Door, ...] = ("pytest", "table", "create", "run")
+_INSTALL: tuple[Door, ...] = (*_CREATE, "install")
+_CONNECTING: tuple[Door, ...] = (*_CREATE, "list", "install")
 
 OPTIONS = (
     Option(
@@ -378,7 +379,7 @@ OPTIONS = (
         "inherit-pythonpath",
         "flag",
         Decides.RUN,
-        doors=_SESSION,
+        doors=(*_SESSION, "run"),
         variable="FASTENV_INHERIT_PYTHONPATH",
         help="Let PYTHONPATH reach the environment",
     ),

@@ -37,12 +37,12 @@ def index(artifacts: Path, index_server: Callable[..., IndexServer], monkeypatch
     return server
 
 
-@pytest.mark.parametrize("door", ["create", "list", "install"])
+@pytest.mark.parametrize("door", ["create", "run", "list", "install"])
 def test_every_option_of_a_command_is_there(
     door: str, directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are understood; what is wrong about the request is told after that, by name."""
-    words = {"create": ["create"], "list": ["python", "list"], "install": ["python", "install"]}[door]
+    words = {"create": ["create"], "run": ["run"], "list": ["python", "list"], "install": ["python", "install"]}[door]
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit):
         main([*words, "--help"])
