@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from pytest_fastenv.errors import UsageError
+from pytest_fastenv.errors import UsageError, option
 from pytest_fastenv.index.credentials import Credentials
 from pytest_fastenv.index.pip_config import PipValue, read_pip_config
 from pytest_fastenv.index.urls import file_url, is_url, local_path, shown, web_origin
@@ -24,6 +24,10 @@ from pytest_fastenv.settings.values import Settings
 
 _DEFAULT_TIMEOUT_S = Settings().http_timeout_s
 _DEFAULT_RETRIES = 3
+_IN_FILES = "a requirements file"
+
+_Locations = tuple[tuple[str, str], ...]
+"""Locations, each with what named it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +113,10 @@ class IndexConfig:
         """
         pip = read_pip_config(environ)
         credentials = Credentials(environ, keyring=_text(pip, "keyring-provider") != "disabled")
-        locations = _locations(choice, options, pip)
+        indexes, links = _locations(choice, options, pip)
         config = cls(
-            index_urls=tuple(dict.fromkeys(credentials.take(_index(text)) for text in locations[0])),
-            find_links=tuple(dict.fromkeys(credentials.take(_link(text)) for text in locations[1])),
+            index_urls=tuple(dict.fromkeys(credentials.take(_index(t), of, index=True) for t, of in indexes)),
+            find_links=tuple(dict.fromkeys(credentials.take(_link(t), of, index=True) for t, of in links)),
             network=_network(choice, options, pip, environ),
             upgrade=choice.upgrade,
             max_age_s=choice.max_age_s,
@@ -127,27 +131,32 @@ def _take_login_of_mirror(mirror: str, credentials: Credentials) -> None:
     # A value that is no URL is refused where an interpreter is needed, and only there.
     with suppress(ValueError):
         if is_url(mirror):
-            credentials.take(mirror)
+            credentials.take(mirror, option("python_mirror"))
 
 
 def _locations(
     choice: IndexChoice, options: IndexOptions, pip: Mapping[str, PipValue]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[_Locations, _Locations]:
     """Return index locations in order, and find-links locations."""
-    find_links = choice.find_links or (*_words(pip, "find-links"), *options.find_links)
+    main, extra, links = option("index_url"), option("extra_index_urls"), option("find_links")
+    find_links = _of(choice.find_links, links) or (*_words(pip, "find-links"), *_of(options.find_links, _IN_FILES))
     switched_off = pip["no-index"].flag() if "no-index" in pip else False
     if choice.index_url is None and (options.no_index or switched_off):
         return (), find_links
+    chosen = _of(choice.extra_index_urls, extra)
     if choice.index_url is not None:
-        return (choice.index_url, *choice.extra_index_urls), find_links
+        return ((choice.index_url, main), *chosen), find_links
+    in_files = _of(options.extra_index_urls, _IN_FILES)
     if options.index_url is not None:
-        indexes: tuple[str, ...] = (options.index_url, *options.extra_index_urls)
+        indexes: _Locations = ((options.index_url, _IN_FILES), *in_files)
     else:
-        main = _text(pip, "index-url") or _default_index()
-        indexes = (main, *_words(pip, "extra-index-url"), *options.extra_index_urls)
-    if choice.extra_index_urls:
-        indexes = (indexes[0], *choice.extra_index_urls)
-    return indexes, find_links
+        first = _text(pip, "index-url") or _default_index(), pip["index-url"].source if "index-url" in pip else ""
+        indexes = (first, *_words(pip, "extra-index-url"), *in_files)
+    return (indexes[0], *chosen) if chosen else indexes, find_links
+
+
+def _of(texts: Iterable[str], source: str) -> _Locations:
+    return tuple((text, source) for text in texts)
 
 
 def _network(
@@ -164,7 +173,9 @@ def _network(
         client_cert=Path(os.path.expanduser(client_cert.text)) if client_cert else None,
         client_cert_source=client_cert.source if client_cert else "",
         proxies=_proxies(pip, environ),
-        trusted_hosts=tuple(dict.fromkeys((*_words(pip, "trusted-host"), *options.trusted_hosts))),
+        trusted_hosts=tuple(
+            dict.fromkeys((*(host for host, _ in _words(pip, "trusted-host")), *options.trusted_hosts))
+        ),
         timeout_s=min(timeout_s, MOST_SECONDS),
         retries=int(pip["retries"].number()) if "retries" in pip else _DEFAULT_RETRIES,
         offline=choice.offline,
@@ -206,8 +217,8 @@ def _text(pip: Mapping[str, PipValue], name: str) -> str | None:
     return pip[name].text.strip() if name in pip else None
 
 
-def _words(pip: Mapping[str, PipValue], name: str) -> tuple[str, ...]:
-    return pip[name].words() if name in pip else ()
+def _words(pip: Mapping[str, PipValue], name: str) -> _Locations:
+    return _of(pip[name].words(), pip[name].source) if name in pip else ()
 
 
 def _index(text: str) -> str:

@@ -7,10 +7,8 @@ credentials of its own origin. Offline means that no client is even made.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from urllib.parse import urljoin, urlsplit
@@ -29,8 +27,9 @@ from pytest_fastenv.errors import (
     option,
 )
 from pytest_fastenv.index import download
+from pytest_fastenv.index.answer import LARGEST_BODY, Answer, decoded
 from pytest_fastenv.index.config import Network
-from pytest_fastenv.index.credentials import Credentials
+from pytest_fastenv.index.credentials import Credentials, authorization
 from pytest_fastenv.index.retry import Clock, Passing, retry, retry_after_s
 from pytest_fastenv.index.transport import make_client, transport_errors
 from pytest_fastenv.index.urls import shown, web_origin
@@ -39,30 +38,11 @@ from pytest_fastenv.version import __version__
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524})
+_REFUSED = frozenset({401, 403})
 _MOST_REDIRECTS = 10
 _NO_HASHES = Hashes()
 _MOST_OPEN = 64
-_LARGEST_BODY = 256 << 20
 _HEADERS = {"User-Agent": f"pytest-fastenv/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer, body decoded.
-
-    :ivar headers: names in lower case; several values of one name joined by a comma.
-    :ivar url: where it came from after redirects, without credentials.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-    url: str
-
-    @property
-    def content_type(self) -> str:
-        """The media type, lower case, without parameters."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class HttpClient:
@@ -173,10 +153,7 @@ class HttpClient:
     async def _follow(self, url: str, headers: dict[str, str], statuses: frozenset[int]) -> httpx.Response:
         first = url
         for _ in range(_MOST_REDIRECTS + 1):
-            response = await self._send(url, headers)
-            if response.status_code == 401 and await self._credentials.ask_keyring(url):
-                await response.aclose()
-                response = await self._send(url, headers)
+            response = await self._ask(url, headers)
             if response.status_code in _REDIRECTS and "location" in response.headers:
                 target = response.headers["location"]
                 await response.aclose()
@@ -191,10 +168,19 @@ class HttpClient:
             f"{shown(first)}: more than {_MOST_REDIRECTS} redirects", why=f"the last one leads to {shown(url)}"
         )
 
+    async def _ask(self, url: str, headers: dict[str, str]) -> httpx.Response:
+        """Return the answer to one request, sent again with other logins that there are where it is refused."""
+        credentials = self._credentials
+        while True:
+            sent = credentials.login(url)
+            with_login = headers if sent is None else {**headers, "Authorization": authorization(sent)}
+            response = await self._send(url, with_login)
+            status = response.status_code
+            if status not in _REFUSED or not await credentials.is_refused(url, sent, status):
+                return response
+            await response.aclose()
+
     async def _send(self, url: str, headers: dict[str, str]) -> httpx.Response:
-        authorization = self._credentials.header(url)
-        if authorization is not None:
-            headers = {**headers, "Authorization": authorization}
         client = self._client(url)
         try:
             return await client.send(client.build_request("GET", url, headers=headers), stream=True)
@@ -230,12 +216,17 @@ class HttpClient:
     async def _refusal(self, url: str, response: httpx.Response) -> Exception:
         """Return what to raise for a status that is no answer."""
         status, where = response.status_code, shown(url)
-        if status in {401, 403}:
+        if status in _REFUSED:
+            sent = self._credentials.login(url)
+            hint = "put a login into the index URL, ~/.netrc or keyring"
+            if sent is not None:
+                fault = "is wrong or has expired" if status == 401 else "may not read this, or nobody may"
+                hint = f"look whether the login of {sent.origin} {fault}"
             return AuthError(
                 f"{web_origin(url)} refused the request ({status} {response.reason_phrase})".rstrip(),
                 where=where,
                 why=f"credentials were looked for:\n{self._credentials.searched(url)}",
-                hint="put them into the index URL, ~/.netrc or keyring; other indexes are not asked instead",
+                hint=f"{hint}; other indexes are not asked instead",
             )
         if status in {404, 410}:
             return NotFoundError(f"{where} does not exist ({status})")
@@ -263,15 +254,15 @@ class HttpClient:
         body = download.Body(response, self.pace, url)
         while (chunk := await body.read()) is not None:
             size += len(chunk)
-            if size > _LARGEST_BODY:
-                raise IndexAnswerError(f"{shown(url)} answers more than {_LARGEST_BODY >> 20} MiB")
+            if size > LARGEST_BODY:
+                raise IndexAnswerError(f"{shown(url)} answers more than {LARGEST_BODY >> 20} MiB")
             chunks.append(chunk)
         content = b"".join(chunks)
         announced = response.headers.get("content-length", "")
         if announced.isdigit() and int(announced) != size and response.status_code != 304:
             error = NetworkError(f"{shown(url)}: the answer ended after {size} of {announced} bytes")
             raise Passing(error)
-        return _decoded(content, response.headers.get("content-encoding", ""), url)
+        return decoded(content, response.headers.get("content-encoding", ""), url)
 
     def _broken(self, url: str, error: Exception, what: str) -> Exception:
         """Return what to raise when the transport failed; bad certificates do not get better by asking again."""
@@ -299,21 +290,3 @@ def _causes(error: BaseException) -> str:
                 texts.append(text)
         cause = cause.__cause__
     return ": ".join(texts) or type(error).__name__
-
-
-def _decoded(content: bytes, encoding: str, url: str) -> bytes:
-    """Undo the content codings that were offered (RFC 9110 8.4.1)."""
-    coding = encoding.strip().lower()
-    if coding in {"", "identity"}:
-        return content
-    wbits = {"gzip": 31, "x-gzip": 31, "deflate": 15}.get(coding)
-    if wbits is None:
-        raise IndexAnswerError(f"{shown(url)} answers in the coding {coding!r}, which was not offered")
-    try:
-        reader = zlib.decompressobj(wbits)
-        decoded = reader.decompress(content, _LARGEST_BODY)
-    except zlib.error as error:
-        raise Passing(NetworkError(f"{shown(url)}: the {coding} body is damaged", why=str(error))) from error
-    if reader.unconsumed_tail:
-        raise IndexAnswerError(f"{shown(url)} answers more than {_LARGEST_BODY >> 20} MiB")
-    return decoded

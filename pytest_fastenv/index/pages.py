@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 
 from pytest_fastenv.errors import IndexAnswerError, NotFoundError
-from pytest_fastenv.index.http import Answer, HttpClient
+from pytest_fastenv.index.answer import Answer
+from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.links_page import Links, LinksPage
 from pytest_fastenv.index.local import local_index_page, local_links
 from pytest_fastenv.index.page import Page

@@ -24,8 +24,9 @@ from pytest_fastenv.errors import (
     StalledError,
     TooManyRedirectsError,
 )
+from pytest_fastenv.index.answer import Answer
 from pytest_fastenv.index.credentials import Credentials
-from pytest_fastenv.index.http import Answer, HttpClient
+from pytest_fastenv.index.http import HttpClient
 
 Server = Callable[..., IndexServer]
 
@@ -111,7 +112,7 @@ def test_refused_credentials_tell_where_they_were_looked_for(
     with pytest.raises(AuthError) as caught:
         get(f"http://user:secret@{server.origin.partition('//')[2]}/x", rust, credentials=credentials)
     text = str(caught.value)
-    assert "in the URL: found" in text
+    assert "sent: the login of the URL itself" in text
     assert f"{tmp_path}/broken cannot be read" in text
     assert "keyring" in text
     assert "secret" not in text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from front_doors import DOORS, SECRET, Desk
@@ -79,6 +81,64 @@ def test_in_pips_configuration(locked: Desk, door: str, tmp_path: Path) -> None:
     locked.ask(door, "good").is_fine()
     configuration.unlink()
     nowhere(locked, tmp_path)
+
+
+TOKENS = {"/one/": ("first", SECRET), "/two/": ("second", f"{SECRET}-2"), "/files/two/": ("second", f"{SECRET}-2")}
+
+
+def two_repositories(server: IndexServer) -> Callable[[Any], bool]:
+    """Return what makes of a server one host of two repositories: each has a login, and lists one project."""
+
+    def serve(request: Any) -> bool:
+        place = next((path for path in TOKENS if request.path.startswith(path)), None)
+        if place is None:
+            return False
+        expected = base64.b64encode(":".join(TOKENS[place]).encode()).decode()
+        name = request.path.rstrip("/").rpartition("/")[2]
+        if request.headers.get("Authorization") != f"Basic {expected}":
+            request.answer(403, b"another token is needed")
+        elif name.endswith(".whl"):
+            request.answer(200, (server.directory / name).read_bytes())
+        elif name in {"left", "right"} and name == {"/one/": "left", "/two/": "right"}[place]:
+            files = "/files/two" if place == "/two/" else "../../files"
+            link = f'<a href="{files}/{name}-1.0-py3-none-any.whl">x</a>'
+            request.answer(200, link.encode(), {"Content-Type": "text/html"})
+        else:
+            request.answer(404, b"no such project")
+        return True
+
+    return serve
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+def test_each_of_two_indexes_on_one_host_gets_its_own(order: tuple[str, str], seeded: Desk, tmp_path: Path) -> None:
+    """The files of one lie below it; those of the other lie elsewhere on the host, where nothing tells whose they are."""
+    server = seeded.server
+    assert server is not None
+    for name in ("left", "right"):
+        make_wheel(server.directory, name)
+    server.fault("", two_repositories(server))
+    urls = [server.origin.replace("://", f"://{':'.join(TOKENS[f'/{name}/'])}@") + f"/{name}/simple/" for name in order]
+    seeded.variables |= {"FASTENV_INDEX_URL": urls[0], "FASTENV_EXTRA_INDEX_URL": urls[1]}
+    seeded.ask("fastenv", "left", "right").is_fine()
+    for request in server.requests:
+        whose = next((TOKENS[path] for path in ("/one/", "/two/") if request.path.startswith(path)), None)
+        if whose:
+            expected = base64.b64encode(":".join(whose).encode()).decode()
+            assert request.headers["authorization"] == f"Basic {expected}", request.path
+    nowhere(seeded, tmp_path)
+
+
+def test_a_refusal_says_which_login_was_sent(seeded: Desk) -> None:
+    server = seeded.server
+    assert server is not None
+    server.fault("", two_repositories(server))
+    seeded.variables["FASTENV_INDEX_URL"] = f"{with_login(server.origin)}/two/simple/"
+    said = seeded.ask("fastenv", "right")
+    said.is_diagnosis(
+        3, "403", "sent: the login of http://127.0.0.1:[0-9]+/two/simple/ in FASTENV_INDEX_URL", "next: +look"
+    )
+    assert "somebody" not in said.output
 
 
 FAULTS = {
