@@ -112,7 +112,7 @@ def two_repositories(server: IndexServer) -> Callable[[Any], bool]:
 
 @pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
 def test_each_of_two_indexes_on_one_host_gets_its_own(order: tuple[str, str], seeded: Desk, tmp_path: Path) -> None:
-    """The files of one lie below it; those of the other lie elsewhere on the host, where nothing tells whose they are."""
+    """The files of one lie below it; those of the other elsewhere on the host, where nothing tells whose they are."""
     server = seeded.server
     assert server is not None
     for name in ("left", "right"):
