@@ -58,7 +58,8 @@ class MetadataReader:
         :raises HashError: a metadata file or wheel has another digest than was announced.
         :raises NetworkError: it could not be had.
         """
-        return await self._flights.do(artifact.hashes.sha256 or artifact.url, lambda: self._read(artifact))
+        # By address, not by digest: an error names the file that was asked for, not one with the same bytes.
+        return await self._flights.do(artifact.url, lambda: self._read(artifact))
 
     async def _read(self, artifact: Artifact) -> CoreMetadata:
         key = artifact.hashes.sha256

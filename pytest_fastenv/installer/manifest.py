@@ -41,6 +41,7 @@ class WheelFacts(NamedTuple):
     :ivar warnings: what is odd but accepted; told to the user each time the wheel is used.
     :ivar pth_code: ``.pth`` files that run code when the interpreter starts.
     :ivar record_fault: why RECORD was not accepted, when the project is exempt from the check; else empty.
+    :ivar label: the name that the texts call the wheel; see `told_of`.
     """
 
     name: str
@@ -54,6 +55,15 @@ class WheelFacts(NamedTuple):
     warnings: tuple[str, ...] = ()
     pth_code: tuple[str, ...] = ()
     record_fault: str = ""
+    label: str = ""
+
+    def told_of(self, filename: str) -> WheelFacts:
+        """Return the same facts in the words for another file: its bytes were unpacked under a name of their own."""
+        if self.label in {"", filename}:
+            return self
+        warnings = tuple(warning.replace(self.label, filename) for warning in self.warnings)
+        fault = self.record_fault.replace(self.label, filename)
+        return self._replace(warnings=warnings, record_fault=fault, label=filename)
 
     @property
     def accepted(self) -> tuple[str, ...]:

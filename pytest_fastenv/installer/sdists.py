@@ -34,6 +34,7 @@ class FetchedSdist:
     :ivar name: the project's, as far as the artifact tells.
     :ivar version: likewise.
     :ivar source: where it was had from: ``network`` or ``cache``.
+    :ivar filename: of the artifact; that of the path may be another one's with the same bytes.
     """
 
     path: Path
@@ -41,6 +42,12 @@ class FetchedSdist:
     name: str = ""
     version: str = ""
     source: str = "cache"
+    filename: str = ""
+
+    @property
+    def label(self) -> str:
+        """What to call it."""
+        return self.filename or self.path.name
 
 
 class Sdists:
@@ -85,9 +92,9 @@ class Sdists:
         :raises BombError: it expands out of proportion.
         """
         os.makedirs(into, exist_ok=True)
-        order = ArchiveOrder(str(sdist.path), str(into), sdist.path.name, self._limits)
+        order = ArchiveOrder(str(sdist.path), str(into), sdist.label, self._limits)
         async with self._pools.install():
-            subject, size_bytes = sdist.name or sdist.path.name, os.stat(sdist.path).st_size
+            subject, size_bytes = sdist.name or sdist.label, os.stat(sdist.path).st_size
             args = {"version": sdist.version, "source": sdist.source, "key": sdist.sha256}
             span = self._recorder.span("unpack", subject, **args, bytes=size_bytes)
             with span, diagnosed(f"{subject} cannot be unpacked", into):
@@ -129,7 +136,8 @@ class Sdists:
             source = "network"
 
         entry = await self._store.publish(SDISTS, sha256, make, subject=artifact.filename)
-        return FetchedSdist(_archive_in(entry) or entry, sha256, artifact.name, artifact.version, source)
+        path = _archive_in(entry) or entry
+        return FetchedSdist(path, sha256, artifact.name, artifact.version, source, artifact.filename)
 
     async def _kept(self, artifact: Artifact, sha256: str) -> FetchedSdist | None:
         """Return the store's archive if its bytes are still the ones it is named for; else it is taken out."""
@@ -138,7 +146,7 @@ class Sdists:
             return None
         path = _archive_in(entry)
         if path is not None and not await asyncio.to_thread(SDISTS.is_damaged, entry):
-            return FetchedSdist(path, sha256, artifact.name, artifact.version)
+            return FetchedSdist(path, sha256, artifact.name, artifact.version, filename=artifact.filename)
         self._recorder.notice(
             "warning", f"the store's copy of {path.name if path else sha256} was damaged: made anew", of="run"
         )

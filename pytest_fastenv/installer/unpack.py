@@ -114,6 +114,7 @@ def _unpack(data: mmap.mmap, order: Order) -> WheelFacts:
         warnings=(*directory.warnings, *odd_paths, *odd_metadata, *odd_format, *odd_record),
         pth_code=tuple(written.pth_code),
         record_fault=fault,
+        label=label,
     )
     facts.save(os.path.join(order.entry, SUMMARY))
     return facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +32,10 @@ class UnpackedWheel:
     provenance: Provenance
     fetched_bytes: int = 0
     fresh: bool = False
+
+    def named(self, filename: str) -> UnpackedWheel:
+        """Return the same wheel as that of a file: what is told of it names that, and not one with the same bytes."""
+        return replace(self, facts=self.facts.told_of(filename))
 
     @property
     def tree(self) -> Path:

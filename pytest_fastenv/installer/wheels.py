@@ -82,7 +82,7 @@ class Wheels:
         :raises WheelError: its contents contradict the specification, its file name or `expect`.
         """
         parse_wheel_name(artifact.filename)
-        wheel = await self._obtain(artifact, admission)
+        wheel = (await self._obtain(artifact, admission)).named(artifact.filename)
         self._judge(wheel, artifact.filename, expect)
         announced = artifact.metadata.sha256 if artifact.metadata else None
         if announced and announced != wheel.facts.metadata_sha256:
@@ -102,6 +102,7 @@ class Wheels:
         parse_wheel_name(path.name)
         sha256 = await asyncio.to_thread(file_sha256, path)
         wheel = self._open(sha256, provenance) or await self._publish(sha256, path.name, provenance, path)
+        wheel = wheel.named(path.name)
         self._judge(wheel, path.name, expect)  # a wheel that was in the store already may be misnamed here
         return wheel
 

@@ -103,12 +103,26 @@ def to_json(settings: Settings) -> dict[str, Any]:
 
 
 def store_root(settings: Settings) -> Path:
-    """Return the store's directory: ``FASTENV_CACHE_DIR``, else the user's cache directory of this platform."""
+    """Return the store's directory: ``FASTENV_CACHE_DIR``, else the user's cache directory of this platform.
+
+    :raises UsageError: there is none, or nothing in it could be found by ``PATH``.
+    """
+    root = _store_root(settings)
+    if os.pathsep in str(root):
+        raise UsageError(
+            f"the store cannot lie in {root}",
+            why=f"programs are found by PATH, where {os.pathsep} separates directories",
+            hint=f"set {option('cache_dir')} to a directory without it",
+        )
+    return root
+
+
+def _store_root(settings: Settings) -> Path:
     if settings.cache_dir is not None:
         return Path(os.path.abspath(settings.cache_dir))
     if sys.platform.startswith("linux"):  # same answer as platformdirs, without its import on the warm path
         base = os.environ.get("XDG_CACHE_HOME", "").strip()
-        base = base if os.path.isabs(base) else os.path.expanduser("~/.cache")
+        base = base if os.path.isabs(base) else _in_home(".cache")
         if not os.path.isabs(base):
             raise UsageError(
                 "the store has no place: this user has no home directory", hint=f"set {option('cache_dir')}"
@@ -117,3 +131,16 @@ def store_root(settings: Settings) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("pytest-fastenv", appauthor=False))
+
+
+def _in_home(name: str) -> str:
+    """Return a path in the user's home directory; an empty ``HOME`` is none, and not the root of the file system."""
+    home = os.environ.get("HOME")
+    if not home:
+        import pwd  # seldom needed
+
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return ""
+    return os.path.join(home, name)

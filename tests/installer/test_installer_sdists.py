@@ -285,3 +285,17 @@ def test_bad_archive_leaves_nothing_behind_where_it_was_to_go(store: Store, arti
     with pytest.raises(SdistError, match="leaves the archive's root"):
         run(work())
     assert contents(tmp_path / "work") == {}
+
+
+def test_an_error_names_the_file_that_was_asked_for(store: Store, artifacts: Path, tmp_path: Path) -> None:
+    """The store has the archive under the name that it was fetched by first."""
+    bad = gzip.compress(tar(link("demo-1.0/x", "/etc")))
+    for number, name in enumerate(("first-1.0.tar.gz", "second-1.0.tar.gz")):
+        (artifacts / name).write_bytes(bad)
+
+        async def work(path: Path = artifacts / name, into: Path = tmp_path / str(number)) -> None:
+            async with engine(store, Settings()) as parts:
+                await parts.sdists.unpack(await parts.sdists.fetch(artifact(path)), into)
+
+        with pytest.raises(SdistError, match=f"^{name}"):
+            run(work())

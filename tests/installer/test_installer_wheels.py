@@ -182,6 +182,14 @@ def test_same_bytes_under_another_name_are_refused_from_the_store_too(store: Sto
     assert "'2.0', METADATA says '1.0'" in caught.value.diagnosis()
 
 
+def test_what_is_told_of_a_wheel_names_the_file_that_was_asked_for(store: Store, artifacts: Path) -> None:
+    path = raw(artifacts, write(entries(wheel_files({"demo/CON.txt": b"x"}))))
+    other = Path(shutil.copyfile(path, artifacts / "demo-1.0-7-py3-none-any.whl"))
+    for asked in (path, other):
+        _, notices = use(store, asked)
+        assert [notice.partition(":")[0] for notice in notices if "CON.txt" in notice] == [asked.name]
+
+
 def test_metadata_other_than_the_index_announced_is_refused(store: Store, artifacts: Path, recorder: Recorder) -> None:
     announced = replace(artifact(make_wheel(artifacts, "demo")), metadata=Hashes.of({"sha256": "0" * 64}))
 

@@ -98,3 +98,18 @@ def test_settings_import_nothing_heavy() -> None:
     modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     heavy = {"asyncio", "httpx", "packaging", "virtualenv", "rich", "platformdirs", "difflib", "shlex", "pytest"}
     assert not heavy & set(modules)
+
+
+def test_a_store_that_could_not_be_on_path(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot lie in") as caught:
+        store_root(Settings(cache_dir=tmp_path / f"a{os.pathsep}b"))
+    assert "PATH" in str(caught.value.why)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere platformdirs decides")
+def test_an_empty_home_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "")
+    assert store_root(Settings()) == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / "pytest-fastenv"
