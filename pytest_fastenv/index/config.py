@@ -6,6 +6,7 @@ what pip would use. Where nothing says anything, the index is the one that distl
 
 from __future__ import annotations
 
+import fnmatch
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ from pytest_fastenv.index.pip_config import PipValue, read_pip_config
 from pytest_fastenv.index.urls import file_url, is_url, local_path, shown, web_origin
 from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.settings.parsers import MOST_SECONDS
-from pytest_fastenv.settings.values import Settings
+from pytest_fastenv.settings.values import NamedIndex, Settings
 
 _DEFAULT_TIMEOUT_S = Settings().http_timeout_s
 _DEFAULT_RETRIES = 3
@@ -34,6 +35,7 @@ _Locations = tuple[tuple[str, str], ...]
 class IndexChoice:
     """What was chosen for this run, stronger than requirements files and pip's configuration.
 
+    :ivar indexes: those that some projects are taken from.
     :ivar mirror: of interpreters; its login, if it has one, is remembered with the others.
     :ivar timeout_s: how long a server may say nothing.
     :ivar upgrade: ask the indexes now, however fresh what is kept may be.
@@ -43,6 +45,7 @@ class IndexChoice:
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
+    indexes: tuple[NamedIndex, ...] = ()
     mirror: str | None = None
     timeout_s: float = _DEFAULT_TIMEOUT_S
     offline: bool = False
@@ -90,6 +93,7 @@ class IndexConfig:
     """Where projects are looked for. All URLs are without credentials; those are in `credentials`.
 
     :ivar index_urls: in the order in which they are asked; each ends with a slash.
+    :ivar named: indexes that some projects are taken from, and from no other.
     :ivar find_links: URLs of directories (``file:``) and pages whose artifacts are added to what an index lists.
     :ivar upgrade: ask the indexes now, however fresh what is kept may be.
     :ivar max_age_s: how old a page may be at most that is used without asking.
@@ -97,6 +101,7 @@ class IndexConfig:
 
     index_urls: tuple[str, ...]
     find_links: tuple[str, ...] = ()
+    named: tuple[NamedIndex, ...] = ()
     network: Network = Network()
     upgrade: bool = False
     max_age_s: float = math.inf
@@ -117,6 +122,10 @@ class IndexConfig:
         config = cls(
             index_urls=tuple(dict.fromkeys(credentials.take(_index(t), of, index=True) for t, of in indexes)),
             find_links=tuple(dict.fromkeys(credentials.take(_link(t), of, index=True) for t, of in links)),
+            named=tuple(
+                one._replace(url=credentials.take(_index(one.url), f"the index {one.name}", index=True))
+                for one in (choice.indexes if indexes else ())
+            ),
             network=_network(choice, options, pip, environ),
             upgrade=choice.upgrade,
             max_age_s=choice.max_age_s,
@@ -124,6 +133,17 @@ class IndexConfig:
         )
         _take_login_of_mirror(choice.mirror or "", credentials)
         return config
+
+    def named_for(self, project: str) -> tuple[NamedIndex, ...]:
+        """Return the named indexes that a project is taken from, in the order written; mostly there is none.
+
+        :param project: normalized name.
+        """
+        return tuple(one for one in self.named if any(fnmatch.fnmatchcase(project, pattern) for pattern in one.only))
+
+    def urls_for(self, project: str) -> tuple[str, ...]:
+        """Return the indexes that may be asked for a project, in their order."""
+        return tuple(dict.fromkeys(one.url for one in self.named_for(project))) or self.index_urls
 
 
 def _take_login_of_mirror(mirror: str, credentials: Credentials) -> None:

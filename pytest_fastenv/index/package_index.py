@@ -1,6 +1,7 @@
 """The package index as the rest of the program sees it: projects, metadata, downloads.
 
-Several indexes: the first one that has a project is the project's index, in the order of the configuration; find-links
+Several indexes: the first one that has a project is the project's index, in the order of the configuration. An index
+that is named for some projects is asked for these and no others, and these are looked for nowhere else. Find-links
 locations are always looked at as well, and come first. An index that refuses (401, 403) or fails ends the search: going
 on to the next one would let a public project take a private one's place.
 """
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pytest_fastenv.errors import NoSolutionError, UnknownProjectError
+from pytest_fastenv.errors import FastenvError, NoSolutionError, UnknownProjectError
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.download import Downloaded, Expected, copy
 from pytest_fastenv.index.http import HttpClient
@@ -22,7 +23,7 @@ from pytest_fastenv.index.metadata import MetadataReader
 from pytest_fastenv.index.page import Page
 from pytest_fastenv.index.page_cache import PageCache
 from pytest_fastenv.index.pages import Pages
-from pytest_fastenv.index.project import Project
+from pytest_fastenv.index.project import Elsewhere, Project
 from pytest_fastenv.index.urls import local_path, shown
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder
@@ -55,7 +56,6 @@ class PackageIndex:
         self._projects: SingleFlight[str, Project] = SingleFlight()
         self._links: SingleFlight[str, LinksPage | None] = SingleFlight()
         self._observed: dict[Observation, None] = {}
-        self._shadowed: set[tuple[str, str]] = set()
 
     @property
     def observed(self) -> tuple[Observation, ...]:
@@ -124,7 +124,7 @@ class PackageIndex:
     async def _find(self, name: str) -> Project:
         pages = [page for page in [await self._linked(link, name) for link in self.config.find_links] if page]
         index_page: Page | None = None
-        for position, location in enumerate(self.config.index_urls):
+        for location in self.config.urls_for(name):
             async with self._pools.alone():
                 await self._note(look_at_index, location, name)  # before it is read: what comes between is seen
                 page = await self._pages.project(location, name)
@@ -133,7 +133,6 @@ class PackageIndex:
             if index_page is None or not index_page.rows:
                 index_page = page
             if page.rows:
-                await self._report_shadows(name, location, self.config.index_urls[position + 1 :])
                 break
         if index_page is None and not pages:
             raise self._unknown(name)
@@ -179,32 +178,42 @@ class PackageIndex:
         if place[0].startswith("file:"):
             self._observed.update(dict.fromkeys(await asyncio.to_thread(look, *place)))
 
-    async def _report_shadows(self, name: str, winner: str, others: Sequence[str]) -> None:
-        """Tell once for each pair of indexes that both have a project.
+    async def elsewhere(self, name: str, *, used: str | None, named: bool = True) -> tuple[Elsewhere, ...]:
+        """Ask the indexes that were not asked for a project, as the first one that has it was enough.
 
-        Only what costs no request is looked at: indexes on disk, and pages that are kept.
+        :param used: the index that it is taken from; ``None`` where none has it.
+        :param named: ask also those that are for other projects only. A project that has an index of its own by name is
+            looked for elsewhere only with this.
         """
-        for location in others:
-            if (winner, location) in self._shadowed:
-                continue
-            if location.startswith("file:"):
+        key = normalized(name)
+        asked = self.config.urls_for(key)
+        others = list(asked[asked.index(used) + 1 :]) if used in asked else []
+        names = {one.url: one.name for one in self.config.named}
+        if named:
+            others += [url for url in dict.fromkeys((*self.config.index_urls, *names)) if url not in asked]
+        elif self.config.named_for(key):
+            return ()
+        return tuple(await asyncio.gather(*(self._elsewhere(key, url, names.get(url, "")) for url in others)))
+
+    async def _elsewhere(self, name: str, location: str, index_name: str) -> Elsewhere:
+        try:
+            async with self._pools.alone():
+                await self._note(look_at_index, location, name)
                 page = await self._pages.project(location, name)
-            else:
-                page = self._pages.kept(location, name)
-            # Another project may have told it while this page was read.
-            if page is not None and page.rows and (winner, location) not in self._shadowed:
-                self._shadowed.add((winner, location))
-                self._recorder.notice(
-                    "info",
-                    f"{name} is at {shown(winner)} and at {shown(location)}: the first one is used, for others too",
-                )
+        except FastenvError as error:
+            return Elsewhere(location, index_name, trouble=error.what)
+        if page is None or not page.rows:
+            return Elsewhere(location, index_name)
+        return Elsewhere(location, index_name, Project(name, (page,), location, page.status))
 
     def _unknown(self, name: str) -> UnknownProjectError:
-        places = [*self.config.index_urls, *self.config.find_links]
-        names = {n for url in self.config.index_urls if url.startswith("file:") for n in local_project_names(url)}
+        named = self.config.named_for(name)
+        places = [*self.config.urls_for(name), *self.config.find_links]
+        names = {n for url in self.config.urls_for(name) if url.startswith("file:") for n in local_project_names(url)}
         close = difflib.get_close_matches(name, names, 3, 0.8)
+        what = f"the index {named[0].name} has no" if named else "no index has a"
         return UnknownProjectError(
-            f"no index has a project named {name}",
+            f"{what} project named {name}",
             where="\n".join(map(shown, places)) or "no index is configured (no-index)",
             hint=f"did you mean {' or '.join(close)}?" if close else "check the spelling and the configured indexes",
         )

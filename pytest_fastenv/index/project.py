@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 from packaging.version import Version
@@ -9,6 +10,22 @@ from packaging.version import Version
 from pytest_fastenv.index.page import Page, Status, newest_first
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.wheel.filenames import parsed_version
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What an index has of a project that is taken from another one.
+
+    :ivar location: the index, without credentials.
+    :ivar name: as it is named under ``[tool.fastenv.indexes]``; empty for an index of everything.
+    :ivar project: ``None`` where it has nothing of it, or could not be asked.
+    :ivar trouble: why it could not be asked; empty where it could.
+    """
+
+    location: str
+    name: str = ""
+    project: Project | None = None
+    trouble: str = ""
 
 
 class Project:

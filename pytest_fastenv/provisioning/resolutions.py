@@ -22,6 +22,7 @@ from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.plan import Distribution, Plan, TreeSource
 from pytest_fastenv.model.request import IndexOptions, Request
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.settings.values import NamedIndex
 from pytest_fastenv.store.buckets import RecordBucket
 from pytest_fastenv.store.store import Store
 
@@ -95,6 +96,7 @@ class ResolutionKey:
     :ivar target: identity of the interpreter.
     :ivar index_urls: in their order.
     :ivar find_links: likewise.
+    :ivar named_indexes: those that some projects are taken from, likewise.
     :ivar preferences: versions taken where the request leaves the choice.
     :ivar build_variables: patterns of the variables that builds see, which may tell other metadata by them.
     """
@@ -103,6 +105,7 @@ class ResolutionKey:
     target: str
     index_urls: tuple[str, ...]
     find_links: tuple[str, ...]
+    named_indexes: tuple[NamedIndex, ...]
     preferences: Mapping[str, str]
     build_variables: tuple[str, ...]
 
@@ -120,6 +123,7 @@ def resolution_key(
         target=target.identity,
         index_urls=tuple(config.index_urls),
         find_links=tuple(config.find_links),
+        named_indexes=tuple(config.named),
         preferences=preferences or {},
         build_variables=build_variables,
     )

@@ -64,6 +64,7 @@ class Policies:
                 index_url=settings.index_url,
                 extra_index_urls=settings.extra_index_urls,
                 find_links=settings.find_links,
+                indexes=settings.indexes,
                 mirror=settings.python_mirror,
                 timeout_s=settings.http_timeout_s,
                 offline=settings.offline,

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from nab_resolver.types import Incompatibility, IncompatibilityCause
 
 from pytest_fastenv.errors import ConflictingRequirementsError, FastenvError, NoSolutionError, UnknownProjectError
 from pytest_fastenv.model.request import Wanted
-from pytest_fastenv.resolve.candidates import Candidate, is_same_source
 from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.other_indexes import Choosing, with_other_indexes
 from pytest_fastenv.resolve.provider import Key, Provider
-from pytest_fastenv.resolve.refusals import common_fault, inventory, newest_usable, objections, usable, versions_phrase
-from pytest_fastenv.resolve.releases import Releases
+from pytest_fastenv.resolve.refusals import (
+    common_fault,
+    inventory,
+    newest_usable,
+    objections,
+    opposed,
+    usable,
+    versions_phrase,
+)
 from pytest_fastenv.resolve.version_set import VersionSet
 
 _MOST_LINES = 16
@@ -67,21 +73,51 @@ class Explanation:
         for demand in self.demands:
             found = self._unsatisfiable(demand, hint)
             if found is not None:
-                return found
+                return self._with_other_indexes(found, demand.key.name)
+        return self._exclusion(hint)
+
+    def _exclusion(self, hint: str | None) -> FastenvError:
         lines = self._story()
-        contested = self._contested()
+        name, contested = self._contested()
         if contested:
             lines.append(contested)
         wishes = [f"{_wish(root)} ({root.location})" for root in self.roots]
         what = f"{' and '.join(wishes)} exclude each other" if len(wishes) == 2 else "requirements exclude each other"
         if len(wishes) == 1:
             what = f"{wishes[0]} cannot be satisfied"
-        return ConflictingRequirementsError(
+        error = ConflictingRequirementsError(
             what,
             where=", ".join(dict.fromkeys(str(root.location) for root in self.roots)) or None,
             why="\n".join(lines),
             hint=hint or self._last_resort(),
         )
+        return self._with_other_indexes(error, name)
+
+    def _with_other_indexes(self, error: FastenvError, name: str) -> FastenvError:
+        """Add what indexes have that were not asked, where the answer of one may be what is missing."""
+        others = self._facts.elsewhere_now(name) if name and isinstance(error, NoSolutionError) else ()
+        if not others:
+            return error
+        choosing = Choosing(self._facts.directs.choice, self._facts.specifiers)
+        demands = [demand for demand in self.demands if demand.key.name == name]
+        by_user = [demand.by.specifier for demand in demands if isinstance(demand.by, Wanted)]
+        by_others = [self._specifiers(demand) for demand in demands if not isinstance(demand.by, Wanted)]
+        fitting = {
+            other.location: [
+                version
+                for version in choosing.fitting(other.project, by_user)
+                if all(any(choosing.is_in(version, text) for text in texts) for texts in by_others if texts)
+            ]
+            for other in others
+            if other.project is not None
+        }
+        return with_other_indexes(error, name, self._facts.releases_now(name).index_url, others, fitting)
+
+    def _specifiers(self, demand: Demand) -> list[str]:
+        """Return the specifiers with which releases demand a project."""
+        demanding = [n for n in range(demand.by_bits.bit_length()) if demand.by_bits >> n & 1]
+        needs = [need for n in demanding for need in self._provider.needs.get((demand.by, n), ())]  # type: ignore[arg-type]
+        return [need.dependency.specifier for need in needs if need.key == demand.key]
 
     def _last_resort(self) -> str:
         wishes = ", ".join(_wish(root) for root in self.roots)
@@ -105,14 +141,14 @@ class Explanation:
         story = [] if isinstance(demand.by, Wanted) else self._story()
         if releases.unknown is not None:
             return UnknownProjectError(
-                f"no index has a project named {name}, which {who} asks for",
+                f"{releases.unknown.what}, which {who} asks for",
                 where=where,
                 why="\n".join([*story, *filter(None, (releases.unknown.where, releases.unknown.why))]) or None,
                 hint=releases.unknown.hint or "check the spelling, and the index that is configured",
             )
-        opposed = _opposed(demand, releases, self._facts)
-        if opposed is not None:
-            return opposed
+        excluded = opposed(demand.by, releases, self._facts)
+        if excluded is not None:
+            return excluded
         fault = common_fault(releases, bits) if bits else None
         if fault is not None:
             why = "\n".join(
@@ -176,8 +212,8 @@ class Explanation:
         together = replace(demand, by_bits=bits)
         return f"{self._who(together)} need {demand.key} in versions of their own ({self._text(newest)} in the newest)"
 
-    def _contested(self) -> str | None:
-        """Return a sentence about the project on which the demands clash: the last one they lead to."""
+    def _contested(self) -> tuple[str, str]:
+        """Return the project on which the demands clash, the last one they lead to, and a sentence about it."""
         counts: dict[str, list[Demand]] = {}
         for demand in self.demands:
             counts.setdefault(demand.key.name, []).append(demand)
@@ -199,11 +235,11 @@ class Explanation:
             more = objections(releases, self._provider.eligibility, joint & releases.everything)
             tail = f" ({'; '.join(more)})" if more else ""
             if len(texts) == 1:
-                return f"no release of {name} fits {texts[0]}{tail}; {inventory(releases)}"
+                return name, f"no release of {name} fits {texts[0]}{tail}; {inventory(releases)}"
             if len(texts) == 2:
-                return f"no release of {name} is both {texts[0]} and {texts[1]}{tail}"
-            return f"no release of {name} suits all of these{tail}; {inventory(releases)}"
-        return None
+                return name, f"no release of {name} is both {texts[0]} and {texts[1]}{tail}"
+            return name, f"no release of {name} suits all of these{tail}; {inventory(releases)}"
+        return "", ""
 
     # --- words -------------------------------------------------------------------------------------------------
 
@@ -227,27 +263,6 @@ class Explanation:
             return str(demand.key)
         first, *others = texts
         return f"{first} (in other words in other releases)" if others else first
-
-
-def _opposed(demand: Demand, releases: Releases, facts: Facts) -> FastenvError | None:
-    """Return the diagnosis where addresses exclude each other: of two constraints, or of a requirement and one."""
-    addresses, found = [], []
-    if isinstance(demand.by, Wanted) and demand.by.reference.is_direct:
-        addresses.append((demand.by.text, demand.by))
-        found.append(facts.directly(demand.by))
-    for constraint, candidate in releases.limits:
-        if isinstance(candidate, Candidate):
-            addresses.append((f"the constraint {constraint.text}", constraint))
-            found.append(candidate)
-    if all(is_same_source(one, other) for one, other in pairwise(found)):
-        return None
-    names = [f"{text} ({wanted.location})" for text, wanted in addresses]
-    return ConflictingRequirementsError(
-        f"{' and '.join(names)} exclude each other",
-        where=", ".join(str(wanted.location) for _, wanted in addresses),
-        why=f"each of them says where {releases.name} is to come from, and they are not the same",
-        hint="leave all but one of them out",
-    )
 
 
 def _demands(proof: Incompatibility[Key, int]) -> list[Demand]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from packaging.utils import canonicalize_name
 
 from pytest_fastenv.errors import MetadataError, NoSolutionError, UnknownProjectError
+from pytest_fastenv.index.project import Elsewhere
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal, is_same_source
@@ -229,6 +230,14 @@ class Facts:
         releases = releases.with_direct(candidate)
         self._releases[candidate.name] = releases
         return releases, len(releases.versions) - 1, True
+
+    def elsewhere_now(self, name: str) -> tuple[Elsewhere, ...]:
+        """Ask the indexes that were not asked for a project, blocking; for diagnoses."""
+        releases = self.releases_now(name)
+        if releases.direct:
+            return ()
+        used = releases.index_url
+        return self._ask(lambda: self.directs.tools.index.elsewhere(name, used=used))
 
     async def _metadata_along(self, candidate: Candidate, others: Sequence[Candidate]) -> CoreMetadata | Refusal:
         for other in others:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from packaging.version import Version
 
-from pytest_fastenv.errors import FastenvError
-from pytest_fastenv.resolve.candidates import Refusal
+from pytest_fastenv.errors import ConflictingRequirementsError, FastenvError
+from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.resolve.candidates import Candidate, Refusal, is_same_source
 from pytest_fastenv.resolve.eligibility import Eligibility
+from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.releases import Releases
 
 _SHOWN = 4
@@ -101,3 +105,27 @@ def newest_usable(releases: Releases, eligibility: Eligibility) -> Version | Non
     """Return the newest release that could be used if no requirement limited the project."""
     first = next(eligibility.candidates(releases, releases.everything), None)
     return None if first is None else releases.versions[first[0]]
+
+
+def opposed(by: Wanted | object, releases: Releases, facts: Facts) -> FastenvError | None:
+    """Return the diagnosis where addresses exclude each other: of two constraints, or of a requirement and one.
+
+    :param by: the requirement, if it is a user's own.
+    """
+    addresses, found = [], []
+    if isinstance(by, Wanted) and by.reference.is_direct:
+        addresses.append((by.text, by))
+        found.append(facts.directly(by))
+    for constraint, candidate in releases.limits:
+        if isinstance(candidate, Candidate):
+            addresses.append((f"the constraint {constraint.text}", constraint))
+            found.append(candidate)
+    if all(is_same_source(one, other) for one, other in pairwise(found)):
+        return None
+    names = [f"{text} ({wanted.location})" for text, wanted in addresses]
+    return ConflictingRequirementsError(
+        f"{' and '.join(names)} exclude each other",
+        where=", ".join(str(wanted.location) for _, wanted in addresses),
+        why=f"each of them says where {releases.name} is to come from, and they are not the same",
+        hint="leave all but one of them out",
+    )

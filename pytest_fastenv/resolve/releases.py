@@ -77,6 +77,11 @@ class Releases:
         for number, candidate in enumerate(direct, indexed):
             self._known[number] = candidate
 
+    @property
+    def index_url(self) -> str | None:
+        """The index that the project is taken from; ``None`` where none has it, or it was named directly."""
+        return self._page.index_url if self._page is not None else None
+
     def with_direct(self, candidate: Candidate) -> Releases:
         """Return the same releases and one more, which gets the next number."""
         return Releases(self.name, self._page, self._tools, (*self.direct, candidate), self.unknown, self.limits)

@@ -17,6 +17,7 @@ from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.forecast import Ahead
 from pytest_fastenv.resolve.hashed import Demands, check_hashes
+from pytest_fastenv.resolve.other_indexes import Choosing, differences
 from pytest_fastenv.resolve.pins import PinReport
 from pytest_fastenv.resolve.provider import Key, Provider
 from pytest_fastenv.resolve.requirements_of import DependencyReader, Specifiers
@@ -76,13 +77,17 @@ async def resolve(
             search = Search(facts, reader, tools.recorder, named)
             solution, provider = await in_thread(lambda: search.run(report), facts.stop)
             plan = _plan(target, solution, provider, facts, named)
+            choosing = Choosing(directs.choice, specifiers)
+            demanded = _demanded(solution, provider, facts, named)
+            async with work.aside():
+                told = await differences(plan.distributions, demanded, choosing, tools)
         finally:
             await facts.close()
         work.span.args["distributions"] = len(plan.distributions)
     if request.require_hashes:
         constraints = [(c, c.name) for c in request.constraints if c.name and _applies(c, reader)]
         check_hashes(plan.distributions, [*named, *constraints], pins=request.require_pins)
-    for warning in plan.warnings:
+    for warning in (*plan.warnings, *told):
         tools.recorder.notice("warning", warning)
     return plan
 
@@ -182,6 +187,17 @@ def _plan(target: Target, solution: Solution[Key, int], provider: Provider, fact
             warnings.append(f"{candidate} was yanked by its maintainers{f': {why}' if why else ''}")
         warnings += _unknown_extras(candidate, extras.get(key.name, ()), facts)
     return Plan(target, tuple(distributions), tuple(warnings))
+
+
+def _demanded(solution: Solution[Key, int], provider: Provider, facts: Facts, named: Named) -> dict[str, set[str]]:
+    """Return the version specifiers that hold for each project of a solution."""
+    demanded = {name: {one.specifier for one in some} for name, some in facts.policy.constraints.items()}
+    for wanted, name in named:
+        demanded.setdefault(name, set()).add(wanted.specifier)
+    for pin in solution.pins.items():
+        for need in provider.needs[pin]:
+            demanded.setdefault(need.key.name, set()).add(need.dependency.specifier)
+    return demanded
 
 
 def _unknown_extras(candidate: Candidate, extras: Iterable[str], facts: Facts) -> list[str]:

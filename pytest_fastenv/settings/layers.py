@@ -161,11 +161,20 @@ def at_file(option: Option, value: Any, directory: Path) -> Any:
     """Return a value with its relative paths made absolute. What is no path is left alone, also where one should be."""
     if option.kind == "path" and isinstance(value, str) and value.strip():
         return _absolute(value, directory)
+    if option.kind == "indexes" and isinstance(value, dict):
+        return {name: _index_at(index, directory) for name, index in value.items()}
     if option.kind == "reports" and isinstance(value, (str, list)):
         lines = value.splitlines() if isinstance(value, str) else value
         if all(isinstance(line, str) for line in lines):
             return [_absolute(line.strip(), directory) for line in lines if line.strip()]
     return value
+
+
+def _index_at(index: Any, directory: Path) -> Any:
+    url = index.get("url") if isinstance(index, dict) else None
+    if not isinstance(url, str) or not url.strip() or "://" in url or url.startswith("file:"):
+        return index
+    return {**index, "url": _absolute(url, directory)}
 
 
 def _absolute(text: str, directory: Path) -> str:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     Kind = Literal[
         "text", "choice", "path", "number", "seconds", "age", "flag", "lines", "reports", "words", "names",
-        "variables",
+        "variables", "indexes",
     ]  # fmt: skip
     """What a value is: one text, one of some words, a path, a number above zero, a duration, a duration or ``forever``,
     on or off; several texts or report files, each given by itself; several words, projects' names or variables' names,
-    with ``*`` in them or not, in one text."""
+    with ``*`` in them or not, in one text; indexes by name."""
     Door = Literal["pytest", "table", "create", "run", "find", "list", "install"]
     """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
     create`` and ``run``, and to ``fastenv python find``, ``list`` and ``install``. Its variable counts at all of
@@ -361,6 +361,15 @@ OPTIONS = (
         variable="FASTENV_FIND_LINKS",
         metavar="PLACES",
         help="Directories and pages with distributions, looked at besides the index",
+    ),
+    Option(
+        "indexes",
+        "indexes",
+        "indexes",
+        Decides.RESOLUTION,
+        doors=("table",),
+        metavar="TABLES",
+        help="Indexes by name, each with its url and the only projects that are taken from it",
     ),
     # What they are set to is part of the key of what is built, and of the environment.
     Option(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from pytest_fastenv.model.link import LinkMode
+from pytest_fastenv.settings.values import NamedIndex
 
 if TYPE_CHECKING:
     from pytest_fastenv.settings.options import Option
@@ -49,8 +51,8 @@ def parse(option: Option, value: Any) -> Any:  # noqa: PLR0911 - one line for ea
             return _reports(value)
         case "words" | "variables":
             return _words(value) if option.kind == "words" else _variables(value)
-        case "names":
-            return _names(value)
+        case "names" | "indexes":
+            return _names(value) if option.kind == "names" else _indexes(value)
         case _:
             assert_never(option.kind)
 
@@ -157,3 +159,30 @@ def _variables(value: Any) -> tuple[str, ...]:
         msg = "expected names of variables such as VENDOR_DIR, or patterns such as VENDOR_*"
         raise ValueError(msg)
     return words
+
+
+def _indexes(value: Any) -> tuple[NamedIndex, ...]:
+    if not isinstance(value, Mapping):
+        msg = "expected a table for each index, by its name: [tool.fastenv.indexes.NAME]"
+        raise ValueError(msg)  # noqa: TRY004 - what is wrong with a setting is told so
+    return tuple(_named_index(name, index) for name, index in value.items())
+
+
+def _named_index(name: str, index: Any) -> NamedIndex:
+    if not isinstance(index, Mapping) or set(index) != {"url", "only"}:
+        msg = f"expected a url and a list of only the projects that are taken from the index {name}, and nothing else"
+        raise ValueError(msg)
+    only = index["only"]
+    if not isinstance(only, (list, tuple)) or not only or not all(isinstance(one, str) for one in only):
+        msg = f"expected a list of projects for only of the index {name}: a name, or a pattern such as acme-*"
+        raise ValueError(msg)
+    for pattern in only:
+        if not re.fullmatch(r"[A-Za-z0-9*?](?:[A-Za-z0-9._*?-]*[A-Za-z0-9*?])?", pattern):
+            msg = f"expected names of projects, or patterns such as acme-*: {pattern!r} of the index {name} is neither"
+            raise ValueError(msg)
+    try:
+        url = _text(index["url"])
+    except ValueError:
+        msg = f"expected an address as url of the index {name}"
+        raise ValueError(msg) from None
+    return NamedIndex(name, url, tuple(re.sub(r"[-_.]+", "-", pattern).lower() for pattern in only))

@@ -89,7 +89,7 @@ def _layer(path: Path, table: Mapping[str, Any], name: str) -> Layer:
     return layer
 
 
-def _types(option: Option) -> tuple[tuple[type, ...], str]:
+def _types(option: Option) -> tuple[tuple[type, ...], str]:  # noqa: PLR0911 - one for each kind
     """Return the types of TOML that a value may have, as pytest's own tables do, and what a message calls them."""
     match option.kind:
         case "flag":
@@ -100,6 +100,8 @@ def _types(option: Option) -> tuple[tuple[type, ...], str]:
             return (str, int, float), 'expected a duration such as "90m", or a number of seconds'
         case "lines" | "reports" | "words" | "names" | "variables":
             return (list,), "expected a list of texts"
+        case "indexes":
+            return (dict,), "expected a table for each index, by its name: [tool.fastenv.indexes.NAME]"
         case "choice":
             return (str,), f"expected one of {', '.join(option.choices)}"
         case "text" | "path":

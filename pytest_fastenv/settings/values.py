@@ -9,7 +9,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pytest_fastenv.errors import UsageError, option
 from pytest_fastenv.model.codec import encode
@@ -18,6 +18,18 @@ from pytest_fastenv.settings.options import OPTIONS, Decides
 
 Scope = Literal["session", "worker"]
 Project = Literal["auto", "editable", "wheel", "sdist", "none"]
+
+
+class NamedIndex(NamedTuple):
+    """An index that some projects are taken from, and from no other; all other projects never.
+
+    :ivar name: for messages.
+    :ivar only: those projects: patterns of normalized names, such as ``torch`` and ``acme-*``.
+    """
+
+    name: str
+    url: str
+    only: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,7 @@ class Settings:
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
+    indexes: tuple[NamedIndex, ...] = ()
     build_variables: tuple[str, ...] = ()
     inherit_pythonpath: bool = False
     unchecked_records: frozenset[str] = frozenset()

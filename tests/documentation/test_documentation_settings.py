@@ -41,7 +41,8 @@ def described(option: Option) -> list[str]:
     """Return the texts that a description has: the flag with its value, the variable, the words to choose from."""
     flags = [f"`{option.pytest_flag} {option.metavar}".rstrip()] if "pytest" in option.doors else []
     variables = [f"`{option.variable}`"] if option.variable else []
-    return [*flags, *variables, *(f"`{choice}`" for choice in option.choices)]
+    tables = [f"`[tool.fastenv.{option.table_key}]`"] if option.doors == ("table",) else []
+    return [*flags, *variables, *tables, *(f"`{choice}`" for choice in option.choices)]
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=repr)

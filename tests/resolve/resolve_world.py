@@ -16,6 +16,7 @@ from packaging.version import Version
 
 from pytest_fastenv.errors import FastenvError, MetadataError, UnknownProjectError
 from pytest_fastenv.index.download import check_hashes
+from pytest_fastenv.index.project import Elsewhere
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.location import Location
@@ -68,6 +69,8 @@ def make_target(version: str = "3.11.7", *, tags: tuple[str, ...] | None = None)
 
 class Page:
     """What the index has of one project."""
+
+    index_url = INDEX
 
     def __init__(self, artifacts: list[Artifact]) -> None:
         self._files: dict[str, list[Artifact]] = {}
@@ -125,8 +128,12 @@ class World:
         if name in self.failing:
             raise self.failing[name]
         if name not in self.pages:
-            raise UnknownProjectError(f"no index has {name}", where=INDEX)
+            raise UnknownProjectError(f"no index has a project named {name}", where=INDEX)
         return Page(self.pages[name])
+
+    async def elsewhere(self, _name: str, **_options: Any) -> tuple[Elsewhere, ...]:
+        """Tell what other indexes have: there are none."""
+        return ()
 
     async def identified(self, artifact: Artifact) -> Artifact:
         """Give a file's digest, held against what is demanded of it."""

@@ -18,7 +18,7 @@ ROWS = {option.field: option for option in OPTIONS}
 A_VALUE = {
     "text": "x", "path": "x", "number": "3", "seconds": "90m", "age": "forever", "flag": "yes",
     "lines": "x\ny z", "reports": "x.html", "words": "x y", "names": "X_y z",
-    "variables": "X_* Y",
+    "variables": "X_* Y", "indexes": {"name": {"url": "x", "only": ["y"]}},
 }  # fmt: skip
 
 

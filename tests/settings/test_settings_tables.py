@@ -10,6 +10,7 @@ from pytest_fastenv.errors import UsageError
 from pytest_fastenv.settings.layers import load
 from pytest_fastenv.settings.options import Option, of_door
 from pytest_fastenv.settings.tables import tables
+from pytest_fastenv.settings.values import NamedIndex
 
 
 def write(directory: Path, **files: str) -> None:
@@ -85,6 +86,39 @@ def test_refused(tmp_path: Path, name: str, text: str, what: str, hint: str) -> 
     assert caught.value.where == str(tmp_path / name)
 
 
+def test_indexes_of_some_projects(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        pyproject__toml="""\
+[tool.fastenv.indexes.pytorch]
+url = "https://example.invalid/whl/cpu"
+only = ["Torch", "nvidia_*"]
+
+[tool.fastenv.indexes.local]
+url = "wheels"
+only = ["acme"]
+""",
+    )
+    assert load(tables(tmp_path)).settings.indexes == (
+        NamedIndex("pytorch", "https://example.invalid/whl/cpu", ("torch", "nvidia-*")),
+        NamedIndex("local", str(tmp_path / "wheels"), ("acme",)),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = 1", "a.url = 'x'", "a.only = ['x']", "a = {url = 'x', only = []}", "a = {url = 'x', only = 'x'}",
+     "a = {url = 1, only = ['x']}", "a = {url = ' ', only = ['x']}", "a = {url = 'x', only = ['x==1']}",
+     "a = {url = 'x', only = ['x'], also = 1}", "a = {url = 'x', only = ['']}", "url = 'x'\nonly = ['x']"],
+)  # fmt: skip
+def test_indexes_that_are_none(tmp_path: Path, text: str) -> None:
+    write(tmp_path, fastenv__toml=f"[indexes]\n{text}\n")
+    with pytest.raises(UsageError) as caught:
+        load(tables(tmp_path))
+    assert caught.value.what.startswith("indexes in fastenv.toml: ")
+    assert (caught.value.why or "").startswith("expected ")
+
+
 #: A value of each type, as TOML has it.
 VALUES = {
     "flag": "true", "number": "3", "float": "1.5", "text": "'x'", "list": "['x']", "date": "2026-01-01", "table": "{}",
@@ -93,7 +127,7 @@ DURATION, LIST, TEXT = {"text", "number", "float"}, {"list"}, {"text"}
 #: Which types a kind of option takes.
 TYPES = {
     "flag": {"flag"}, "number": {"number"}, "seconds": DURATION, "age": DURATION, "lines": LIST, "reports": LIST,
-    "words": LIST, "names": LIST, "variables": LIST, "text": TEXT, "choice": TEXT, "path": TEXT,
+    "words": LIST, "names": LIST, "variables": LIST, "indexes": {"table"}, "text": TEXT, "choice": TEXT, "path": TEXT,
 }  # fmt: skip
 
 
