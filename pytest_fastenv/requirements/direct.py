@@ -78,10 +78,11 @@ def read_path(excerpt: Excerpt, directories: Sequence[Path], documents: Document
     :param directories: what a relative path may be relative to; the first directory with such a file wins.
     :raises RequirementsError: nothing is there, or what is there cannot be installed.
     """
-    text, hash_sign, fragment_text = excerpt.text.partition("#")
-    fragment = parse_fragment(fragment_text, excerpt) if hash_sign else Fragment()
-    path = find(text, directories)
-    if path is None and hash_sign:
+    text, _, fragment_text = excerpt.text.partition("#")
+    fragment = parse_fragment(fragment_text, excerpt)
+    text = text if fragment_text else excerpt.text  # a name may end with #
+    path = find(text, directories) if text else None
+    if path is None and fragment_text:
         path, fragment = find(excerpt.text, directories), Fragment()
     if path is None:
         raise _missing(text, excerpt, directories, documents)
@@ -146,7 +147,7 @@ def _archive_url(excerpt: Excerpt) -> Direct:
     if not parts.hostname:
         raise excerpt.error("the URL names no host")
     fragment = parse_fragment(fragment_text, excerpt)
-    filename = unquote(parts.path.rpartition("/")[2])
+    filename = unquote(parts.path.rstrip("/").rpartition("/")[2])
     if url.endswith(".git"):
         raise excerpt.error("this is the address of a repository", hint=f"git+{parts.scheme}://... reads a repository")
     return Direct(
@@ -169,6 +170,8 @@ def _git_url(excerpt: Excerpt) -> Direct:
         known = ", ".join(f"git+{name}:" for name in _GIT_TRANSPORTS)
         raise excerpt.error(f"this is no address of a git repository; {known} are", hint=hint)
     parts = _split(excerpt, url)
+    if not parts.hostname and transport != "file":
+        raise excerpt.error("the URL names no host")
     path, at, revision = parts.path.rpartition("@") if "@" in parts.path else (parts.path, "", "")
     if at and (not revision or revision.startswith("-")):
         what = "the revision after @ is " + (f"not acceptable: {revision}" if revision else "missing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -27,7 +28,7 @@ def parse_fragment(fragment: str, excerpt: Excerpt) -> Fragment:
     """
     digests: list[tuple[str, str]] = []
     values: dict[str, str] = {}
-    for pair in filter(None, fragment.split("&")):
+    for pair in filter(None, re.split("[&#]", fragment)):  # a second # separates, too, as for pip
         key, _, value = pair.partition("=")
         offset = max(excerpt.text.find(pair), 0)
         if key in ALGORITHMS or key in WEAK_ALGORITHMS:
