@@ -166,8 +166,11 @@ class Generations:
     async def publish(self, staged: StagedEnvironment, summary: Summary) -> Environment:
         """See `Place.publish`."""
         from pytest_fastenv.environment import staging  # asyncio is not on the warm path
+        from pytest_fastenv.filesystem.uncollected import keep_from_collection
 
         os.makedirs(self.path / ".leases", exist_ok=True)
+        if not self.path.is_relative_to(self._store.root):
+            keep_from_collection(self.path)
         held = lease.hold(self._lease_path(staged.final.name))  # until the ready mark is there: see _next_name
         try:
             return await staging.publish(staged, summary)

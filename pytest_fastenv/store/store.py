@@ -228,12 +228,14 @@ class Store:
         """Return this object's directory below ``tmp/``, made when first needed and removed at the end."""
         with self._mutex:
             if self._home is None or not os.path.isdir(self._home.path):  # the user may have removed the whole store
+                from pytest_fastenv.filesystem.uncollected import keep_from_collection  # nothing is written when warm
                 from pytest_fastenv.store.diagnosis import diagnosed
                 from pytest_fastenv.store.temporary import Home
 
                 self._prepare_root()
                 with diagnosed("the store cannot be written", self.root):
                     self._home = Home(str(self.root / "tmp"))
+                keep_from_collection(self.root)
                 weakref.finalize(self, self._home.close)
             return self._home
 

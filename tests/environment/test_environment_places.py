@@ -35,8 +35,9 @@ def environments(store: Store) -> Generations:
 
 
 def names(environments: Generations) -> list[str]:
-    """What lies in the directory, besides what is hidden."""
-    return sorted(name for name in os.listdir(environments.path) if not name.startswith("."))
+    """What lies in the directory, besides what is hidden or keeps pytest away."""
+    found = os.listdir(environments.path)
+    return sorted(name for name in found if not name.startswith(".") and name != "conftest.py")
 
 
 def staged_in(directory: Path) -> list[str]:

@@ -135,7 +135,7 @@ def contents(directory: Path) -> dict[str, int]:
             continue
         for name in names:
             path = os.path.join(place, name)
-            if not name.endswith(".lease") and name != "CACHEDIR.TAG":
+            if not name.endswith(".lease") and name not in {"CACHEDIR.TAG", "conftest.py"}:
                 found[os.path.normpath(os.path.join(relative, name))] = os.lstat(path).st_size
     return found
 
