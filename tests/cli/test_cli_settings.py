@@ -115,11 +115,11 @@ def test_a_directory_of_environments(index: IndexServer, directory: Path, capsys
     """Each is named by its content, as the plugin's are: the line says where it is."""
     assert main(["create", "app", "lib", "--dir", "environments"]) == 0
     said = capsys.readouterr().out
-    (made,) = (directory / "environments").glob("[0-9a-f]*")
+    (made,) = (directory / "environments").glob("[0-9a-f]*-*")
     assert str(made) in said
     assert main(["create", "lib", "app", "--dir", "environments"]) == 0
     assert main(["create", "app", "--dir", "environments"]) == 0
-    assert len(list((directory / "environments").glob("[0-9a-f]*"))) == 2
+    assert len(list((directory / "environments").glob("[0-9a-f]*-*"))) == 2
 
 
 @pytest.mark.parametrize(
