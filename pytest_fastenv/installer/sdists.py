@@ -77,6 +77,10 @@ class Sdists:
             artifact, sha256, self._bringer(artifact, sha256)
         )
 
+    def has(self, artifact: Artifact) -> bool:
+        """Tell whether the archive of an artifact whose digest is known is in the store."""
+        return bool(artifact.hashes.sha256 and self._store.lookup(SDISTS, artifact.hashes.sha256))
+
     async def identify(self, artifact: Artifact) -> str:
         """Return the SHA-256 of an archive; it is fetched where only its bytes can tell.
 

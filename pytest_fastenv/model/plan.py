@@ -53,12 +53,14 @@ class WheelSource:
     :cvar editable: what is installed leads to the sources where they lie (PEP 660).
     :cvar has_digest: ``--hash`` can be demanded of it.
     :cvar own_tree: the user's own tree that it is, which may change at any time.
+    :cvar through_sdist: a source distribution is made of it, and the wheel of that.
     """
 
     needs_build: ClassVar[bool] = False
     editable: ClassVar[bool] = False
     has_digest: ClassVar[bool] = True
     own_tree: ClassVar[None] = None
+    through_sdist: ClassVar[bool] = False
 
     artifact: Artifact
 
@@ -90,6 +92,7 @@ class SdistSource:
     editable: ClassVar[bool] = False
     has_digest: ClassVar[bool] = True
     own_tree: ClassVar[None] = None
+    through_sdist: ClassVar[bool] = False
 
     artifact: Artifact
     subdirectory: str | None = None
@@ -137,8 +140,8 @@ class TreeSource:
     :ivar path: the project's directory (subdirectory applied).
     :ivar content: digest that stands for what a build of it would read; for a checkout, its commit.
     :ivar editable: build by PEP 660 and leave the sources where they are.
-    :ivar checkout: the path lies in the store and is never changed; else it is a user's own tree and is copied
-        before a (non-editable) build.
+    :ivar checkout: the path lies in the store and is never changed: it is copied before a build; else it is a user's
+        own tree.
     :ivar built: digest of what a build of it gives, once that is known: it then stands for the content.
     """
 
@@ -152,6 +155,7 @@ class TreeSource:
     subdirectory: str | None = None
     config_settings: _ConfigSettings = ()
     built: str = ""
+    through_sdist: bool = False
 
     @property
     def identity(self) -> dict[str, Any]:

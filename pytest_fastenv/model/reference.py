@@ -74,6 +74,7 @@ class DirectoryReference:
 
     :ivar path: absolute.
     :ivar subdirectory: where the project lies below the path.
+    :ivar through_sdist: its source distribution is to be made, and the wheel of that.
     """
 
     is_direct: ClassVar[bool] = True
@@ -82,6 +83,7 @@ class DirectoryReference:
     path: Path
     subdirectory: str | None = None
     editable: bool = False
+    through_sdist: bool = False
 
     @property
     def directory(self) -> Path | None:

@@ -44,22 +44,29 @@ def apply_project(collection: Collection, base: Path, project: Project, from_sou
     else:
         _require_project(base, project)
         for index in named:
-            collection.wanted[index] = _editable(collection.wanted[index], project == "editable")
+            collection.wanted[index] = _through(project, _editable(collection.wanted[index], project == "editable"))
     if not named:
         collection.documents.note_project(base)
         editable = project in {"auto", "editable"}
-        collection.wanted.append(
-            Wanted(
-                name=None,
-                location=Location(PROJECT),
-                text="-e ." if editable else ".",
-                reference=DirectoryReference(base, editable=editable),
-            )
+        wanted = Wanted(
+            name=None,
+            location=Location(PROJECT),
+            text="-e ." if editable else ".",
+            reference=DirectoryReference(base, editable=editable),
         )
+        collection.wanted.append(_through(project, wanted))
 
 
 def _editable(wanted: Wanted, editable: bool) -> Wanted:
     return replace(wanted, reference=wanted.reference.with_editable(editable) or wanted.reference)
+
+
+def _through(project: Project, wanted: Wanted) -> Wanted:
+    """Say of a requirement on the project that its source distribution is made first, where that is asked for."""
+    match wanted.reference:
+        case DirectoryReference() as named if project == "sdist":
+            return replace(wanted, reference=replace(named, through_sdist=True))
+    return wanted
 
 
 def _has_build_system(collection: Collection, base: Path) -> bool:

@@ -104,7 +104,13 @@ class Directs:
             case DirectoryReference() as named:
                 look = partial(tree_digest, named.project, editable=named.editable)
                 content = await self.sources.quiet(named.project, look)
-                tree = TreeSource(named.project, content, editable=named.editable, config_settings=settings)
+                tree = TreeSource(
+                    named.project,
+                    content,
+                    editable=named.editable,
+                    config_settings=settings,
+                    through_sdist=named.through_sdist,
+                )
                 return tree, DirectUrl(
                     named.path.as_uri(), named.subdirectory, is_directory=True, editable=named.editable
                 )

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from content_desk import ContentDesk
@@ -229,6 +230,68 @@ def test_tree_that_is_built_and_has_a_link_out_of_it(here: ContentDesk) -> None:
     assert here.finds("demo", sources=("./demo",)) == {"demo": "1"}
     outside.write_text("VALUE = 22\n")
     assert here.finds("demo", sources=("./demo",)) == {"demo": "22"}
+
+
+@pytest.mark.parametrize("project", ["wheel", "sdist"])
+def test_tree_that_is_built_and_looks_around_itself(project: str, here: ContentDesk) -> None:
+    """What a build reads beside the tree counts; what it writes into the tree is gone."""
+    around = here.directory.parent / "VALUE"
+    around.write_text("1")
+    code = (
+        "VALUE = open('VALUE' if os.path.exists('VALUE') else '../VALUE').read()\n"
+        "open('demo_value.py', 'w').write(f'VALUE = {VALUE}\\n')\n"
+        "CONFIG['files'] = ['demo_value.py']\n"
+        "_sdist = build_sdist\n"
+        "def build_sdist(directory, settings=None):\n"
+        "    open('VALUE', 'w').write(VALUE)\n"
+        "    return _sdist(directory, settings)\n"
+    )
+    make_dynamic(here.directory, code)
+    assert here.finds("demo_value", sources=("pytest",), project=project) == {"demo_value": "1"}
+    assert here.finds("demo_value", sources=("pytest",), project=project) == {"demo_value": "1"}
+    assert here.reused
+    around.write_text("22")
+    assert here.finds("demo_value", sources=("pytest",), project=project) == {"demo_value": "22"}
+    assert not (here.directory / "demo_value.py").exists()
+    assert not (here.directory / "VALUE").exists()
+
+
+@pytest.mark.parametrize("how", ["project", "wheel", "path", "sdist", "two-deep", "static", "group", "link", "part"])
+def test_edit_of_a_tree_that_only_the_resolver_meets(how: str, here: ContentDesk, artifacts: Path) -> None:
+    lib = make_project(here.directory.parent / "lib", "lib", files={"lib.py": "VALUE = 1\n"})
+    needs = {
+        "link": [f"lib @ {(here.directory.parent / 'linked').as_uri()}/"],
+        "part": [f"lib @ {lib.parent.as_uri()}#subdirectory=lib"],
+    }.get(how, [f"lib @ {lib.as_uri()}"])
+    (here.directory.parent / "linked").symlink_to(lib)
+    sources: tuple[str, ...] = ("pytest",)
+    if how == "two-deep":
+        middle = make_project(here.directory.parent / "middle", "middle", requires=needs)
+        make_dynamic(here.directory, "", requires=[f"middle @ {middle.as_uri()}"])
+    elif how == "path":
+        make_project(here.directory / "outer", "outer", requires=needs)
+        sources = ("pytest", "./outer")
+    elif how == "sdist":
+        make_sdist(artifacts, "outer", requires=needs)
+        sources = ("pytest", "outer")
+    elif how == "static":
+        here.desk.write("pyproject.toml", f'[project]\nname = "demo"\nversion = "1"\ndependencies = {needs}\n')
+        sources = ("pytest", "pyproject.toml")
+    elif how == "group":
+        here.desk.write("pyproject.toml", f"[dependency-groups]\nall = {needs}\n")
+        sources = ("pytest", "group:all")
+    else:
+        make_dynamic(here.directory, "", requires=needs)
+    ask: dict[str, Any] = {"sources": sources, **({"project": "wheel"} if how == "wheel" else {})}
+    assert here.finds("lib", **ask) == {"lib": "1"}
+    assert here.finds("lib", **ask) == {"lib": "1"}
+    assert here.reused
+    (lib / "lib.py").write_text("VALUE = 22\n")
+    assert here.finds("lib", **ask) == {"lib": "22"}
+    (lib / "more.py").write_text("VALUE = 3\n")
+    config = lib / "intree_backend.json"
+    config.write_text(config.read_text().replace('"lib.py"', '"lib.py", "more.py"'))
+    assert here.finds("lib", "more", **ask) == {"lib": "22", "more": "3"}
 
 
 def test_repository_kit(tmp_path: Path) -> None:

@@ -15,38 +15,36 @@ asked for is remembered.
 
 from __future__ import annotations
 
-import asyncio
-import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 from pytest_fastenv.errors import BuildError, MetadataError, MismatchError
 from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.installer.build import metadata as core
+from pytest_fastenv.installer.build.bench import Bench, HookRuns
 from pytest_fastenv.installer.build.built_wheels import BuiltWheels, Made, StoredWheels
 from pytest_fastenv.installer.build.circle import Waits
-from pytest_fastenv.installer.build.hook_product import check_identity, find_dist_info, find_wheel
-from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
+from pytest_fastenv.installer.build.hook_product import check_identity, find_dist_info, find_sdist, find_wheel
+from pytest_fastenv.installer.build.hooks import BackendPolicy
 from pytest_fastenv.installer.build.job import Job, normalized, subject_of
-from pytest_fastenv.installer.build.own_trees import OwnTrees, Turn
+from pytest_fastenv.installer.build.own_trees import OwnTrees
 from pytest_fastenv.installer.build.records import RECIPES, BuildRecords
-from pytest_fastenv.installer.build.seen import Watch
-from pytest_fastenv.installer.build.workspace import Workspace, Workspaces
+from pytest_fastenv.installer.build.workspace import Workspaces
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import Wheels
-from pytest_fastenv.model.artifact import Artifact
+from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.build import Build, Recipe
 from pytest_fastenv.model.build_variables import result_variables
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.plan import BuildSource, SdistSource, TreeSource
-from pytest_fastenv.model.protocols import BuildEnvironment, BuildEnvironments
+from pytest_fastenv.model.protocols import BuildEnvironments
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.outcome import Admission
 from pytest_fastenv.store.diagnosis import diagnosed
@@ -54,17 +52,6 @@ from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.names import same_version
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Bench:
-    """All that a hook needs, together for as long as the key's lock is held."""
-
-    job: Job
-    build: Build
-    space: Workspace
-    environment: BuildEnvironment
-    lock: OsLock
 
 
 class SourceBuilder:
@@ -93,22 +80,19 @@ class SourceBuilder:
         self._sdists = sdists
         self._environments = environments
         self._store = tools.store
-        self._pools = tools.pools
-        self._slots = tools.slots
-        self._recorder = tools.recorder
         self._variables = result_variables(tools.environ, policy.variables)
-        self._servers = BackendServers(tools.recorder, tools.environ, policy)
         self._records = BuildRecords(tools.store, tools.environ, anew=policy.anew)
         self._wheels_built = built or StoredWheels(tools.store, wheels)
         self._trees = OwnTrees(tools.store)
         self._spaces = Workspaces(sdists, tools.store, tools.pools)
         self.waits = waits or Waits()
         self.admission = Admission()
+        self._hooks = HookRuns(tools, policy, self._trees, self._records, self.admission)
 
     async def aclose(self) -> None:
         """End all servers and remove what is private. Idempotent."""
         await self._spaces.aclose()
-        await self._servers.aclose()
+        await self._hooks.aclose()
 
     async def job(self, source: BuildSource, name: str | None, version: str | None) -> Job:
         """Return what is to be done for a source; an archive without a digest is fetched for it.
@@ -136,6 +120,8 @@ class SourceBuilder:
         :raises MetadataError: the wheel contradicts the metadata that was announced for it.
         """
         with diagnosed(f"{job.subject} cannot be built", self._store.root):
+            if job.source.through_sdist:
+                return await self._build_through_sdist(job)
             return await self._at_bench(job, partial(self._find, job), self._make)
 
     async def _find(self, job: Job, build: Build) -> UnpackedWheel | None:
@@ -194,7 +180,7 @@ class SourceBuilder:
         return self._store.lock(RECIPES, job.key, subject=job.subject)
 
     async def _at_bench(
-        self, job: Job, look: Callable[[Build], Awaitable[T | None]], work: Callable[[_Bench], Awaitable[T]]
+        self, job: Job, look: Callable[[Build], Awaitable[T | None]], work: Callable[[Bench], Awaitable[T]]
     ) -> T:
         """Do work under the job's lock with all its build requirements there, unless a look shows it is done."""
         with self.waits.building(job.subject) as chain:
@@ -211,7 +197,7 @@ class SourceBuilder:
                     if found is not None:
                         return found
                     async with self._spaces.use(job) as space:
-                        bench = _Bench(job, build, space, environment, lock)
+                        bench = Bench(job, build, space, environment, lock)
                         further = [text for text in await self._further(bench) if text not in wanted]
                         if not further:
                             return await work(bench)
@@ -226,31 +212,30 @@ class SourceBuilder:
                 self._records.keep_requires(job, requires)
         return (*requires, *(text for text in self._records.further(job) or () if text not in requires))
 
-    async def _further(self, bench: _Bench) -> tuple[str, ...]:
+    async def _further(self, bench: Bench) -> tuple[str, ...]:
         """Ask the backend, once, what it needs besides ``build-system.requires``."""
         known = self._records.further(bench.job)
         if known is not None:
             return known
         hook = f"get_requires_for_build_{bench.job.kind}"
-        watch = await self._watch(bench)
-        answer = await self._call(bench, hook, [bench.job.config_settings])
+        answer, grounds = await self._hooks.run(bench, hook, [bench.job.config_settings])
         further = [] if answer.missing else answer.value
         if not isinstance(further, list) or not all(isinstance(text, str) for text in further):
             raise BuildError(
                 f"{bench.job.subject}: {hook} returned {further!r}, not a list of requirements",
                 where=str(bench.space.log),
             )
-        self._records.keep_further(bench.job, further, await self._rests_on(watch, answer))
+        self._records.keep_further(bench.job, further, grounds)
         return tuple(further)
 
-    async def _make(self, bench: _Bench) -> UnpackedWheel:
+    async def _make(self, bench: Bench) -> UnpackedWheel:
         """Have the wheel made, check it, keep it."""
         job, space = bench.job, bench.space
         directory = space.directory("wheel")
-        watch = await self._watch(bench)
         start = time.monotonic()
         metadata = str(space.dist_info) if space.dist_info else None
-        answer = await self._call(bench, f"build_{job.kind}", [str(directory), job.config_settings, metadata])
+        arguments = [str(directory), job.config_settings, metadata]
+        answer, grounds = await self._hooks.run(bench, f"build_{job.kind}", arguments)
         seconds = time.monotonic() - start
         if answer.missing:
             raise _without_hook(bench)
@@ -258,23 +243,50 @@ class SourceBuilder:
         check_identity(path, job.subject, job.name, job.version, space.log)
         expect = (job.name, job.version) if job.name and job.version else None
         wheel = await self._wheels.from_file(path, expect, provenance="built")
-        self._compare(bench, wheel)
+        self._compare(job, wheel, space.log)
         space.finished = True
         await self._wheels_built.keep(bench.build, Made(path, wheel, seconds))
-        self._records.keep_build(job, bench.build, await self._rests_on(watch, answer))
+        self._records.keep_build(job, bench.build, grounds)
         return wheel
 
-    def _compare(self, bench: _Bench, wheel: UnpackedWheel) -> None:
+    async def _build_through_sdist(self, job: Job) -> UnpackedWheel:
+        """Have a tree's source distribution made, and the wheel of that: it has what the source distribution has."""
+        artifact, _ = await self._at_bench(job, partial(self._find_sdist, job), self._make_sdist)
+        source = SdistSource(artifact, config_settings=job.source.config_settings)
+        inner = await self.job(source, job.name, job.version)
+        wheel = await self.build(replace(inner, subject=f"{job.subject} from its source distribution"))
+        self._compare(job, wheel, None)
+        return wheel
+
+    async def _find_sdist(self, job: Job, build: Build) -> tuple[Artifact, Build] | None:
+        artifact = self._records.sdist(job) if self._records.is_built(job, build) else None
+        return (artifact, build) if artifact and self._sdists.has(artifact) else None
+
+    async def _make_sdist(self, bench: Bench) -> tuple[Artifact, Build]:
+        """Have the source distribution made, and keep it as if it had been downloaded."""
+        job, space = bench.job, bench.space
+        directory = space.directory("sdist")
+        answer, grounds = await self._hooks.run(bench, "build_sdist", [str(directory), job.config_settings])
+        if answer.missing:
+            raise _without_hook(bench)
+        path = find_sdist(answer.value, directory, job.subject, space.log)
+        made = Artifact(job.name or "", job.version or "", path.name, path.as_uri())
+        kept = await self._sdists.fetch(made)
+        artifact = replace(made, url=kept.path.as_uri(), hashes=Hashes.of({"sha256": kept.sha256}))
+        self._records.keep_build(job, bench.build, grounds, artifact)
+        return artifact, bench.build
+
+    def _compare(self, job: Job, wheel: UnpackedWheel, log: Path | None) -> None:
         """Compare the wheel's metadata with what the resolver was told."""
-        announced = self._records.announced(bench.job)
+        announced = self._records.announced(job)
         if announced is None:
             return
         found = core.differences(announced, wheel.read_metadata())
         if found:
-            self._records.keep_metadata(bench.job, None)  # asked again, the backend may tell the truth
+            self._records.keep_metadata(job, None)  # asked again, the backend may tell the truth
             raise MetadataError(
-                f"{bench.job.subject}: the wheel's metadata is not what was announced for it",
-                where=str(bench.space.log),
+                f"{job.subject}: the wheel's metadata is not what was announced for it",
+                where=str(log) if log else None,
                 why="\n".join(found),
                 hint="pin another release, or use a wheel; the project's build gives different answers",
             )
@@ -288,6 +300,10 @@ class SourceBuilder:
                     self._records.keep_requires(job, space.pyproject.build_system.requires)
                 if known is not None:
                     self._records.keep_metadata(job, known)
+        if known is None and job.source.through_sdist:
+            _, build = await self._at_bench(job, partial(self._find_sdist, job), self._make_sdist)
+            known = self._records.metadata(job, build)
+            known = known or self._metadata_of(job, build, await self._build_through_sdist(job))
         if known is None:
             known = await self._at_bench(job, partial(self._look_for_metadata, job), self._prepare)
         return known
@@ -305,72 +321,22 @@ class SourceBuilder:
         self._records.keep_metadata(job, known, self._records.built_observed(job), build)
         return known
 
-    async def _prepare(self, bench: _Bench) -> CoreMetadata:
+    async def _prepare(self, bench: Bench) -> CoreMetadata:
         """Ask the backend for the metadata; a backend without that hook makes the wheel instead."""
         job, space = bench.job, bench.space
         directory = space.directory("metadata")
         hook = f"prepare_metadata_for_build_{job.kind}"
-        watch = await self._watch(bench)
-        answer = await self._call(bench, hook, [str(directory), job.config_settings])
+        answer, grounds = await self._hooks.run(bench, hook, [str(directory), job.config_settings])
         if answer.missing:
             self._records.keep_metadata(job, None)  # of a tree that was another one
             return self._metadata_of(job, bench.build, await self._make(bench))
         space.dist_info = find_dist_info(answer.value, directory, job.subject, space.log)
         known = core.read_dist_info(space.dist_info)
-        self._records.keep_metadata(job, known, await self._rests_on(watch, answer), bench.build)
+        self._records.keep_metadata(job, known, grounds, bench.build)
         return known
 
-    async def _watch(self, bench: _Bench) -> Watch | None:
-        """Begin to watch a user's own tree; other sources are as their key says."""
-        job = bench.job
-        tree = job.source.own_tree
-        if tree is None:
-            return None
-        async with self._pools.alone():
-            return await asyncio.to_thread(Watch, tree.path, bench.space.tree, bench.space.copy, job.editable)
 
-    async def _rests_on(self, watch: Watch | None, answer: HookAnswer) -> tuple[Observation, ...]:
-        if watch is None:
-            return ()
-        async with self._pools.alone():
-            return await asyncio.to_thread(watch.observations, answer.seen)
-
-    def _turn(self, bench: _Bench) -> AbstractAsyncContextManager[Turn | None]:
-        job, space = bench.job, bench.space
-        if not space.is_in_place:
-            return nullcontext()
-        return self._trees.turn(space.tree, job.subject, keeps=job.editable)
-
-    async def _call(self, bench: _Bench, hook: str, arguments: Sequence[Any]) -> HookAnswer:
-        """Run one hook with a build permit and a slot of the machine; its processes hold lock and slot, too."""
-        job, space = bench.job, bench.space
-        priority = self._records.seconds(job) or space.guessed_s  # the longest first: they are the critical path
-        async with (
-            self._turn(bench) as turn,
-            self._pools.build(priority=priority),
-            self._slots.take(job.subject) as slot,
-        ):
-            self.admission.check()
-            call = HookCall(
-                hook=hook,
-                arguments=arguments,
-                subject=job.subject,
-                tree=space.tree,
-                scratch=space.root,
-                log=space.log,
-                copy=space.copy,
-                locks=tuple(lock.fileno() for lock in (bench.lock, turn and turn.lock, slot) if lock),
-                journal=turn.journal if turn else None,
-            )
-            args = {"version": job.version or "", "source": "built", "key": job.key, "hook": hook}
-            with self._recorder.span("build", job.name or job.subject, **args) as span:
-                answer = await self._servers.call(bench.environment, space.pyproject.build_system, call)
-                if hook.startswith("build_"):
-                    span.args["bytes"] = _size_bytes(arguments[0], answer.value)
-                return answer
-
-
-def _without_hook(bench: _Bench) -> BuildError:
+def _without_hook(bench: Bench) -> BuildError:
     backend = bench.space.pyproject.build_system.backend
     hint = None
     if bench.job.editable:
@@ -380,9 +346,3 @@ def _without_hook(bench: _Bench) -> BuildError:
         where=str(bench.space.tree / "pyproject.toml"),
         hint=hint,
     )
-
-
-def _size_bytes(directory: str, name: object) -> int:
-    """Return the size of what a hook says it made; whether it did is judged elsewhere."""
-    path = os.path.join(directory, os.path.basename(name)) if isinstance(name, str) else directory
-    return os.path.getsize(path) if os.path.isfile(path) else 0

@@ -20,14 +20,23 @@ def find_wheel(answer: Any, directory: Path, subject: str, log: Path) -> Path:
     :param directory: where it was told to put the wheel.
     :raises BuildError: the answer is no base name of a wheel that is there.
     """
+    return _find(answer, directory, subject, log, ".whl", "wheel")
+
+
+def find_sdist(answer: Any, directory: Path, subject: str, log: Path) -> Path:
+    """Return the source distribution that ``build_sdist`` made; see `find_wheel`."""
+    return _find(answer, directory, subject, log, ".tar.gz", "source distribution")
+
+
+def _find(answer: Any, directory: Path, subject: str, log: Path, ending: str, what: str) -> Path:
     found = sorted(os.listdir(directory))
-    if not isinstance(answer, str) or not answer.endswith(".whl"):
-        raise BuildError(f"{subject}: the build backend returned {answer!r}, not the name of a wheel", where=str(log))
+    if not isinstance(answer, str) or not answer.endswith(ending):
+        raise BuildError(f"{subject}: the build backend returned {answer!r}, not the name of a {what}", where=str(log))
     if os.path.basename(answer) != answer or "\\" in answer or answer in {os.curdir, os.pardir}:
         raise BuildError(
             f"{subject}: the build backend returned the path {answer!r}",
             where=str(log),
-            why="a build hook returns the wheel's base name (PEP 517)",
+            why=f"a build hook returns the {what}'s base name (PEP 517)",
         )
     path = directory / answer
     if not path.is_file() or path.is_symlink():

@@ -43,7 +43,9 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """How its hooks' names end: ``wheel`` or ``editable``."""
+        """How its hooks' names end: ``wheel``, ``editable`` or ``sdist``."""
+        if self.source.through_sdist:
+            return "sdist"
         return "editable" if self.editable else "wheel"
 
     @property

@@ -18,6 +18,7 @@ from typing import Literal
 from pytest_fastenv.filesystem.observations import first_change, observe
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.timings import Timings
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Build
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.observation import Observation
@@ -38,6 +39,7 @@ class RecipeFacts:
     :ivar requires: its build requirements, as its ``pyproject.toml`` states them.
     :ivar further: build requirements that its backend asks for on top.
     :ivar build: the key of the last build of a user's own tree.
+    :ivar sdist: the source distribution that it gave, where it is built through one.
     :ivar grounds: of a user's own tree, what each of these rests on, by the name of the field.
     """
 
@@ -46,6 +48,7 @@ class RecipeFacts:
     requires: tuple[str, ...] | None = None
     further: tuple[str, ...] | None = None
     build: str | None = None
+    sdist: Artifact | None = None
     grounds: Mapping[str, tuple[Observation, ...]] = field(default_factory=dict)
 
 
@@ -85,11 +88,17 @@ class BuildRecords:
         """Return what the last build of a user's own tree rests on."""
         return self._recipe(job).grounds.get("build", ())
 
+    def sdist(self, job: Job) -> Artifact | None:
+        """Return the source distribution that the last build of a user's own tree gave."""
+        return self._recipe(job).sdist
+
     def is_built(self, job: Job, build: Build) -> bool:
         """Tell whether the wheel of a build may be used: the last one of the tree was that build, and holds."""
         return not job.is_own_tree or (self.holds("build", job) and self._recipe(job).build == build.key)
 
-    def keep_build(self, job: Job, build: Build, observed: Sequence[Observation]) -> None:
+    def keep_build(
+        self, job: Job, build: Build, observed: Sequence[Observation], sdist: Artifact | None = None
+    ) -> None:
         """Remember that a user's own tree was built, and what that rests on.
 
         What the build wrote into the tree was there, from then on, when its metadata was told.
@@ -104,7 +113,7 @@ class BuildRecords:
             for part, known in recipe.grounds.items()
         }
         self._mine.add(("build", job.key))
-        self._keep(job, replace(recipe, build=build.key, grounds={**grounds, "build": tuple(observed)}))
+        self._keep(job, replace(recipe, build=build.key, sdist=sdist, grounds={**grounds, "build": tuple(observed)}))
 
     def seconds(self, job: Job) -> float:
         """Return how long a build of the project took the last time; 0 when that is not known."""
