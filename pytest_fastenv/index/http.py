@@ -229,7 +229,9 @@ class HttpClient:
                 hint=f"{hint}; other indexes are not asked instead",
             )
         if status in {404, 410}:
-            return NotFoundError(f"{where} does not exist ({status})")
+            return NotFoundError(
+                f"{where} does not exist ({status})", hint="check the address; what was there may have been removed"
+            )
         if status == 407:
             return NetworkError(
                 "the proxy wants credentials (407)", where=self.network.proxies.source, hint="put them into its URL"
@@ -240,8 +242,10 @@ class HttpClient:
             return Passing(
                 RateLimitedError(f"{web_origin(url)} asks to slow down (429)", where=where, why=asked), pause_s
             )
-        error = NetworkError(f"{where} answers {status} {response.reason_phrase}".rstrip())
-        return Passing(error, pause_s) if status in _PASSING else error
+        what = f"{where} answers {status} {response.reason_phrase}".rstrip()
+        if status in _PASSING:
+            return Passing(NetworkError(what), pause_s)
+        return NetworkError(what, hint="check the address: no other try will change this answer")
 
     async def body(self, response: httpx.Response, url: str) -> bytes:
         """Read an open answer's whole body, decoded.

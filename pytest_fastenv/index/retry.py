@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.errors import FastenvError, option
 
 T = TypeVar("T")
 
@@ -57,10 +57,21 @@ async def retry(attempt: Callable[[], Awaitable[T]], *, retries: int, clock: Clo
         except Passing as failure:
             asked_s = failure.pause_s or 0.0
             if made >= retries or asked_s > LONGEST_PAUSE_S:
-                raise failure.error from failure.__cause__
+                raise _with_next_step(failure.error, made + 1) from failure.__cause__
             pause_s = min(_FIRST_PAUSE_S * 2**made, LONGEST_PAUSE_S / 4)
             made += 1
         await clock.sleep(max(asked_s, pause_s) + pause_s / 2 * clock.jitter())
+
+
+def _with_next_step(error: FastenvError, times: int) -> FastenvError:
+    """Return the error of the last attempt with what its reader can do, where it does not say so itself."""
+    if error.hint is None:
+        asked = "asked once" if times == 1 else f"asked {times} times"
+        error.hint = (
+            f"the server was {asked}: try again later, or name another index;"
+            f" what the store has can be used without it ({option('offline')})"
+        )
+    return error
 
 
 def retry_after_s(value: str | None, now: float) -> float | None:

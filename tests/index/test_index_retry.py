@@ -40,9 +40,20 @@ def test_a_pause_that_is_asked_for_is_kept() -> None:
 @pytest.mark.parametrize(("retries", "asked", "expected"), [(0, None, 1), (2, None, 3), (5, 61.0, 1)])
 def test_the_last_failure_is_raised(retries: int, asked: float | None, expected: int) -> None:
     made, attempt = attempts(*[asked] * 9)
-    with pytest.raises(NetworkError, match=f"failure {expected}"):
+    with pytest.raises(NetworkError, match=f"failure {expected}") as caught:
         asyncio.run(retry(attempt, retries=retries, clock=Pauses().clock))  # type: ignore[arg-type]
     assert len(made) == expected
+    asked_for = "asked once" if expected == 1 else f"asked {expected} times"
+    assert str(caught.value.hint).startswith(f"the server was {asked_for}: try again later, or name another index;")
+
+
+def test_a_next_step_of_its_own_stays() -> None:
+    async def attempt() -> None:
+        raise Passing(NetworkError("down", hint="ask them"))
+
+    with pytest.raises(NetworkError) as caught:
+        asyncio.run(retry(attempt, retries=0, clock=Pauses().clock))
+    assert caught.value.hint == "ask them"
 
 
 @pytest.mark.parametrize(
