@@ -216,6 +216,8 @@ def _proxies(pip: Mapping[str, PipValue], environ: Mapping[str, str]) -> Proxies
     exceptions = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     if "proxy" in pip:
         return Proxies(_proxy(pip["proxy"].text), _proxy(pip["proxy"].text), exceptions, pip["proxy"].source)
+    if "no-proxy-env" in pip and pip["no-proxy-env"].flag():
+        return Proxies()
     found: dict[str, tuple[str, str]] = {}
     for scheme in ("http", "https"):
         names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"]

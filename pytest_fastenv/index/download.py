@@ -29,6 +29,8 @@ from pytest_fastenv.index.urls import shown
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.digest import hasher
 
+#: What to do where a file of this machine's disks is named and is not there.
+LOST = "an index or a directory of links names it: was it removed, or may it not be read?"
 _RESUMPTIONS = 3
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _COPY_CHUNK = 1 << 20
@@ -345,7 +347,7 @@ def copy(source: Path, into: Path, expected: Expected, url: str) -> Downloaded:
                     with contextlib.suppress(OSError):
                         os.unlink(into)
     except OSError as error:
-        raise NotFoundError(f"{source} cannot be read", why=error.strerror) from error
+        raise NotFoundError(f"{source} cannot be read", why=error.strerror, hint=LOST) from error
     return downloaded
 
 

@@ -12,7 +12,7 @@ import asyncio
 from pathlib import Path
 
 from pytest_fastenv.errors import FastenvError, MetadataError, NotFoundError
-from pytest_fastenv.index.download import Downloaded, Expected, check
+from pytest_fastenv.index.download import LOST, Downloaded, Expected, check
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.ranges import Range, fetch_range
 from pytest_fastenv.index.urls import WebOrigin, local_path, shown, web_origin
@@ -162,7 +162,7 @@ def _local(artifact: Artifact) -> CoreMetadata:
         try:
             digests, size_bytes = file_digests(path, artifact.hashes.algorithms), path.stat().st_size
         except OSError as error:
-            raise NotFoundError(f"{path} cannot be read", why=error.strerror) from error
+            raise NotFoundError(f"{path} cannot be read", why=error.strerror, hint=LOST) from error
         check(Downloaded(digests, size_bytes), Expected(artifact.hashes, artifact.size_bytes), artifact.url)
     return _of_file(path, artifact)
 
@@ -170,7 +170,7 @@ def _local(artifact: Artifact) -> CoreMetadata:
 def _of_file(path: Path, artifact: Artifact) -> CoreMetadata:
     source = shown(artifact.url)
     if not path.is_file():
-        raise NotFoundError(f"{path} is not there")
+        raise NotFoundError(f"{path} is not there", hint=LOST)
     with open(path, "rb") as file:
         content = read_metadata(file, name=artifact.name, source=source)
     return checked(parse_core_metadata(content, source=source), artifact)

@@ -19,10 +19,11 @@ from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference,
 from pytest_fastenv.requirements.documents import Documents, absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.fragments import Fragment, parse_fragment
-from pytest_fastenv.requirements.places import find, hint_for_missing, is_archive, is_project
+from pytest_fastenv.requirements.places import find, hint_for_directory, hint_for_missing, is_archive, is_project
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):|(?:git|hg|svn|bzr)[+]", re.IGNORECASE)
 _OTHER_VCS = ("hg", "svn", "bzr")
+_WHOLE_URL = "write the whole address: https://HOST/PATH"
 _GIT_TRANSPORTS = ("https", "http", "ssh", "file", "git")
 
 
@@ -107,7 +108,7 @@ def _local(path: Path, fragment: Fragment, excerpt: Excerpt, documents: Document
         project = path / fragment.subdirectory if fragment.subdirectory else path
         if not is_project(project):
             what = f"{project} has no project: neither pyproject.toml nor setup.py is there"
-            raise _unusable(excerpt, what)
+            raise _unusable(excerpt, what, hint=hint_for_directory(project, excerpt.text))
         documents.note_project(project)
         return Direct(DirectoryReference(project), hashes=fragment.hashes, egg=fragment.egg)
     if not is_archive(path.name):
@@ -116,7 +117,8 @@ def _local(path: Path, fragment: Fragment, excerpt: Excerpt, documents: Document
     try:
         documents.note(path)
     except OSError as error:
-        raise _unusable(excerpt, f"{path} cannot be read: {error.strerror}") from None
+        hint = "look at its permissions"
+        raise _unusable(excerpt, f"{path} cannot be read: {error.strerror}", hint=hint) from None
     return Direct(
         ArchiveReference(path.as_uri(), fragment.subdirectory),
         name=_wheel_name(path.name, excerpt),
@@ -133,7 +135,8 @@ def _file_url(excerpt: Excerpt, directories: Sequence[Path], documents: Document
         rest = "/" + rest
         if host not in {"", "localhost"}:
             if os.name != "nt":
-                raise _unusable(excerpt, f"file: URLs of another host ({host}) are not supported")
+                what = f"file: URLs of another host ({host}) are not supported"
+                raise _unusable(excerpt, what, hint="write file:///PATH for a file of this machine")
             rest = f"//{host}{rest}"
     path = find(url2pathname(rest) if rest.startswith("/") else unquote(rest), directories)
     if path is None:
@@ -145,7 +148,7 @@ def _archive_url(excerpt: Excerpt) -> Direct:
     url, _, fragment_text = excerpt.text.partition("#")
     parts = _split(excerpt, url)
     if not parts.hostname:
-        raise excerpt.error("the URL names no host")
+        raise excerpt.error("the URL names no host", hint=_WHOLE_URL)
     fragment = parse_fragment(fragment_text, excerpt)
     filename = unquote(parts.path.rstrip("/").rpartition("/")[2])
     if url.endswith(".git"):
@@ -171,11 +174,12 @@ def _git_url(excerpt: Excerpt) -> Direct:
         raise excerpt.error(f"this is no address of a git repository; {known} are", hint=hint)
     parts = _split(excerpt, url)
     if not parts.hostname and transport != "file":
-        raise excerpt.error("the URL names no host")
+        raise excerpt.error("the URL names no host", hint=_WHOLE_URL)
     path, at, revision = parts.path.rpartition("@") if "@" in parts.path else (parts.path, "", "")
     if at and (not revision or revision.startswith("-")):
         what = "the revision after @ is " + (f"not acceptable: {revision}" if revision else "missing")
-        raise excerpt.error(what, excerpt.text.find(address) + len(address) - len(revision))
+        at_revision = excerpt.text.find(address) + len(address) - len(revision)
+        raise excerpt.error(what, at_revision, hint="write a tag, a branch or a commit behind the @, or leave it out")
     fragment = parse_fragment(fragment_text, excerpt)
     if fragment.hashes:
         raise excerpt.error("a repository has no digest", hint="name a full commit after @ instead")
@@ -188,7 +192,7 @@ def _split(excerpt: Excerpt, url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:  # its text may hold a password
-        raise excerpt.error("the URL cannot be read: host or port is malformed") from None
+        raise excerpt.error("the URL cannot be read: host or port is malformed", hint=_WHOLE_URL) from None
     return parts
 
 
@@ -199,7 +203,8 @@ def _wheel_name(filename: str, excerpt: Excerpt) -> str | None:
         return str(parse_wheel_filename(filename)[0])
     except InvalidWheelFilename as reason:
         offset = max(excerpt.text.find(filename), 0)
-        raise excerpt.error(f"not a wheel's file name: {reason}", offset) from None
+        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+        raise excerpt.error(f"not a wheel's file name: {reason}", offset, hint=hint) from None
 
 
 def named(direct: Direct, name: str, excerpt: Excerpt) -> Direct:
@@ -208,5 +213,6 @@ def named(direct: Direct, name: str, excerpt: Excerpt) -> Direct:
     :raises RequirementsError: the address tells another name.
     """
     if direct.name is not None and direct.name != canonicalize_name(name):
-        raise excerpt.error(f"{name} is asked for, but this is a wheel of {direct.name}")
+        what = f"{name} is asked for, but this is a wheel of {direct.name}"
+        raise excerpt.error(what, hint=f"write {direct.name} in front of the @, or correct the address")
     return replace(direct, name=canonicalize_name(name))

@@ -95,7 +95,8 @@ def decode(content: bytes, name: str) -> str:
         try:
             return content.decode(encoding)
         except LookupError:
-            raise RequirementsError(f"the encoding {encoding!r} is not known", where=name) from None
+            hint = "name one that Python knows, such as utf-8, or leave the line out"
+            raise RequirementsError(f"the encoding {encoding!r} is not known", where=name, hint=hint) from None
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             reason = reason or f"line {line} is not {encoding}: {error.reason} (byte 0x{content[error.start]:02x})"

@@ -69,5 +69,6 @@ def _check_length(algorithm: str, digest: str, excerpt: Excerpt, offset: int) ->
 def _subdirectory(value: str, excerpt: Excerpt, offset: int) -> str:
     path = posixpath.normpath(value.replace("\\", "/").strip("/")) if value.strip("/") else "."
     if path == ".." or path.startswith("../"):
-        raise excerpt.error(f"subdirectory {value!r} leaves its source", offset)
+        what = f"subdirectory {value!r} leaves its source"
+        raise excerpt.error(what, offset, hint="write the project's directory, as seen from the top of the source")
     return "" if path == "." else path

@@ -46,7 +46,8 @@ def read_script(path: Path, name: str, documents: Documents) -> InlineMetadata:
     table = parse_toml(block, "the script block", name, first_line=begin + 1)
     items = table.get("dependencies", [])
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise RequirementsError("dependencies of the script block is not a list of strings", where=name)
+        what = "dependencies of the script block is not a list of strings"
+        raise RequirementsError(what, where=name, hint='write dependencies = ["REQUIREMENT", ...]')
     script = PyProject(path, name, text, table)
     requires_python = table.get("requires-python")
     if requires_python is not None:

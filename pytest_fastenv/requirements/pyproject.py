@@ -71,11 +71,14 @@ def read_pyproject(path: Path, name: str, documents: Documents) -> PyProject:
     try:
         text = documents.read(path).decode("utf-8-sig")
     except FileNotFoundError:
-        raise RequirementsError(f"no such file: {name}", where=str(path)) from None
+        hint = "it has the project's dependencies and dependency groups: run where it is, or name another source"
+        raise RequirementsError(f"no such file: {name}", where=str(path), hint=hint) from None
     except OSError as reason:
-        raise RequirementsError(f"{name} cannot be read: {reason.strerror}", where=str(path)) from None
+        hint = "look at its permissions"
+        raise RequirementsError(f"{name} cannot be read: {reason.strerror}", where=str(path), hint=hint) from None
     except UnicodeDecodeError as reason:
-        raise RequirementsError(f"{name} is not UTF-8, as TOML has to be: {reason.reason}", where=str(path)) from None
+        what = f"{name} is not UTF-8, as TOML has to be: {reason.reason}"
+        raise RequirementsError(what, where=str(path), hint="save it as UTF-8") from None
     return PyProject(path, name, text, parse_toml(text, name, name))
 
 
@@ -129,7 +132,7 @@ def group_dependencies(pyproject: PyProject, group: str) -> list[Excerpt]:
     """
     groups = pyproject.table.get("dependency-groups", {})
     if not isinstance(groups, dict):
-        raise pyproject.error("[dependency-groups] is not a table")
+        raise pyproject.error("[dependency-groups] is not a table", hint='write NAME = ["REQUIREMENT", ...] below it')
     names = {canonicalize_name(name): name for name in groups}
     if canonicalize_name(group) not in names:
         close = difflib.get_close_matches(canonicalize_name(group), names, 1)
@@ -171,5 +174,5 @@ def _as_written(groups: dict[str, Any]) -> dict[str, str]:
 
 def _strings(pyproject: PyProject, key: str, value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise pyproject.error(f"{key} is not a list of strings")
+        raise pyproject.error(f"{key} is not a list of strings", hint='write ["REQUIREMENT", ...]')
     return value

@@ -21,7 +21,7 @@ from pytest_fastenv.requirements.excerpt import Excerpt, error_at
 from pytest_fastenv.requirements.fragments import check_digest
 from pytest_fastenv.requirements.logical_lines import LogicalLine, logical_lines
 from pytest_fastenv.requirements.options import Given, ParsedLine, parse_line
-from pytest_fastenv.requirements.places import find, hint_for_missing
+from pytest_fastenv.requirements.places import find, hint_for_directory, hint_for_missing
 from pytest_fastenv.requirements.pyproject import static_name
 from pytest_fastenv.requirements.redaction import masked
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
@@ -76,7 +76,8 @@ class RequirementsFiles:
         names = [opened.address for opened in self._open]
         if file.address in names:
             circle = [opened.name for opened in self._open[names.index(file.address) :]] + [file.name]
-            raise source.error(f"files include each other in a circle: {' -> '.join(circle)}")
+            what = f"files include each other in a circle: {' -> '.join(circle)}"
+            raise source.error(what, hint="take one of these lines out")
         if (file.address, constraint) in self._seen:
             return
         self._seen.add((file.address, constraint))
@@ -95,7 +96,8 @@ class RequirementsFiles:
         if name.lower().startswith("file:"):
             name = url2pathname(urlsplit(name).path)
         elif has_scheme(name):
-            raise source.error(f"a requirements file cannot be read from {masked(name)}")
+            what = f"a requirements file cannot be read from {masked(name)}"
+            raise source.error(what, hint="name a path, or a URL with https:, http: or file:")
         directory = including.directory if including else self._base
         path = absolute(directory / os.path.expanduser(name))
         shown = name
@@ -115,7 +117,12 @@ class RequirementsFiles:
             hint = hint_for_missing([Path(file.address)], file.name)
             raise source.error(f"no such file: {file.name}", hint=hint) from None
         except OSError as reason:
-            raise source.error(f"{file.name} cannot be read: {reason.strerror}") from None
+            hint = (
+                "look at its permissions"
+                if not os.path.isdir(file.address)
+                else hint_for_directory(Path(file.address), file.name)
+            )
+            raise source.error(f"{file.name} cannot be read: {reason.strerror}", hint=hint) from None
 
     def _line(self, line: LogicalLine, parsed: ParsedLine, *, constraint: bool) -> None:
         if parsed.requirement.text:

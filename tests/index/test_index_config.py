@@ -7,7 +7,7 @@ import pytest
 from distlib.index import DEFAULT_INDEX
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.index.config import IndexChoice, IndexConfig
+from pytest_fastenv.index.config import IndexChoice, IndexConfig, Proxies
 from pytest_fastenv.model.request import IndexOptions
 
 BARE = {"PIP_CONFIG_FILE": os.devnull, "HOME": "/nonexistent"}
@@ -81,6 +81,14 @@ def test_proxies_and_certificates_name_their_place() -> None:
     assert "secret" not in repr(config)
     assert load(PIP_CERT="/x.pem", SSL_CERT_FILE="/y.pem").network.cert_source == "PIP_CERT"
     assert load(REQUESTS_CA_BUNDLE="/z.pem", SSL_CERT_FILE="/y.pem").network.cert == Path("/z.pem")
+
+
+def test_proxies_of_the_environment_may_be_ignored() -> None:
+    assert load(https_proxy="proxy.invalid:3128", PIP_NO_PROXY_ENV="1").network.proxies == Proxies()
+    assert (
+        load(https_proxy="old.invalid", PIP_NO_PROXY_ENV="1", PIP_PROXY="own.invalid").network.proxies.source
+        == "PIP_PROXY"
+    )
 
 
 def test_a_cgi_script_s_proxy_variable_is_not_believed() -> None:
