@@ -64,13 +64,16 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     """
     from pytest_fastenv.environment_server.plans import Planning
     from pytest_fastenv.provisioning.amendment import amend, installed  # as above
+    from pytest_fastenv.provisioning.run import Policies
 
     prefix = Path(request["path"])
     wishes, found = Wishes.of(request, context.base), await interpreter(context, request.get("python"))
     here = await asyncio.to_thread(installed, prefix, target_of(found))
     preferences = {name: one.version for name, one in here.items()}
     planned = await Planning.kept(context).plan(wishes, found, preferences, upgrade=bool(request.get("upgrade")))
-    amended = await amend(prefix, planned.plan, planned)
+    amended = await amend(prefix, planned.plan, planned, Policies.of(context.settings).overlaps)
+    for text in amended.told:
+        context.recorder.notice("warning", text, of="environment")
     return {
         "added": [(one.name, one.version) for one in amended.added],
         "replaced": [(one.name, one.version) for one in amended.replaced],

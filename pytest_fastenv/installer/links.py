@@ -10,7 +10,7 @@ from typing import Literal
 from pytest_fastenv.errors import ConflictError, option
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder, location
 from pytest_fastenv.installer.manifest import MANIFEST, Manifest
-from pytest_fastenv.installer.overlaps import OverlapPolicy, Verdict, find_overlaps, judge, settle
+from pytest_fastenv.installer.overlaps import Brought, OverlapPolicy, Verdict, find_overlaps, judge, settle, told
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.diagnosis import diagnosed
@@ -88,7 +88,7 @@ class Links:
         if linked.blocked:
             raise self._conflict(order, linked.blocked, others)
         overlaps = find_overlaps(linked.taken, others, self._destination)
-        refused = [p for p, brought in overlaps.items() if judge(p, brought, self._destination, policy) == "refused"]
+        refused = [path for path, brought in overlaps.items() if self._verdict(path, brought, policy) == "refused"]
         if refused:
             raise self._conflict(order, refused, others)
         self._taken.update(linked.taken)
@@ -102,13 +102,16 @@ class Links:
             settle(overlaps, self._destination)
         groups: dict[tuple[Verdict, tuple[str, ...]], list[str]] = {}
         for path, brought in overlaps.items():
-            verdict = judge(path, brought, self._destination, policy)
+            verdict = self._verdict(path, brought, policy)
             groups.setdefault((verdict, tuple(one.order.name for one in brought)), []).append(path)
         return [
-            ("info" if verdict == "allowed" else "warning", _told(names, paths))
+            ("info" if verdict == "allowed" else "warning", told(names, paths, names[0]))
             for (verdict, names), paths in groups.items()
             if verdict != "passes"
         ]
+
+    def _verdict(self, path: str, brought: Sequence[Brought], policy: OverlapPolicy) -> Verdict:
+        return judge(path, {one.order.name: one.content for one in brought}, self._destination.schemes, policy)
 
     def _conflict(self, order: LinkOrder, paths: Sequence[str], others: Iterable[LinkOrder]) -> ConflictError:
         """Return the error that names both distributions."""
@@ -133,8 +136,3 @@ class Links:
             place == path or place.startswith(f"{path}/")
             for place in (location(file, order, schemes) for file in manifest.paths)
         )
-
-
-def _told(names: Sequence[str], paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
-    return f"{' and '.join(names)} bring {paths[0]}{more}, with different contents: those of {names[0]} are used"

@@ -121,19 +121,32 @@ def _made(order: LinkOrder, content: bytes) -> Brought:
     return Brought(order, None, content, f"sha256={encode(hashlib.sha256(content).digest())},{len(content)}")
 
 
-def judge(place: str, brought: Sequence[Brought], destination: Destination, policy: OverlapPolicy) -> Verdict:
-    """Say what is thought of an overlap: nothing, that it was allowed, that it is odd, or that it cannot be."""
-    names = {one.order.name for one in brought}
+def judge(place: str, brought: Mapping[str, bytes], schemes: Mapping[str, str], policy: OverlapPolicy) -> Verdict:
+    """Say what is thought of an overlap: nothing, that it was allowed, that it is odd, or that it cannot be.
+
+    :param brought: the contents of the file, by the names of the distributions.
+    :param schemes: install locations relative to the environment's directory.
+    """
+    names = brought.keys()
     if len(names) < 2:  # the environment's own, or a directory for the other
         return "refused"
-    path, in_library = _below_library(place, destination.schemes)
-    if in_library and posixpath.basename(path) == "__init__.py" and all(is_namespace(one.content) for one in brought):
+    path, in_library = _below_library(place, schemes)
+    if in_library and posixpath.basename(path) == "__init__.py" and all(map(is_namespace, brought.values())):
         return "passes"
     if policy.allows(path, names) or (in_library and policy.allows(place, names)):
         return "allowed"
-    in_scripts = posixpath.dirname(place) == destination.schemes["scripts"]
+    in_scripts = posixpath.dirname(place) == schemes["scripts"]
     odd = in_scripts or _is_junk(path, names) or _is_paper(path)
     return "odd" if odd and not policy.strict else "refused"
+
+
+def told(names: Sequence[str], paths: Sequence[str], taken: str) -> str:
+    """Return what is said of overlaps of the same distributions.
+
+    :param taken: the distribution whose files are there.
+    """
+    more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
+    return f"{' and '.join(names)} bring {paths[0]}{more}, with different contents: those of {taken} are used"
 
 
 def _below_library(place: str, schemes: Mapping[str, str]) -> tuple[str, bool]:
@@ -183,11 +196,21 @@ def _list(place: str, brought: Brought, destination: Destination, *, is_its_own:
     """Add a place to a distribution's RECORD, or take it out; the file is another one's then."""
     order = brought.order
     root = destination.schemes["purelib" if order.root_is_purelib else "platlib"]
-    path = quote(posixpath.relpath(place, root))
-    record = f"{destination.prefix}/{root}/{order.dist_info}/RECORD"
+    list_in_record(f"{destination.prefix}/{root}/{order.dist_info}", f"{destination.prefix}/{place}",
+                   brought.listed if is_its_own else None)  # fmt: skip
+
+
+def list_in_record(dist_info: str, file_path: str, listed: str | None) -> None:
+    """Add a file to a RECORD, or take it out.
+
+    :param dist_info: the directory that RECORD is in.
+    :param listed: digest and size as RECORD has them; ``None`` takes it out.
+    """
+    path = quote(posixpath.relpath(file_path, posixpath.dirname(dist_info)))
+    record = f"{dist_info}/RECORD"
     with open(record, encoding="utf-8", newline="") as file:
         lines = [line for line in file.read().split("\n") if not line.startswith(f"{path},")]
-    if is_its_own:
-        lines.insert(0, f"{path},{brought.listed}")
+    if listed is not None:
+        lines.insert(0, f"{path},{listed}")
     with open(record, "w", encoding="utf-8", newline="") as file:
         file.write("\n".join(lines))

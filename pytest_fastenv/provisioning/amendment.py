@@ -27,12 +27,16 @@ from pytest_fastenv.environment.staging import StagingDirectory
 from pytest_fastenv.errors import ConflictError, PublishError
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.installer.link import INSTALLER
+from pytest_fastenv.installer.overlaps import OverlapPolicy
 from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.provisioning.standing_files import yield_to_what_stands
 from pytest_fastenv.runtime.environment import installed_release
 from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.wheel.names import normal_version, same_version
+
+_NO_OVERLAPS = OverlapPolicy()
 
 
 class Installs(Protocol):
@@ -62,10 +66,12 @@ class Amended:
 
     :ivar added: distributions that were not there before.
     :ivar replaced: distributions of which another version, or another content, was there.
+    :ivar told: what is to be said of files that gave way.
     """
 
     added: tuple[Distribution, ...]
     replaced: tuple[Distribution, ...]
+    told: tuple[str, ...] = ()
 
 
 def installed(prefix: Path, target: Target) -> dict[str, Installed]:
@@ -84,10 +90,11 @@ def installed(prefix: Path, target: Target) -> dict[str, Installed]:
     return found
 
 
-async def amend(prefix: Path, plan: Plan, engine: Installs) -> Amended:
+async def amend(prefix: Path, plan: Plan, engine: Installs, overlaps: OverlapPolicy = _NO_OVERLAPS) -> Amended:
     """Make an environment hold a plan's distributions; what it holds besides stays.
 
     :param prefix: a whole environment that no other process uses meanwhile.
+    :param overlaps: which files may give way to those that lie there already.
     :raises FastenvError: the environment is as it was.
     """
     here = await asyncio.to_thread(installed, prefix, plan.target)
@@ -95,6 +102,7 @@ async def amend(prefix: Path, plan: Plan, engine: Installs) -> Amended:
     changing = [d for d in plan.distributions if not _is_there(d, here.get(d.name), known.get(d.name))]
     going = [here[d.name] for d in changing if d.name in here]
     own = prefix / OWN_DIRECTORY
+    told: list[str] = []
     if changing:
         private = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="amendment-", dir=own))
         try:
@@ -102,6 +110,14 @@ async def amend(prefix: Path, plan: Plan, engine: Installs) -> Amended:
             new.mkdir()
             staging = StagingDirectory(new, prefix, plan.target)
             await engine.install(replace(plan, distributions=tuple(changing)), staging)
+            leaving = {one.name for one in going}
+
+            def owners(directory: Path) -> dict[str, str]:
+                some = [one for name, one in installed(directory, plan.target).items()
+                        if directory == new or name not in leaving]  # fmt: skip
+                return {path: one.name for one in some for path in _files(directory, one)}
+
+            told += await asyncio.to_thread(yield_to_what_stands, new, prefix, plan.target.schemes, overlaps, owners)
             # Before anything moves: an environment that names too much of the store does no harm.
             await whatever_happens(asyncio.to_thread(manifest.add_uses, prefix, staging.used))
             swap = _Swap(prefix, private / "old", plan.target)
@@ -110,7 +126,8 @@ async def amend(prefix: Path, plan: Plan, engine: Installs) -> Amended:
         finally:
             await whatever_happens(asyncio.to_thread(shutil.rmtree, private, ignore_errors=True))
     await asyncio.to_thread(manifest.write_plan, prefix, plan)
-    return Amended(tuple(d for d in changing if d.name not in here), tuple(d for d in changing if d.name in here))
+    added, replaced = [d for d in changing if d.name not in here], [d for d in changing if d.name in here]
+    return Amended(tuple(added), tuple(replaced), tuple(told))
 
 
 def _planned(prefix: Path) -> Mapping[str, Distribution]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zipfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.archives import make_project, make_sdist, make_wheel
+from kit.archives import make_project, make_sdist, make_wheel, write_zip
 from kit.server import IndexServer
 
 from pytest_fastenv.environment import manifest
@@ -251,6 +252,52 @@ def test_a_failure_changes_nothing(play: Any, artifacts: Path) -> None:
             await session.make("other", "beta")
         assert not (session.context.base / "other").exists()
         assert await session.make("other", "alpha")
+
+    play(part)
+
+
+def test_what_nobody_can_mean_gives_way_to_what_is_there(play: Any, artifacts: Path) -> None:
+    for name in ("alpha", "beta"):
+        files = {f"{name}/__init__.py": "", "tests/__init__.py": f"# {name}", "ns/__init__.py": f"# {name}"}
+        make_wheel(artifacts, name, files=files, entry_points={"tool": f"{name}:main"})
+
+    async def part(session: Session) -> None:
+        made = await session.make("env", "beta")
+        await session.install(made, "alpha", before=("beta",))
+        site = made.purelib
+        assert (site / "tests" / "__init__.py").read_text() == (site / "ns" / "__init__.py").read_text() == "# beta"
+        assert "from beta import" in (made.scripts / "tool").read_text()
+        listed = (site / "alpha-1.0.dist-info" / "RECORD").read_text()
+        assert not [path for path in ("tests/__init__.py", "ns/__init__.py", "bin/tool") if path in listed]
+        texts = {notice.text for notice in session.context.recorder.notices if notice.level == "warning"}
+        assert len(texts) == 1
+        assert texts.pop().endswith("with different contents: those of beta are used")
+        make_wheel(artifacts, "beta", "2.0", files={"beta/__init__.py": ""})
+        await session.install(made, "beta>=2", before=("beta", "alpha"))
+        assert not (site / "tests").exists()
+
+    play(part)
+
+
+def test_an_old_directory_with_a_hyphen_in_the_name_is_known(play: Any, artifacts: Path) -> None:
+    old = {"foo-baz-1.0.dist-info": "foo_baz-1.0.dist-info"}
+    path = make_wheel(artifacts, "foo-baz")
+    with zipfile.ZipFile(path) as wheel:
+        members = {name: wheel.read(name).decode() for name in wheel.namelist()}
+    for new, was in old.items():
+        members = {name.replace(was, new): text.replace(was, new) for name, text in members.items()}
+    write_zip(path, members)
+    make_wheel(artifacts, "other")
+
+    async def part(session: Session) -> None:
+        made = await session.make("env", "foo-baz")
+        assert made.installed() == {"foo-baz": "1.0"}
+        await session.install(made, "other", before=("foo-baz",))
+        assert made.installed() == {"foo-baz": "1.0", "other": "1.0"}
+        make_wheel(artifacts, "foo-baz", "2.0")
+        answer = await session.install(made, "foo-baz>=2", before=("foo-baz", "other"))
+        assert [name for name, _ in answer["replaced"]] == ["foo-baz"]
+        assert made.installed() == {"foo-baz": "2.0", "other": "1.0"}
 
     play(part)
 
