@@ -70,6 +70,11 @@ class WheelSource:
         return {**encode_for_key(self), "artifact": self.artifact.identity}
 
     @property
+    def place(self) -> tuple[Any, ...]:
+        """What it is, however it is built: equal for everything that leads to the same content."""
+        return (*self.artifact.identity,)
+
+    @property
     def size_bytes(self) -> int:
         """What has to be fetched, as far as it is announced; 0 where that is unknown or nothing."""
         return self.artifact.size_bytes or 0
@@ -102,6 +107,11 @@ class SdistSource:
     def identity(self) -> dict[str, Any]:
         """The archive, the place in it, and how it is built."""
         return {**encode_for_key(self), "artifact": self.artifact.identity}
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """See `WheelSource.place`."""
+        return (*self.artifact.identity, self.subdirectory)
 
     @property
     def build_identity(self) -> dict[str, Any]:
@@ -162,6 +172,11 @@ class TreeSource:
         """Its content and place, and how it is built; or its place, and what that gave."""
         decides: dict[str, Any] = encode_for_key(self)
         return _without(decides, "content") if self.built else decides
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """See `WheelSource.place`; a directory of a user's is itself, whatever is in it."""
+        return (self.path, self.content if self.checkout else None)
 
     @property
     def own_tree(self) -> TreeSource | None:

@@ -45,6 +45,11 @@ def is_same_source(one: Candidate, other: Candidate) -> bool:
     return one.source.identity == other.source.identity
 
 
+def is_from_same_place(one: Candidate, other: Candidate) -> bool:
+    """Tell whether two candidates are one thing, also where they are to be built in different ways (one editable)."""
+    return one.source.place == other.source.place
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a release cannot be used.

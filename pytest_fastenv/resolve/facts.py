@@ -13,7 +13,14 @@ from pytest_fastenv.errors import MetadataError, NoSolutionError, UnknownProject
 from pytest_fastenv.index.project import Elsewhere
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.request import Wanted
-from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal, is_same_source
+from pytest_fastenv.resolve.candidates import (
+    ArtifactChoice,
+    Candidate,
+    Policy,
+    Refusal,
+    is_from_same_place,
+    is_same_source,
+)
 from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.releases import Limit, Releases
 from pytest_fastenv.resolve.requirements_of import Specifiers
@@ -130,7 +137,7 @@ class Facts:
             self._direct[name] = []
             for limit in limits:
                 found, others = limit.found, self._direct[name]
-                if isinstance(found, Candidate) and not any(is_same_source(found, other) for other in others):
+                if isinstance(found, Candidate) and not any(is_from_same_place(found, other) for other in others):
                     others.append(found)
         page, unknown = None, None
         if name not in self._only_direct:

@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from pytest_fastenv.errors import ConflictingRequirementsError, FastenvError
 from pytest_fastenv.model.request import Wanted
-from pytest_fastenv.resolve.candidates import Candidate, Refusal, is_same_source
+from pytest_fastenv.resolve.candidates import Candidate, Refusal, is_from_same_place
 from pytest_fastenv.resolve.eligibility import Eligibility
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.releases import Releases
@@ -120,7 +120,7 @@ def opposed(by: Wanted | object, releases: Releases, facts: Facts) -> FastenvErr
         if isinstance(candidate, Candidate):
             addresses.append((f"the constraint {constraint.text}", constraint))
             found.append(candidate)
-    if all(is_same_source(one, other) for one, other in pairwise(found)):
+    if all(is_from_same_place(one, other) for one, other in pairwise(found)):
         return None
     names = [f"{text} ({wanted.location})" for text, wanted in addresses]
     return ConflictingRequirementsError(

@@ -12,7 +12,7 @@ from pytest_fastenv.errors import FastenvError, UnknownProjectError
 from pytest_fastenv.index.project import Project
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.request import Wanted
-from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal, is_same_source
+from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal, is_from_same_place
 from pytest_fastenv.resolve.requirements_of import Specifiers
 from pytest_fastenv.wheel.filenames import parsed_version
 
@@ -92,7 +92,7 @@ class Releases:
         return self._mask(
             number
             for number, one in enumerate(self.direct, first)
-            if isinstance(found, Candidate) and is_same_source(one, found)
+            if isinstance(found, Candidate) and is_from_same_place(one, found)
         )
 
     @staticmethod

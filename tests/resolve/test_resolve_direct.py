@@ -210,6 +210,20 @@ def test_addresses_of_one_content_are_one(tmp_path: Path) -> None:
     assert pins(found) == {"lib": "1"}
 
 
+def test_a_project_s_directory_is_the_same_place_editable_or_not(tmp_path: Path) -> None:
+    world = World()
+    tree, other = make_project(tmp_path / "a", "mine", "1"), make_project(tmp_path / "b", "mine", "1")
+    world.trees[tree] = world.trees[other] = CoreMetadata("mine", "1")
+    line = want("-e .", path=tree, editable=True)
+    same = want("mine @ .", file="constraints.txt", path=tree, name="mine")
+    found = run(world, ask(line, constraints=(same,)), tmp_path)
+    assert pins(found) == {"mine": "1"}
+    assert found.distributions[0].source.editable
+    elsewhere = want("mine @ b", file="constraints.txt", path=other, name="mine")
+    with pytest.raises(ConflictingRequirementsError, match="exclude each other"):
+        run(world, ask(line, constraints=(elsewhere,)), tmp_path)
+
+
 def test_a_constraint_and_an_address_that_a_release_asks_for(tmp_path: Path) -> None:
     world = World()
     one, two = world.add("lib", "1"), world.add("lib", "2")
