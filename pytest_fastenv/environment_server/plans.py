@@ -35,6 +35,12 @@ class Planned:
     _discard: Callable[[Engine], Awaitable[None]]
 
     @property
+    def held(self) -> frozenset[str]:
+        """The projects of which a line demands a hash."""
+        asked = (*self._request.wanted, *self._request.constraints)
+        return frozenset(one.name for one in asked if one.name is not None and one.hashes)
+
+    @property
     def build_variables(self) -> str | None:
         """What stands for the variables that builds read, where something is built."""
         return self._engine.build_variables(self.plan)

@@ -71,7 +71,8 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     here = await asyncio.to_thread(installed, prefix, target_of(found))
     preferences = {name: one.version for name, one in here.items()}
     planned = await Planning.kept(context).plan(wishes, found, preferences, upgrade=bool(request.get("upgrade")))
-    amended = await amend(prefix, planned.plan, planned, Policies.of(context.settings).overlaps)
+    overlaps = Policies.of(context.settings).overlaps
+    amended = await amend(prefix, planned.plan, planned, overlaps, held=planned.held)
     for text in amended.told:
         context.recorder.notice("warning", text, of="environment")
     return {

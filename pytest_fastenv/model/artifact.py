@@ -71,6 +71,8 @@ class Hashes:
 
     def may_accept(self, announced: Hashes) -> bool:
         """Tell whether bytes of which that much is known can satisfy this value."""
+        if not self.demands:
+            return True
         # What is known says of some algorithms which values are left.
         left = {
             demand[0][0]: {digest for _, digest in demand}

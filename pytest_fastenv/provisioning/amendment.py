@@ -16,6 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,16 +91,24 @@ def installed(prefix: Path, target: Target) -> dict[str, Installed]:
     return found
 
 
-async def amend(prefix: Path, plan: Plan, engine: Installs, overlaps: OverlapPolicy = _NO_OVERLAPS) -> Amended:
+async def amend(
+    prefix: Path,
+    plan: Plan,
+    engine: Installs,
+    overlaps: OverlapPolicy = _NO_OVERLAPS,
+    *,
+    held: AbstractSet[str] = frozenset(),
+) -> Amended:
     """Make an environment hold a plan's distributions; what it holds besides stays.
 
     :param prefix: a whole environment that no other process uses meanwhile.
     :param overlaps: which files may give way to those that lie there already.
+    :param held: projects of which a hash is demanded: what other means put there does not do for them.
     :raises FastenvError: the environment is as it was.
     """
     here = await asyncio.to_thread(installed, prefix, plan.target)
     known = _planned(prefix)
-    changing = [d for d in plan.distributions if not _is_there(d, here.get(d.name), known.get(d.name))]
+    changing = [d for d in plan.distributions if not _is_there(d, here.get(d.name), known.get(d.name), held)]
     going = [here[d.name] for d in changing if d.name in here]
     own = prefix / OWN_DIRECTORY
     told: list[str] = []
@@ -135,12 +144,14 @@ def _planned(prefix: Path) -> Mapping[str, Distribution]:
     return {} if plan is None else {distribution.name: distribution for distribution in plan.distributions}
 
 
-def _is_there(distribution: Distribution, here: Installed | None, known: Distribution | None) -> bool:
+def _is_there(
+    distribution: Distribution, here: Installed | None, known: Distribution | None, held: AbstractSet[str]
+) -> bool:
     """Tell whether an environment holds a distribution just as it is planned."""
     if here is None or not same_version(here.version, distribution.version):
         return False
     if here.installer != INSTALLER:  # put there by other means: of an index's release one is as good as another
-        return distribution.direct_url is None
+        return distribution.direct_url is None and distribution.name not in held
     return known is not None and _identity(known) == _identity(distribution)
 
 

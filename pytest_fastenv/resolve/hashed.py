@@ -132,7 +132,7 @@ def _told(error: HashError, request: Request) -> HashError:
         return error
     got = next((line.split()[1:] for line in lines if line.startswith("got ")), [])
     return HashError(
-        error.what,
+        error.what.replace("that was announced", "that is demanded"),
         where=", ".join(dict.fromkeys(named)),
         why="\n".join(f"{line} ({', '.join(places[line])})" if line in places else line for line in lines),
         hint=_HINT.format(digest=":".join(got), where=named[0]),

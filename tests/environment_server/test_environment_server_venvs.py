@@ -20,6 +20,7 @@ from pytest_fastenv.environment_server.venvs import install, venv
 from pytest_fastenv.errors import (
     ConflictError,
     FastenvError,
+    HashError,
     InterpreterNotFoundError,
     NoSolutionError,
     PublishError,
@@ -27,6 +28,7 @@ from pytest_fastenv.errors import (
     UsageError,
 )
 from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.runtime.environment import Environment
@@ -437,3 +439,24 @@ def test_cancelled_while_it_changes(play: Any, artifacts: Path) -> None:
         assert {(made.purelib / "alpha" / f"m{number}.py").read_text() for number in range(300)} == {"new = 1\n"}
 
     play(part)
+
+
+def test_what_other_means_put_there_does_not_meet_a_demanded_hash(play: Callable[[Play], None]) -> None:
+    async def script(session: Session) -> None:
+        wheel = session.context.base / "artifacts" / "one-1.0-py3-none-any.whl"
+        make_wheel(wheel.parent, "one")
+        made = await session.make("env", "one")
+        (by,) = made.prefix.rglob("one-1.0.dist-info/INSTALLER")
+        by.unlink()
+        by.write_text("something\n")
+        assert await session.install(made, "one==1.0", before=("one",)) == {"added": [], "replaced": []}
+        digest = file_sha256(wheel)
+        text = f"one==1.0 --hash=sha256:{digest}\n"
+        (session.context.base / "held.txt").write_text(text)
+        found = await session.install(made, "held.txt", before=("one",))
+        assert found == {"added": [], "replaced": [("one", "1.0")]}
+        (session.context.base / "held.txt").write_text(text.replace(digest, "0" * 64))
+        with pytest.raises((HashError, NoSolutionError), match="0" * 64):
+            await session.install(made, "held.txt", before=("one",))
+
+    play(script)
