@@ -30,6 +30,7 @@ from pytest_fastenv.index import download
 from pytest_fastenv.index.answer import LARGEST_BODY, Answer, decoded
 from pytest_fastenv.index.config import Network
 from pytest_fastenv.index.credentials import Credentials, authorization
+from pytest_fastenv.index.expected import Downloaded, Expected
 from pytest_fastenv.index.retry import Clock, Passing, retry, retry_after_s
 from pytest_fastenv.index.transport import make_client, transport_errors
 from pytest_fastenv.index.urls import shown, web_origin
@@ -108,7 +109,7 @@ class HttpClient:
         size_bytes: int | None = None,
         on_bytes: Callable[[int], None] | None = None,
         unless: Mapping[str, str] | None = None,
-    ) -> download.Downloaded:
+    ) -> Downloaded:
         """Write what a URL has to a file and check it; on failure the file is removed.
 
         An interrupted transfer goes on where it stopped (``Range`` with ``If-Range``, RFC 9110) when the server can do
@@ -122,7 +123,7 @@ class HttpClient:
         :raises NetworkError: the transfer failed for good.
         :raises IntegrityError: these are not the bytes that were announced.
         """
-        return await download.Transfer(self, url, into, download.Expected(hashes, size_bytes), on_bytes, unless).run()
+        return await download.Transfer(self, url, into, Expected(hashes, size_bytes), on_bytes, unless).run()
 
     @asynccontextmanager
     async def stream(

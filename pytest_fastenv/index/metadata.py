@@ -12,7 +12,8 @@ import asyncio
 from pathlib import Path
 
 from pytest_fastenv.errors import FastenvError, MetadataError, NotFoundError
-from pytest_fastenv.index.download import LOST, Downloaded, Expected, check
+from pytest_fastenv.index.download import LOST
+from pytest_fastenv.index.expected import Downloaded, Expected, check
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.ranges import Range, fetch_range
 from pytest_fastenv.index.urls import WebOrigin, local_path, shown, web_origin

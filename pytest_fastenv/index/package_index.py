@@ -15,7 +15,8 @@ from pathlib import Path
 
 from pytest_fastenv.errors import FastenvError, NoSolutionError, UnknownProjectError
 from pytest_fastenv.index.config import IndexConfig
-from pytest_fastenv.index.download import Downloaded, Expected, copy
+from pytest_fastenv.index.download import copy
+from pytest_fastenv.index.expected import Downloaded, Expected
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.links_page import LinksPage
 from pytest_fastenv.index.local import local_project_names, look_at_index, look_at_links

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pytest_fastenv.errors import NotFoundError
-from pytest_fastenv.index.download import UnchangedError, check_hashes
+from pytest_fastenv.index.download import UnchangedError
+from pytest_fastenv.index.expected import check_hashes
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.digest import file_digests, key_of
 from pytest_fastenv.model.events import Span

@@ -13,7 +13,7 @@ from kit import faults
 from kit.server import Handler, IndexServer
 
 from pytest_fastenv.errors import HashError, NetworkError, SizeMismatchError, StalledError, StoreError
-from pytest_fastenv.index.download import Downloaded
+from pytest_fastenv.index.expected import Downloaded
 from pytest_fastenv.model.artifact import Hashes
 
 Server = Callable[..., IndexServer]

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from pytest_fastenv.errors import FastenvError, MetadataError, UnknownProjectError
-from pytest_fastenv.index.download import check_hashes
+from pytest_fastenv.index.expected import check_hashes
 from pytest_fastenv.index.project import Elsewhere
 from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.events import Recorder
