@@ -68,6 +68,6 @@ def check_hashes(digests: Mapping[str, str], hashes: Hashes, what: str) -> None:
     raise HashError(
         f"{what} is not the file that was announced",
         why="\n".join(lines),
-        hint="it was changed since it was announced, or something on the way answers in its place: try again later, or tell"
-        " those who keep the index; nothing of it was kept",
+        hint="it was changed since, or something on the way answers in its place; nothing of it was kept. Try again later,"
+        " and tell those who keep the index",
     )
