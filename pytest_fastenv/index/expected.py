@@ -68,5 +68,5 @@ def check_hashes(digests: Mapping[str, str], hashes: Hashes, what: str) -> None:
     raise HashError(
         f"{what} is not the file that was announced",
         why="\n".join(lines),
-        hint="it was changed since, or something on the way answers in its place: try again later; nothing of it was kept",
+        hint="it was changed since, or something on the way answers in its place: try again later; nothing was kept",
     )
