@@ -102,6 +102,7 @@ class HookRuns:
                 tree=space.tree,
                 scratch=space.root,
                 log=space.log,
+                shown_at=space.shown_at,
                 copy=space.copy,
                 locks=tuple(lock.fileno() for lock in (bench.lock, turn and turn.lock, slot) if lock),
                 journal=turn.journal if turn else None,

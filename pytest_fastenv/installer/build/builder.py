@@ -343,6 +343,6 @@ def _without_hook(bench: Bench) -> BuildError:
         hint = "build backends make editable installs by PEP 660 (setuptools from 64 on); or leave out -e"
     return BuildError(
         f"{bench.job.subject}: the build backend {backend} has no build_{bench.job.kind}",
-        where=str(bench.space.tree / "pyproject.toml"),
+        where=str(bench.space.shown_at / "pyproject.toml"),
         hint=hint,
     )

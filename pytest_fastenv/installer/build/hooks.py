@@ -48,6 +48,7 @@ class HookCall:
     :ivar tree: the project's directory: where the hook runs.
     :ivar scratch: a private directory for the result and for temporary files.
     :ivar log: file that the output is appended to.
+    :ivar shown_at: what messages call the tree.
     :ivar locks: descriptors of lock files that must stay locked until all of the hook's processes have ended.
     :ivar copy: where in the scratch directory the copy of a tree lies, if one was made.
     :ivar journal: where changes to a user's own tree are taken down, which are changed back at the hook's end.
@@ -59,6 +60,7 @@ class HookCall:
     tree: Path
     scratch: Path
     log: Path
+    shown_at: Path
     locks: tuple[int, ...] = ()
     copy: Path | None = None
     journal: Path | None = None
@@ -248,7 +250,7 @@ def _unavailable(call: HookCall, system: BuildSystem, reason: str) -> BuildError
         hint = f"backend-path is {', '.join(system.backend_path)}: is the backend there?"
     return BuildError(
         f"{call.subject}: its build backend {system.backend} is not available",
-        where=str(call.tree / "pyproject.toml"),
+        where=str(call.shown_at / "pyproject.toml"),
         why=reason,
         hint=hint,
     )

@@ -68,7 +68,8 @@ def read_pyproject(tree: Path, subject: str, shown_at: Path | None = None) -> Py
             ) from None
         return Pyproject(BuildSystem())
     except OSError as error:
-        raise BuildError(f"{subject}: its pyproject.toml cannot be read", where=str(path), why=str(error)) from None
+        where = str((shown_at or tree) / path.name)
+        raise BuildError(f"{subject}: its pyproject.toml cannot be read", where=where, why=error.strerror) from None
     source = _Source(path, subject, (shown_at or tree) / path.name)
     table = source.parse(content)
     project = table.get("project")

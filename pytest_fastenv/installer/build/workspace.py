@@ -37,6 +37,7 @@ class Workspace:
     :ivar pyproject: what the tree says about its build.
     :ivar root: private directory that goes with the workspace.
     :ivar log: the file that all hooks' output goes to; it stays.
+    :ivar shown_at: what messages call the tree: a private one means nothing to their reader.
     :ivar guessed_s: how long a compiler may need for it; 0 where there is nothing to compile.
     :ivar dist_info: what ``prepare_metadata_for_build_wheel`` made, once it was called.
     :ivar finished: the wheel is made: the workspace is not needed again.
@@ -47,6 +48,7 @@ class Workspace:
     pyproject: Pyproject
     root: Path
     log: Path
+    shown_at: Path
     guessed_s: float = 0.0
     dist_info: Path | None = None
     finished: bool = False
@@ -147,10 +149,11 @@ async def _open(job: Job, sdists: Sdists, store: Store, pools: Pools) -> Workspa
         root = await stack.enter_async_context(store.temporary("build"))
         tree = await _tree(job, root, sdists, store, pools)
         log = _start_log(job, store)
-        pyproject = read_pyproject(tree, job.subject, _shown_at(job, tree, root))
+        shown_at = _shown_at(job, tree, root)
+        pyproject = read_pyproject(tree, job.subject, shown_at)
         async with pools.alone():
             guessed_s = await asyncio.to_thread(_guess, tree)
-        return Workspace(job, tree, pyproject, root, log, guessed_s, _stack=stack.pop_all())
+        return Workspace(job, tree, pyproject, root, log, shown_at, guessed_s, _stack=stack.pop_all())
 
 
 async def _tree(job: Job, root: Path, sdists: Sdists, store: Store, pools: Pools) -> Path:

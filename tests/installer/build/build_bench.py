@@ -95,7 +95,7 @@ class Bench:
         scratch = self.directory / "scratch"
         scratch.mkdir(exist_ok=True)
         arguments = [str(self.directory), None, None] if hook.startswith("build_") else [None]
-        return HookCall(hook, arguments, self.subject, self.tree, scratch, self.log, tuple(locks))
+        return HookCall(hook, arguments, self.subject, self.tree, scratch, self.log, self.tree, tuple(locks))
 
     async def run(self, hook: str = "build_wheel", locks: Sequence[int] = (), **options: Any) -> HookAnswer:
         """Call one hook by servers of their own."""

@@ -24,7 +24,7 @@ from build_bench import (
     tree,
     wait_for_file,
 )
-from kit.archives import make_project, make_sdist
+from kit.archives import make_project, make_sdist, project_files, write_tar_gz
 
 from pytest_fastenv.errors import BuildError, CycleError, FastenvError, MetadataError, MismatchError
 from pytest_fastenv.installer.build.records import RECIPES
@@ -350,8 +350,6 @@ def test_a_project_in_a_subdirectory_is_built_with_what_is_around_it(root: Path,
 
 
 def test_an_sdist_with_a_subdirectory(root: Path, artifacts: Path) -> None:
-    from kit.archives import project_files, write_tar_gz
-
     files = {f"top/inner/{path}": data for path, data in project_files("demo").items()}
     archive = write_tar_gz(artifacts / "demo-1.0.tar.gz", files)
     assert build(root, sdist(archive, subdirectory="inner")).name == "demo"
@@ -589,3 +587,24 @@ def test_setuptools_makes_editable_wheels(root: Path, artifacts: Path, setuptool
     wheel = build(root, tree(project, editable=True), environments=Environments(setuptools_environment))
     assert wheel.name == "demo"
     assert str(project) in "".join(p.read_text() for p in wheel.tree.iterdir() if p.suffix in {".pth", ".py"})
+
+
+@pytest.mark.parametrize("kind", ["sdist", "subdirectory", "tree"])
+@pytest.mark.parametrize("wrong", ["backend", "hook"])
+def test_a_missing_backend_names_the_projects_file(kind: str, wrong: str, root: Path, artifacts: Path) -> None:
+    """The place where it was unpacked means nothing to anybody, and is gone by then."""
+    pyproject = '[build-system]\nrequires = []\nbuild-backend = "not_there"\n' if wrong == "backend" else None
+    options: dict[str, Any] = {"pyproject": pyproject, "backend_code": "del build_wheel\n"}
+    source: Any
+    if kind == "tree":
+        project = make_project(artifacts / "demo", "demo", **options)
+        source, where = tree(project), project
+    elif kind == "sdist":
+        source, where = sdist(make_sdist(artifacts, "demo", **options)), Path("demo-1.0")
+    else:
+        inner = {f"demo-1.0/inner/{name}": data for name, data in project_files("demo", **options).items()}
+        archive = write_tar_gz(artifacts / "demo-1.0.tar.gz", inner)
+        source, where = sdist(archive, subdirectory="inner"), Path("demo-1.0", "inner")
+    with pytest.raises(BuildError) as caught:
+        build(root, source)
+    assert caught.value.where == str(where / "pyproject.toml")
