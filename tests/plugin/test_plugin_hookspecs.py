@@ -229,8 +229,7 @@ def test_named_plugins_ask(bare: Project, outside: Path) -> None:
     (outside / "asking.py").write_text(ASKS.format(answer=["library"]))
     passed(bare.run("-p", "asking", "--fastenv", "requirements.txt"))
     bare.variables["PYTEST_PLUGINS"] = "asking"
-    error = bare.run("--fastenv", "requirements.txt")
-    assert "No module named 'asking'" in error.stdout + error.stderr, "PYTHONPATH is not for the inside"
+    passed(bare.run("--fastenv", "requirements.txt"))  # found where pytest outside found it
     passed(bare.run("--fastenv", "requirements.txt", "--fastenv-inherit-pythonpath"))
 
 
