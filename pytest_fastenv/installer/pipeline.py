@@ -84,7 +84,9 @@ class Installer:
             fetched=sum(wheel.provenance == "network" for wheel in wheels),
             built=sum(wheel.provenance == "built" for wheel in wheels),
             fetched_bytes=sum(wheel.fetched_bytes for wheel in wheels),
-            warnings=tuple(dict.fromkeys(text for wheel in wheels for text in wheel.facts.accepted)),
+            warnings=tuple(
+                dict.fromkeys([*(text for wheel in wheels for text in wheel.facts.accepted), *installation.warnings])
+            ),
         )
 
     async def obtain(self, plan: Plan) -> None:
@@ -134,11 +136,14 @@ class _Installation:
         self._recorder = recorder
         self._orders: list[LinkOrder] = []
         self.methods: set[LinkMode] = set()
+        self.warnings: list[str] = []
 
     async def run(self, distributions: Sequence[Distribution]) -> list[UnpackedWheel]:
         wheels = await run_all([self._install(d) for d in distributions], self._admission)
         for level, text in await asyncio.to_thread(self._links.settled, tuple(self._orders), self._overlaps):
             self._recorder.notice(level, text, of="environment")
+            if level == "warning":
+                self.warnings.append(text)
         return wheels
 
     async def _install(self, distribution: Distribution) -> UnpackedWheel:

@@ -102,10 +102,8 @@ class Sdists:
             args = {"version": sdist.version, "source": sdist.source, "key": sdist.sha256}
             span = self._recorder.span("unpack", subject, **args, bytes=size_bytes)
             with span, diagnosed(f"{subject} cannot be unpacked", into):
-                top = Path(await self._processes.call(f"{ArchiveOrder.__module__}:unpack_sdist", order))
-        if top == into:
-            self._recorder.notice("warning", f"{sdist.path.name} has no top directory, which it should have")
-        return top
+                top = await self._processes.call(f"{ArchiveOrder.__module__}:unpack_sdist", order)
+        return Path(top)
 
     async def _fetch_by_url(self, artifact: Artifact) -> FetchedSdist:
         """Fetch what only its bytes can name: under the lock of its URL first, then published under its digest."""

@@ -36,6 +36,7 @@ class Order(NamedTuple):
     :ivar stays: the file is not removed here: it has no name, or is still needed.
     :ivar entry: an existing empty directory: becomes the store entry.
     :ivar label: the wheel's name for messages.
+    :ivar oddities: what is known to be odd of what the wheel was built of.
     :ivar unchecked_records: normalized names of projects whose files need not agree with RECORD.
     """
 
@@ -45,6 +46,7 @@ class Order(NamedTuple):
     stays: bool = False
     unchecked_records: tuple[str, ...] = ()
     limits: Limits = Limits()
+    oddities: tuple[str, ...] = ()
 
 
 def unpack(order: Order) -> WheelFacts:
@@ -111,7 +113,7 @@ def _unpack(data: mmap.mmap, order: Order) -> WheelFacts:
         files=len(manifest.paths),
         size_bytes=sum(manifest.sizes),
         metadata_sha256=bytes_sha256(texts.metadata),
-        warnings=(*directory.warnings, *odd_paths, *odd_metadata, *odd_format, *odd_record),
+        warnings=(*order.oddities, *directory.warnings, *odd_paths, *odd_metadata, *odd_format, *odd_record),
         pth_code=tuple(written.pth_code),
         record_fault=fault,
         label=label,

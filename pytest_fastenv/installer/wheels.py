@@ -94,14 +94,19 @@ class Wheels:
             )
         return wheel
 
-    async def from_file(self, path: Path, expect: Expect | None = None, *, provenance: Provenance) -> UnpackedWheel:
+    async def from_file(
+        self, path: Path, expect: Expect | None = None, *, provenance: Provenance, oddities: tuple[str, ...] = ()
+    ) -> UnpackedWheel:
         """Return the wheel in a file of our own, such as one built here; the file stays where it is.
 
+        :param oddities: of what it was built of; kept with it, and told whenever it is used.
         :raises ArchiveError, WheelError: see `from_artifact`.
         """
         parse_wheel_name(path.name)
         sha256 = await asyncio.to_thread(file_sha256, path)
-        wheel = self._open(sha256, provenance) or await self._publish(sha256, path.name, provenance, path)
+        wheel = self._open(sha256, provenance) or await self._publish(
+            sha256, path.name, provenance, path, oddities=oddities
+        )
         wheel = wheel.named(path.name)
         self._judge(wheel, path.name, expect)  # a wheel that was in the store already may be misnamed here
         return wheel
@@ -173,6 +178,7 @@ class Wheels:
         archive: Path | Callable[[Path], Awaitable[int]],
         *,
         size_bytes: int | None = None,
+        oddities: tuple[str, ...] = (),
     ) -> UnpackedWheel:
         """Make the store entry, unless another process has made it by now.
 
@@ -185,7 +191,8 @@ class Wheels:
         async def make(staging: Path) -> None:
             with self._staged_file(staging, size_bytes, archive) as staged:
                 fetched_bytes = 0 if isinstance(archive, Path) else await archive(staged.path)
-                facts = await self._unpack(staged, staging, label, {"source": provenance, "key": sha256})
+                order = self._order(staged, staging, label, oddities)
+                facts = await self._unpack(order, staged, staging, {"source": provenance, "key": sha256})
             check_file_name(label, facts.name, facts.version)  # what is misnamed is not kept
             made.append(_Made(facts, fetched_bytes))
 
@@ -205,23 +212,27 @@ class Wheels:
             return nullcontext(StagedFile.lent(archive))
         return self._staging_files.place(staging, size_bytes)
 
-    async def _unpack(self, staged: StagedFile, staging: Path, label: str, args: Mapping[str, str]) -> WheelFacts:
-        name, version = parse_wheel_name(label)[:2]
+    def _order(self, staged: StagedFile, staging: Path, label: str, oddities: tuple[str, ...]) -> Order:
+        stays, exempt = staged.in_memory or staged.is_lent, tuple(self._policy.unchecked_records)
+        return Order(staged.elsewhere, str(staging), label, stays, exempt, self._limits, oddities)
+
+    async def _unpack(self, order: Order, staged: StagedFile, staging: Path, args: Mapping[str, str]) -> WheelFacts:
+        name, version = parse_wheel_name(order.label)[:2]
         async with self._pools.install():
             with self._recorder.span("unpack", normal_name(name), version=version, **args) as span:
                 try:
-                    facts = await self._call(staged, staging, label)
+                    facts = await self._call(order)
                 except (PermissionError, FileNotFoundError):
                     if not staged.in_memory:
                         raise
                     await asyncio.to_thread(self._staging_files.move_to_file, staged, staging)
-                    facts = await self._call(staged, staging, label)
+                    facts = await self._call(
+                        order._replace(archive=staged.elsewhere, stays=staged.in_memory or staged.is_lent)
+                    )
                 span.args.update(bytes=facts.size_bytes, files=facts.files)
         return facts
 
-    async def _call(self, staged: StagedFile, staging: Path, label: str) -> WheelFacts:
-        exempt = tuple(self._policy.unchecked_records)
-        order = Order(staged.elsewhere, str(staging), label, staged.in_memory or staged.is_lent, exempt, self._limits)
+    async def _call(self, order: Order) -> WheelFacts:
         facts: WheelFacts = await self._processes.call(f"{Order.__module__}:unpack", order)
         return facts
 

@@ -134,6 +134,17 @@ def test_one_console_script(store: Store, artifacts: Path, draft: SomeStaging) -
     assert "../../../bin/tool" not in agrees(draft.prefix, "bee")
 
 
+def test_a_warning_is_kept_with_the_environment(store: Store, artifacts: Path, draft: SomeStaging) -> None:
+    wheels = pair(artifacts, "tests/x.py", bee="b", ant="a")
+
+    async def work() -> tuple[str, ...]:
+        async with engine(store) as parts:
+            return (await parts.install([artifact(wheel) for wheel in wheels], draft)).warnings
+
+    (text,) = run(work())
+    assert text.endswith("with different contents: those of ant are used")
+
+
 def test_many_files_are_one_line(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheels = [
         make_wheel(artifacts, name, files={f"tests/{n}.py": name for n in range(5)} | {f"{name}.py": ""})

@@ -170,21 +170,6 @@ def test_times_that_a_wheel_cannot_have_become_some_that_it_can(mtime: float, tm
     assert 1980 <= zipfile.ZipFile(tmp_path / "built.whl").infolist()[0].date_time[0] <= 2107
 
 
-def test_an_archive_without_a_top_directory_is_told_of(store: Store, artifacts: Path, tmp_path: Path) -> None:
-    path = artifacts / "demo-1.0.tar.gz"
-    path.write_bytes(tar(info("setup.py", b"x"), info("PKG-INFO", b"x"), project=False))
-    recorder = Recorder()
-
-    async def work() -> Path:
-        async with engine(store, recorder=recorder) as parts:
-            return await parts.sdists.unpack(await parts.sdists.fetch(artifact(path)), tmp_path / "into")
-
-    assert run(work()) == tmp_path / "into"
-    assert [notice.text for notice in recorder.notices] == [
-        "demo-1.0.tar.gz has no top directory, which it should have"
-    ]
-
-
 def test_links_modes_and_times_are_deterministic(tmp_path: Path) -> None:
     archive, into = tmp_path / "demo-1.0.tar", tmp_path / "into"
     archive.write_bytes(

@@ -242,7 +242,7 @@ class SourceBuilder:
         path = find_wheel(answer.value, directory, job.subject, space.log)
         check_identity(path, job.subject, job.name, job.version, space.log)
         expect = (job.name, job.version) if job.name and job.version else None
-        wheel = await self._wheels.from_file(path, expect, provenance="built")
+        wheel = await self._wheels.from_file(path, expect, provenance="built", oddities=space.oddities)
         self._compare(job, wheel, space.log)
         space.finished = True
         await self._wheels_built.keep(bench.build, Made(path, wheel, seconds))

@@ -60,6 +60,14 @@ class Workspace:
         return self.root / "source" if self.job.is_own_tree and not self.is_in_place else None
 
     @property
+    def oddities(self) -> tuple[str, ...]:
+        """What is odd of the source and goes with whatever is built of it."""
+        match self.job.source:
+            case SdistSource(artifact, subdirectory) if self.tree == self.root / "source" / (subdirectory or ""):
+                return (f"{artifact.filename} has no top directory, which it should have",)
+        return ()
+
+    @property
     def is_in_place(self) -> bool:
         """Whether hooks run in a user's own tree."""
         return self.job.source.own_tree is not None and self.tree == self.job.source.own_tree.path

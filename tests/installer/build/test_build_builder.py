@@ -71,6 +71,14 @@ def test_an_sdist_becomes_an_unpacked_wheel_and_is_built_once(root: Path, artifa
     assert list((root / "tmp").glob("*/*")) == []
 
 
+def test_a_source_without_a_top_directory_is_built_and_its_wheel_tells(root: Path, artifacts: Path) -> None:
+    path = write_tar_gz(artifacts / "demo-1.0.tar.gz", project_files("demo", "1.0"))
+    for provenance in ("built", "cache"):
+        wheel = build(root, sdist(path))
+        assert wheel.provenance == provenance
+        assert wheel.facts.warnings == ("demo-1.0.tar.gz has no top directory, which it should have",)
+
+
 def test_many_in_one_process_get_one_build(root: Path, artifacts: Path) -> None:
     log = artifacts / "log"
     source = sdist(make_sdist(artifacts, "demo", build_log=log))
