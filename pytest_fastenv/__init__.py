@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.runtime.summary import Summary
     from pytest_fastenv.runtime.virtual_environment import MakeVenv, VirtualEnvironment
     from pytest_fastenv.settings.layers import settings_from_variables
-    from pytest_fastenv.settings.values import Settings
+    from pytest_fastenv.settings.values import NamedIndex, Settings
 
 __all__ = [
     "ArchiveError",
@@ -101,6 +101,7 @@ __all__ = [
     "MakeVenv",
     "MetadataError",
     "MismatchError",
+    "NamedIndex",
     "NetworkError",
     "NoSolutionError",
     "NotFoundError",
@@ -145,6 +146,7 @@ _HOMES = {
     "InstalledDistribution": "pytest_fastenv.runtime.environment_in_test",
     "LinkMode": "pytest_fastenv.model.link",
     "MakeVenv": "pytest_fastenv.runtime.virtual_environment",
+    "NamedIndex": "pytest_fastenv.settings.values",
     "Notice": "pytest_fastenv.model.events",
     "PlannedDistribution": "pytest_fastenv.runtime.session_environment",
     "Ready": "pytest_fastenv.environment.places",
