@@ -17,6 +17,7 @@ import select
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -90,18 +91,28 @@ def accept(channel: socket.socket) -> int | None:
     return found[0] if found else None
 
 
-def listen(listener: int, heard: Callable[[str, str, str], None], beat: Callable[[], None]) -> None:
+def listen(
+    listener: int, heard: Callable[[str, str, str], None], beat: Callable[[], None], is_over: Callable[[], bool]
+) -> None:
     """Hear of calls until all processes with the filter have ended: for a thread of its own.
 
     :param heard: told what is about to be done, to which path, and where it is renamed to (`Journal.hear`).
     :param beat: called about once in a second.
+    :param is_over: tells that all processes have ended.
     """
     opens, calls = _OPENS[platform.machine()], _CALLS[platform.machine()]
     poll = select.poll()
     poll.register(listener, select.POLLIN)
+    beaten = 0.0
     while True:
-        beat()
-        for _, event in poll.poll(1000):
+        if time.monotonic() - beaten >= 1.0:
+            beat()
+            beaten = time.monotonic()
+        events = poll.poll(1000)
+        if not events and is_over():  # kernels before 5.9 do not say that nobody is left
+            os.close(listener)
+            return
+        for _, event in events:
             if not event & select.POLLIN:  # nobody is left
                 os.close(listener)
                 return

@@ -47,12 +47,12 @@ class Journal:
         self.directory = directory
         with open(os.path.join(directory, "scope"), encoding="utf-8", errors="surrogateescape") as file:
             self.tree, self._scope, self._without = file.read().split("\0")
-        self._touched = os.path.join(directory, "touched")
+        self._file = os.open(os.path.join(directory, "touched"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._known: set[str] = set()
         self._mutex = threading.RLock()
 
     @classmethod
-    def begin(cls, directory: str, tree: str, scope: str, without: str) -> Journal:
+    def begin(cls, directory: str, tree: str, scope: str, without: str) -> None:
         """Begin a journal for a build, and move away what earlier builds left that would find its way into this one.
 
         :param tree: the project's directory, a real path.
@@ -70,7 +70,11 @@ class Journal:
             journal._note([place, "aside", aside])
             with contextlib.suppress(OSError):
                 os.rename(place, aside)
-        return journal
+        journal.close()
+
+    def close(self) -> None:
+        """Write no more."""
+        os.close(self._file)
 
     def hear(self, kind: str, path: str, to: str = "") -> None:
         """Take down what is at a path before something is done to it. Idempotent, thread-safe.
@@ -99,6 +103,8 @@ class Journal:
             self._touch(os.path.join(to, inner) if inner else to)
 
     def _touch(self, path: str, *, follow: bool = False, makes: bool = True) -> None:
+        if path.startswith(self._without + os.sep) and f"{os.sep}.." not in path:
+            return  # the most frequent ones, by far: the build's scratch directory
         head, name = os.path.split(os.path.normpath(path))
         place = os.path.realpath(path) if follow else os.path.join(os.path.realpath(head), name)
         if not place.startswith(self._scope + os.sep) or place in self._known:
@@ -161,12 +167,7 @@ class Journal:
         return name
 
     def _note(self, row: list[Any]) -> None:
-        line = json.dumps(row) + "\n"
-        file = os.open(self._touched, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(file, line.encode("utf-8", "surrogateescape"))
-        finally:
-            os.close(file)
+        os.write(self._file, json.dumps(row).encode() + b"\n")
 
 
 def _left_by_builds(tree: str) -> list[str]:

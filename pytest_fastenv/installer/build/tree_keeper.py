@@ -26,7 +26,7 @@ class TreeKeeper:
         journal = self._journals.Journal(self._directory)
         listener = self._calls.accept(self._channel)
         if listener is not None:
-            self._calls.listen(listener, journal.hear, journal.is_alive)
+            self._calls.listen(listener, journal.hear, journal.is_alive, self._ended.is_set)
         while not self._ended.wait(1.0):
             journal.is_alive()
 
