@@ -90,7 +90,7 @@ class Links:
         overlaps = find_overlaps(linked.taken, others, self._destination)
         refused = [path for path, brought in overlaps.items() if self._verdict(path, brought, policy) == "refused"]
         if refused:
-            raise self._conflict(order, refused, others)
+            raise self._conflict(order, refused, others, can_be_permitted=len(overlaps[refused[0]]) > 1)
         self._taken.update(linked.taken)
 
     def settled(
@@ -113,17 +113,22 @@ class Links:
     def _verdict(self, path: str, brought: Sequence[Brought], policy: OverlapPolicy) -> Verdict:
         return judge(path, {one.order.name: one.content for one in brought}, self._destination.schemes, policy)
 
-    def _conflict(self, order: LinkOrder, paths: Sequence[str], others: Iterable[LinkOrder]) -> ConflictError:
+    def _conflict(
+        self, order: LinkOrder, paths: Sequence[str], others: Iterable[LinkOrder], *, can_be_permitted: bool = False
+    ) -> ConflictError:
         """Return the error that names both distributions."""
         path = paths[0]
         owner = next((other for other in others if other is not order and self._brings(other, path)), None)
         more = f"; {len(paths) - 1} more paths are taken as well" if len(paths) > 1 else ""
-        whose = f"{owner.name} brings it too" if owner else "it belongs to the environment itself"
+        # By name, so that which of the two was linked first cannot be seen.
+        one, other = sorted([order.name, owner.name]) if owner else (order.name, "")
+        whose = f"{other} brings it too" if owner else "it belongs to the environment itself"
+        advice = "two distributions that overwrite each other cannot be in one environment: leave one of them out"
+        permit = f", or permit it with {option('allow_overlaps', one)}" if can_be_permitted else ""
         return ConflictError(
-            f"{order.name} brings {path}, and {whose}, with other contents{more}",
+            f"{one} brings {path}, and {whose}, with other contents{more}",
             where=path,
-            hint="two distributions that overwrite each other cannot be in one environment: leave one of them out"
-            + (f", or permit it with {option('allow_overlaps', order.name)}" if owner else ""),
+            hint=f"{advice}{permit}",
         )
 
     def _brings(self, order: LinkOrder, path: str) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from typing import assert_never
 
 from packaging.version import Version
 
 from pytest_fastenv.errors import FastenvError, option
 from pytest_fastenv.index.project import Elsewhere, Project
 from pytest_fastenv.index.urls import shown
-from pytest_fastenv.model.plan import Distribution, SdistSource, WheelSource
+from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate
 from pytest_fastenv.resolve.requirements_of import Specifiers
 from pytest_fastenv.tools import Tools
@@ -126,7 +127,10 @@ def _index_of(distribution: Distribution) -> str | None:
     match distribution.source:
         case WheelSource(artifact) | SdistSource(artifact):
             return artifact.index_url
-    return None
+        case TreeSource():
+            return None
+        case _:
+            assert_never(distribution.source)
 
 
 def _told(index: str, other: str, names: Sequence[tuple[str, str, str]]) -> str:

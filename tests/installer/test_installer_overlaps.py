@@ -229,5 +229,9 @@ def test_what_somebody_may_mean_is_refused(path: str, store: Store, artifacts: P
 
 def test_no_setting_lets_a_file_be_a_directory(store: Store, artifacts: Path, draft: SomeStaging) -> None:
     wheels = [make_wheel(artifacts, "ant", files={"ns": "1"}), make_wheel(artifacts, "bee", files={"ns/x.py": "2"})]
-    with pytest.raises(ConflictError):
-        install(store, draft, *wheels, allow_overlaps=("*",))
+    for order in (wheels, wheels[::-1]):
+        with pytest.raises(ConflictError) as caught:
+            install(store, draft, *order, at_once=1, allow_overlaps=("*",))
+        assert caught.value.what.startswith("ant brings ")
+        assert "and bee brings it too" in caught.value.what
+        assert "permit" not in caught.value.diagnosis()
