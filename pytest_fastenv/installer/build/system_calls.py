@@ -68,27 +68,41 @@ _CALLS: dict[str, dict[int, tuple[str, tuple[tuple[int | None, int], ...]]]] = {
 
 
 def announce(channel: socket.socket) -> bool:
-    """Put the filter on this process and send the supervisor what it is heard by; false where there is no such filter.
-
-    The other side is told in both cases.
-    """
+    """Put the filter on this process and send the supervisor what it is heard by; tell whether it hears everything."""
     listener = _install()
     if listener is None:
         channel.sendall(b"-")
         return False
-    channel.sendmsg([b"+"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))])
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))
+    channel.sendmsg([b"%d" % os.getpid()], [rights])
     os.close(listener)
-    return True
+    return channel.recv(1) == b"+"
 
 
-def accept(channel: socket.socket) -> int | None:
-    """Wait for what a hook's process announces; return the listener's descriptor, or ``None`` where there is none."""
+def accept(channel: socket.socket) -> tuple[int | None, bool]:
+    """Wait for what a hook's process announces; return the listener, if there is one, and whether it is of use.
+
+    It is of none where this process may not see what others name in their calls (hardened kernels); then the hook takes
+    its own changes down, and calls are let go on unheard.
+    """
     found = array.array("i")
-    _, ancillary, _, _ = channel.recvmsg(1, socket.CMSG_SPACE(found.itemsize))
+    data, ancillary, _, _ = channel.recvmsg(16, socket.CMSG_SPACE(found.itemsize))
     for level, kind, content in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             found.frombytes(content[: len(content) - len(content) % found.itemsize])
-    return found[0] if found else None
+    if not found:
+        return None, False
+    is_of_use = _may_see(int(data))
+    channel.sendall(b"+" if is_of_use else b"-")
+    return found[0], is_of_use
+
+
+def _may_see(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/mem", "rb", buffering=0):
+            return bool(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return False
 
 
 def listen(

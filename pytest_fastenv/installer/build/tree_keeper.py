@@ -23,10 +23,12 @@ class TreeKeeper:
         self._thread.start()
 
     def _follow(self) -> None:
-        journal = self._journals.Journal(self._directory)
-        listener = self._calls.accept(self._channel)
+        with self._channel:  # closed in any case: the hook waits for an answer
+            journal = self._journals.Journal(self._directory)
+            listener, is_of_use = self._calls.accept(self._channel)
         if listener is not None:
-            self._calls.listen(listener, journal.hear, journal.is_alive, self._ended.is_set)
+            hear = journal.hear if is_of_use else _hear_nothing
+            self._calls.listen(listener, hear, journal.is_alive, self._ended.is_set)
         while not self._ended.wait(1.0):
             journal.is_alive()
 
@@ -35,3 +37,7 @@ class TreeKeeper:
         self._ended.set()
         self._thread.join(_SWEEP_S)
         return list(self._part("tree_undo").undo(self._directory))
+
+
+def _hear_nothing(_kind: str, _path: str, _to: str) -> None:
+    """Let a call go on; the hook's own process takes it down."""
