@@ -110,7 +110,8 @@ def test_configuration_file(measured: Project) -> None:
     fine(measured.run(*arguments, "--cov-fail-under=60"))
 
 
-def test_of_a_project_that_is_not_editable(measured: Project) -> None:
+@pytest.mark.parametrize("link", [LinkMode.AUTO, LinkMode.SYMLINK])
+def test_of_a_project_that_is_not_editable(measured: Project, link: LinkMode) -> None:
     """Coverage's own setting tells that the installed files and the sources are the same."""
     configure(
         measured,
@@ -119,11 +120,11 @@ def test_of_a_project_that_is_not_editable(measured: Project) -> None:
         source_pkgs = ["mine"]
         relative_files = true
         [tool.coverage.paths]
-        sources = ["mine", "*/site-packages/mine"]
+        sources = ["mine", "*/site-packages/mine", "*/wheels-*/*/*/tree/mine"]
         """,
     )
-    arguments = ("--fastenv", "requirements.txt", "--fastenv-project=wheel", "--cov", "--cov-report=json")
-    fine(measured.run(*arguments, "-n", "2"))
+    how = (f"--fastenv-link={link}", "--fastenv-project=wheel")
+    fine(measured.run("--fastenv", "requirements.txt", *how, "--cov", "--cov-report=json", "-n", "2"))
     assert json_report(measured)["mine/module.py"] == MISSING
 
 
