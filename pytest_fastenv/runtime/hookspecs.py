@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 if TYPE_CHECKING:
     import pytest
 
-    from .environment import Environment
+    from .environment_in_test import EnvironmentInTest
 
 
 def pytest_fastenv_requirements(config: pytest.Config) -> Sequence[str] | None:
@@ -30,22 +30,23 @@ def pytest_fastenv_requirements(config: pytest.Config) -> Sequence[str] | None:
     """
 
 
-def pytest_fastenv_environment_ready(config: pytest.Config, environment: Environment) -> None:
+def pytest_fastenv_environment_ready(config: pytest.Config, environment: EnvironmentInTest) -> None:
     """Hear that the session runs in its environment.
 
     Called inside, once for the session, when it is configured: plugins and initial ``conftest.py`` files are there,
     nothing is collected yet. Of a session with pytest-xdist it is the controller where this is called.
 
-    :param environment: the session's, with ``python``, ``prefix``, ``scripts``, ``run()`` and ``installed()``.
+    :param environment: the session's, with ``python``, ``prefix``, ``scripts``, ``run()`` and ``installed()`` as the
+        fixture ``fastenv`` has them.
     """
 
 
-def pytest_fastenv_worker_environment(node: Any, environment: Environment) -> None:
+def pytest_fastenv_worker_environment(node: Any, environment: EnvironmentInTest) -> None:
     """Hear which environment a worker of pytest-xdist is about to start in (``--fastenv-scope worker``).
 
     Called inside, by the controller, for each worker before it starts; for a crashed worker's replacement too. Every
     worker has an environment of its own by then: what is installed into one with ``environment.run()`` is in no other.
 
     :param node: the controller's side of the worker, as `pytest_configure_node` gets it.
-    :param environment: the worker's.
+    :param environment: the worker's, likewise.
     """

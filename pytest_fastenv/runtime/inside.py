@@ -76,9 +76,10 @@ def announce(config: pytest.Config) -> None:
     handed = config.stash.get(_HANDED, None)
     hook = config.hook.pytest_fastenv_environment_ready
     if handed is not None and handed.summary is not None and hook.get_hookimpls():
+        from .environment_in_test import EnvironmentInTest
         from .session_environment import own_environment
 
-        hook(config=config, environment=own_environment())
+        hook(config=config, environment=EnvironmentInTest(own_environment()))
     if handed is not None:
         _arrange(config, handed)
     elif hasattr(config, "workerinput"):

@@ -82,8 +82,10 @@ class Workers:
             "variables": {"VIRTUAL_ENV": prefix, session.VARIABLE: session.encode(handed)},
         }
         told = getattr(self._config.hook, "pytest_fastenv_worker_environment", None)
-        if told is not None:
-            told(node=node, environment=environment)
+        if told is not None and told.get_hookimpls():
+            from .environment_in_test import EnvironmentInTest  # few projects listen
+
+            told(node=node, environment=EnvironmentInTest(environment))
 
     @pytest.hookimpl(optionalhook=True, hookwrapper=True)
     def pytest_xdist_getremotemodule(self) -> Generator[None, Any, None]:

@@ -258,6 +258,14 @@ def pytest_fastenv_environment_ready(config, environment):
     assert environment.installed()["library"] == "1.0"
     done = environment.run(["python", "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True)
     assert done.stdout.strip() == sys.prefix, done.stderr
+    assert environment.run("python -c 'print(6 * 7)'").stdout == "42\\n"
+    try:
+        environment.run(["python", "-c", "raise SystemExit('no')"])
+    except environment.CommandError as error:
+        assert error.returncode == 1 and "no" in str(error)
+    else:
+        raise AssertionError
+    assert environment.run(["python", "-c", "raise SystemExit(3)"], check=False).returncode == 3
     print("ready in", os.getpid(), config.pluginmanager.has_plugin("terminalreporter"))
 """
 
@@ -322,7 +330,7 @@ def test_conftest_hears_of_every_workers_environment(project: Project) -> None:
 
             def pytest_fastenv_worker_environment(node, environment):
                 assert environment.prefix.is_dir() and str(environment.prefix) != os.environ["VIRTUAL_ENV"]
-                (environment.purelib / "of_the_hook.py").write_text(f"NAME = {node.gateway.id!r}\\n")
+                (environment.site_packages / "of_the_hook.py").write_text(f"NAME = {node.gateway.id!r}\\n")
                 node.workerinput["prefix_of_the_hook"] = str(environment.prefix)
             """,
         test_inside__py="""\

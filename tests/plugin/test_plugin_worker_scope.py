@@ -150,6 +150,17 @@ def test_quiet(at_home: Project) -> None:
     assert "fastenv" not in fine(at_home.run(*SCOPE, "-n2", "-q"), passed=4)
 
 
+def test_session_scope_leaves_interpreters_to_xdist(project: Project) -> None:
+    """As the page tells: modules are the environment's, the interpreter is not."""
+    project.write(
+        test_inside__py="import sys\nimport library\n\n"
+        f"def test_it():\n    assert (sys.prefix, library.PREFIX) == ({sys.prefix!r},) * 2\n"
+    )
+    fine(
+        project.run("--fastenv", "requirements.txt", "--tx", f"popen//python={sys.executable}", "--dist=load"), passed=1
+    )
+
+
 def test_session_scope_shares(at_home: Project) -> None:
     at_home.write(
         test_inside__py="""\
