@@ -6,6 +6,7 @@ import ensurepip
 import os
 import re
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
