@@ -5,6 +5,7 @@ Part of `backend_server`: standard library only, Python 3.8 and newer.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -23,9 +24,11 @@ class TreeKeeper:
         self._thread.start()
 
     def _follow(self) -> None:
-        with self._channel:  # closed in any case: the hook waits for an answer
+        listener, is_of_use = None, False
+        with self._channel or contextlib.nullcontext():  # closed in any case: the hook waits for an answer
             journal = self._journals.Journal(self._directory)
-            listener, is_of_use = self._calls.accept(self._channel)
+            if self._channel is not None:
+                listener, is_of_use = self._calls.accept(self._channel)
         if listener is not None:
             hear = journal.hear if is_of_use else _hear_nothing
             self._calls.listen(listener, hear, journal.is_alive, self._ended.is_set)
