@@ -19,6 +19,8 @@ NOT_SOURCES = frozenset(
     }
 )  # fmt: skip
 
+#: Files by which virtual environments and caches are known (https://bford.info/cachedir/); the store is a cache.
+_MARKS = frozenset({"pyvenv.cfg", "CACHEDIR.TAG"})
 #: How the names of files and directories end that builds leave beside the sources.
 PRODUCTS = (".so", ".pyd", ".dylib", ".dll", ".o", ".obj", ".a", ".lib", ".pyc", ".egg-info", ".log")
 
@@ -26,8 +28,8 @@ PRODUCTS = (".so", ".pyd", ".dylib", ".dll", ".o", ".obj", ".a", ".lib", ".pyc",
 def source_digest(tree: str | os.PathLike[str], without: tuple[str, ...] = ()) -> str:
     """Return a digest over path, size and modification time of every file that could be a source.
 
-    Version control, caches and virtual environments do not count. What symbolic links lead to does, as a build reads
-    that. Blocks on the file system.
+    Version control, caches (the store, too) and virtual environments do not count. What symbolic links lead to does,
+    as a build reads that. Blocks on the file system.
 
     :param without: ends of names that do not count either; with them, directories named ``build`` do not.
     :raises OSError: the tree cannot be read.
@@ -44,7 +46,7 @@ def _files(top: str, without: tuple[str, ...], seen: set[str]) -> Iterator[tuple
     """Yield files with their status, below links to directories, too: each of those once."""
     skipped = NOT_SOURCES | ({"build"} if without else set())
     for directory, folders, names in os.walk(top):
-        if directory != top and "pyvenv.cfg" in names:
+        if directory != top and not _MARKS.isdisjoint(names):
             folders.clear()
             continue
         folders[:] = sorted(f for f in folders if f not in skipped and not (without and f.endswith(without)))

@@ -9,6 +9,21 @@ import pytest
 from kit.dynamic_backends import git, make_repository
 
 from pytest_fastenv.filesystem.observations import change, first_change, observe, observe_file
+from pytest_fastenv.model.observation import Kind
+
+
+@pytest.mark.parametrize("mark", ["pyvenv.cfg", "CACHEDIR.TAG"])
+@pytest.mark.parametrize("kind", ["tree", "sources", "native sources"])
+def test_environments_and_caches_in_a_tree_are_no_sources(kind: Kind, mark: str, tmp_path: Path) -> None:
+    """The store may lie in the project: each run writes to it."""
+    (tmp_path / "setup.py").touch()
+    (tmp_path / "deep" / "cache").mkdir(parents=True)
+    (tmp_path / "deep" / "cache" / mark).touch()
+    before = observe(kind, tmp_path)
+    (tmp_path / "deep" / "cache" / "entry.c").write_text("x")
+    (tmp_path / "deep" / "cache" / "folder").mkdir()
+    (tmp_path / "deep" / "cache" / "folder" / "entry.c").write_text("x")
+    assert observe(kind, tmp_path) == before
 
 
 def test_file(tmp_path: Path) -> None:

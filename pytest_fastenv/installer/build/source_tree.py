@@ -127,7 +127,9 @@ class _Copy:
         with os.scandir(here) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False) and (
-                    entry.name in _CACHES or os.path.isfile(os.path.join(entry.path, "pyvenv.cfg"))
+                    entry.name in _CACHES
+                    or os.path.isfile(os.path.join(entry.path, "pyvenv.cfg"))
+                    or os.path.isfile(os.path.join(entry.path, "CACHEDIR.TAG"))
                 ):
                     continue
                 if os.path.realpath(entry.path) == os.path.realpath(self._into):
