@@ -522,7 +522,7 @@ def test_a_killed_owner_is_followed_within_a_second_and_no_two_builders_overlap(
     root: Path, artifacts: Path, start: Start
 ) -> None:
     log, exclusive = artifacts / "log", artifacts / "exclusive"
-    archive = make_sdist(artifacts, "demo", build_log=log, exclusive=exclusive, hold_s=1.5)
+    archive = make_sdist(artifacts, "demo", build_log=log, exclusive=exclusive, hold_s=6)
     first = start(root, archive)
     wait_for_file(log)
     second = start(root, archive)

@@ -158,9 +158,9 @@ def test_a_hook_that_hangs_is_ended_with_all_it_started(bench: Bench, isolation:
     assert lock is not None
     start = time.monotonic()
     with pytest.raises(BuildTimeoutError) as caught:
-        asyncio.run(bench.run(locks=[lock.fileno()] if HAS_GUARDIAN else [], isolation=isolation, timeout_s=0.4))
-    assert time.monotonic() - start < 3
-    assert "within 0.4 s" in caught.value.diagnosis()
+        asyncio.run(bench.run(locks=[lock.fileno()] if HAS_GUARDIAN else [], isolation=isolation, timeout_s=2.5))
+    assert time.monotonic() - start < 20  # the hook would take 60
+    assert "within 2.5 s" in caught.value.diagnosis()
     assert "now I hang" in caught.value.diagnosis()
     backend, child = marker.read_text().split()
     assert process_ends(int(backend))
