@@ -6,13 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_fastenv.store.buckets import Bucket, EntryBucket, InStore, RecordBucket
 from pytest_fastenv.store.diagnosis import diagnosed
-
-if TYPE_CHECKING:
-    from pytest_fastenv.store.store import Store
+from pytest_fastenv.store.sealed import load
 
 _RECORD = ".json"
 
@@ -37,12 +34,12 @@ class Kept:
     refers_to: tuple[InStore, ...]
 
 
-def kept(store: Store, buckets: Sequence[Bucket]) -> Iterator[Kept]:
+def kept(root: Path, buckets: Sequence[Bucket]) -> Iterator[Kept]:
     """Yield what is in some buckets; see `Store.kept`."""
     seen: set[tuple[int, int]] = set()
     for bucket in buckets:
-        for key, path in _found(store.root / bucket.directory, bucket):
-            described = _described(store, bucket, key, path, seen)
+        for key, path in _found(root / bucket.directory, bucket):
+            described = _described(bucket, key, path, seen)
             if described is not None:
                 yield described
 
@@ -78,7 +75,7 @@ def _names(directory: Path) -> list[str]:
         return []
 
 
-def _described(store: Store, bucket: Bucket, key: str, path: Path, seen: set[tuple[int, int]]) -> Kept | None:
+def _described(bucket: Bucket, key: str, path: Path, seen: set[tuple[int, int]]) -> Kept | None:
     """Describe one; ``None`` when it went away meanwhile."""
     try:
         status = os.stat(path)
@@ -89,7 +86,7 @@ def _described(store: Store, bucket: Bucket, key: str, path: Path, seen: set[tup
         refers_to = tuple(bucket.refers_to(path)) if is_whole else ()
         used_at = max([status.st_mtime, *_times(path)])
         return Kept(bucket, key, path, is_whole, _size_bytes(path, seen), used_at, refers_to)
-    record = store.read_record(bucket, key) if isinstance(bucket, RecordBucket) else None
+    record = load(path, bucket.record) if isinstance(bucket, RecordBucket) else None
     refers_to = tuple(bucket.refers_to(record)) if isinstance(bucket, RecordBucket) and record is not None else ()
     used_at = max(status.st_mtime, status.st_atime)
     return Kept(bucket, key, path, record is not None, _counted(status, seen), used_at, refers_to)

@@ -121,7 +121,7 @@ class Store:
         """
         from pytest_fastenv.store.inventory import kept  # for people who ask what is there
 
-        return kept(self, buckets)
+        return kept(self.root, buckets)
 
     def check(self, bucket: Bucket, key: str) -> str | None:
         """Say in a few words how an entry or a record differs from what was made; ``None`` when it does not. Blocks."""
