@@ -88,11 +88,17 @@ def test_pip_itself_agrees(home: Path) -> None:
     environ = {**os.environ, "HOME": str(home), "XDG_CONFIG_DIRS": str(home / "xdg"), "PIP_RETRIES": "9"}
     environ.pop("PIP_CONFIG_FILE", None)
     environ.pop("XDG_CONFIG_HOME", None)
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+
+    def config(*words: str) -> list[str]:
+        command = [sys.executable, "-m", "pip", "config", *words]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    lines = [line for line in config("list") if not line.startswith("global.index-url=")]
+    # What stands in several files is listed several times.
+    lines.append(f"global.index-url={config('get', 'global.index-url')[0]}")
     theirs: dict[str, str] = {}
     for section in ("global.", "install.", ":env:."):
-        for line in done.stdout.splitlines():
+        for line in lines:
             key, _, value = line.partition("=")
             if key.startswith(section):
                 theirs[key.removeprefix(section)] = value.strip("'")
