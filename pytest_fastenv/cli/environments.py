@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,24 +104,30 @@ def _enter(ready: Ready, command: Sequence[str], *, inherit_pythonpath: bool) ->
 
     The descriptor that keeps the environment from being pruned is the command's then.
     """
+    from pytest_fastenv.runtime.program import find_program  # help needs none of this
     from pytest_fastenv.runtime.relay import CAN_REPLACE, replace_process, run_in_place
 
     environment = ready.environment
     variables = environment.variables(os.environ, inherit_pythonpath=inherit_pythonpath)
-    program = shutil.which(command[0], path=variables["PATH"])
-    if program is None:
+    found = find_program(command[0], environment.prefix, environment.scripts, variables["PATH"])
+    if found is None:
         raise UsageError(
             f"there is no program {command[0]!r}",
             where=variables["PATH"],
             hint=f"name what brings it among the sources, as in: {_RUN_HINT}",
         )
-    argv = [program, *command[1:]]
+    if found.is_outside:
+        sys.stderr.write(
+            f"fastenv: warning: the environment has no {command[0]}: {found.path} is run; name the project that brings "
+            "it among the sources, or write its path where that one is meant\n"
+        )
+    argv = [found.path, *command[1:]]
     try:
         if CAN_REPLACE:
             replace_process(argv, variables)
         return run_in_place(argv, variables)
     except OSError as error:
-        raise UsageError(f"{program} does not start", why=error.strerror or str(error)) from error
+        raise UsageError(f"{found.path} does not start", why=error.strerror or str(error)) from error
 
 
 def _provided(

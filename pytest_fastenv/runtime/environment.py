@@ -146,13 +146,15 @@ class Environment:
         :param options: those of `subprocess.run`. ``env`` holds the variables outside (default: those of this
             process); what is passed on is made of them by `variables`.
         :raises FileNotFoundError: there is no such program, inside or on ``PATH``.
+        :raises UsageError: only another installation has it: ``pip``, ``pytest``, ``python3.9``, ...
         """
-        import shutil  # a run that only executes its inner session needs none
+        from .program import find_program  # a run that only executes its inner session needs none
 
         variables = self.variables(options.pop("env", None) or os.environ, inherit_pythonpath=inherit_pythonpath)
         program = os.fspath(args[0])
         if not os.path.dirname(program):  # Windows would look in the outer PATH
-            program = shutil.which(program, path=variables["PATH"]) or program
+            found = find_program(program, self.prefix, self.scripts, variables["PATH"])
+            program = found.path if found else program
         check = options.pop("check", False)
         return subprocess.run([program, *args[1:]], env=variables, check=check, **options)
 

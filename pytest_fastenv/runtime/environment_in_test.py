@@ -151,6 +151,7 @@ class EnvironmentInTest:
         :param options: others of `subprocess.run`, such as ``input`` and ``timeout``.
         :raises CommandError: see ``check``.
         :raises FileNotFoundError: there is no such program.
+        :raises UsageError: only another installation has it, which it would change: ``pip``, ``pytest``, ...
         """
         __tracebackhide__ = True
         words = (

@@ -122,3 +122,26 @@ def test_program_that_is_not_there(
         assert done.returncode == 4
         assert f"fastenv: error: there is no program {program!r}" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_program_that_only_other_places_have(
+    run: Callable[..., subprocess.CompletedProcess[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What works on the installation it belongs to is refused; anything else is told, also with -q."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    names = ("pip", "pip3.9", "pytest", "py.test", "python3.5", "pypy3")
+    for name in (*names, "other"):
+        (elsewhere / name).write_text("#!/bin/sh\necho ran $0\n")
+        (elsewhere / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{elsewhere}:/bin")
+    for name in names:
+        done = run("app", "-q", "--", name)
+        assert (done.returncode, done.stdout) == (4, ""), name
+        assert f"fastenv: error: the environment has no {name}, and the one that PATH has belongs to" in done.stderr
+        assert f"where: {elsewhere / name}\n" in done.stderr
+    done = run("app", "-q", "--", "other")
+    assert done.stdout == f"ran {elsewhere / 'other'}\n"
+    assert f"fastenv: warning: the environment has no other: {elsewhere / 'other'} is run" in done.stderr
+    done = run("app", "-q", "--", str(elsewhere / "pip"))
+    assert (done.stdout, done.stderr) == (f"ran {elsewhere / 'pip'}\n", ""), "by its path it is meant"

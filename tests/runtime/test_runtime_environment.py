@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_fastenv.errors import UsageError
 from pytest_fastenv.runtime.environment import Environment
 
 INTERPRETER = {
@@ -137,3 +138,17 @@ def test_run(real: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         made.run(["no-such-program"])
     done = made.run(["python", "-c", "import os; print(os.environ.get('A'))"], env={"A": "1"}, stdout=subprocess.PIPE)
     assert done.stdout.strip() == b"1"
+
+
+def test_program_of_another_installation_is_refused(
+    real: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("pip", "other"):
+        (tmp_path / name).write_text("#!/bin/sh\necho ran\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="the environment has no pip") as caught:
+        real.run(["pip", "install", "six"])
+    assert caught.value.where == str(tmp_path / "pip")
+    assert real.run([tmp_path / "pip"], capture_output=True).stdout == b"ran\n"
+    assert real.run(["other"], capture_output=True).stdout == b"ran\n"
