@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import PurePath
 
 import pytest
 
@@ -19,9 +20,10 @@ from pytest_fastenv.plugin.inner_command import Command
 from pytest_fastenv.runtime.launch import Launch
 from pytest_fastenv.runtime.options import OPTIONS, given_words, joined, read_files
 
-# What pytest looks for (https://docs.pytest.org/en/stable/reference/customize.html).
+# What pytest looks for (https://docs.pytest.org/en/stable/reference/customize.html), and what is read in its rootdir.
 _MARKS = (
     "pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", "setup.py",
+    "fastenv.toml",
 )  # fmt: skip
 
 
@@ -29,7 +31,9 @@ def joined_command(config: pytest.Config, parser: pytest.Parser, launch: Launch)
     """Return how to start this pytest again so that it finds its files, or ``None`` where it did."""
     words = given_words(config)
     parsed = parse_known(config, parser, words)
-    if parsed.inifilename or not was_misled(words, parsed.file_or_dir, str(config.invocation_params.dir)):
+    here = str(config.invocation_params.dir)
+    found = config.inipath.parent if config.inipath else config.rootpath
+    if parsed.inifilename or not was_misled(words, parsed.file_or_dir, here, str(found)):
         return None
     program = [launch.script] if launch.script else ["-m", str(launch.module)]
     variables = dict(os.environ)
@@ -38,15 +42,18 @@ def joined_command(config: pytest.Config, parser: pytest.Parser, launch: Launch)
     return Command((sys.executable, *launch.flags, *program, *joined(read_files(launch.arguments))), variables)
 
 
-def was_misled(words: Sequence[str], paths: Sequence[str], invocation_dir: str) -> bool:
+def was_misled(words: Sequence[str], paths: Sequence[str], invocation_dir: str, found: str) -> bool:
     """Say whether with the values of our options joined to them pytest may find another rootdir or ini file.
 
     :param words: the command line.
     :param paths: the test paths on it, as they are once our options are known.
     :param invocation_dir: where pytest was started.
+    :param found: the directory where pytest found its ini file, or took for its rootdir.
     """
-    right = _common(paths, invocation_dir)
-    taken = _common([*paths, *_separate_values(words)], invocation_dir)
+    values = _separate_values(words)
+    right, taken = _common(paths, invocation_dir), _common([*paths, *values], invocation_dir)
+    if values and PurePath(taken) in PurePath(found).parents:
+        return True  # nothing was there, so pytest looked in each of them by itself: also in a value's directory
     while right != taken:
         if any(os.path.exists(os.path.join(right, mark)) for mark in _MARKS):
             return True
