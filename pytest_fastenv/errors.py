@@ -37,11 +37,15 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 Naming = Callable[[str, str], str]
 """Writes an option, and where that is not empty the value to give it, in the words of its reader."""
 
+OPTION_MARKS = "\x02\x03"
+"""What stands around an option in a text that has no reader yet."""
+
+_MARK = re.compile("[\x02\x03]")
 _OPTION = re.compile("\x02([a-z_]+)=?([^\x03]*)\x03")
 
 
 def option(field: str, value: str = "") -> str:
-    """Name an option in the text of an error, by its name in `pytest_fastenv.Settings`.
+    """Name an option in the text of an error or a warning, by its name in `pytest_fastenv.Settings`.
 
     The same error may be shown by pytest, by the ``fastenv`` command or to a caller of `provision`: each of them writes
     the option as its reader knows it, when it asks for the diagnosis.
@@ -51,14 +55,15 @@ def option(field: str, value: str = "") -> str:
     return f"\x02{field}={value}\x03" if value else f"\x02{field}\x03"
 
 
-def _argument(field: str, value: str) -> str:
+def argument(field: str, value: str) -> str:
     """Write an option as callers of `provision` know it."""
     return f"Settings({field}={value!r})" if value else f"Settings({field}=...)"
 
 
-def _named(text: str, naming: Naming) -> str:
-    """Return a text of an error with its options as a reader knows them."""
-    return _OPTION.sub(lambda found: naming(found[1], found[2]), text)
+def named(text: str, naming: Naming) -> str:
+    """Return a text, of an error or a warning, with its options as a reader knows them."""
+    told = _OPTION.sub(lambda found: naming(found[1], found[2]), text)
+    return _MARK.sub(lambda found: "\\x{:02x}".format(ord(found[0])), told)  # in texts from elsewhere
 
 
 class FastenvError(Exception):
@@ -83,7 +88,7 @@ class FastenvError(Exception):
         self.why = why
         self.hint = hint
 
-    def diagnosis(self, naming: Naming = _argument) -> str:
+    def diagnosis(self, naming: Naming = argument) -> str:
         """Return the whole diagnosis as plain text of one to many lines, without a trailing newline.
 
         :param naming: how the reader writes options; default: as a caller of `provision` does.
@@ -94,7 +99,7 @@ class FastenvError(Exception):
                 first, *rest = text.splitlines()
                 lines.append(f"  {label + ':':<7}{first}")
                 lines.extend(f"         {line}" for line in rest)
-        return _named("\n".join(lines), naming)
+        return named("\n".join(lines), naming)
 
     def __str__(self) -> str:
         return self.diagnosis()
@@ -111,7 +116,7 @@ class FastenvError(Exception):
         cls = next(cls for cls in type(self).__mro__ if globals().get(cls.__name__) is cls)
         parts = {name: getattr(self, name) for name in signature(cls).parameters}
         if naming is not None:
-            parts = {name: _named(part, naming) if isinstance(part, str) else part for name, part in parts.items()}
+            parts = {name: named(part, naming) if isinstance(part, str) else part for name, part in parts.items()}
         if isinstance(self, FailureGroup):
             parts["failures"] = [failure.to_json(naming) for failure in self.failures]
         return {"class": cls.__name__, "exit_code": self.exit_code, "parts": parts}
@@ -359,7 +364,7 @@ class FailureGroup(FastenvError):
         self.failures = tuple(failures)
         self.exit_code = 4 if all(failure.exit_code == 4 for failure in failures) else 3
 
-    def diagnosis(self, naming: Naming = _argument) -> str:
+    def diagnosis(self, naming: Naming = argument) -> str:
         """Return the diagnoses of all failures, numbered when there is more than one."""
         if len(self.failures) == 1:
             return self.failures[0].diagnosis(naming)

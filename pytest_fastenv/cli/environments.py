@@ -136,10 +136,11 @@ def _provided(
     from pytest_fastenv.model.events import Recorder  # help needs none of this
     from pytest_fastenv.provisioning.story import provision
     from pytest_fastenv.report.progress import Progress
+    from pytest_fastenv.settings.naming import Naming
 
     here = Path.cwd()
     base = here if sources else loaded.directory_of("sources", here)
-    recorder = Recorder()
+    recorder = Recorder(Naming(options.door, loaded.origins))
     with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
         ready = provision(
             sources, settings=loaded.settings, base=base, root=here, directory=directory, recorder=recorder

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pytest_fastenv.errors import Naming, argument, named
+
 Kind = Literal["resolve", "fetch", "build", "unpack", "link", "interpreter", "lock-wait", "slot-wait"]
 
 
@@ -40,11 +42,16 @@ it) are kept with that and told in every run that uses it; those of a *run* (a p
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a user should be told."""
+    """Something a user should be told.
+
+    :ivar text: with options as the reader of this run knows them.
+    :ivar kept: the same for a later run, whose reader may know them by other names.
+    """
 
     level: Literal["info", "warning"]
     text: str
     of: Subject = "answer"
+    kept: str = ""
 
 
 #: Called with ``"start"``, ``"progress"`` or ``"end"`` and the span, or with ``"notice"`` and the notice.
@@ -56,9 +63,12 @@ class Recorder:
 
     Safe to use from several threads (appending to a list is atomic); listeners are called in the thread in which
     the event happens and must not block.
+
+    :param naming: how the reader of this run writes options; default: as a caller of `provision` does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, naming: Naming = argument) -> None:
+        self.naming = naming
         self.spans: list[Span] = []
         self.notices: list[Notice] = []
         self._listeners: list[Listener] = []
@@ -94,18 +104,18 @@ class Recorder:
 
     def notice(self, level: Literal["info", "warning"], text: str, *, of: Subject = "answer") -> None:
         """Record a notice; the same text is recorded once."""
-        if any(known.text == text for known in self.notices):
+        if any(known.kept == text for known in self.notices):
             return
-        notice = Notice(level, text, of)
+        notice = Notice(level, named(text, self.naming), of, text)
         self.notices.append(notice)
         self._tell("notice", notice)
 
     def warnings(self, of: Subject, *, since: int = 0) -> tuple[str, ...]:
-        """Return the texts of warnings that speak of one thing.
+        """Return the texts of warnings that speak of one thing, to be kept: their options have no reader yet.
 
         :param since: leaves out so many notices that came before.
         """
-        return tuple(one.text for one in self.notices[since:] if one.level == "warning" and one.of == of)
+        return tuple(one.kept for one in self.notices[since:] if one.level == "warning" and one.of == of)
 
     def _tell(self, what: str, event: Span | Notice) -> None:
         for listener in self._listeners:

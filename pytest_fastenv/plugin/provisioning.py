@@ -20,6 +20,7 @@ from pytest_fastenv.runtime.launch import Launch, own_path, read_launch
 
 if TYPE_CHECKING:
     from pytest_fastenv.environment.places import Ready
+    from pytest_fastenv.errors import Naming
     from pytest_fastenv.plugin.request import Asked
     from pytest_fastenv.runtime.session import Handed
     from pytest_fastenv.settings.layers import Layer, Origin
@@ -77,7 +78,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                 asked = asked_with_plugins(asked, config, parser)
                 invocation = read_invocation(config, launch, inherit_pythonpath=asked.settings.inherit_pythonpath)
                 with _own_imports():
-                    ready = _provide(asked)
+                    ready = _provide(asked, _naming(origins))
             with _own_imports():
                 return _enter(ready, invocation, asked, replace=replace)
         except (Exception, KeyboardInterrupt, SystemExit, Terminated) as ended:  # noqa: BLE001 - each has its code
@@ -96,26 +97,33 @@ def _exit_code(ended: BaseException, origins: Mapping[str, Origin], *, verbose: 
         case pytest.UsageError():
             raise ended
         case _:
-            from pytest_fastenv.settings.naming import Naming  # only for the message
-
             error = ended if isinstance(ended, FastenvError) else DefectError.of(ended, traceback=verbose)
-            text, code = f"error: {error.diagnosis(Naming('pytest', origins))}", error.exit_code
+            text, code = f"error: {error.diagnosis(_naming(origins))}", error.exit_code
     sys.stderr.write(f"fastenv: {text}\n")
     return code
 
 
-def _provide(asked: Asked) -> Ready:
+def _naming(origins: Mapping[str, Origin]) -> Naming:
+    def name(option: str, value: str) -> str:
+        from pytest_fastenv.settings import naming  # only for a text that names an option
+
+        return naming.Naming("pytest", origins)(option, value)
+
+    return name
+
+
+def _provide(asked: Asked, naming: Naming) -> Ready:
     """Return the environment: an existing one, found by standard library alone, or a new one."""
     from pytest_fastenv.provisioning.story import provision, reuse
 
     settings = asked.settings
-    ready = reuse(settings, base=asked.base, root=asked.root, needs=asked.needs, environ=os.environ)
+    ready = reuse(settings, base=asked.base, root=asked.root, needs=asked.needs, environ=os.environ, naming=naming)
     if ready is not None:
         return ready
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.report.progress import Progress
 
-    recorder = Recorder()
+    recorder = Recorder(naming)
     interactive = sys.stderr.isatty() and not os.environ.get("CI")
     with Progress(recorder, sys.stderr, quiet=asked.verbosity < 0, interactive=interactive):
         return provision(

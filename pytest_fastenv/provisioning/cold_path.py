@@ -20,7 +20,7 @@ from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import Found, Missing, Ready
 from pytest_fastenv.environment.request_cache import RequestCache
 from pytest_fastenv.environment.staging import StagedEnvironment
-from pytest_fastenv.errors import InterpreterNotFoundError, option
+from pytest_fastenv.errors import OPTION_MARKS, InterpreterNotFoundError, option
 from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.plan import Plan
@@ -214,7 +214,7 @@ def _name_of(requirement: str) -> str:
 
 def _lines(warnings: Iterable[str]) -> tuple[str, ...]:
     """Return each warning once, as one line that cannot steer a terminal, and bounded: it passes through a variable."""
-    lines = (printable(" ".join(text.split()))[:_LONGEST_WARNING] for text in warnings)
+    lines = (printable(" ".join(text.split()), but=OPTION_MARKS)[:_LONGEST_WARNING] for text in warnings)
     return tuple(dict.fromkeys(lines))[:_MOST_WARNINGS]
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pytest_fastenv.environment.places import Missing, Ready
 from pytest_fastenv.environment.request_cache import RequestCache
-from pytest_fastenv.errors import InterpreterNotFoundError, UsageError
+from pytest_fastenv.errors import InterpreterNotFoundError, UsageError, argument, named
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
@@ -25,6 +25,7 @@ from pytest_fastenv.settings.layers import settings_from_variables
 from pytest_fastenv.settings.values import Settings, store_root
 
 if TYPE_CHECKING:
+    from pytest_fastenv.errors import Naming
     from pytest_fastenv.model.target import Target
     from pytest_fastenv.store.store import Store
 
@@ -76,8 +77,7 @@ def provision(
             if importing is not None:
                 importing.join()  # who waits at a module that then fails is not told why
             found = _make(asked, store, target, found)
-    _write_reports(asked, recorder, found)
-    return found
+    return _told(asked, recorder, found)
 
 
 def reuse(
@@ -88,22 +88,23 @@ def reuse(
     needs: SessionNeeds | None = None,
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    naming: Naming = argument,
 ) -> Ready | None:
     """Return the environment that the same request led to last time, if it may still be used.
 
     Makes no request and writes nothing.
 
+    :param naming: how options are called in warnings; as `Recorder` has it for `provision`.
     :return: ``None`` when something has to be made: `provision` does.
     """
     asked = Question.of(settings, base, root, needs, directory, os.environ if environ is None else environ)
-    recorder = Recorder()
+    recorder = Recorder(naming)
     with _diagnosed(asked):
         store = asked.store(recorder)
         found = _look(asked, store, _interpreter(asked, store))
     if isinstance(found, Missing):
         return None
-    _write_reports(asked, recorder, found)
-    return found
+    return _told(asked, recorder, found)
 
 
 def _import_the_cold_path() -> threading.Thread:
@@ -175,6 +176,16 @@ def _look(asked: Question, store: Store, target: Target | InterpreterNotFoundErr
     ready = Ready(found.environment, replace(found.summary, reused=True), lease_fd)
     summary = asked.summary(ready, age_s=answer.age_s, pip_settings=answer.pip_settings)
     return replace(ready, summary=replace(summary, warnings=(*answer.warnings, *summary.warnings)))
+
+
+def _told(asked: Question, recorder: Recorder, ready: Ready) -> Ready:
+    """Return an environment whose warnings are written for the reader of this run, who has the reports, too."""
+    summary = ready.summary
+    ready = replace(
+        ready, summary=replace(summary, warnings=tuple(named(text, recorder.naming) for text in summary.warnings))
+    )
+    _write_reports(asked, recorder, ready)
+    return ready
 
 
 def _write_reports(asked: Question, recorder: Recorder, ready: Ready) -> None:

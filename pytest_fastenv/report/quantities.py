@@ -30,6 +30,9 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
 
 
-def printable(text: str) -> str:
-    """Return one line of text that cannot steer a terminal or leave its place in a document."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+def printable(text: str, but: str = "") -> str:
+    """Return one line of text that cannot steer a terminal or leave its place in a document.
+
+    :param but: letters that stay as they are.
+    """
+    return "".join(letter if letter.isprintable() or letter in but else f"\\x{ord(letter):02x}" for letter in text)

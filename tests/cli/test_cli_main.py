@@ -38,6 +38,16 @@ def test_create_makes_an_environment_and_says_so(
 
 
 @pytest.mark.slow
+def test_a_warning_names_an_option_as_the_command_does(
+    index: IndexServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_PLATFORM", "x")
+    assert main(["create", "app", str(tmp_path / "made")]) == 0
+    told = "warning: PIP_PLATFORM is not heeded: an environment is for the interpreter of --python\n"
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_options_may_stand_anywhere(index: IndexServer, tmp_path: Path) -> None:
     place, report = tmp_path / "made", tmp_path / "trace.json"
     assert main(["create", "-q", "app", "--report", str(report), "lib", "--link", "copy", str(place)]) == 0

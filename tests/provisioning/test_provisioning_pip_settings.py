@@ -16,6 +16,8 @@ from pytest_fastenv import provision
 from pytest_fastenv.environment.places import Ready
 from pytest_fastenv.errors import NoSolutionError, RequestError
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.requirements.pip_settings import UNHEEDED
+from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.values import Settings
 
 pytestmark = pytest.mark.slow
@@ -98,6 +100,20 @@ def test_what_has_no_say_is_said_once(desk: Desk) -> None:
         desk.ask("app", environ={"PIP_NO_BUILD_ISOLATION": "0"})
     (notice,) = [notice for notice in desk.told.notices if "PIP_" in notice.text]
     assert notice.text.startswith("PIP_NO_BUILD_ISOLATION is not heeded")
+
+
+def test_warnings_name_options_as_their_reader_does(desk: Desk) -> None:
+    environ = {f"PIP_{name.upper().replace('-', '_')}": "1" for name in UNHEEDED}
+    desk.told = Recorder(Naming("run"))
+    for _ in range(2):  # from pip's settings, and as kept with the answer
+        summary = desk.ask("app", environ=environ).summary
+        assert len([text for text in summary.warnings if "is not heeded" in text]) == len(UNHEEDED)
+        told = [*summary.warning_lines, *summary.warnings, *(notice.text for notice in desk.told.notices)]
+        assert [text for text in told if not text.isprintable()] == []
+        assert "PIP_ABI is not heeded: an environment is for the interpreter of --python" in summary.warnings
+    desk.told = Recorder(Naming("pytest"))
+    (kept,) = [text for text in desk.ask("app", environ=environ).summary.warnings if text.startswith("PIP_ABI ")]
+    assert kept.endswith("the interpreter of --fastenv-python")
 
 
 def test_build_constraints_hold_in_build_environments(desk: Desk, artifacts: Path) -> None:

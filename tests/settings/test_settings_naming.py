@@ -69,7 +69,7 @@ def test_variables_and_files_say_how_they_are_set() -> None:
 
 
 def test_a_text_that_only_looks_like_an_option_passes() -> None:
-    assert NetworkError("no", why="\x02fo\x03 \x02fo=1\x03 \x02").diagnosis(Naming("create")).endswith("fo fo=1 \x02")
+    assert NetworkError("no", why="\x02fo\x03 \x02fo=1\x03 \x02").diagnosis(Naming("create")).endswith("fo fo=1 \\x02")
 
 
 def advised() -> Iterator[tuple[str, str]]:
