@@ -24,6 +24,8 @@ _CHANGES: Mapping[Kind, str] = {
     "history": "{} has another commit, tag or set of changed files",
 }
 #: Names in a listed directory that no build reads, but tools and builds write.
+#: By which the top of a project is known, where test runs leave their reports.
+_PROJECT_FILES = frozenset({"pyproject.toml", "setup.py", "setup.cfg"})
 _PASSING_SUFFIXES = (".pyc", ".egg-info", ".dist-info")
 
 
@@ -111,14 +113,16 @@ def _file_change(path: str, state: str, stamps: tuple[int, ...]) -> str | None:
 
 
 def _names(path: str, _: Mapping[str, str]) -> str:
-    from pytest_fastenv.filesystem.source_digest import NOT_SOURCES  # only where a directory's own time changed
+    # Only where a directory's own time changed.
+    from pytest_fastenv.filesystem.source_digest import NOT_SOURCES, RESULTS
 
     try:
         with os.scandir(path) as entries:
             names = [(entry.name, entry.is_dir()) for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
         return ""
-    return key_of(sorted(item for item in names if _is_source(item[0]) and item[0] not in NOT_SOURCES))
+    skipped = NOT_SOURCES | RESULTS if any(name in _PROJECT_FILES for name, _ in names) else NOT_SOURCES
+    return key_of(sorted(item for item in names if _is_source(item[0]) and item[0] not in skipped))
 
 
 def _is_source(name: str) -> bool:

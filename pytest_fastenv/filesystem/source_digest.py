@@ -11,11 +11,20 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
-#: Directories that no build reads: version control, caches of tools, other environments, and what builds leave behind.
+#: Directories that no build reads: version control, caches of tools, other environments, and what builds and tests leave.
 NOT_SOURCES = frozenset(
     {
-        ".eggs", ".git", ".hg", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".svn", ".tox",
-        ".venv", "__pycache__", "node_modules",
+        ".benchmarks", ".eggs", ".git", ".hg", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache",
+        ".svn", ".tox", ".venv", "__pycache__", "htmlcov", "node_modules",
+    }
+)  # fmt: skip
+
+#: Files that test runs write at a project's top: each of them would else be a change, and the project built anew by
+#: the next run.
+RESULTS = frozenset(
+    {
+        "coverage.json", "coverage.lcov", "coverage.xml", "junit.xml", "lcov.info", "pytest.xml", "report.html",
+        "report.json", "report.xml", "results.xml", "test-results.xml",
     }
 )  # fmt: skip
 
@@ -28,8 +37,9 @@ PRODUCTS = (".so", ".pyd", ".dylib", ".dll", ".o", ".obj", ".a", ".lib", ".pyc",
 def source_digest(tree: str | os.PathLike[str], without: tuple[str, ...] = ()) -> str:
     """Return a digest over path, size and modification time of every file that could be a source.
 
-    Version control, caches (the store, too) and virtual environments do not count. What symbolic links lead to does,
-    as a build reads that. Blocks on the file system.
+    Version control, caches (the store, too), virtual environments and what test runs leave (data of coverage, reports
+    at the tree's top with their usual names) do not count. What symbolic links lead to does, as a build reads that.
+    Blocks on the file system.
 
     :param without: ends of names that do not count either; with them, directories named ``build`` do not.
     :raises OSError: the tree cannot be read.
@@ -51,7 +61,7 @@ def _files(top: str, without: tuple[str, ...], seen: set[str]) -> Iterator[tuple
             continue
         folders[:] = sorted(f for f in folders if f not in skipped and not (without and f.endswith(without)))
         for name in sorted(names):
-            if without and name.endswith(without):
+            if (without and name.endswith(without)) or _is_result(name, is_at_top=directory == top):
                 continue
             path = os.path.join(directory, name)
             status = os.lstat(path)
@@ -66,3 +76,8 @@ def _files(top: str, without: tuple[str, ...], seen: set[str]) -> Iterator[tuple
                 if target not in seen:
                     seen.add(target)
                     yield from _files(path, without, seen)
+
+
+def _is_result(name: str, *, is_at_top: bool) -> bool:
+    """Tell whether a file is what a test run leaves; coverage writes its data wherever a test has gone."""
+    return name == ".coverage" or name.startswith(".coverage.") or (is_at_top and name in RESULTS)

@@ -139,10 +139,8 @@ class Assembly:
     def _told(self, ready: Ready, resolution: Resolution) -> Ready:
         """Add to the summary what only a whole run knows."""
         summary = self.asked.summary(ready, age_s=time.time() - resolution.at, pip_settings=self.request.pip_settings)
-        reason = None
-        if not summary.reused:
-            # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
-            reason = ": ".join(dict.fromkeys(filter(None, (self.missing.reason, summary.reason)))) or None
+        # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
+        reason = ": ".join(dict.fromkeys(filter(None, (self.missing.reason, summary.reason)))) or None
         downloaded = isinstance(self.interpreter, Awaited)
         return replace(ready, summary=replace(summary, downloaded=downloaded, reason=reason))
 

@@ -29,7 +29,8 @@ class Summary:
     :ivar reused: it was there already.
     :ivar age_s: how long ago its versions were chosen.
     :ivar pip_settings: which of pip's own settings had a say in what it holds.
-    :ivar reason: why it was made anew, in one line; ``None`` where there was none before, and where it was reused.
+    :ivar reason: why it was made anew, in one line; where it was reused, why that could not be told at once. ``None``
+        where there was none before, and where nothing had changed.
     :ivar warnings: what its user should know of it, each in one line: the same in every run that uses it.
     """
 
@@ -71,7 +72,9 @@ class Summary:
         """
         python = "{} (downloaded)".format(self.python) if self.downloaded else self.python
         told = "fastenv: " + ", ".join(filter(None, (self._contents, python, self.path)))
-        return "{} (made anew: {})".format(told, self.reason) if self.reason else told
+        return (
+            "{} ({} anew: {})".format(told, "checked" if self.reused else "made", self.reason) if self.reason else told
+        )
 
     @property
     def details(self) -> list[str]:
