@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
-#: Directories that no build reads: version control, caches of tools, other environments, and what builds and tests leave.
+#: Directories that no build reads: version control, caches of tools, other environments, what builds and tests leave.
 NOT_SOURCES = frozenset(
     {
         ".benchmarks", ".eggs", ".git", ".hg", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache",
