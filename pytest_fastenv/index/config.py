@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from pytest_fastenv.settings.values import NamedIndex, Settings
 _DEFAULT_TIMEOUT_S = Settings().http_timeout_s
 _DEFAULT_RETRIES = 3
 _IN_FILES = "a requirements file"
+
+#: What stays of a variable in a requirements file that is not set; no URL has such letters.
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 _Locations = tuple[tuple[str, str], ...]
 """Locations, each with what named it."""
@@ -257,6 +261,9 @@ def _link(text: str) -> str:
 
 def _sound(url: str, what: str) -> str:
     """Return a URL that can be taken apart."""
+    if reference := _VARIABLE.search(url):
+        why = f"the variable {reference[1]} is not set (variables are replaced in requirements files only)"
+        raise UsageError(f"{url.rpartition('@')[2]} cannot be used as {what}", why=why)
     try:
         place = web_origin(url)
         reason = None if place.host or place.scheme == "file" else "it names no host"

@@ -22,6 +22,8 @@ from pytest_fastenv.requirements.fragments import Fragment, parse_fragment
 from pytest_fastenv.requirements.places import find, hint_for_directory, hint_for_missing, is_archive, is_project
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):|(?:git|hg|svn|bzr)[+]", re.IGNORECASE)
+#: No URL has such letters; what stays of a variable that is not set.
+_VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _OTHER_VCS = ("hg", "svn", "bzr")
 _WHOLE_URL = "write the whole address: https://HOST/PATH"
 _GIT_TRANSPORTS = ("https", "http", "ssh", "file", "git")
@@ -193,6 +195,8 @@ def _split(excerpt: Excerpt, url: str) -> SplitResult:
         _ = parts.port
     except ValueError:  # its text may hold a password
         raise excerpt.error("the URL cannot be read: host or port is malformed", hint=_WHOLE_URL) from None
+    if reference := _VARIABLE.search(url):
+        raise _unusable(excerpt, f"the URL cannot be used with {reference[0]} in it", hint=_WHOLE_URL)
     return parts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
-from pytest_fastenv.model.request import Wanted, config_settings
+from pytest_fastenv.model.request import Fault, Wanted, config_settings
 from pytest_fastenv.requirements.collection import Collection
 from pytest_fastenv.requirements.direct import has_scheme
 from pytest_fastenv.requirements.documents import Documents, absolute, decode
@@ -25,6 +25,7 @@ from pytest_fastenv.requirements.places import find, hint_for_directory, hint_fo
 from pytest_fastenv.requirements.pyproject import static_name
 from pytest_fastenv.requirements.redaction import masked
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
+from pytest_fastenv.requirements.variables import unset_named, with_unset
 
 #: Returns the content of a URL; raises a `pytest_fastenv.errors.FastenvError` if it cannot be had.
 Fetch = Callable[[str], bytes]
@@ -84,7 +85,8 @@ class RequirementsFiles:
         text = decode(self._content(file, source), file.name)
         self._open.append(file)
         for line in logical_lines(text, file.name, self._environ):
-            self._line(line, parse_line(line.excerpt), constraint=constraint)
+            with unset_named(line.expanded.unset):
+                self._line(line, parse_line(line.excerpt), constraint=constraint)
         self._open.pop()
 
     def _locate(self, name: str, source: Excerpt) -> _File:
@@ -128,7 +130,7 @@ class RequirementsFiles:
         if parsed.requirement.text:
             begin = parsed.requirement.offset
             shown = line.as_written(begin, begin + len(parsed.requirement.text))
-            self._requirement(parsed.requirement, parsed, shown, constraint=constraint)
+            self._requirement(parsed.requirement, parsed, shown, line.expanded.unset, constraint=constraint)
         for given in parsed.options:
             if given.option.name == "--editable":
                 self._editable(line, given, parsed, constraint=constraint)
@@ -141,10 +143,17 @@ class RequirementsFiles:
         if parsed.requirement.text:
             raise given.name.error("-e stands behind a requirement", hint="write it on a line of its own")
         shown = line.as_written(given.name.offset, given.end)
-        self._requirement(given.value, parsed, shown, editable=True)
+        self._requirement(given.value, parsed, shown, line.expanded.unset, editable=True)
 
     def _requirement(
-        self, excerpt: Excerpt, parsed: ParsedLine, shown: str, *, constraint: bool = False, editable: bool = False
+        self,
+        excerpt: Excerpt,
+        parsed: ParsedLine,
+        shown: str,
+        unset: Sequence[str],
+        *,
+        constraint: bool = False,
+        editable: bool = False,
     ) -> None:
         collection = self._collection
         digests = [_digest(given) for given in parsed.options if given.option.name == "--hash"]
@@ -158,6 +167,8 @@ class RequirementsFiles:
             shown=shown,
         )
         wanted = read_requirement(excerpt, surroundings)
+        if wanted.fault is not None and unset:
+            wanted = replace(wanted, fault=Fault.of(with_unset(wanted.fault.error, unset)))
         if constraint:
             collection.constraints.append(_constraint(wanted, excerpt, collection.documents))
         else:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.filesystem.observations import observe
 from pytest_fastenv.model.observation import Observation
 
@@ -44,11 +46,13 @@ class ObservedVariables(Mapping[str, str]):
 class Expanded:
     """Text after replacement.
 
+    :ivar unset: names of variables that have no value, so that references to them stand in the text.
     :ivar runs: pairs of (offset in `text`, offset in what was written, whether both move on together).
     """
 
     text: str
     runs: tuple[tuple[int, int, bool], ...]
+    unset: tuple[str, ...] = ()
 
     def written_offset(self, offset: int) -> int:
         """Return where a character was written; all of a variable's value stands where its reference begins."""
@@ -60,10 +64,12 @@ def expand(written: str, environ: Mapping[str, str]) -> Expanded:
     """Replace references; one to a variable that is not set, or set to nothing, is left as it is (like pip)."""
     pieces: list[str] = []
     runs: list[tuple[int, int, bool]] = [(0, 0, True)]
+    unset: dict[str, None] = {}
     length = copied = 0
     for match in _REFERENCE.finditer(written):
         value = environ.get(match[1])
         if not value:
+            unset[match[1]] = None
             continue
         pieces += [written[copied : match.start()], value]
         length += match.start() - copied
@@ -72,4 +78,23 @@ def expand(written: str, environ: Mapping[str, str]) -> Expanded:
         copied = match.end()
         runs.append((length, copied, True))
     pieces.append(written[copied:])
-    return Expanded("".join(pieces), tuple(runs))
+    return Expanded("".join(pieces), tuple(runs), tuple(unset))
+
+
+@contextmanager
+def unset_named(unset: Sequence[str]) -> Iterator[None]:
+    """Let an error of a line name the variables that are not set; their references stay as text, as for pip."""
+    try:
+        yield
+    except RequirementsError as error:
+        if not unset:
+            raise
+        raise with_unset(error, unset) from None
+
+
+def with_unset(error: RequirementsError, unset: Sequence[str]) -> RequirementsError:
+    """Return an error of a line that names the variables that are not set."""
+    names = " and ".join(unset)
+    told = f"the variable {names} is not set" if len(unset) == 1 else f"the variables {names} are not set"
+    why = "\n".join(filter(None, (error.why, told)))
+    return RequirementsError(error.what, where=error.where, why=why, hint=error.hint)

@@ -98,3 +98,13 @@ def test_a_cgi_script_s_proxy_variable_is_not_believed() -> None:
 def test_unknown_schemes_are_refused() -> None:
     with pytest.raises(UsageError, match=r"ftp://a\.invalid"):
         load(PIP_INDEX_URL="ftp://u:secret@a.invalid/")
+
+
+def test_an_address_with_a_variable_that_is_not_set_is_refused_where_it_counts() -> None:
+    options = IndexOptions(index_url="https://u:${SECRET}@h.invalid/${X}/simple")
+    with pytest.raises(UsageError) as caught:
+        load(None, options)
+    assert "the variable SECRET is not set" in (caught.value.why or "")
+    with pytest.raises(UsageError, match="find-links"):
+        load(None, IndexOptions(find_links=("https://${X}/links",)))
+    assert load(IndexChoice(index_url="https://s.invalid/"), options).index_urls == ("https://s.invalid/",)

@@ -363,3 +363,43 @@ def test_a_requirement_for_another_platform_needs_no_hash(tmp_path: Path, write)
     digest = "0" * 64
     write("r.txt", f"a==1 --hash=sha256:{digest}\nb==1 ; sys_platform == 'nowhere'\n")
     assert [wanted.name for wanted in read(tmp_path).wanted] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "six @ ${X}/six.whl",
+        "six @ https://${X}/six.whl",
+        "git+https://${X}/six",
+        "six==${X}",
+        "six[${X}]",
+        "-e ${X}",
+        "-r ${X}/s.txt",
+        "-c ${X}/s.txt",
+        "--index-url ${X}/simple",
+        "--find-links ${X}",
+        "six==1.0 --hash=${X}",
+    ],
+)
+def test_variable_that_is_not_set_is_named_where_its_line_fails(tmp_path: Path, write, line: str) -> None:
+    write("r.txt", line)
+    for environ in ({}, {"X": ""}):
+        with pytest.raises(RequirementsError) as caught:
+            read(tmp_path, **environ)
+        assert "the variable X is not set" in (caught.value.why or "")
+
+
+def test_variable_that_is_not_set_stays_as_text_where_its_line_can_be_read(tmp_path: Path, write) -> None:
+    write("r.txt", "six --config-settings=a=${X}")
+    assert read(tmp_path).wanted[0].config_settings == (("a", "${X}"),)
+    write("r.txt", "six @ ${X}/six.whl ; python_version < '3'")
+    fault = read(tmp_path).wanted[0].fault
+    assert fault is not None
+    assert "the variable X is not set" in (fault.why or "")
+
+
+def test_several_variables_that_are_not_set_are_named(tmp_path: Path, write) -> None:
+    write("r.txt", "six @ ${X}/${Y}.whl")
+    with pytest.raises(RequirementsError) as caught:
+        read(tmp_path)
+    assert "the variables X and Y are not set" in (caught.value.why or "")
