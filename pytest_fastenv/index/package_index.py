@@ -126,9 +126,7 @@ class PackageIndex:
         pages = [page for page in [await self._linked(link, name) for link in self.config.find_links] if page]
         index_page: Page | None = None
         for location in self.config.urls_for(name):
-            async with self._pools.alone():
-                await self._note(look_at_index, location, name)  # before it is read: what comes between is seen
-                page = await self._pages.project(location, name)
+            page = await self._page(location, name)
             if page is None:
                 continue
             if index_page is None or not index_page.rows:
@@ -141,6 +139,14 @@ class PackageIndex:
             self._judge(name, index_page)
             pages.append(index_page)
         return Project(name, tuple(pages), pages[-1].location, pages[-1].status)
+
+    async def _page(self, location: str, name: str) -> Page | None:
+        async with self._pools.alone():
+            await self._note(look_at_index, location, name)  # before it is read: what comes between is seen
+            page = await self._pages.project(location, name)
+        if page is None and location.startswith("file:") and not local_path(location).is_dir():
+            self._recorder.notice("warning", f"index {shown(location)} is not there: skipped")
+        return page
 
     def _judge(self, name: str, page: Page) -> None:
         """Notice what is odd in a page.
@@ -198,9 +204,7 @@ class PackageIndex:
 
     async def _elsewhere(self, name: str, location: str, index_name: str) -> Elsewhere:
         try:
-            async with self._pools.alone():
-                await self._note(look_at_index, location, name)
-                page = await self._pages.project(location, name)
+            page = await self._page(location, name)
         except FastenvError as error:
             return Elsewhere(location, index_name, trouble=error.what)
         if page is None or not page.rows:

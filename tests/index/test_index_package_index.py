@@ -327,3 +327,15 @@ def test_downloads_offline(store: Store, recorder: Recorder, tmp_path: Path) -> 
     with pytest.raises(OfflineMissError, match=r"a-1\.0\.tar\.gz"):
         asyncio.run(run())
     assert not (tmp_path / "into").exists()
+
+
+def test_an_index_on_disk_that_is_not_there_is_told_once(
+    project: Ask, recorder: Recorder, artifacts: Path, tmp_path: Path
+) -> None:
+    make_wheel(artifacts, "lib")
+    make_wheel(artifacts, "app")
+    missing = file_url(tmp_path / "missing", directory=True)
+    there = file_url(tmp_path, directory=True)
+    for name in ("lib", "app"):
+        assert project(name, missing, there, find_links=(file_url(artifacts, directory=True),)).versions == ("1.0",)
+    assert notices(recorder) == [f"index {missing} is not there: skipped"]
