@@ -32,6 +32,14 @@ _REQUIREMENTS_URL = re.compile(r"(https?|file):.*\.(txt|in)", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"[\w.-]+")
 _READS_LIKE_FILE = re.compile(r".*\.(txt|in|toml|py|cfg|ini|lock|json|ya?ml)", re.IGNORECASE)
 
+#: Names that files have which say what to install: somebody who writes one alone means no project of an index, though
+#: some indexes have projects called so, not all of them with good intentions.
+_ROLE = "all|base|build|ci|dev|develop|docs?|extra|install|lint|main|min|optional|prod|production|tests?|testing"
+_NAMED_LIKE_FILE = re.compile(
+    rf"Pipfile|Makefile|Dockerfile|Gemfile|setup_py|requirements?|(?:{_ROLE})[-_]requirements?"
+    rf"|requirements?[-_](?:{_ROLE}|in|txt)"
+)
+
 
 def read_sources(
     sources: Sequence[str],
@@ -171,8 +179,8 @@ class _Reader:
     def _requirement(self, excerpt: Excerpt, path: Path) -> None:
         """Read a place, or what is none: a source is a place first, so a directory beats the index's project."""
         text = excerpt.text
-        if _READS_LIKE_FILE.fullmatch(text) and not has_scheme(text) and not path.exists():
-            raise RequirementsError(f"no such file: {text}", where=str(path), hint=hint_for_missing([path], text))
+        if not path.exists():
+            _check_no_file(path, text)
         name, _ = split_extras(text.partition(";")[0].strip())
         place = path if path.exists() else absolute(self.base / os.path.expanduser(name))
         if place.exists():
@@ -188,6 +196,20 @@ class _Reader:
     def _specifiers(self, excerpts: Iterable[Excerpt], directory: Path) -> None:
         surroundings = Surroundings((directory,), self.collection.documents, specifiers_only=True)
         self.collection.wanted.extend(read_requirement(excerpt, surroundings) for excerpt in excerpts)
+
+
+def _check_no_file(path: Path, written: str) -> None:
+    """Refuse what is not there and has the name of a file: it is no project of an index.
+
+    :raises RequirementsError: it is so.
+    """
+    if _NAMED_LIKE_FILE.fullmatch(written):
+        hint = f"{hint_for_missing([path], written)}; for the project of that name at the index write {written}>=0"
+    elif _READS_LIKE_FILE.fullmatch(written) and not has_scheme(written):
+        hint = hint_for_missing([path], written)
+    else:
+        return
+    raise RequirementsError(f"no such file: {written}", where=str(path), hint=hint)
 
 
 def _check_place(place: Path, written: str) -> None:

@@ -333,3 +333,23 @@ def test_project_under_test_needs_no_digest(tmp_path: Path) -> None:
     request = read(tmp_path, "r.txt", project="auto")
     assert request.require_hashes
     assert project_of(request, tmp_path) == [(True, ())]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("Pipfile", "Pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock", "setup.py", "setup.cfg", "tox.ini"),
+        *("environment.yml", "conda.yaml", "requirements", "requirement", "dev-requirements", "requirements-dev"),
+        *("test_requirements", "requirements_txt", "requirements.in", "pixi.toml"),
+    ],
+)
+def test_the_name_of_a_file_is_no_project(tmp_path: Path, source: str) -> None:
+    with pytest.raises(RequirementsError, match=f"no such file: {source}") as caught:
+        read(tmp_path, source)
+    assert caught.value.hint
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("source", ["tox", "environment", "requirements-parser", "pip-requirements", "Pipfile>=0"])
+def test_a_project_may_sound_like_a_file(tmp_path: Path, source: str) -> None:
+    assert [wanted.text for wanted in read(tmp_path, source).wanted] == [source]
