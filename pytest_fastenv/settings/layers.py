@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_fastenv.errors import UsageError
+from pytest_fastenv.errors import option as called
 from pytest_fastenv.model.codec import encode
 from pytest_fastenv.settings.options import OPTIONS, Option
 from pytest_fastenv.settings.parsers import parse
@@ -205,10 +206,18 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
     known = {option.variable for option in OPTIONS if option.variable} | INTERNAL_VARIABLES
     for name in environ:
         if _OURS.fullmatch(name) and name not in known:
-            import difflib  # only for the message
+            raise UsageError(f"{name} is not a variable of this version", hint=_hint_for_unknown(name, known))
 
-            close = difflib.get_close_matches(name, sorted(known - INTERNAL_VARIABLES), 1)
-            raise UsageError(
-                f"{name} is not a variable of this version",
-                hint=f"did you mean {close[0]}?" if close else "unset it, or see docs/reference/settings.md",
-            )
+
+def _hint_for_unknown(name: str, known: Iterable[str]) -> str:
+    key = name.removeprefix("FASTENV_").lower().replace("_", "-")
+    meant = next((option for option in OPTIONS if key and key in (option.key, option.field.replace("_", "-"))), None)
+    if meant is not None and meant.variable:
+        return f"did you mean {meant.variable}?"
+    if meant is not None:
+        instead = f"{called(meant.field)}, or {meant.table_key} in [tool.fastenv]"
+        return f"there is no variable for this: unset it, and use {instead}"
+    import difflib  # only for the message
+
+    close = difflib.get_close_matches(name, sorted(set(known) - INTERNAL_VARIABLES), 1)
+    return f"did you mean {close[0]}?" if close else "unset it, or see docs/reference/settings.md"

@@ -9,7 +9,18 @@ import pytest
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.codec import decode
-from pytest_fastenv.settings.layers import Given, Layer, Origin, command_line, load, origins_to_json, variables
+from pytest_fastenv.settings.layers import (
+    Given,
+    Layer,
+    Origin,
+    command_line,
+    load,
+    origins_to_json,
+    settings_from_variables,
+    variables,
+)
+from pytest_fastenv.settings.naming import Naming
+from pytest_fastenv.settings.options import OPTIONS, Option
 from pytest_fastenv.settings.values import Settings
 
 HERE = Path("/here")
@@ -107,3 +118,19 @@ def test_what_a_setting_is_relative_to() -> None:
 def test_origins_come_back_from_json() -> None:
     origins = load(ini(link="copy"), variables({"FASTENV_OFFLINE": "1"})).origins
     assert decode(dict[str, Origin], origins_to_json(origins)) == origins
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.field)
+def test_a_variable_named_after_an_option_is_answered_with_that_option(option: Option) -> None:
+    for name in {option.table_key, option.field}:
+        variable = f"FASTENV_{name.upper().replace('-', '_')}"
+        if variable == option.variable:
+            continue
+        with pytest.raises(UsageError) as caught:
+            settings_from_variables({variable: "x"})
+        hint = caught.value.diagnosis(Naming("pytest")).partition("next:")[2].strip()
+        if option.variable:
+            assert hint == f"did you mean {option.variable}?"
+        else:
+            assert hint.startswith("there is no variable for this: unset it, and use ")
+            assert hint.endswith(f", or {option.table_key} in [tool.fastenv]")
