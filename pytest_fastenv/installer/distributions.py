@@ -195,9 +195,9 @@ class Distributions:
         self._builder.check(job, known)
         return known
 
-    def accept(self, wheel: UnpackedWheel) -> None:
+    def accept(self, wheel: UnpackedWheel, *, is_own: bool) -> None:
         """Judge what a wheel does to an environment that tests run in (`Wheels.accept`)."""
-        self._wheels.accept(wheel)
+        self._wheels.accept(wheel, is_own=is_own)
 
     async def replace(
         self, distribution: Distribution, damaged: UnpackedWheel, admission: Admission | None = None

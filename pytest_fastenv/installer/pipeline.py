@@ -149,7 +149,7 @@ class _Installation:
     async def _install(self, distribution: Distribution) -> UnpackedWheel:
         wheel = await self._distributions.obtain(distribution, self._admission)
         if not self._for_builds:
-            self._distributions.accept(wheel)
+            self._distributions.accept(wheel, is_own=distribution.source.own_tree is not None)
         linked = await self._link(distribution, wheel)
         if linked.changed:
             wheel = await self._repair(distribution, wheel, linked.changed)

@@ -252,9 +252,11 @@ class Wheels:
         for warning in facts.accepted:
             self._recorder.notice("warning", warning, of="environment")
 
-    def accept(self, wheel: UnpackedWheel) -> None:
+    def accept(self, wheel: UnpackedWheel, *, is_own: bool = False) -> None:
         """Judge a wheel for an environment that tests run in; a build environment may hold what strict mode refuses.
 
+        :param is_own: it was built of the user's own tree: nothing foreign runs by it, and many backends make editable
+            projects known by code in a .pth file.
         :raises WheelError: strict mode does not accept it: it breaks a rule of its format, or runs code whenever the
             interpreter starts.
         """
@@ -267,7 +269,7 @@ class Wheels:
                 why="\n".join(facts.warnings),
                 hint=hint,
             )
-        if not files:
+        if not files or is_own:
             return
         if self._policy.strict:
             raise WheelError(

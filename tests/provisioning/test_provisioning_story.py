@@ -312,6 +312,21 @@ def test_strict_refuses_what_was_accepted_before(desk: Desk) -> None:
         desk.ask(strict=True)
 
 
+@pytest.mark.parametrize("line", ["./own", "-e ./own"])
+def test_code_in_a_pth_file_of_the_users_own_project_is_accepted(desk: Desk, line: str) -> None:
+    """Backends make editable projects known by such files."""
+    hook = "    files['hook.pth'] = b'import sys\\n'\n"
+    project = make_project(desk.directory / "own", "own", files={"own.py": "", "hook.pth": "import sys\n"})
+    backend = project / "intree_backend.py"
+    text = backend.read_text()
+    found = "    files.update(_dist_info_files())\n"
+    backend.write_text(text.replace(found, found + hook))
+    assert hook in backend.read_text()
+    desk.write(f"{line}\n")
+    made = desk.ask(strict=True)
+    assert (made.environment.purelib / "hook.pth").exists()
+
+
 def test_strict_is_for_environments_that_tests_run_in(desk: Desk) -> None:
     """What a build environment holds never reaches them; and the store's state decides nothing."""
     make_wheel(desk.artifacts, "hooked", files={"hooked.pth": "import sys\n"})
