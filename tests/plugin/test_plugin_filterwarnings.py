@@ -40,6 +40,27 @@ def test_command_that_starts_no_pytest_outside(warning: Project) -> None:
         assert (outside.returncode, "Traceback" in outside.stderr) == (1, True)
 
 
+def test_settings_of_the_plugin_stand_in_its_own_table_then(warning: Project) -> None:
+    """As the page says: a pytest without the plugin warns of a line in its ini file, and that is an error."""
+    command = [
+        str(Path(sys.executable).with_name("fastenv")),
+        "run",
+        "-q",
+        "requirements.txt",
+        "pytest",
+        "--",
+        "pytest",
+    ]
+    command += ["-p", "no:cacheprovider"]
+    filters = "filterwarnings = ['error', 'ignore::mypkg.MyWarning']\n"
+    ini = f"[tool.pytest.ini_options]\n{filters}"
+    warning.write(pyproject__toml=f"{ini}fastenv = 'requirements.txt'\n")
+    assert "INTERNALERROR" in (run := warning.run_command(command)).stdout + run.stderr
+    warning.write(pyproject__toml=f"{ini}[tool.fastenv]\nsources = ['requirements.txt']\n")
+    run = warning.run_command(command)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 @pytest.mark.parametrize(
     ("lines", "conftest"),
     [
