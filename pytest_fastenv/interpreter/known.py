@@ -42,9 +42,12 @@ class Diagnosis:
         """Return an error's text, for a record."""
         return cls(error.what, error.where, error.why, error.hint)
 
-    def error(self) -> InterpreterError:
-        """Return an error with this text."""
-        return InterpreterError(self.what, where=self.where, why=self.why, hint=self.hint)
+    def error(self, version: str = "") -> UnusableInterpreterError:
+        """Return an error with this text, as it was raised when the executable was asked.
+
+        :param version: see `Refused`.
+        """
+        return UnusableInterpreterError(self.what, where=self.where, why=self.why, hint=self.hint, version=version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,11 @@ def _remembered(executable: str, store: Store) -> Target | Refused | None:
         return None
     if asked.refusal is not None:
         stands = still_stands(asked.refusal.at)
-        return Refused(executable, asked.refusal.diagnosis.error(), asked.refusal.version) if stands else None
+        return (
+            Refused(executable, asked.refusal.diagnosis.error(asked.refusal.version), asked.refusal.version)
+            if stands
+            else None
+        )
     if asked.target is None or asked.base != stamp(asked.target.python):
         return None
     return under_this_kernel(asked.target)

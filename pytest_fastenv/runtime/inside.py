@@ -135,7 +135,20 @@ def _arrange(config: pytest.Config, handed: session.Handed) -> None:
 
         prepare(config, handed)
         config.pluginmanager.register(imported.Controller(handed.prefix), "fastenv-imported")
+    elif starts_workers:
+        _refuse_interpreters(config)
     edit_report.watch_session(config, handed, controller=starts_workers)
+
+
+def _refuse_interpreters(config: pytest.Config) -> None:
+    """End a session that gives one of the workers that share the environment another interpreter."""
+    for text in config.getoption("tx"):
+        gateway = text.rpartition("*")[2]
+        parts = [part.partition("=")[0].strip() for part in gateway.split("//")]
+        if parts[0] == "popen" and "python" in parts and "via" not in parts:
+            from .workers import refuse_interpreter  # imports what only environments of workers need
+
+            refuse_interpreter(gateway)
 
 
 def _arrange_worker(config: pytest.Config) -> None:

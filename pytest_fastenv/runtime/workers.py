@@ -178,8 +178,20 @@ def _refuse(texts: Iterable[str], option: str) -> None:
             what = "{}: no environment of its own can be provided for this gateway".format(named)
             end_session(UsageError(what, why=why, hint=_HINT))
         if spec.python:
-            what = "{}: the worker's interpreter is the one of its environment".format(named)
-            end_session(UsageError(what, hint="leave 'python=' out, and choose it with --fastenv-python"))
+            refuse_interpreter(text)
+
+
+def refuse_interpreter(text: str) -> NoReturn:
+    """End a session that gives a worker another interpreter than that of the environment.
+
+    In an environment that is shared as well: pytest-xdist sends the worker ``sys.path``, whose modules are for the
+    interpreter of the environment; another one does not start with them, and would be started again and again.
+
+    :param text: the gateway's specification.
+    :raises pytest.exit.Exception: always.
+    """
+    what = "--tx {}: the worker's interpreter is the one of its environment".format(text)
+    end_session(UsageError(what, hint="leave 'python=' out, and choose it with --fastenv-python"))
 
 
 def _spellings(*prefixes: str) -> list[str]:

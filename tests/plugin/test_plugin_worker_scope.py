@@ -6,7 +6,6 @@ import ensurepip
 import os
 import re
 import socket
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -149,17 +148,6 @@ def test_no_workers(project: Project, arguments: tuple[str, ...]) -> None:
 
 def test_quiet(at_home: Project) -> None:
     assert "fastenv" not in fine(at_home.run(*SCOPE, "-n2", "-q"), passed=4)
-
-
-def test_session_scope_leaves_interpreters_to_xdist(project: Project) -> None:
-    """As the page tells: modules are the environment's, the interpreter is not."""
-    project.write(
-        test_inside__py="import sys\nimport library\n\n"
-        f"def test_it():\n    assert (sys.prefix, library.PREFIX) == ({sys.prefix!r},) * 2\n"
-    )
-    fine(
-        project.run("--fastenv", "requirements.txt", "--tx", f"popen//python={sys.executable}", "--dist=load"), passed=1
-    )
 
 
 def test_session_scope_shares(at_home: Project) -> None:

@@ -159,6 +159,13 @@ def test_gateways_that_no_environment_can_be_made_for(
     assert "worker environment" not in run.stdout
 
 
+@pytest.mark.parametrize("gateway", ["popen//python=python3.8", "2*popen//id=a//python=/usr/bin/python3"])
+def test_another_interpreter_is_refused_in_a_shared_environment_as_well(project: Project, gateway: str) -> None:
+    run = project.run("--fastenv", "requirements.txt", "--dist=load", "--tx", gateway)
+    is_diagnosis(run, 4, f"--tx {gateway.removeprefix('2*')}: the worker's interpreter", "--fastenv-python")
+    assert "passed" not in run.stdout
+
+
 def test_pdb_is_refused_by_xdist(project: Project) -> None:
     run = project.run(*SCOPE, "-n2", "--pdb")
     assert run.returncode == 4
