@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_fastenv.cli.environments import add_commands as add_environment_commands
 from pytest_fastenv.cli.python import add_commands as add_python_commands
-from pytest_fastenv.cli.settings import read_settings
+from pytest_fastenv.cli.settings import advice_on, read_settings
 from pytest_fastenv.errors import DefectError, FastenvError
 from pytest_fastenv.runtime.launch import own_path
 from pytest_fastenv.settings.naming import Naming
@@ -31,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # argparse takes words in one piece only; what stands behind an option is left over.
     unknown = [word for word in rest if word.startswith("-")]
     if unknown or (rest and not hasattr(options, "words")):
-        parser.error(f"unrecognized arguments: {' '.join(unknown or rest)}")
+        advice = advice_on(unknown, options.door)
+        parser.error(
+            f"unrecognized arguments: {' '.join(unknown or rest)}" + (f"\n  next:  {advice}" if advice else "")
+        )
     if rest:
         options.words += rest
     naming = Naming(options.door)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_fastenv.settings.layers import Layer, Loaded, command_line, load, variables
-from pytest_fastenv.settings.options import of_door
+from pytest_fastenv.settings.options import OPTIONS, of_door
 from pytest_fastenv.settings.tables import tables
 
 if TYPE_CHECKING:
@@ -36,3 +38,27 @@ def read_settings(given: argparse.Namespace, defaults: Layer) -> Loaded:
     here = Path.cwd()
     options = {option.field: getattr(given, option.field) for option in of_door(given.door)}
     return load(defaults, tables(here), variables(os.environ), command_line(options, given.door, here))
+
+
+def advice_on(words: Sequence[str], door: Door) -> str:
+    """Say what to write instead of words that the command does not know; empty where nothing is known of them."""
+    told = (_instead(word.partition("=")[0], door) for word in words)
+    return "; ".join(dict.fromkeys(filter(None, told)))
+
+
+def _instead(word: str, door: Door) -> str:
+    takes_sources = door in ("create", "run")
+    if takes_sources and (word in ("--fastenv", "--requirement") or re.match("-r", word)):
+        return f"name the file itself, without {word if word.startswith('--') else '-r'}"
+    if takes_sources and word in ("-e", "--editable"):
+        return (
+            f"name the directory itself, without {word}; --project editable installs the one here so that it is edited"
+        )
+    option = next((option for option in OPTIONS if option.key and word in (option.flag, option.pytest_flag)), None)
+    if option is None:
+        return ""
+    if door in option.doors:
+        return f"write {option.flag}"
+    if "pytest" in option.doors and (takes_sources or not option.variable):
+        return f"{word} means something to pytest only, as {option.pytest_flag}"
+    return f"that is set by the variable {option.variable}" if option.variable else ""

@@ -12,9 +12,14 @@ from importlib.metadata import PackagePath, distributions
 
 
 def owners(flag: str) -> Iterator[str]:
-    """Yield names of installed distributions that have a pytest plugin and, in its text, an option."""
+    """Yield names of installed distributions that have a pytest plugin and, in its text, an option.
+
+    This one is left out: the session inside has its options, and its command has others.
+    """
     for distribution in distributions():
         if "pytest11" not in (distribution.read_text("entry_points.txt") or ""):
+            continue
+        if distribution.name == "pytest-fastenv":
             continue
         for file in distribution.files or ():
             if file.suffix == ".py" and _mentions(file, flag):

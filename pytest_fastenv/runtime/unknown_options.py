@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Mapping, Sequence
 
+from ..settings.options import of_door
+
 if TYPE_CHECKING:
     import pytest
 
@@ -18,7 +20,7 @@ _LIMIT_S = 20
 def explain(
     config: pytest.Config, parser: pytest.Parser, args: Sequence[str], handed: Handed, outside: Mapping[str, str]
 ) -> None:
-    """Write a line for each unknown option that a plugin outside has; pytest ends the session after that.
+    """Write a line for each unknown option that a plugin outside has, or that lacks our prefix; pytest ends then.
 
     :param outside: variables for what is started outside.
     """
@@ -29,7 +31,10 @@ def explain(
     except pytest.UsageError:  # pytest meets it, too
         return
     for flag in dict.fromkeys(word.partition("=")[0] for word in unknown if word.startswith("--") and word != "--"):
+        meant = next((option.pytest_flag for option in of_door("pytest") if option.flag == flag), None)
         owners = _owners(flag, handed, outside)
+        if meant is not None:
+            sys.stderr.write("fastenv: {} is an option of the command 'fastenv': write {}\n".format(flag, meant))
         if owners:
             sys.stderr.write(
                 "fastenv: {} is an option of {}, which is installed outside and not in the environment: "

@@ -71,6 +71,28 @@ def test_a_wrong_command_line_ends_with_4(arguments: list[str], said: str, capsy
 
 
 @pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["run", "--fastenv-offline", "app", "--", "true"], "write --offline"),
+        (["create", "--fastenv-link=copy", "app", "made"], "write --link"),
+        (["run", "-r", "r.txt", "--", "true"], "name the file itself, without -r"),
+        (["run", "-rr.txt", "--", "true"], "name the file itself, without -r"),
+        (["create", "--requirement", "r.txt", "made"], "name the file itself, without --requirement"),
+        (["run", "--fastenv", "r.txt", "--", "true"], "name the file itself, without --fastenv"),
+        (["create", "-e", ".", "made"], "name the directory itself, without -e"),
+        (["run", "--scope", "worker", "app", "--", "true"], "--scope means something to pytest only"),
+        (["run", "--fastenv-scope=worker", "app", "--", "true"], "--fastenv-scope means something to pytest only"),
+        (["python", "install", "3.12", "--fastenv-offline"], "write --offline"),
+    ],
+)
+def test_option_of_another_door_is_told(arguments: list[str], advice: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 4
+    assert f"\n  next:  {advice}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         ([], "a directory is needed"),

@@ -94,3 +94,12 @@ def test_pytest_that_is_too_old(project: Project, way: str) -> None:
     assert "pytest-fastenv inside the environment" in run.stderr
     assert ">=7" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_option_of_the_command(project: Project) -> None:
+    """It is not that of a plugin which the requirements could bring: only the prefix is missing."""
+    run = project.run("--fastenv", "requirements.txt", "--python", "3.11", "--offline", "--scope=worker", "--link=copy")
+    assert run.returncode == 4
+    for name in ("python", "offline", "scope", "link"):
+        assert f"fastenv: --{name} is an option of the command 'fastenv': write --fastenv-{name}\n" in run.stderr
+    assert "add it to the requirements" not in run.stderr
