@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from nab_resolver.resolver import Solution
@@ -203,7 +204,14 @@ def _demanded(solution: Solution[Key, int], provider: Provider, facts: Facts, na
 def _unknown_extras(candidate: Candidate, extras: Iterable[str], facts: Facts) -> list[str]:
     metadata = facts.known_metadata(candidate)
     provided = metadata.provides_extra if metadata else ()
-    return [f"{candidate} has no extra named {extra}" for extra in extras if extra not in provided]
+    warnings = []
+    for extra in extras:
+        if extra in provided:
+            continue
+        close = difflib.get_close_matches(extra, provided, 3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        warnings.append(f"{candidate} has no extra named {extra}{hint}")
+    return warnings
 
 
 def _phrase(who: str, specifier: str) -> str:

@@ -67,6 +67,17 @@ def test_markers_decide_and_unknown_extras_are_told(tmp_path: Path) -> None:
     assert plan.warnings == ("app 1 has no extra named nope",)
 
 
+def test_unknown_extras_are_told_with_near_ones(tmp_path: Path) -> None:
+    world = World()
+    world.add("app", "1", extras=("test", "dev-tools"))
+    plan = run(world, ask("app[tests,Dev_Tools,dev.tool,nope]"), tmp_path)
+    assert plan.warnings == (
+        "app 1 has no extra named dev-tool; did you mean dev-tools?",
+        "app 1 has no extra named nope",
+        "app 1 has no extra named tests; did you mean test?",
+    )
+
+
 def test_a_source_distribution_where_there_is_no_wheel(tmp_path: Path) -> None:
     world = World()
     world.add("ext", "2.0", tag="cp312-cp312-win_amd64")
