@@ -11,7 +11,7 @@ import asyncio
 import errno
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedEr
 from pytest_fastenv.installer.build.own_trees import left_as_it_is
 from pytest_fastenv.installer.build.pyproject import BuildSystem
 from pytest_fastenv.installer.build.seen import Seen
+from pytest_fastenv.model.build_variables import CREDENTIALS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.protocols import BuildEnvironment
 
@@ -185,8 +186,7 @@ class BackendServers:
         held = await asyncio.to_thread(held_back, self.environ, self.policy.variables, call.tree, output)
         if held:
             why.append(f"variables that are set, and mentioned there, but held back from builds: {', '.join(held)}")
-            passing = f"{option('build_variables')} lets variables through that are named there: {held[0]}"
-            hint = f"{hint}\n{passing}" if hint else passing
+            hint = "\n".join(filter(None, (hint, *_how_they_get_in(held, self.environ))))
         what = f"{call.subject}: {call.hook} failed"
         return BuildError(what, where=str(call.log), why="\n".join(filter(None, why)), hint=hint)
 
@@ -277,3 +277,17 @@ def _end_of(path: Path) -> str | None:
 
 def _result_file(call: HookCall) -> Path:
     return call.scratch / f"{call.hook}.json"
+
+
+def _how_they_get_in(held: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what lets variables reach a build that were held back from it."""
+    with_login = [name for name in held if CREDENTIALS.search(environ[name])]
+    others = [name for name in held if name not in with_login]
+    if others:
+        yield f"{option('build_variables')} lets variables through that are named there: {others[0]}"
+    if with_login:
+        one = len(with_login) == 1
+        yield (
+            f"{' and '.join(with_login)} {'holds a URL' if one else 'hold URLs'} with a login, which no setting lets "
+            f"through: set {'it' if one else 'them'} without the login"
+        )

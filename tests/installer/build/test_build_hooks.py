@@ -469,3 +469,19 @@ def test_a_failing_build_names_what_was_held_back_and_how_it_gets_in(bench: Benc
     assert "VENDOR_OTHER" not in caught.value.diagnosis()
     with pytest.raises(BuildError, match="FileNotFoundError"):
         asyncio.run(bench.run(environ=environ, variables=("VENDOR_SDK",)))
+
+
+def test_a_variable_with_a_login_in_it_is_not_advised_to_be_named(bench: Bench) -> None:
+    bench.project(hook("    return os.environ['VENDOR_SDX'] + os.environ['VENDOR_B']"))
+    environ = {**os.environ, "VENDOR_SDX": "https://u:p@h.invalid/x"}
+    with pytest.raises(BuildError) as caught:
+        asyncio.run(bench.run(environ=environ, variables=("VENDOR_SDX",)))
+    assert "held back from builds: VENDOR_SDX" in (caught.value.why or "")
+    only = "VENDOR_SDX holds a URL with a login, which no setting lets through: set it without the login"
+    assert (caught.value.hint or "").endswith(only)
+    assert "lets variables through" not in (caught.value.hint or "")
+    environ["VENDOR_B"] = "1"
+    with pytest.raises(BuildError) as caught:
+        asyncio.run(bench.run(environ=environ, variables=("VENDOR_SDX",)))
+    assert f"lets variables through that are named there: VENDOR_B\n{only}" in (caught.value.hint or "")
+    assert "u:p" not in caught.value.diagnosis()
