@@ -28,6 +28,8 @@ PLAIN_EVERY_S = 10.0
 """How often counts are shown where lines cannot be drawn anew."""
 
 _LINES = 8
+#: How many builds are named in a plain line: those that go on longest.
+_NAMED = 3
 
 
 class Progress:
@@ -37,8 +39,8 @@ class Progress:
     are written at its end, also where it shall be quiet.
 
     Interactive: some lines that are redrawn, and removed at the end. Else: a line for each build that ended, each
-    interpreter that was fetched, each wait once its holder is known, and the counts every ten seconds. Notices are
-    shown in both.
+    interpreter that was fetched, each wait once its holder is known, and every ten seconds the counts and what is being
+    built. Notices are shown in both.
 
     A stream that is closed or broken ends the display, never the run.
 
@@ -119,7 +121,8 @@ class Progress:
             self._write(self._due())
             if time.monotonic() >= next_counts:
                 next_counts += PLAIN_EVERY_S
-                self._write([self._counts(Tally.of(list(self._recorder.spans)))])
+                tally = Tally.of(list(self._recorder.spans))
+                self._write(["; ".join([self._counts(tally), *map(printable, _builds(tally)[:_NAMED])])])
 
     def _due(self) -> list[str]:
         lines = []
@@ -137,9 +140,7 @@ class Progress:
     def _picture(self) -> list[str]:
         """Return the lines to draw now: counts, then what is being built and waited for, the longest first."""
         tally = Tally.of(list(self._recorder.spans))
-        now = time.monotonic_ns()
-        builds = [f"building {_subject(s)} ({seconds_text((now - s.start_ns) / 1e9)})" for s in tally.building]
-        lines = [*map(_arrival, tally.arriving), *builds, *map(_wait, tally.waiting)]
+        lines = [*map(_arrival, tally.arriving), *_builds(tally), *map(_wait, tally.waiting)]
         if len(lines) > _LINES:
             lines[_LINES - 1 :] = [f"and {len(lines) - _LINES + 1} more"]
         return [self._counts(tally), *(f"  {printable(line)}" for line in lines)]
@@ -162,6 +163,12 @@ class Progress:
 
 def _subject(span: Span) -> str:
     return f"{span.subject} {span.args['version']}" if span.args.get("version") else span.subject
+
+
+def _builds(tally: Tally) -> list[str]:
+    """Return what is being built, the longest first; while a plan is made backends are asked for metadata, too."""
+    now = time.monotonic_ns()
+    return [f"building {_subject(span)} ({seconds_text((now - span.start_ns) / 1e9)})" for span in tally.building]
 
 
 def _arrival(span: Span) -> str:

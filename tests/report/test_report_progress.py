@@ -115,6 +115,19 @@ def test_plain_lines_come_while_it_runs_and_counts_now_and_then(
         a_run(recorder, lambda: stream.wait_for("fastenv: 3 resolved ("))
 
 
+def test_plain_counts_name_what_is_being_built_while_resolving(
+    recorder: Recorder, stream: Stream, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.001)
+    asked = recorder.span("build", "num\x1bpy", version="1.21.0", hook="prepare_metadata_for_build_wheel")
+    with (
+        Progress(recorder, stream, quiet=False, interactive=False),
+        recorder.span("resolve", "1 requirement"),
+        asked,
+    ):
+        stream.wait_for("); building num\\x1bpy 1.21.0 (")
+
+
 def test_quiet_writes_nothing_and_starts_nothing(recorder: Recorder, stream: Stream) -> None:
     with Progress(recorder, stream, quiet=True, interactive=True):
         a_run(recorder)
