@@ -67,14 +67,31 @@ _OTHERS = tuple(
     KUBERNETES_ AWS_ AZURE_ GOOGLE_ GCLOUD_ CLOUDSDK_ NPM_ npm_
     """.split()
 )
-_SECRET_WORDS = frozenset(
-    "KEY KEYS AUTH PASS PASSWD PWD PAT COOKIE COOKIES LOGIN PRIVATE NETRC SIGNATURE PASSPHRASE".split()
-)
+#: Words of a name between underscores, ends of such words, and what they may be part of.
+_SECRET_WORDS = frozenset("KEYS PW PSW PASSIN PASSOUT LOGIN PRIVATE NETRC SIGNATURE OAUTH2".split())
+_SECRET_ENDS = tuple("KEY AUTH PASS PASSWD PWD PAT COOKIE COOKIES PASSPHRASE".split())
+_NO_SECRETS = frozenset("BYPASS COMPASS COMPAT HOTKEY MONKEY".split())
 _SECRET_PARTS = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "APIKEY", "ACCESSKEY")
-#: How tokens of well-known services and private keys begin.
+#: How tokens of well-known services and private keys begin: anywhere in a value, ...
 _SECRET_VALUES = ("ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "pypi-AgE", "npm_", "AKIA", "-----BEGIN", "Bearer ")
-#: What looks like a URL with credentials never reaches a build, whatever its name.
-CREDENTIALS = re.compile(r"://[^/\s@]+@")
+#: ... and, where names of directories may have the same letters inside, only at the beginning of a word.
+_SECRET_BEGINNINGS = tuple(
+    """
+    ghu_ ghr_ glptt- gldt- glrt- xoxb- xoxp- xoxa- xoxr- xoxs- xapp- hf_ sk-proj- sk-ant- sk-svcacct- sk_live_ sk_test_
+    rk_live_ dckr_pat_ dckr_oat_ nfp_ SG. AIzaSy ya29.
+    """.split()
+)
+#: What a value may assign a secret to: ``-DUPLOAD_TOKEN=...``, ``{"apiKey": ...}``, ``Authorization: ...``.
+_ASSIGNED = tuple(
+    """
+    token secret password passwd passphrase apikey api_key api-key accesskey access_key access-key accountkey
+    secret_key secret-key private_key authorization
+    """.split()
+)
+_SWITCHES = frozenset(("", "on", "off", "0", "1", "true", "false", "yes", "no"))
+_BETWEEN_WORDS = str.maketrans(dict.fromkeys("\"'=:,;(){}[]<>&?@", " "))
+#: What looks like a URL with credentials, or is one but for its scheme, never reaches a build, whatever its name.
+CREDENTIALS = re.compile(r"://[^/\s@]+@|^[^/\\\s@:=]+:[^/\\\s@]+@")
 
 
 def result_variables(environ: Mapping[str, str], patterns: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
@@ -126,10 +143,45 @@ def _is_member(name: str) -> bool:
 def _is_secret(name: str, value: str) -> bool:
     name = name.upper()
     return (
-        not _SECRET_WORDS.isdisjoint(name.split("_"))
+        any(
+            word in _SECRET_WORDS or (word.endswith(_SECRET_ENDS) and word not in _NO_SECRETS)
+            for word in name.split("_")
+        )
         or any(part in name for part in _SECRET_PARTS)
-        or any(part in value for part in _SECRET_VALUES)
+        or holds_secret(value)
     )
+
+
+def holds_secret(value: str) -> bool:
+    """Tell whether a value looks like a secret, or assigns one, as ``-DUPLOAD_TOKEN=...`` does."""
+    return (
+        CREDENTIALS.search(value) is not None
+        or any(part in value for part in _SECRET_VALUES)
+        or _has_secret_word(value)
+        or _assigns_secret(value)
+    )
+
+
+def _has_secret_word(value: str) -> bool:
+    words = value.translate(_BETWEEN_WORDS).split()
+    return any(
+        word.startswith(_SECRET_BEGINNINGS)
+        or (word.startswith("eyJ") and word.count(".") == 2)  # a JSON Web Token
+        or (word.lower() == "basic" and not following.startswith("-"))
+        for word, following in zip(words, [*words[1:], "-"], strict=True)
+    )
+
+
+def _assigns_secret(value: str) -> bool:
+    """Tell whether a word for secrets is followed by an assignment of something else than a switch."""
+    text = value.lower()
+    for word in _ASSIGNED:
+        for rest in text.split(word)[1:]:
+            behind = rest.lstrip("\"' ")
+            is_assignment = behind.startswith("=") or (behind.startswith(":") and not behind.startswith(":/"))
+            if is_assignment and behind[1:].strip("\"' ").partition(" ")[0] not in _SWITCHES:
+                return True
+    return False
 
 
 def _compiled(patterns: Sequence[str]) -> re.Pattern[str]:

@@ -1,7 +1,7 @@
 """The part of the user's environment variables that a build backend sees.
 
 A list of what is allowed, because what must stay out has no end: ``PYTHONPATH`` and ``PIP_*`` change what is built,
-tokens must not leak into builds. A variable whose value looks like a URL with credentials stays out under any name.
+tokens must not leak into builds. A variable whose value looks like a secret, or assigns one, stays out under any name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pytest_fastenv.model.build_variables import CREDENTIALS, result_variables, surrounds
+from pytest_fastenv.model.build_variables import holds_secret, result_variables, surrounds
 
 #: Where sources name the variables that they read.
 _SCRIPTS = re.compile(
@@ -31,7 +31,7 @@ def backend_variables(environ: Mapping[str, str], scripts: Path, patterns: Seque
     :param scripts: the build environment's directory of scripts: first in ``PATH``.
     :param patterns: the user's own choice of what passes besides; see `result_variables`.
     """
-    passed = {name: value for name, value in environ.items() if surrounds(name) and not CREDENTIALS.search(value)}
+    passed = {name: value for name, value in environ.items() if surrounds(name) and not holds_secret(value)}
     passed.update(result_variables(environ, patterns))
     passed["PATH"] = os.pathsep.join(filter(None, (str(scripts), environ.get("PATH", os.defpath))))
     # A backend prompts for nothing, reads no packages of the user's own, and takes no lock in the user's repository.

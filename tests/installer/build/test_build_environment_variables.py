@@ -72,6 +72,58 @@ def test_values_that_are_known_tokens_stay_out(value: str) -> None:
     assert result_variables({"SKBUILD_THING": value, "VENDOR": value}, ["VEND*"]) == ()
 
 
+#: How secrets come under names of families.
+SECRET_VALUES = [
+    "xoxb-123-456-abc", "hf_abcdefghijklmnop", "sk-proj-abcdef1234567890", "sk_live_abcdefgh", "ghu_16C7e42F292c69",
+    "dckr_pat_abc", "nfp_abc", "SG.abc.def", "glptt-abc", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
+    "Basic dXNlcjpwdw==", "DefaultEndpointsProtocol=https;AccountKey=Zm9vYmFy==", "host=db password=hunter2",
+    "host=db passwd = hunter2", '{"apiKey":"s3cr3t"}', "{'api_key': 's3cr3t'}", "Authorization: Digest dXNlcjpwdw==",
+    "-DTOKEN=hunter2", "-DUPLOAD_PASSWORD:STRING=hunter2", "-DA=1 -DCLIENT_SECRET='hunter2'", "-DX=hf_abcdefghijklmnop",
+    "user:hunter2@host.example.invalid:9",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", SECRET_VALUES)
+@pytest.mark.parametrize("name", ["CMAKE_ARGS", "PG_DSN", "VENDOR", "https_proxy", "MAKEFLAGS"])
+def test_values_that_look_like_secrets_or_assign_one_stay_out(name: str, value: str) -> None:
+    assert name not in backend_variables({name: value}, SCRIPTS, ["VEND*"])
+    assert result_variables({name: value}, ["VEND*"]) == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["-O2 -DWITH_TOKEN=ON -DUSE_SECRET=0 -DPASSWORD=", "-DTOKENIZER=fast -DSECRET_DIR=/opt/x", "/opt/secret:/usr/lib",
+     "/opt/hf_cache/lib", "-DMODE=Basic -DX=1", "/opt/openssl@3/lib:/opt/icu@4", "-I/x/MSG.d",
+     "C:\\Users\\me@corp\\lib", "host=db user=me", "http://proxy.example.invalid:9"],
+)  # fmt: skip
+def test_values_that_only_resemble_secrets_pass(value: str) -> None:
+    assert result_variables({"CMAKE_ARGS": value}) == (("CMAKE_ARGS", value),)
+
+
+def test_a_value_that_assigns_a_secret_passes_where_its_variable_is_named_in_full() -> None:
+    environ = {"CMAKE_ARGS": "-DTOKEN=hunter2"}
+    assert result_variables(environ, ["CMAKE_*"]) == ()
+    assert result_variables(environ, ["CMAKE_ARGS"]) == (("CMAKE_ARGS", "-DTOKEN=hunter2"),)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["OAUTH_CONFIG", "OAUTH2_CONFIG", "BASICAUTH_CONFIG", "XAUTH_CONFIG", "DBPASSWD_CONFIG", "PASSWD_DIR", "DBPASS_DIR",
+     "DB_PW_CONFIG", "SECURE_PSW_DIR", "APPKEY_CONFIG", "MYKEY_DIR", "GITHUBPAT_DIR", "OPENSSL_PASSIN",
+     "SESSIONCOOKIE_DIR"],
+)  # fmt: skip
+def test_names_that_end_a_word_like_a_secret_stay_out(name: str) -> None:
+    assert result_variables({name: "x"}, ["*"]) == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CMAKE_PATH", "USE_PATCH", "AUTHOR_DIR", "HOTKEY_DIR", "MONKEY_ROOT", "WITH_COMPAT", "USE_BYPASS", "KEYBOARD_DIR"],
+)
+def test_names_that_only_resemble_secrets_pass(name: str) -> None:
+    assert result_variables({name: "x"}) == ((name, "x"),)
+
+
 def test_what_was_held_back_is_what_is_set_and_mentioned_and_did_not_pass(tmp_path: Path) -> None:
     (tmp_path / "setup.py").write_text("os.environ['VENDOR_A']; getenv(\"CFLAGS\"); VENDOR_D = 1")
     (tmp_path / "native").mkdir()
