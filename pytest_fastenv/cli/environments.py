@@ -68,7 +68,7 @@ def _create(options: argparse.Namespace, loaded: Loaded) -> int:
     sources, directory = _words(options)
     if not sources and not loaded.settings.sources:
         what = "a source is needed" if options.dir else "a source and a directory are needed"
-        raise UsageError(what, hint=_CREATE_HINT)
+        raise UsageError(what, why=_taken(options), hint=_CREATE_HINT)
     if directory is not None and os.path.isfile(directory):
         raise UsageError(f"{directory} is a file", hint="the last word of fastenv create is a directory")
     ready = _provided(options, loaded, sources, directory)
@@ -82,9 +82,14 @@ def _words(options: argparse.Namespace) -> tuple[list[str], Path | None]:
     if options.dir:
         return options.words, None
     if not options.words:
-        raise UsageError("a directory is needed", hint=_CREATE_HINT)
+        raise UsageError("a directory is needed", why=_taken(options), hint=_CREATE_HINT)
     *sources, directory = options.words
     return sources, Path(directory)
+
+
+def _taken(options: argparse.Namespace) -> str | None:
+    """Say which word is no source and no directory, since it stands behind an option that takes one."""
+    return f"{options.python} was taken as the interpreter, behind --python" if options.python else None
 
 
 def _run(options: argparse.Namespace, loaded: Loaded) -> int:

@@ -88,7 +88,11 @@ def _begin(config: pytest.Config, parser: pytest.Parser) -> None:
 def _asks(config: pytest.Config) -> bool:
     if options.asks_for_environment(options.words_of(config)):
         return True
-    return bool(options.ini_value(config, options.OPTIONS[0])) or _table_asks(config)
+    try:
+        value = options.ini_value(config, options.OPTIONS[0])
+    except pytest.UsageError:  # of another type: the request tells how
+        return True
+    return bool(value) or _table_asks(config)
 
 
 def _table_asks(config: pytest.Config) -> bool:
@@ -100,9 +104,9 @@ def _table_asks(config: pytest.Config) -> bool:
         directory = project_directory(config)
     if not _may_have_table(os.fspath(directory)):
         return False
-    from pytest_fastenv.plugin.provisioning import read_tables  # most projects have none
+    from pytest_fastenv.plugin.provisioning import tables_ask  # most projects have none
 
-    return "sources" in read_tables(directory)
+    return tables_ask(directory)
 
 
 def _may_have_table(directory: str) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.errors import Naming
     from pytest_fastenv.plugin.request import Asked
     from pytest_fastenv.runtime.session import Handed
-    from pytest_fastenv.settings.layers import Layer, Origin
+    from pytest_fastenv.settings.layers import Origin
 
 #: Without the working directory on its path (-P): the project's modules may be named like ours or the library's.
 ENVIRONMENT_SERVER = (sys.executable, "-P", "-m", "pytest_fastenv.environment_server")
@@ -166,18 +166,14 @@ def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int
         close_lease(ready.lease_fd)
 
 
-def read_tables(directory: Path) -> Layer:
-    """Return what a project's own files say.
-
-    :raises pytest.UsageError: they cannot be read, or have an unknown key.
-    """
+def tables_ask(directory: Path) -> bool:
+    """Say whether a project's own files ask for an environment; also where they are wrong: the request tells how."""
     with _own_imports():
-        from pytest_fastenv.settings.naming import Naming
         from pytest_fastenv.settings.tables import tables
     try:
-        return tables(directory)
-    except FastenvError as error:
-        raise pytest.UsageError(f"fastenv: {error.diagnosis(Naming('pytest'))}") from None
+        return "sources" in tables(directory)
+    except FastenvError:
+        return True
 
 
 def handed_to_itself(config: pytest.Config) -> Handed:

@@ -18,6 +18,7 @@ from pytest_fastenv.plugin.runtime_distribution import runtime_files
 from pytest_fastenv.provisioning.question import SessionNeeds
 from pytest_fastenv.runtime.options import OPTIONS, before_paths, ini_value, read_files, starts_workers, words_of
 from pytest_fastenv.settings.layers import Given, Layer, Loaded, Origin, at_file, command_line, load, variables
+from pytest_fastenv.settings.options import Option
 from pytest_fastenv.settings.tables import tables
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.version import __version__
@@ -76,7 +77,10 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
             anchored = [_anchored(source, _ini_file(config).parent) for source in given["sources"][:count]]
             given["sources"] = anchored + given["sources"][count:]
     loaded = _load(config, given)
-    base = base or loaded.directory_of("sources", config.invocation_params.dir)
+    origin = loaded.origins.get("sources")
+    is_override = origin is not None and origin.name.startswith("-o ")
+    here = _ini_file(config).parent if is_override else config.invocation_params.dir
+    base = base or loaded.directory_of("sources", here)
     verbosity = getattr(parsed, "verbose", 0)
     shows_header = verbosity >= 0 and not getattr(parsed, "no_header", False)
     return Asked(loaded, base, project_directory(config), _needs(before_paths(words)), verbosity, shows_header)
@@ -101,17 +105,25 @@ def _load(config: pytest.Config, given: Mapping[str, Any]) -> Loaded:
 
 
 def _ini_layer(config: pytest.Config) -> Layer:
-    """Return what pytest's ini file says; relative paths are relative to its directory."""
-    file = _ini_file(config)
-    try:
-        values = {option: ini_value(config, option) for option in OPTIONS}
-    except pytest.UsageError as error:
-        raise UsageError(str(error), where=str(file)) from None
-    return {
-        option.field: Given(at_file(option, value, file.parent), Origin(option.ini, str(file)))
-        for option, value in values.items()
-        if value not in (None, [], "")
-    }
+    """Return what pytest's ini file says, or ``-o`` in its place; relative paths are relative to its directory."""
+    file, layer = _ini_file(config), {}
+    for option in OPTIONS:
+        origin = _ini_origin(config, option)
+        try:
+            value = ini_value(config, option)
+        except pytest.UsageError as error:
+            raise UsageError(str(error), where=origin.file or origin.name) from None
+        if value not in (None, [], ""):
+            layer[option.field] = Given(at_file(option, value, file.parent), origin)
+    return layer
+
+
+def _ini_origin(config: pytest.Config, option: Option) -> Origin:
+    """Return where an ini value was given: ``-o`` replaces what the file says."""
+    overrides = config.known_args_namespace.override_ini or ()
+    if any(text.partition("=")[0] == option.ini for text in overrides):
+        return Origin(f"-o {option.ini}")
+    return Origin(option.ini, str(_ini_file(config)))
 
 
 def _ini_file(config: pytest.Config) -> Path:

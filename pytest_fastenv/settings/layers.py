@@ -31,7 +31,8 @@ INTERNAL_VARIABLES = frozenset({"FASTENV_INSIDE"})
 class Origin(NamedTuple):
     """Where a setting was given, as its user knows that place.
 
-    :ivar name: what it is called there: ``--link``, ``FASTENV_OFFLINE``, ``fastenv_link``, ``link``.
+    :ivar name: what it is called there: ``--link``, ``FASTENV_OFFLINE``, ``fastenv_link``, ``-o fastenv_link``,
+        ``link``.
     :ivar file: the file that it stands in, absolute; empty where it is no file.
     :ivar table: the table of that file, where its name alone does not say it: ``[tool.fastenv]``.
     """
@@ -50,7 +51,7 @@ class Origin(NamedTuple):
             import shlex  # only for a message
 
             quoted = shlex.quote(value)
-            return f"{self.name} {quoted}" if self.name.startswith("-") else f"{self.name}={quoted}"
+            return f"{self.name} {quoted}" if self.name.startswith("--") else f"{self.name}={quoted}"
         if self.file.endswith(".toml") and option.kind not in {"number", "flag"}:
             value = f'["{value}"]' if option.is_list else f'"{value}"'
         return f"{self.name} = {value}{self._place}"
@@ -187,7 +188,17 @@ def _parsed(option: Option, given: Given) -> Any:
     try:
         return parse(option, given.value)
     except ValueError as reason:
-        raise refused(given.origin, given.value, str(reason)) from None
+        raise refused(given.origin, _wrong_part(option, given.value), str(reason)) from None
+
+
+def _wrong_part(option: Option, value: Any) -> Any:
+    """Return the first of several values that is not accepted by itself; else the value as it was given."""
+    for one in value if option.is_list and isinstance(value, (list, tuple)) else ():
+        try:
+            parse(option, [one])
+        except ValueError:
+            return one
+    return value
 
 
 def refused(origin: Origin, value: Any, expected: str) -> UsageError:

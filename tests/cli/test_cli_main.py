@@ -133,3 +133,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"pytest-fastenv {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["--python", ".venv2"], ["--python=.venv2", "made"]])
+def test_word_that_an_option_took_is_told(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["create", *words]) == 4
+    assert "  why:   .venv2 was taken as the interpreter, behind --python\n" in capsys.readouterr().err

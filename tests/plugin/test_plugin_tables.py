@@ -53,6 +53,7 @@ def test_an_unknown_key_is_told_to_everybody(project: Project, arguments: tuple[
     run = project.run(*arguments)
     assert run.returncode == 4
     assert f"{name} has an unknown key: lnik" in run.stderr
+    assert run.stderr.startswith("fastenv: error: ")
     assert f"where: {project.directory / name}" in run.stderr
     assert "did you mean link?" in run.stderr
     assert "Traceback" not in run.stdout + run.stderr

@@ -80,6 +80,8 @@ def test_one_number_is_for_all_pools_and_one_for_a_pool_wins() -> None:
         (ini(dir="~nouser"), "fastenv_dir in pytest.ini: '~nouser' is not accepted"),
         (variables({"FASTENV_CACHE_DIR": "~nouser/x"}), "FASTENV_CACHE_DIR: '~nouser/x' is not accepted"),
         (typed(reports=["x.txt"]), "--fastenv-report: '/here/x.txt' is not accepted"),
+        (typed(reports=["a.json", "x.txt", "b.html"]), "--fastenv-report: '/here/x.txt' is not accepted"),
+        (typed(build_variables=["A", "B-C"]), "--fastenv-build-variables: 'B-C' is not accepted"),
         (command_line({"link": "hard"}, "create", HERE), "--link: 'hard' is not accepted"),
         (ini(link="hard"), "fastenv_link in pytest.ini: 'hard' is not accepted"),
         (
