@@ -119,7 +119,8 @@ class Links:
         """Return the error that names both distributions."""
         path = paths[0]
         owner = next((other for other in others if other is not order and self._brings(other, path)), None)
-        more = f"; {len(paths) - 1} more paths are taken as well" if len(paths) > 1 else ""
+        count = len(paths) - 1
+        more = f"; {count} more {'paths are' if count > 1 else 'path is'} taken as well" if count else ""
         # By name, so that which of the two was linked first cannot be seen.
         one, other = sorted([order.name, owner.name]) if owner else (order.name, "")
         whose = f"{other} brings it too" if owner else "it belongs to the environment itself"

@@ -145,7 +145,7 @@ def told(names: Sequence[str], paths: Sequence[str], taken: str) -> str:
 
     :param taken: the distribution whose files are there.
     """
-    more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
+    more = f" and {len(paths) - 1} more file{'s' if len(paths) > 2 else ''}" if len(paths) > 1 else ""
     return f"{' and '.join(names)} bring {paths[0]}{more}, with different contents: those of {taken} are used"
 
 

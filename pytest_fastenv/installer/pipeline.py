@@ -165,7 +165,7 @@ class _Installation:
 
     async def _repair(self, distribution: Distribution, wheel: UnpackedWheel, changed: Sequence[str]) -> UnpackedWheel:
         """Replace an entry whose files are not what they were: edited through a link, or lost with the power."""
-        more = f" and {len(changed) - 1} more files" if len(changed) > 1 else ""
+        more = f" and {len(changed) - 1} more file{'s' if len(changed) > 2 else ''}" if len(changed) > 1 else ""
         self._recorder.notice(
             "warning", f"the store's copy of {distribution} was changed ({changed[0]}{more}): made anew", of="run"
         )

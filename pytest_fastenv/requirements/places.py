@@ -52,7 +52,8 @@ def hint_for_missing(paths: Sequence[Path], written: str) -> str:
     is_likely = is_archive if is_archive(name) else _LIKELY.fullmatch
     likely = [found for found in names if is_likely(found)][:_MOST]
     looked = f"looked for {' and '.join(map(str, paths))}"
-    return f"{looked}; there are {_joined(_shown(likely, written), 'and')}" if likely else looked
+    there_are = "there are" if len(likely) > 1 else "there is"
+    return f"{looked}; {there_are} {_joined(_shown(likely, written), 'and')}" if likely else looked
 
 
 def hint_for_directory(directory: Path, written: str) -> str:

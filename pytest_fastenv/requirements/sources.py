@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_fastenv.errors import RequirementsError, UsageError
+from pytest_fastenv.errors import RequirementsError, UsageError, option
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.requirements.collection import Collection
 from pytest_fastenv.requirements.direct import has_scheme
@@ -180,7 +180,7 @@ class _Reader:
         """Read a place, or what is none: a source is a place first, so a directory beats the index's project."""
         text = excerpt.text
         if not path.exists():
-            _check_no_file(path, text)
+            _check_no_file(path, text, self.base)
         name, _ = split_extras(text.partition(";")[0].strip())
         place = path if path.exists() else absolute(self.base / os.path.expanduser(name))
         if place.exists():
@@ -198,7 +198,7 @@ class _Reader:
         self.collection.wanted.extend(read_requirement(excerpt, surroundings) for excerpt in excerpts)
 
 
-def _check_no_file(path: Path, written: str) -> None:
+def _check_no_file(path: Path, written: str, base: Path) -> None:
     """Refuse what is not there and has the name of a file: it is no project of an index.
 
     :raises RequirementsError: it is so.
@@ -206,7 +206,11 @@ def _check_no_file(path: Path, written: str) -> None:
     if _NAMED_LIKE_FILE.fullmatch(written):
         hint = f"{hint_for_missing([path], written)}; for the project of that name at the index write {written}>=0"
     elif _READS_LIKE_FILE.fullmatch(written) and not has_scheme(written):
-        hint = hint_for_missing([path], written)
+        several = [name for name in re.split(r"[,;\s]+", written) if name]
+        if len(several) > 1 and all((base / os.path.expanduser(name)).is_file() for name in several):
+            hint = f"write {' '.join(option('sources', name) for name in several)}"
+        else:
+            hint = hint_for_missing([path], written)
     else:
         return
     raise RequirementsError(f"no such file: {written}", where=str(path), hint=hint)

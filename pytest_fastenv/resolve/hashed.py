@@ -77,9 +77,11 @@ class Demands:
         got = [
             f"got      {_digests(file.hashes)} ({file.filename}, {shown(file.index_url or file.url)})" for file in files
         ]
+        places = list(dict.fromkeys(str(line.location) for line in unmet))
+        demanding = f"{' and '.join(places)} demand{'s' if len(places) == 1 else ''}"
         return NoSolutionError(
-            f"{release} has a hash that is not demanded",
-            where=", ".join(dict.fromkeys(str(line.location) for line in unmet)),
+            f"no file of {release} has the hash that {demanding}",
+            where=", ".join(places),
             why="\n".join([*expected, *got[:_SHOWN]]),
             hint=_HINT.format(digest=_digests(files[0].hashes), where=unmet[0].location),
         )

@@ -9,6 +9,7 @@ import pytest
 from pytest_fastenv.settings.options import OPTIONS, Option, of_door
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+PYTHON = REFERENCE / "python.md"
 COMMANDS = {"create": "create", "find": "python find", "list": "python list", "install": "python install"}
 HEAD = """\
 | `[tool.fastenv]` | pytest | variable | `fastenv` command | decides |
@@ -61,3 +62,10 @@ def test_each_command_lists_its_options(door: str, heading: str) -> None:
         assert f"`{option.flag} {option.metavar}".rstrip() in section, option
     others = {option.flag for option in OPTIONS if option.key} - {option.flag for option in of_door(door)}  # type: ignore[arg-type]
     assert not [flag for flag in others if f"| `{flag}" in section or f", `{flag}" in section]
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.field)
+def test_fields_that_are_called_otherwise_than_their_keys_are_listed(option: Option) -> None:
+    name = option.key or option.variable.removeprefix("FASTENV_").lower()
+    if option.field != name.replace("-", "_"):
+        assert f"`{option.field}`" in PYTHON.read_text(encoding="utf-8")

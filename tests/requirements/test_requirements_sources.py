@@ -12,6 +12,7 @@ from pytest_fastenv.filesystem.observations import first_change, observe
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference
 from pytest_fastenv.model.request import Request
 from pytest_fastenv.requirements.sources import read_sources
+from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.values import Project
 
 #: The machine's own pip.conf files are none of a test's.
@@ -353,3 +354,15 @@ def test_the_name_of_a_file_is_no_project(tmp_path: Path, source: str) -> None:
 @pytest.mark.parametrize("source", ["tox", "environment", "requirements-parser", "pip-requirements", "Pipfile>=0"])
 def test_a_project_may_sound_like_a_file(tmp_path: Path, source: str) -> None:
     assert [wanted.text for wanted in read(tmp_path, source).wanted] == [source]
+
+
+def test_several_files_in_one_source_are_to_be_given_one_by_one(tmp_path: Path) -> None:
+    for name in ("r.txt", "c.txt"):
+        (tmp_path / name).touch()
+    for written in ("r.txt,c.txt", "r.txt c.txt", "r.txt, c.txt"):
+        with pytest.raises(RequirementsError) as caught:
+            read(tmp_path, written)
+        assert caught.value.diagnosis(Naming("pytest")).endswith("next:  write --fastenv r.txt --fastenv c.txt")
+    with pytest.raises(RequirementsError) as caught:
+        read(tmp_path, "r.txt,nosuch.txt")
+    assert "write" not in (caught.value.hint or "")

@@ -162,7 +162,7 @@ def test_the_diagnosis_of_a_file_with_another_hash(tmp_path: Path) -> None:
     with pytest.raises(NoSolutionError) as caught:
         run(world, ask(want("base==0.1", 4, hashes=ZEROS)), tmp_path)
     found = digest("base-0.1-py3-none-any.whl")
-    assert caught.value.what == "base 0.1 has a hash that is not demanded"
+    assert caught.value.what == "no file of base 0.1 has the hash that requirements.txt:4 demands"
     assert caught.value.where == "requirements.txt:4"
     assert str(caught.value.why).splitlines()[:2] == [
         f"expected sha256:{'0' * 64} (requirements.txt:4)",
