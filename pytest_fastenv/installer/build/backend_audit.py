@@ -95,8 +95,12 @@ class Audit:
                 self._journal.hear("open" if args[2] & os.O_CREAT else "change", _path(args[0]))
             elif event == "os.rename":
                 self._journal.hear("rename", _below(args[0], args[2]), _below(args[1], args[3]))
-            elif event in ("os.link", "os.symlink"):
-                self._journal.hear("make", _below(args[1], args[-1]))
+            elif event == "os.link":
+                self._journal.hear("link", _below(args[0], args[2]), _below(args[1], args[3]))
+            elif event == "os.symlink":
+                self._journal.hear("make", _below(args[1], args[2]))
+            elif event == "socket.bind" and isinstance(args[1], (str, bytes)) and os.fsencode(args[1])[:1] != b"\0":
+                self._journal.hear("make", _path(args[1]))
             elif event in _CHANGES:
                 kind, at = _CHANGES[event]
                 self._journal.hear(kind, _below(args[0], args[at] if at else -1))

@@ -52,7 +52,8 @@ _CALLS: dict[str, dict[int, tuple[str, tuple[tuple[int | None, int], ...]]]] = {
         83: ("make", ((None, 0),)), 258: ("make", ((0, 1),)), 133: ("make", ((None, 0),)), 259: ("make", ((0, 1),)),
         84: ("remove", ((None, 0),)), 87: ("remove", ((None, 0),)), 263: ("remove", ((0, 1),)),  # rmdir, unlink
         82: ("rename", ((None, 0), (None, 1))), 264: ("rename", ((0, 1), (2, 3))), 316: ("rename", ((0, 1), (2, 3))),
-        86: ("make", ((None, 1),)), 265: ("make", ((2, 3),)), 88: ("make", ((None, 1),)), 266: ("make", ((1, 2),)),
+        86: ("link", ((None, 0), (None, 1))), 265: ("link", ((0, 1), (2, 3))), 49: ("bind", ((None, 1),)),
+        88: ("make", ((None, 1),)), 266: ("make", ((1, 2),)),
         76: ("change", ((None, 0),)), 90: ("change", ((None, 0),)), 91: ("descriptor", ((0, 0),)),  # truncate, chmod
         268: ("change", ((0, 1),)), 452: ("change", ((0, 1),)),
         280: ("times", ((0, 1),)), 132: ("change", ((None, 0),)), 235: ("change", ((None, 0),)),
@@ -60,10 +61,16 @@ _CALLS: dict[str, dict[int, tuple[str, tuple[tuple[int | None, int], ...]]]] = {
     },
     "aarch64": {
         437: ("open", ((0, 1),)), 34: ("make", ((0, 1),)), 33: ("make", ((0, 1),)), 35: ("remove", ((0, 1),)),
-        38: ("rename", ((0, 1), (2, 3))), 276: ("rename", ((0, 1), (2, 3))), 37: ("make", ((2, 3),)),
+        38: ("rename", ((0, 1), (2, 3))), 276: ("rename", ((0, 1), (2, 3))), 37: ("link", ((0, 1), (2, 3))),
+        200: ("bind", ((None, 1),)),
         36: ("make", ((1, 2),)), 45: ("change", ((None, 0),)), 52: ("descriptor", ((0, 0),)),
         53: ("change", ((0, 1),)), 452: ("change", ((0, 1),)), 88: ("times", ((0, 1),)),
     },
+}  # fmt: skip
+
+_OWN = {
+    "/proc/self": "", "/proc/thread-self": "", "/dev/fd": "/fd",
+    "/dev/stdin": "/fd/0", "/dev/stdout": "/fd/1", "/dev/stderr": "/fd/2",
 }  # fmt: skip
 
 
@@ -154,19 +161,37 @@ def _tell(pid: int, kind: str, places: Any, arguments: list[int], heard: Callabl
     if kind == "descriptor" or (kind == "times" and not arguments[places[0][1]]):
         heard("change", os.readlink(f"/proc/{pid}/fd/{_signed(arguments[0])}"), "")
         return
+    if kind == "bind":
+        address = _memory(pid, arguments[1], min(arguments[2] & 0xFFFFFFFF, 110))
+        name = address[2:].partition(b"\0")[0]
+        if name and address[:2] == struct.pack("H", socket.AF_UNIX):
+            heard("make", _whole(pid, _AT_CWD, os.fsdecode(name)), "")
+        return
     paths = [_path(pid, arguments, *place) for place in places]
     heard("change" if kind == "times" else kind, paths[0], paths[1] if len(paths) > 1 else "")
 
 
 def _path(pid: int, arguments: list[int], directory: int | None, at: int) -> str:
+    path = os.fsdecode(_memory(pid, arguments[at], _LONGEST).partition(b"\0")[0])
+    return _whole(pid, _AT_CWD if directory is None else _signed(arguments[directory]), path)
+
+
+def _memory(pid: int, at: int, size: int) -> bytes:
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        memory.seek(arguments[at])
-        path = os.fsdecode((memory.read(_LONGEST) or b"").partition(b"\0")[0])
-    if os.path.isabs(path):
-        return path
-    number = _AT_CWD if directory is None else _signed(arguments[directory])
-    base = os.readlink(f"/proc/{pid}/cwd" if number == _AT_CWD else f"/proc/{pid}/fd/{number}")
-    return os.path.join(base, path)
+        memory.seek(at)
+        return memory.read(size) or b""
+
+
+def _whole(pid: int, directory: int, path: str) -> str:
+    """Return the absolute path of what a process names relative to an open directory."""
+    if not os.path.isabs(path):
+        base = os.readlink(f"/proc/{pid}/cwd" if directory == _AT_CWD else f"/proc/{pid}/fd/{directory}")
+        path = os.path.join(base, path)
+    # Names that mean the process which uses them, and would mean this one here.
+    for name, meant in _OWN.items():
+        if path == name or path.startswith(name + "/"):
+            return f"/proc/{pid}{meant}{path[len(name) :]}"
+    return path
 
 
 def _signed(value: int) -> int:

@@ -80,12 +80,16 @@ class Journal:
         """Take down what is at a path before something is done to it. Idempotent, thread-safe.
 
         :param kind: ``open`` (a file may be made), ``change`` (what is there), ``make`` (a directory, a link),
-            ``remove`` or ``rename``.
+            ``remove``, ``rename`` or ``link`` (another name for a file).
         :param path: absolute.
-        :param to: where it is renamed to.
+        :param to: where it is renamed to, or the other name.
         """
         if kind == "rename":
             self._rename(path, to)
+        elif kind == "link":
+            self._touch(path, makes=False)  # what is written to the new name is written to the old one
+            self._touch(path, follow=True, makes=False)
+            self._touch(to)
         else:
             # A link at the path's end leads to what is opened or changed; it is itself what is made or removed.
             self._touch(path, follow=kind in ("open", "change"), makes=kind in ("open", "make"))
@@ -93,12 +97,7 @@ class Journal:
     def _rename(self, path: str, to: str) -> None:
         if not os.path.lexists(path):
             return
-        below = [""]
-        if os.path.isdir(path) and not os.path.islink(path):
-            for directory, folders, names in os.walk(path):
-                inner = os.path.relpath(directory, path)
-                below += [os.path.join(inner, name) for name in (*folders, *names)]
-        for inner in below:
+        for inner in sorted({"", *_inner(path), *_inner(to)}):  # two directories can change places in one call
             self._touch(os.path.join(path, inner) if inner else path)
             self._touch(os.path.join(to, inner) if inner else to)
 
@@ -132,7 +131,13 @@ class Journal:
                 if stat.S_ISREG(status.st_mode) and status.st_size <= min(_SAVED_BYTES, room):
                     saved = self._save(path)
                     room -= status.st_size
-                rows[path] = [status.st_size, status.st_mtime_ns, saved, stat.S_IMODE(status.st_mode)]
+                rows[path] = [
+                    status.st_size,
+                    status.st_mtime_ns,
+                    saved,
+                    stat.S_IMODE(status.st_mode),
+                    status.st_ctime_ns,
+                ]
             temporary = target + ".new"
             with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
                 json.dump(rows, file)
@@ -154,7 +159,7 @@ class Journal:
         if stat.S_ISDIR(status.st_mode):
             return ["directory", mode]
         if stat.S_ISREG(status.st_mode):
-            return ["file", mode, status.st_size, status.st_mtime_ns, self._save(place)]
+            return ["file", mode, status.st_size, status.st_mtime_ns, self._save(place), status.st_ino]
         return ["other"]
 
     def _save(self, place: str) -> str:
@@ -194,6 +199,17 @@ def _left_by_builds(tree: str) -> list[str]:
 def _is_stale_metadata(path: str, name: str) -> bool:
     is_ours = name.startswith(_ASIDE)
     return not is_ours and name.endswith(".egg-info") and os.path.isfile(os.path.join(path, "SOURCES.txt"))
+
+
+def _inner(path: str) -> list[str]:
+    """Return the paths of what lies in a directory, relative to it; of anything else nothing."""
+    found: list[str] = []
+    if os.path.islink(path):
+        return found
+    for directory, folders, names in os.walk(path):
+        inner = os.path.relpath(directory, path)
+        found += [os.path.normpath(os.path.join(inner, name)) for name in (*folders, *names)]
+    return found
 
 
 def _files(tree: str) -> Any:

@@ -8,6 +8,7 @@ Part of `backend_server` as well: standard library only, Python 3.8 and newer.
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import json
 import os
 import re
@@ -97,23 +98,35 @@ class _Undo:
             os.rmdir(path)
         # Else somebody else has put something into it.
 
-    def _restore_file(self, path: str, mode: int, size: int, mtime_ns: int, saved: str) -> None:
+    def _restore_file(self, path: str, mode: int, size: int, mtime_ns: int, saved: str, inode: int = 0) -> None:
+        is_shared = False
         if os.path.lexists(path):
             now = os.lstat(path)
-            if (stat.S_IFREG | mode, size, mtime_ns) == (now.st_mode, now.st_size, now.st_mtime_ns):
+            looks_alike = (stat.S_IFREG | mode, size, mtime_ns) == (now.st_mode, now.st_size, now.st_mtime_ns)
+            if looks_alike and self._holds_what_it_held(path, saved):
                 return
             if self._is_anothers(path):
                 return
+            is_shared = stat.S_ISREG(now.st_mode) and now.st_ino == inode and now.st_nlink > 1
         if not saved:
             self._left.append(path)
+            return
+        kept = os.path.join(self._saved, saved)
+        if is_shared:  # its other names, too, are to lead to what it was
+            os.chmod(path, mode | stat.S_IWUSR)
+            shutil.copyfile(kept, path)
+            _set_mode_and_time(path, mode, mtime_ns)
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)
         _clear(path)
         temporary = os.path.join(os.path.dirname(path), _ASIDE + os.path.basename(path))
-        shutil.copy2(os.path.join(self._saved, saved), temporary)
-        os.chmod(temporary, mode)
-        os.utime(temporary, ns=(os.stat(temporary).st_atime_ns, mtime_ns))
+        shutil.copy2(kept, temporary)
+        _set_mode_and_time(temporary, mode, mtime_ns)
         os.replace(temporary, path)
+
+    def _holds_what_it_held(self, path: str, saved: str) -> bool:
+        """Compare contents: another file of the same size can have the same time, such as one of the same archive."""
+        return not saved or filecmp.cmp(path, os.path.join(self._saved, saved), shallow=False)
 
     def _restore_link(self, path: str, target: str, mtime_ns: int) -> None:
         if os.path.islink(path) and (os.readlink(path), os.lstat(path).st_mtime_ns) == (target, mtime_ns):
@@ -146,6 +159,14 @@ class _Undo:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             os.rename(aside, path)
 
+    def _differs(
+        self, path: str, status: os.stat_result, size: int, mtime_ns: int, saved: str, _: int, ctime: int
+    ) -> bool:
+        """Tell whether a file is another than was listed."""
+        if (size, mtime_ns) != (status.st_size, status.st_mtime_ns):
+            return True
+        return ctime != status.st_ctime_ns and not self._holds_what_it_held(path, saved)
+
     def _judge_programs(self) -> None:
         """Take what differs from the list, and looks like a product, for one; tell of the rest."""
         try:
@@ -168,7 +189,7 @@ class _Undo:
                         self._rows.setdefault(directory, ["absent"])
                 else:
                     self._left.append(path)
-            elif was[:2] != [status.st_size, status.st_mtime_ns]:
+            elif self._differs(path, status, *was):
                 if _PRODUCT.fullmatch(os.path.basename(path)) and was[2]:
                     self._rows[path] = ["file", was[3], was[0], was[1], was[2]]
                 else:
@@ -226,6 +247,11 @@ def _clear(path: str) -> None:
     """Make room for a file where a build has put a directory; one with another's files in it stays."""
     if os.path.isdir(path) and not os.path.islink(path):
         os.rmdir(path)
+
+
+def _set_mode_and_time(path: str, mode: int, mtime_ns: int) -> None:
+    os.chmod(path, mode)
+    os.utime(path, ns=(os.stat(path).st_atime_ns, mtime_ns))
 
 
 def _depth(path: str) -> int:

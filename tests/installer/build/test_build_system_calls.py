@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ exec(sys.argv[3])
 """
 
 
-def heard(place: Path, code: str) -> tuple[str, list[tuple[str, str, str]]]:
+def heard(
+    place: Path, code: str, hear: Callable[[str, str, str], None] = lambda *_: None
+) -> tuple[str, list[tuple[str, str, str]]]:
     """Run code with the filter on, and return what it printed and what was heard of it."""
     mine, its = socket.socketpair()
     with mine, its:
@@ -36,7 +39,7 @@ def heard(place: Path, code: str) -> tuple[str, list[tuple[str, str, str]]]:
             assert listener is not None
             found: list[tuple[str, str, str]] = []
             over = threading.Event()
-            arguments = (listener, lambda *call: found.append(call), lambda: None, over.is_set)
+            arguments = (listener, lambda *call: (found.append(call), hear(*call)), lambda: None, over.is_set)
             thread = threading.Thread(target=system_calls.listen, args=arguments)
             thread.start()
             said = process.communicate()[0]
@@ -54,7 +57,9 @@ def heard(place: Path, code: str) -> tuple[str, list[tuple[str, str, str]]]:
         ("os.mkdir('d'); os.rmdir('d')", [("make", "d", ""), ("remove", "d", "")]),
         ("os.rename('there', 'b')", [("rename", "there", "b")]),
         ("os.unlink('there')", [("remove", "there", "")]),
-        ("os.symlink('x', 'l'); os.link('there', 'h')", [("make", "l", ""), ("make", "h", "")]),
+        ("os.symlink('x', 'l'); os.link('there', 'h')", [("make", "l", ""), ("link", "there", "h")]),
+        ("s = socket.socket(socket.AF_UNIX); s.bind('s')", [("make", "s", "")]),
+        ("s = socket.socket(); s.bind(('127.0.0.1', 0))", []),
         ("os.truncate('there', 0)", [("change", "there", "")]),
         ("os.chmod('there', 0o600); os.utime('there')", [("change", "there", ""), ("change", "there", "")]),
         ("os.fchmod(os.open('there', os.O_RDONLY), 0o600)", [("change", "there", "")]),
@@ -71,6 +76,16 @@ def test_changes_are_heard_of(code: str, calls: list[tuple[str, str, str]], tmp_
     assert said == "True\n"
     relative = [(kind, *(os.path.relpath(path, place) if path else "" for path in paths)) for kind, *paths in found]
     assert relative == calls
+
+
+@pytest.mark.parametrize("name", ["/proc/self/fd", "/proc/thread-self/fd", "/dev/fd"])
+def test_a_name_for_the_process_itself_means_the_one_that_uses_it(name: str, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("x")
+    code = f"f = os.open('there', os.O_RDONLY)\nopen(f'{name}/{{f}}', 'w')"
+    meant: list[str] = []
+    said, _ = heard(tmp_path, code, lambda _kind, path, _to: meant.append(os.path.realpath(path)))
+    assert said == "True\n"
+    assert str(tmp_path.resolve() / "there") in meant
 
 
 def test_where_the_supervisor_may_not_see_the_hook_is_told_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -37,6 +38,12 @@ def tree(tmp_path: Path) -> Path:
         (tree / name).write_text(f"{name} as it was\n")
     (tree / "link").symlink_to("version.txt")
     (tree / "empty").mkdir()
+    (tree / "one-name.txt").write_text("a file with two names")
+    (tree / "other-name.txt").hardlink_to(tree / "one-name.txt")
+    # As large as another one and of the same time, as files of one archive are.
+    (tree / "alike.txt").write_text("version.txt AS IT WAS\n")
+    for name in ("alike.txt", "version.txt"):
+        os.utime(tree / name, (10**9, 10**9))
     return tree
 
 
@@ -76,6 +83,13 @@ CHANGES = [
     "os.chmod('setup.py', 0o755)",
     "os.utime('setup.py', (1, 1))",
     "os.link('setup.py', 'linked.py')",
+    "os.link('setup.py', 'linked.py'); open('linked.py', 'a').write('x')",
+    "os.link('link', 'linked', follow_symlinks=True); open('linked', 'a').write('x')",
+    "open('one-name.txt', 'a').write('x')",
+    "shutil.copy2('alike.txt', 'version.txt')",
+    "os.replace('alike.txt', 'version.txt')",
+    "import socket; socket.socket(socket.AF_UNIX).bind('socket')",
+    "f = os.open('version.txt', os.O_RDONLY); open(f'/proc/self/fd/{f}', 'w').write('x')",
     "os.symlink('nowhere', 'dangling'); open('dangling', 'w').close()",
     "d = os.open('package', os.O_RDONLY); os.unlink('data.txt', dir_fd=d)",
     "import tempfile; open(tempfile.mkstemp(dir='.')[1], 'w').write('x')",
@@ -90,6 +104,32 @@ def test_what_python_changes_is_changed_back(code: str, tree: Path, journal: Pat
     assert undo(str(journal)) == []
     assert look(tree.parent) == before
     assert not journal.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is a call of Linux")
+@pytest.mark.parametrize("pair", [("alike.txt", "version.txt"), ("package", "other"), ("empty", "setup.py")])
+def test_what_changes_places_in_one_call_is_changed_back(pair: tuple[str, str], tree: Path, journal: Path) -> None:
+    (tree / "other").mkdir()
+    (tree / "other" / "data.txt").write_text("of the other one")
+    before = look(tree)
+    one, other = (str(tree / name) for name in pair)
+    Journal(str(journal)).hear("rename", one, other)
+    exchange = 2
+    assert ctypes.CDLL(None).renameat2(-100, os.fsencode(one), -100, os.fsencode(other), exchange) == 0
+    assert look(tree) != before
+    assert undo(str(journal)) == []
+    assert look(tree) == before
+
+
+def test_a_product_of_a_program_that_looks_as_before_is_changed_back(tree: Path, journal: Path) -> None:
+    for name in ("old.so", "new.so"):
+        (tree / name).write_text(name)
+        os.utime(tree / name, (10**9, 10**9))
+    before = look(tree)
+    run_audited(journal, tree, "subprocess.run('cp -p new.so old.so', shell=True, check=True)")
+    assert look(tree) != before
+    assert undo(str(journal)) == []
+    assert look(tree) == before
 
 
 def test_what_another_writes_meanwhile_stays(tree: Path, journal: Path) -> None:

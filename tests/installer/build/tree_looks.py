@@ -18,6 +18,8 @@ def look(root: Path) -> dict[str, tuple[Any, ...]]:
                 found[str(path.relative_to(root))] = ("link", os.readlink(path), status.st_mtime_ns)
             elif path.is_dir():
                 found[str(path.relative_to(root))] = ("directory", status.st_mode)
+            elif not path.is_file():
+                found[str(path.relative_to(root))] = ("other", status.st_mode)
             else:
                 found[str(path.relative_to(root))] = (path.read_bytes(), status.st_mode, status.st_mtime_ns)
     return found
