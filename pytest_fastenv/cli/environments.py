@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_fastenv.cli.settings import add_options
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.settings.layers import Given, Loaded, Origin
+from pytest_fastenv.settings.values import current_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +144,7 @@ def _provided(
     from pytest_fastenv.report.progress import Progress
     from pytest_fastenv.settings.naming import Naming
 
-    here = Path.cwd()
+    here = current_directory()
     base = here if sources else loaded.directory_of("sources", here)
     recorder = Recorder(Naming(options.door, loaded.origins))
     with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):

@@ -9,13 +9,12 @@ import re
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_fastenv.cli.settings import add_options
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.settings.layers import Loaded
-from pytest_fastenv.settings.values import Settings, store_root
+from pytest_fastenv.settings.values import Settings, current_directory, store_root
 
 if TYPE_CHECKING:
     from pytest_fastenv.interpreter.search import Found
@@ -242,7 +241,7 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
 
         summary = {"seconds": time.monotonic() - begun, "interpreters": len(outcomes) - len(failures)}
         for path in settings.reports:
-            write_report(Path.cwd() / path, recorder.spans, summary)
+            write_report(current_directory() / path, recorder.spans, summary)
     if failures:
         raise together(failures)
     return 0

@@ -6,12 +6,12 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_fastenv.settings.layers import Layer, Loaded, command_line, load, variables
 from pytest_fastenv.settings.options import OPTIONS, of_door
 from pytest_fastenv.settings.tables import tables
+from pytest_fastenv.settings.values import current_directory
 
 if TYPE_CHECKING:
     from pytest_fastenv.settings.options import Door
@@ -35,7 +35,7 @@ def read_settings(given: argparse.Namespace, defaults: Layer) -> Loaded:
     :param defaults: what this command takes where nothing is said.
     :raises UsageError: a value is not accepted.
     """
-    here = Path.cwd()
+    here = current_directory()
     options = {option.field: getattr(given, option.field) for option in of_door(given.door)}
     return load(defaults, tables(here), variables(os.environ), command_line(options, given.door, here))
 

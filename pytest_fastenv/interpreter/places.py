@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pytest_fastenv.settings.values import current_directory
+
 _SCRIPTS = "" if os.name == "nt" else "bin"
 #: The variables that decide where to search, besides those that name a manager's own directory.
 _VARIABLES = (
@@ -146,7 +148,7 @@ def manager_places() -> Iterator[Place]:
 def search_variables() -> list[str]:
     """Return all that a search depends on and that is no file: variables, the working directory, this interpreter."""
     names = (*_VARIABLES, *_OWN_DIRECTORIES)
-    return [sys.executable, os.getcwd(), *(os.environ.get(name, "") for name in names)]
+    return [sys.executable, str(current_directory()), *(os.environ.get(name, "") for name in names)]
 
 
 def fingerprint() -> tuple[tuple[str, int], ...]:
@@ -178,7 +180,7 @@ def _absolute(variable: str) -> str:
 
 def _upwards() -> Iterator[str]:
     """Yield the working directory and all above it."""
-    here = os.getcwd()
+    here = str(current_directory())
     while True:
         yield here
         parent = os.path.dirname(here)

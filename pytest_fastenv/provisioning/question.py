@@ -16,7 +16,7 @@ from pytest_fastenv.environment.request_cache import REQUESTS, RequestKey, decid
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.summary import Summary
-from pytest_fastenv.settings.values import Settings, store_root
+from pytest_fastenv.settings.values import Settings, current_directory, store_root
 from pytest_fastenv.store.store import Store
 
 
@@ -75,7 +75,7 @@ class Question:
         environ: Mapping[str, str],
     ) -> Question:
         """Make paths absolute and note the time."""
-        place = Path(os.path.abspath(base or Path.cwd()))
+        place = Path(os.path.abspath(base or current_directory()))
         if directory is not None:
             directory = Path(os.path.abspath(place / directory))
         project = place if root is None else Path(os.path.abspath(root))

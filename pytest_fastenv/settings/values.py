@@ -115,6 +115,20 @@ def to_json(settings: Settings) -> dict[str, Any]:
     return {name: encode(value, object) for name, value in given.items() if value != getattr(plain, name)}
 
 
+def current_directory() -> Path:
+    """Return the directory that relative paths of a request start at.
+
+    :raises UsageError: it is there no more, or cannot be read.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        what = (
+            "the current directory is gone" if isinstance(error, FileNotFoundError) else "there is no current directory"
+        )
+        raise UsageError(what, why=error.strerror, hint="change into a directory that is there") from None
+
+
 def store_root(settings: Settings) -> Path:
     """Return the store's directory: ``FASTENV_CACHE_DIR``, else the user's cache directory of this platform.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,3 +143,21 @@ def test_word_that_an_option_took_is_told(
     monkeypatch.chdir(tmp_path)
     assert main(["create", *words]) == 4
     assert "  why:   .venv2 was taken as the interpreter, behind --python\n" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no directory that a process is in")
+@pytest.mark.parametrize(
+    "words", [["run", "six", "--", "true"], ["create", "six", "env"], ["python", "list"], ["python", "find"]]
+)
+def test_a_current_directory_that_is_gone_is_told(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    try:
+        assert main(words) == 4
+    finally:
+        monkeypatch.chdir(tmp_path)
+    assert capsys.readouterr().err.startswith("fastenv: error: the current directory is gone\n")
