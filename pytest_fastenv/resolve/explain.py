@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from nab_resolver.types import Incompatibility, IncompatibilityCause
 
 from pytest_fastenv.errors import ConflictingRequirementsError, FastenvError, NoSolutionError, UnknownProjectError
+from pytest_fastenv.index.urls import shown
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.other_indexes import Choosing, with_other_indexes
@@ -97,7 +98,9 @@ class Explanation:
         """Add what indexes have that were not asked, where the answer of one may be what is missing."""
         others = self._facts.elsewhere_now(name) if name and isinstance(error, NoSolutionError) else ()
         if not others:
-            return error
+            used = self._facts.releases_now(name).index_url if name and type(error) is NoSolutionError else None
+            why = "\n".join(filter(None, (error.why, used and f"{name} was looked for at {shown(used)}")))
+            return NoSolutionError(error.what, where=error.where, why=why, hint=error.hint) if used else error
         choosing = Choosing(self._facts.directs.choice, self._facts.specifiers)
         demands = [demand for demand in self.demands if demand.key.name == name]
         by_user = [demand.by.specifier for demand in demands if isinstance(demand.by, Wanted)]

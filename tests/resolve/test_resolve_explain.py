@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from resolve_world import World, ask, pins, run
+from resolve_world import INDEX, World, ask, pins, run
 
 from pytest_fastenv.errors import (
     AuthError,
@@ -104,6 +104,7 @@ def test_no_version_that_fits_says_what_exists(tmp_path: Path) -> None:
     assert isinstance(error, NoSolutionError)
     assert error.what == "no release of web fits web>=7, which requirements.txt:1 asks for"
     assert "web has 9 releases, 1.1 to 1.9" in str(error.why)
+    assert f"web was looked for at {INDEX}" in str(error.why)
     assert error.hint == "loosen web>=7 (requirements.txt:1): web 1.9 suits everything else"
 
 
