@@ -36,14 +36,14 @@ class Store:
     """The cache below one directory; any number of objects and processes may use it at once.
 
     :param root: need not exist; nothing is touched before something is written.
-    :param lock_timeout_s: how long a lock is waited for.
+    :ivar lock_timeout_s: how long a lock is waited for.
     :ivar recorder: hears of waits, and of what is made for the store itself.
     """
 
     def __init__(self, root: Path, *, recorder: Recorder, lock_timeout_s: float = 900.0) -> None:
         self.root = Path(os.path.abspath(root))
         self.recorder = recorder
-        self._lock_timeout_s = lock_timeout_s
+        self.lock_timeout_s = lock_timeout_s
         self._home: Home | None = None
         self._mutex = threading.Lock()
 
@@ -147,7 +147,7 @@ class Store:
         self._check_key(key)
         self._prepare_root()
         path = os.path.join(self.root, "locks", space.directory, f"{key}.lock")
-        return hold(LockRequest(path, subject or f"{space.directory}/{key}", key, self._lock_timeout_s), self.recorder)
+        return hold(LockRequest(path, subject or f"{space.directory}/{key}", key, self.lock_timeout_s), self.recorder)
 
     @asynccontextmanager
     async def temporary(self, prefix: str) -> AsyncIterator[Path]:

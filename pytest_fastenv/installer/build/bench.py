@@ -104,7 +104,7 @@ class HookRuns:
                 log=space.log,
                 shown_at=space.shown_at,
                 copy=space.copy,
-                locks=tuple(lock.fileno() for lock in (bench.lock, turn and turn.lock, slot) if lock),
+                locks=tuple(lock.fileno() for lock in (bench.lock, *(turn.locks if turn else ()), slot) if lock),
                 journal=turn.journal if turn else None,
             )
             args = {"version": job.version or "", "source": "built", "key": job.key, "hook": hook}

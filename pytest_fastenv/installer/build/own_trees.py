@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from typing import TypeVar
 from pytest_fastenv.filesystem.history import repository_of
 from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.installer.build.tree_journal import Journal
+from pytest_fastenv.installer.build.tree_lock import hold_tree, is_held
 from pytest_fastenv.installer.build.tree_undo import undo
 from pytest_fastenv.model.digest import text_sha256
 from pytest_fastenv.schedule.outcome import whatever_happens
@@ -38,11 +39,11 @@ _PROJECT_FILES = ("pyproject.toml", "setup.py")
 class Turn:
     """The right to run a hook in a tree.
 
-    :ivar lock: that of the tree; the hook's processes hold it, too.
+    :ivar locks: those of the tree; the hook's processes hold them, too.
     :ivar journal: where they take down what they change; ``None`` where that is kept.
     """
 
-    lock: OsLock
+    locks: tuple[OsLock, ...]
     journal: Path | None
 
 
@@ -60,15 +61,15 @@ class OwnTrees:
         :param keeps: what the hook writes stays.
         """
         place = _Place.of(tree, self._store)
-        async with self._lock(place, subject) as lock:
+        async with self._lock(place, subject) as locks:
             await self._undo(place, after_crash=True)
             if keeps:
-                yield Turn(lock, None)
+                yield Turn(locks, None)
                 return
             with diagnosed(f"{subject} cannot be built", self._store.root):
                 await asyncio.to_thread(Journal.begin, str(place.journal), place.tree, place.scope, place.without)
             try:
-                yield Turn(lock, place.journal)
+                yield Turn(locks, place.journal)
             finally:
                 await whatever_happens(self._undo(place))
 
@@ -79,15 +80,21 @@ class OwnTrees:
         """
         place = _Place.of(tree, self._store)
         while True:
-            if place.journal.exists():
+            if place.journal.exists() or is_held(place.top):
                 async with self._lock(place, f"a build in {tree}"):
                     await self._undo(place, after_crash=True)
             found = await asyncio.to_thread(look)
-            if not place.journal.exists():
+            if not place.journal.exists() and not is_held(place.top):
                 return found
 
-    def _lock(self, place: _Place, subject: str) -> AbstractAsyncContextManager[OsLock]:
-        return self._store.lock(TREES, place.key, subject=subject)
+    @asynccontextmanager
+    async def _lock(self, place: _Place, subject: str) -> AsyncIterator[tuple[OsLock, ...]]:
+        store = self._store
+        async with (
+            store.lock(TREES, place.key, subject=subject) as lock,
+            hold_tree(place.top, subject, store.recorder, store.lock_timeout_s) as shared,
+        ):
+            yield (lock, shared) if shared else (lock,)
 
     async def _undo(self, place: _Place, *, after_crash: bool = False) -> None:
         if not place.journal.exists():
@@ -110,12 +117,14 @@ class _Place:
     :ivar tree: a real path.
     :ivar scope: the directory whose changes are taken back: that of the repository, where the tree lies in one.
     :ivar without: the store, which may lie in it.
-    :ivar key: of the outermost project around the tree: one build at a time in trees that lie in each other.
+    :ivar top: the outermost project around the tree: one build at a time in trees that lie in each other.
+    :ivar key: of that.
     """
 
     tree: str
     scope: str
     without: str
+    top: str
     key: str
     journal: Path
 
@@ -125,9 +134,11 @@ class _Place:
         repository = repository_of(real)
         home = os.path.realpath(os.path.expanduser("~"))
         # Somebody's whole home in version control is no project: caches of compilers lie there.
-        around = repository if repository and not _is_below(home, repository) else real
-        key = text_sha256(_outermost(real, around))
-        return cls(real, around, os.path.realpath(store.root), key, store.root / "journals" / key)
+        around = repository if repository and not _is_below(home, repository) else None
+        top = _outermost(real, around or home)
+        around = around or real
+        key = text_sha256(top)
+        return cls(real, around, os.path.realpath(store.root), top, key, store.root / "journals" / key)
 
 
 def _is_below(path: str, directory: str) -> bool:
@@ -135,7 +146,7 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def _outermost(tree: str, around: str) -> str:
-    """Return the outermost directory of a project up to a directory, or the tree itself."""
+    """Return the outermost directory of a project up to a directory (or all of them), or the tree itself."""
     found = directory = tree
     while directory != around and os.path.dirname(directory) != directory:
         directory = os.path.dirname(directory)

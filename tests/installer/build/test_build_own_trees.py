@@ -20,10 +20,13 @@ from kit.archives import make_project
 from kit.dynamic_backends import git
 from tree_looks import look
 
-from pytest_fastenv.errors import BuildError, BuildTimeoutError
+from pytest_fastenv.errors import BuildError, BuildTimeoutError, LockTimeoutError
 from pytest_fastenv.filesystem.history import history_digest
 from pytest_fastenv.filesystem.source_digest import source_digest
+from pytest_fastenv.installer.build.own_trees import OwnTrees
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.store.store import Store
 
 T = TypeVar("T")
 
@@ -292,6 +295,41 @@ os.rmdir("only-one")
         await asyncio.gather(*(around.builder.build(source, "demo", "1.0") for source in sources))
 
     within(tmp_path / "cache", work)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a directory cannot be locked there")
+def test_builds_with_different_stores_take_turns_in_one_tree(tmp_path: Path) -> None:
+    """The lock of a store is not another's; the directory is the same one."""
+    project = make_busy(tmp_path / "demo", BUSY)
+    before = look(project)
+
+    async def work() -> None:
+        recorder = Recorder()
+        first = OwnTrees(Store(tmp_path / "cache-1", recorder=recorder))
+        hasty = OwnTrees(Store(tmp_path / "cache-2", recorder=recorder, lock_timeout_s=0.2))
+        async with first.turn(project, "demo", keeps=False) as turn:
+            make_project(project / "inner", "inner")
+            for place in (project, project / "inner"):
+                with pytest.raises(LockTimeoutError) as told:
+                    async with hasty.turn(place, "demo", keeps=False):
+                        pass
+                if sys.platform == "linux":
+                    assert f"process {os.getpid()}" in str(told.value)
+            with pytest.raises(LockTimeoutError):
+                await hasty.quiet(project, lambda: None)
+            # What the hook started holds it, too, until it ends.
+            descriptors = [lock.fileno() for lock in turn.locks]
+            held = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=descriptors)
+        with pytest.raises(LockTimeoutError):
+            async with hasty.turn(project, "demo", keeps=False):
+                pass
+        held.communicate()
+        async with hasty.turn(project, "demo", keeps=False):
+            pass
+
+    asyncio.run(work())
+    shutil.rmtree(project / "inner")
+    assert look(project) == before
 
 
 @pytest.mark.skipif(
