@@ -59,7 +59,7 @@ def _ini_type(option: Option) -> Any:
         return "linelist"
     if option.is_flag:
         return "bool"
-    if option.kind in ("words", "names", "variables"):
+    if option.is_list:
         return "args"
     import pytest  # loaded by now
 

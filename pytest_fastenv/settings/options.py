@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     Kind = Literal[
         "text", "choice", "path", "number", "seconds", "age", "flag", "lines", "reports", "words", "names",
-        "variables", "indexes",
+        "variables", "overlaps", "indexes",
     ]  # fmt: skip
     """What a value is: one text, one of some words, a path, a number above zero, a duration, a duration or ``forever``,
-    on or off; several texts or report files, each given by itself; several words, projects' names or variables' names,
-    with ``*`` in them or not, in one text; indexes by name."""
+    on or off; several texts or report files, each given by itself; several words, projects' names, variables' names
+    with ``*`` in them or not, projects' names and patterns of paths, in one text; indexes by name."""
     Door = Literal["pytest", "table", "create", "run", "find", "list", "install"]
     """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
     create`` and ``run``, and to ``fastenv python find``, ``list`` and ``install``. Its variable counts at all of
@@ -104,7 +104,7 @@ class Option:
     @property
     def is_list(self) -> bool:
         """Whether files with types of their own have a list of texts for it."""
-        return self.repeats or self.kind in ("words", "names", "variables")
+        return self.repeats or self.kind in ("words", "names", "variables", "overlaps")
 
     @property
     def pytest_flag(self) -> str:
@@ -405,7 +405,7 @@ OPTIONS = (
     Option(
         "allow_overlaps",
         "allow-overlaps",
-        "words",
+        "overlaps",
         Decides.CONTENT,
         doors=_CREATE,
         metavar="WORDS",

@@ -45,12 +45,12 @@ def parse(option: Option, value: Any) -> Any:  # noqa: PLR0911 - one line for ea
             return _age(value)
         case "flag":
             return _flag(value)
-        case "lines":
-            return _lines(value)
+        case "lines" | "words":
+            return _lines(value) if option.kind == "lines" else _words(value)
         case "reports":
             return _reports(value)
-        case "words" | "variables":
-            return _words(value) if option.kind == "words" else _variables(value)
+        case "variables" | "overlaps":
+            return _variables(value) if option.kind == "variables" else _overlaps(value)
         case "names" | "indexes":
             return _names(value) if option.kind == "names" else _indexes(value)
         case _:
@@ -158,6 +158,19 @@ def _variables(value: Any) -> tuple[str, ...]:
     if not all(re.fullmatch(r"[\w*?()]+", word) for word in words):
         msg = "expected names of variables such as VENDOR_DIR, or patterns such as VENDOR_*"
         raise ValueError(msg)
+    return words
+
+
+def _overlaps(value: Any) -> tuple[str, ...]:
+    words = _words(value)
+    for word in words:
+        # Paths are compared as a wheel's members are written.
+        if "\\" in word or not {"", ".", ".."}.isdisjoint(word.split("/")):
+            msg = (
+                "expected names of projects, or patterns of paths below site-packages or below the environment's "
+                f"directory, such as google/_upb/*: {word!r} matches none"
+            )
+            raise ValueError(msg)
     return words
 
 

@@ -18,7 +18,7 @@ ROWS = {option.field: option for option in OPTIONS}
 A_VALUE = {
     "text": "x", "path": "x", "number": "3", "seconds": "90m", "age": "forever", "flag": "yes",
     "lines": "x\ny z", "reports": "x.html", "words": "x y", "names": "X_y z",
-    "variables": "X_* Y", "indexes": {"name": {"url": "x", "only": ["y"]}},
+    "variables": "X_* Y", "overlaps": "x y/*", "indexes": {"name": {"url": "x", "only": ["y"]}},
 }  # fmt: skip
 
 
@@ -50,6 +50,7 @@ def test_ages(given: Any, seconds: float) -> None:
         ("reports", ["a.json", "b.html"], (Path("a.json"), Path("b.html"))),
         ("unchecked_records", ["Foo_b", "c"], frozenset({"foo-b", "c"})),
         ("find_links", "a b", ("a", "b")),
+        ("allow_overlaps", "opencv-python google/_upb/*", ("opencv-python", "google/_upb/*")),
         ("build_variables", "VENDOR_* A", ("VENDOR_*", "A")),
         ("build_variables", ["VENDOR_*", "A"], ("VENDOR_*", "A")),
         ("offline", "", False),
@@ -65,6 +66,13 @@ def test_values(field: str, given: Any, value: Any) -> None:
     [
         ("concurrent", "0"),
         ("concurrent", "²"),
+        ("allow_overlaps", "../k*"),
+        ("allow_overlaps", "k/../*"),
+        ("allow_overlaps", "./k*"),
+        ("allow_overlaps", "/usr/*"),
+        ("allow_overlaps", "tests/"),
+        ("allow_overlaps", "tests\\*"),
+        ("allow_overlaps", ["tests", ""]),
         ("build_variables", ["VENDOR-DIR"]),
         ("build_variables", ["A=1"]),
         ("build_variables", [""]),
