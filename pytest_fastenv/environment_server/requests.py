@@ -10,7 +10,7 @@ from pytest_fastenv.environment_server.wishes import Wish, Wishes
 from pytest_fastenv.errors import RequestError, UsageError
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.request import Request, Wanted
-from pytest_fastenv.requirements.sources import COMMAND_LINE, read_sources
+from pytest_fastenv.requirements.sources import THE_REQUEST, read_sources
 from pytest_fastenv.settings.values import Project
 
 #: Not the test's name: a plan is kept for other tests, and names where each requirement came from.
@@ -58,7 +58,7 @@ def _read(
                 fetch=fetch,
             )
         except RequestError as error:
-            if error.where == COMMAND_LINE:
+            if error.where == THE_REQUEST:
                 error.where = _ASKING
             raise
         wanted = tuple(_editable(one) if editable else one for one in part.wanted)
@@ -84,6 +84,6 @@ def _editable(wanted: Wanted) -> Wanted:
 
 
 def _asked_by_test(wanted: Wanted) -> Wanted:
-    if wanted.location.file != COMMAND_LINE:
+    if wanted.location.file != THE_REQUEST:
         return wanted
     return replace(wanted, location=Location(_ASKING, text=wanted.location.text))

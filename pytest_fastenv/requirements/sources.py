@@ -24,7 +24,8 @@ from pytest_fastenv.requirements.specifiers import Surroundings, read_requiremen
 from pytest_fastenv.requirements.variables import ObservedVariables
 from pytest_fastenv.settings.values import Project
 
-COMMAND_LINE = "command line"
+#: Where what was asked for by itself stands: on a command line, in a table, in an argument of `provision`.
+THE_REQUEST = "the request"
 
 _GROUP = "group:"
 _LOCK_FILE = re.compile(r"pylock(\.[^.]+)?\.toml")  # PEP 751
@@ -82,7 +83,7 @@ def read_sources(
     for wanted in (*collection.wanted, *collection.constraints):
         if wanted.reference.tree_to_build is not None:
             collection.documents.note_sources(wanted.reference.tree_to_build)
-    return pip.finish(collection.finish(variables.observed), named_in={COMMAND_LINE, PROJECT})
+    return pip.finish(collection.finish(variables.observed), named_in={THE_REQUEST, PROJECT})
 
 
 @dataclass(slots=True)
@@ -99,13 +100,13 @@ class _Reader:
 
     def read(self, source: str) -> None:
         """Tell what a source is, and read it."""
-        excerpt = Excerpt.of(source, COMMAND_LINE).part(0)
+        excerpt = Excerpt.of(source, THE_REQUEST).part(0)
         text = excerpt.text
         if not text:
-            raise UsageError("a source is empty", where=COMMAND_LINE)
+            raise UsageError("a source is empty", where=THE_REQUEST)
         if text.startswith("-"):
             what = f"{text.split()[0]} is an option of requirements files, not a source"
-            raise UsageError(what, where=COMMAND_LINE, hint="name the file or directory alone")
+            raise UsageError(what, where=THE_REQUEST, hint="name the file or directory alone")
         if text.startswith(_GROUP):
             self._group(text.removeprefix(_GROUP).strip())
             return
@@ -141,11 +142,11 @@ class _Reader:
         file, _, name = text.rpartition(":")
         file = file or "pyproject.toml"
         if not name:
-            raise UsageError("group: names no dependency group", where=COMMAND_LINE)
+            raise UsageError("group: names no dependency group", where=THE_REQUEST)
         path = absolute(self.base / os.path.expanduser(file))
         if path.name != "pyproject.toml":
             what = f"a dependency group is in a file pyproject.toml, not in {file}"
-            raise UsageError(what, where=COMMAND_LINE, hint=f"write {_GROUP}{file}/pyproject.toml:{name}")
+            raise UsageError(what, where=THE_REQUEST, hint=f"write {_GROUP}{file}/pyproject.toml:{name}")
         self._specifiers(group_dependencies(read_pyproject(path, file, self.collection.documents), name), path.parent)
 
     def _file(self, path: Path, excerpt: Excerpt) -> None:
@@ -186,7 +187,7 @@ class _Reader:
         if place.exists():
             _check_place(place, text if place == path else name)
             if os.sep not in name and not name.startswith((".", "~")):
-                excerpt = Excerpt.of(f".{os.sep}{text}", COMMAND_LINE)
+                excerpt = Excerpt.of(f".{os.sep}{text}", THE_REQUEST)
         elif _PLAIN_NAME.fullmatch(name):
             self.collection.documents.note_presence(place)
         wanted = read_requirement(excerpt, Surroundings((self.base,), self.collection.documents))

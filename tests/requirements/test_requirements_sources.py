@@ -366,3 +366,11 @@ def test_several_files_in_one_source_are_to_be_given_one_by_one(tmp_path: Path) 
     with pytest.raises(RequirementsError) as caught:
         read(tmp_path, "r.txt,nosuch.txt")
     assert "write" not in (caught.value.hint or "")
+
+
+def test_no_command_line_is_named_as_the_place(tmp_path: Path) -> None:
+    """A source may as well stand in a table, or be an argument of `pytest_fastenv.provision`."""
+    for source in ("sixx<9<", "-r x.txt", "group:", ""):
+        with pytest.raises(RequestError) as caught:
+            read_sources([source], base=tmp_path, environ={})
+        assert caught.value.where == "the request"

@@ -236,12 +236,13 @@ def test_the_oldest_interpreter_can_use_it(tmp_path: Path, interpreters: list[tu
     """Compiled there, and run there as far as it does without pytest."""
     here = Path(EnvironmentServer.ask.__code__.co_filename).parent
     names = ["environment_server", "fixtures", "environment_in_test", "session_environment", "virtual_environment"]
+    names += ["program", "unknown_options", "inside", "workers"]
     code = "import sys; [compile(open(p).read(), p, 'exec', 0, True) for p in sys.argv[1:]]"
     paths = [str(here / f"{name}.py") for name in names]
     subprocess.run([interpreters[0][1], "-I", "-c", code, *paths], check=True)
     package = tmp_path / "inside" / "runtime"
     package.mkdir(parents=True)
-    for name in ("session", "environment", "environment_in_test", "session_environment", "sealed"):
+    for name in ("session", "environment", "environment_in_test", "session_environment", "program", "sealed"):
         (package / f"{name}.py").write_bytes((here / f"{name}.py").read_bytes())
     (package.parent / "errors.py").write_bytes((here.parent / "errors.py").read_bytes())
     for directory in (package, package.parent):
