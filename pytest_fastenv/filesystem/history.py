@@ -33,7 +33,7 @@ def history_digest(directory: str) -> str:
     top, own = found
     common = _common(own)
     digest = hashlib.sha256(os.fsencode(top))
-    for part in (*_head(own, common), *_tags(common)):
+    for part in (*_head(own, common), *_references(common, "tags")):
         digest.update(part + b"\0")
     index = _read(os.path.join(own, "index"))
     try:
@@ -42,6 +42,30 @@ def history_digest(directory: str) -> str:
     except (struct.error, ValueError, IndexError):  # a form of index that is not known here: any change counts
         digest.update(index)
     return digest.hexdigest()
+
+
+def named_commits(directory: str) -> tuple[bytes, ...]:
+    """Return what HEAD, branches and tags of the repository around a directory name; nothing where there is none.
+
+    Blocks on the file system.
+
+    :raises OSError: the repository cannot be read.
+    """
+    found = _repository(os.path.abspath(directory))
+    if found is None:
+        return ()
+    common = _common(found[1])
+    named = {}
+    for line in _read(os.path.join(common, "packed-refs")).splitlines():  # the rest are files, which come first
+        commit, _, name = line.partition(b" ")
+        if name.startswith((b"refs/heads/", b"refs/tags/")):
+            named[name] = commit
+    for kind in ("heads", "tags"):
+        parts = _references(common, kind)
+        named.update(
+            (b"refs/" + kind.encode() + b"/" + name, commit) for name, commit in zip(parts, parts, strict=True)
+        )
+    return (_read(os.path.join(found[1], "HEAD")).strip(), *(name + b" " + named[name] for name in sorted(named)))
 
 
 def repository_of(directory: str) -> str | None:
@@ -80,8 +104,8 @@ def _head(own: str, common: str) -> tuple[bytes, ...]:
     return head, _read(os.path.join(common, name)).strip(), packed
 
 
-def _tags(common: str) -> Iterator[bytes]:
-    top = os.path.join(common, "refs", "tags")
+def _references(common: str, kind: str) -> Iterator[bytes]:
+    top = os.path.join(common, "refs", kind)
     for folder, folders, names in os.walk(top):
         folders.sort()
         for name in sorted(names):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pytest_fastenv.filesystem.history import repository_of
+from pytest_fastenv.filesystem.history import named_commits, repository_of
 from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.installer.build.tree_journal import Journal
 from pytest_fastenv.installer.build.tree_lock import hold_tree, is_held
@@ -61,7 +61,7 @@ class OwnTrees:
         :param keeps: what the hook writes stays.
         """
         place = _Place.of(tree, self._store)
-        async with self._lock(place, subject) as locks:
+        async with self._lock(place, subject) as locks, self._told_of_commits(place.tree, subject):
             await self._undo(place, after_crash=True)
             if keeps:
                 yield Turn(locks, None)
@@ -96,12 +96,30 @@ class OwnTrees:
         ):
             yield (lock, shared) if shared else (lock,)
 
+    @asynccontextmanager
+    async def _told_of_commits(self, tree: str, subject: str) -> AsyncIterator[None]:
+        """Warn where a build has committed, tagged or checked out something: version control's files stay."""
+        before = await asyncio.to_thread(_commits, tree)
+        try:
+            yield
+        finally:
+            if await asyncio.to_thread(_commits, tree) != before:
+                text = f"{subject}: HEAD, branches or tags of the repository changed during the build, and stay: {tree}"
+                self._store.recorder.notice("warning", text)
+
     async def _undo(self, place: _Place, *, after_crash: bool = False) -> None:
         if not place.journal.exists():
             return
         left = await asyncio.to_thread(undo, str(place.journal), after_crash=after_crash)
         if left:
             self._store.recorder.notice("warning", left_as_it_is(left))
+
+
+def _commits(tree: str) -> tuple[bytes, ...]:
+    try:
+        return named_commits(tree)
+    except OSError:  # the build may not need it
+        return ()
 
 
 def left_as_it_is(paths: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from pytest_fastenv.errors import LockTimeoutError, option
 from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.store.locks import SHOW_AFTER_S
 
 if sys.platform == "win32":
     fcntl = None
@@ -58,13 +59,15 @@ async def _acquire(directory: str, subject: str, recorder: Recorder, timeout_s: 
     with suppress(BlockingIOError):
         return _try(directory)
     with recorder.span("lock-wait", subject, source="waited") as span:
-        recorder.progress(span, holder=_holder(directory))
+        begun = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     await asyncio.sleep(_POLL_S)  # a wait in a thread could not be cancelled
                     with suppress(BlockingIOError):
                         return _try(directory)
+                    if "holder" not in span.args and asyncio.get_running_loop().time() - begun >= SHOW_AFTER_S:
+                        recorder.progress(span, holder=_holder(directory))
         except TimeoutError:
             raise LockTimeoutError(
                 f"{subject} was not free within {timeout_s:g} s",

@@ -165,6 +165,32 @@ def test_version_control_sees_no_change_in_the_whole_repository(tmp_path: Path) 
     assert history_digest(str(project)) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_told"),
+    [
+        (["commit", "--allow-empty", "-qm", "x"], True),
+        (["tag", "v2"], True),
+        (["checkout", "-qb", "other"], True),
+        (["pack-refs", "--all"], False),
+        (["status"], False),
+    ],
+)
+def test_a_build_that_changes_history_is_told(arguments: list[str], is_told: bool, tmp_path: Path) -> None:
+    identity = ["git", "-c", "user.name=n", "-c", "user.email=e@example.invalid"]
+    code = backend(f"subprocess.run({[*identity, *arguments]!r}, check=True)")
+    project = make_project(tmp_path / "demo", "demo", backend_code=code)
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", "first")
+
+    async def work(around: Surroundings) -> list[str]:
+        await around.builder.build(tree(project, source_digest(project)), "demo", "1.0")
+        return [notice.text for notice in around.recorder.notices]
+
+    said = within(tmp_path / "cache", work)
+    assert any("HEAD, branches or tags of the repository changed" in text for text in said) is is_told
+
+
 STALE = """
 [build-system]
 requires = ["setuptools"]
