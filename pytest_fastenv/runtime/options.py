@@ -85,11 +85,14 @@ def given_words(config: pytest.Config, *, own: bool = True) -> list[str]:
     return read_files([*words, *(os.fspath(word) for word in config.invocation_params.args if own)])
 
 
-def read_files(arguments: Sequence[str]) -> list[str]:
+def read_files(arguments: Sequence[str], within: Sequence[str] = ()) -> list[str]:
     """Return a command line with the words of its argument files in place of ``@file``, one a line.
 
     As pytest does since version 8.2 (argparse: relative to the current directory, files within files, also behind
-    ``--``). What cannot be read stays as it stands: pytest tells its user so.
+    ``--``). What cannot be read stays as it stands, and so do a file that stands in itself and what is no file and can
+    be read but once: pytest tells its user so.
+
+    :param within: the files that these words stand in, outer ones first.
     """
     import pytest  # loaded by now
 
@@ -99,13 +102,17 @@ def read_files(arguments: Sequence[str]) -> list[str]:
             words.append(argument)
             continue
         encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+        path = os.path.realpath(argument[1:]) if os.path.isfile(argument[1:]) else ""
+        if not path or path in within:
+            words.append(argument)
+            continue
         try:
-            with open(argument[1:], encoding=encoding, errors=errors) as file:
+            with open(path, encoding=encoding, errors=errors) as file:
                 lines = file.read().splitlines()
         except OSError:
             words.append(argument)
         else:
-            words += read_files(lines)
+            words += read_files(lines, [*within, path])
     return words
 
 

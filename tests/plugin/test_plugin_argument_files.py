@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,24 @@ def test_files_are_read_as_argparse_reads_them(tmp_path: Path, monkeypatch: pyte
 )
 def test_starting_workers(words: list[str], starts: bool) -> None:
     assert starts_workers(words) is starts
+
+
+def test_file_that_stands_in_itself_is_left_to_pytest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").write_text("-q\n@b\n")
+    Path("b").write_text("-v\n@./a\n@c\n@c\n")
+    Path("c").write_text("-x\n")
+    assert read_files(["@a", "@c"]) == ["-q", "-v", "@./a", "-x", "-x", "-x"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only POSIX has named pipes in directories")
+def test_pipe_is_left_to_pytest(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    descriptor = os.open(pipe, os.O_RDWR)  # a reader would take what stands in it
+    try:
+        os.write(descriptor, b"-q\n")
+        assert read_files([f"@{pipe}"]) == [f"@{pipe}"]
+        assert os.read(descriptor, 10) == b"-q\n"
+    finally:
+        os.close(descriptor)
