@@ -96,6 +96,8 @@ def _taken(options: argparse.Namespace) -> str | None:
 def _run(options: argparse.Namespace, loaded: Loaded) -> int:
     if not options.command:
         raise UsageError("a command is needed, after --", hint=_RUN_HINT)
+    if not options.command[0]:
+        raise UsageError("the command after -- is empty", hint=_RUN_HINT)
     if not options.words and not loaded.settings.sources:
         raise UsageError("a source is needed, before --", hint=_RUN_HINT)
     ready = _provided(options, loaded, options.words)
@@ -117,11 +119,7 @@ def _enter(ready: Ready, command: Sequence[str], *, inherit_pythonpath: bool) ->
     variables = environment.variables(os.environ, inherit_pythonpath=inherit_pythonpath)
     found = find_program(command[0], environment.prefix, environment.scripts, variables["PATH"])
     if found is None:
-        raise UsageError(
-            f"there is no program {command[0]!r}",
-            where=variables["PATH"],
-            hint=f"name what brings it among the sources, as in: {_RUN_HINT}",
-        )
+        raise _not_found(command[0], variables["PATH"])
     if found.is_outside:
         sys.stderr.write(
             f"fastenv: warning: the environment has no {command[0]}: {found.path} is run; name the project that brings "
@@ -134,6 +132,18 @@ def _enter(ready: Ready, command: Sequence[str], *, inherit_pythonpath: bool) ->
         return run_in_place(argv, variables)
     except OSError as error:
         raise UsageError(f"{found.path} does not start", why=error.strerror or str(error)) from error
+
+
+def _not_found(name: str, path: str) -> UsageError:
+    """Return the error for a program that is not there, or is none."""
+    # What is no UTF-8 is written byte by byte.
+    shown = os.fsencode(name).decode(errors="backslashreplace")
+    if os.path.dirname(name) and os.path.exists(name):
+        return UsageError(f"{shown} is {'a directory' if os.path.isdir(name) else 'not executable'}")
+    if os.path.dirname(name):
+        return UsageError(f"there is no program '{shown}'", hint="a path starts at the current directory")
+    hint = f"name what brings it among the sources, as in: {_RUN_HINT}"
+    return UsageError(f"there is no program '{shown}'", where=path, hint=hint)
 
 
 def _provided(

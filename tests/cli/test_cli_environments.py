@@ -100,6 +100,7 @@ def test_environment_is_in_use_as_long_as_the_command_runs(
     [
         (["app"], "a command is needed, after --"),
         (["app", "--"], "a command is needed, after --"),
+        (["app", "--", ""], "the command after -- is empty"),
         (["--", "python"], "a source is needed, before --"),
         (["app", "--link", "glue", "--", "python"], "--link: 'glue' is not accepted"),
     ],
@@ -110,6 +111,21 @@ def test_a_wrong_request_is_diagnosed(
     monkeypatch.chdir(tmp_path)
     assert main(["run", *words]) == 4
     assert capsys.readouterr().err.startswith(f"fastenv: error: {said}")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permission to execute")
+def test_what_is_no_program_is_told(run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "directory").mkdir()
+    for name, said in {
+        f"{tmp_path}/file": f"{tmp_path}/file is not executable",
+        f"{tmp_path}/directory": f"{tmp_path}/directory is a directory",
+        f"{tmp_path}/none": f"there is no program '{tmp_path}/none'",
+        os.fsdecode(b"bad\xff"): r"there is no program 'bad\xff'",
+    }.items():
+        done = run("app", "--", name)
+        assert done.returncode == 4
+        assert f"fastenv: error: {said}\n" in done.stderr
 
 
 def test_program_that_is_not_there(
