@@ -123,9 +123,9 @@ def _commits(tree: str) -> tuple[bytes, ...]:
 
 
 def left_as_it_is(paths: Sequence[str]) -> str:
-    """Return the warning about what a build or its user may have changed in a tree: it is left as it is."""
+    """Return the warning about what stays: outside a tree, or perhaps changed by its user and not by the build."""
     shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
-    return f"changed in the tree while a build ran there, and not known to be the build's: {shown}"
+    return f"changed while a build ran, and left so, as it is outside of the tree or perhaps not the build's: {shown}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import threading
 from typing import Any
 
@@ -106,9 +107,12 @@ class Journal:
             return  # the most frequent ones, by far: the build's scratch directory
         head, name = os.path.split(os.path.normpath(path))
         place = os.path.realpath(path) if follow else os.path.join(os.path.realpath(head), name)
-        if not place.startswith(self._scope + os.sep) or place in self._known:
+        if place in self._known or place.startswith(self._without + os.sep):
             return
-        if place.startswith(self._without + os.sep):
+        if not place.startswith(self._scope + os.sep):
+            if _is_told(place, os.path.dirname(self._scope)):
+                self._known.add(place)
+                self._note([place, "outside", _changed_ns(place)])
             return
         if not _ADMINISTRATIVE.isdisjoint(place[len(self._scope) + 1 :].split(os.sep)):
             return
@@ -199,6 +203,22 @@ def _left_by_builds(tree: str) -> list[str]:
 def _is_stale_metadata(path: str, name: str) -> bool:
     is_ours = name.startswith(_ASIDE)
     return not is_ours and name.endswith(".egg-info") and os.path.isfile(os.path.join(path, "SOURCES.txt"))
+
+
+def _is_told(place: str, around: str) -> bool:
+    """Tell whether a place outside is near enough to a tree to be its user's work, and no cache or scratch file."""
+    if not place.startswith(around.rstrip(os.sep) + os.sep) or "/." in place[len(around) :].replace(os.sep, "/"):
+        return False
+    if around in {os.path.realpath(tempfile.gettempdir()), os.path.realpath(os.path.expanduser("~")), os.sep}:
+        return False  # what else is there has nothing to do with the tree
+    return os.path.isdir(os.path.dirname(place)) and not os.path.isdir(place)
+
+
+def _changed_ns(path: str) -> int:
+    try:
+        return os.lstat(path).st_ctime_ns
+    except OSError:
+        return 0
 
 
 def _inner(path: str) -> list[str]:

@@ -71,6 +71,8 @@ class _Undo:
             kind, *rest = self._rows[path]
             if kind in ("file", "link", "directory"):
                 self._attempt(getattr(self, "_restore_" + kind), path, *rest)
+            elif kind == "outside" and _is_changed(path, *rest):
+                self._left.append(path)
         for path, aside in self._asides.items():
             self._attempt(self._move_back, path, aside)
         return sorted(set(self._left))
@@ -252,6 +254,11 @@ def _clear(path: str) -> None:
 def _set_mode_and_time(path: str, mode: int, mtime_ns: int) -> None:
     os.chmod(path, mode)
     os.utime(path, ns=(os.stat(path).st_atime_ns, mtime_ns))
+
+
+def _is_changed(path: str, ctime_ns: int) -> bool:
+    """Tell whether something else than a directory is at a path, and another than was."""
+    return os.path.lexists(path) and not os.path.isdir(path) and os.lstat(path).st_ctime_ns != ctime_ns
 
 
 def _depth(path: str) -> int:

@@ -132,6 +132,26 @@ def test_a_product_of_a_program_that_looks_as_before_is_changed_back(tree: Path,
     assert look(tree) == before
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("open('../generated.h', 'w').close()", ["../generated.h"]),
+        ("os.mkdir('../out'); open('../out/x', 'w').close()", ["../out/x"]),
+        ("open('../there', 'a').write('x')", ["../there"]),
+        ("open('../there', 'a').close()", []),
+        ("open('../generated.h', 'w').close(); os.remove('../generated.h')", []),
+        ("os.mkdir('../.cache'); open('../.cache/x', 'w').close()", []),
+        ("open('../../far', 'w').close()", []),
+    ],
+)
+def test_what_is_written_beside_a_tree_stays_and_is_told(code: str, told: list[str], tree: Path, journal: Path) -> None:
+    (tree.parent / "there").touch()
+    run_audited(journal, tree, code)
+    before = look(tree.parent)
+    assert [os.path.relpath(path, tree) for path in undo(str(journal))] == told
+    assert look(tree.parent) == before
+
+
 def test_what_another_writes_meanwhile_stays(tree: Path, journal: Path) -> None:
     run_audited(journal, tree, "os.mkdir('build'); open('build/x', 'w').close()")
     (tree / "build" / "mine.txt").write_text("mine")
