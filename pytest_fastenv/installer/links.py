@@ -118,27 +118,32 @@ class Links:
     ) -> ConflictError:
         """Return the error that names both distributions."""
         path = paths[0]
-        owner = next((other for other in others if other is not order and self._brings(other, path)), None)
+        forms = {other.name: form for other in (order, *others) if (form := self._form(other, path))}
+        rival = next((name for name in forms if name != order.name), None)
         count = len(paths) - 1
         more = f"; {count} more {'paths are' if count > 1 else 'path is'} taken as well" if count else ""
         # By name, so that which of the two was linked first cannot be seen.
-        one, other = sorted([order.name, owner.name]) if owner else (order.name, "")
-        whose = f"{other} brings it too" if owner else "it belongs to the environment itself"
+        one, other = sorted([order.name, rival]) if rival else (order.name, "")
+        whose = f"{other} brings it too" if rival else "it belongs to the environment itself"
+        how, difference = "", "with other contents"
+        if {forms.get(one), forms.get(other)} == {"file", "directory"}:
+            how, difference = f" as a {forms[one]}", f"as a {forms[other]}"
         advice = "two distributions that overwrite each other cannot be in one environment: leave one of them out"
         permit = f", or permit it with {option('allow_overlaps', one)}" if can_be_permitted else ""
         return ConflictError(
-            f"{one} brings {path}, and {whose}, with other contents{more}",
+            f"{one} brings {path}{how}, and {whose}, {difference}{more}",
             where=path,
             hint=f"{advice}{permit}",
         )
 
-    def _brings(self, order: LinkOrder, path: str) -> bool:
+    def _form(self, order: LinkOrder, path: str) -> Literal["file", "directory"] | None:
+        """Return what a path is to a distribution, or ``None`` where it does not bring it."""
         manifest = Manifest.load(f"{order.entry}/{MANIFEST}")
         if manifest is None:
-            return False
+            return None
         schemes = self._destination.schemes
         scripts = {f"{schemes['scripts']}/{script.name}" for script in manifest.scripts}
-        return path in scripts or any(
-            place == path or place.startswith(f"{path}/")
-            for place in (location(file, order, schemes) for file in manifest.paths)
-        )
+        places = [location(file, order, schemes) for file in manifest.paths]
+        if path in scripts or path in places:
+            return "file"
+        return "directory" if any(place.startswith(f"{path}/") for place in places) else None
