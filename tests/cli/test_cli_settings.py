@@ -15,8 +15,7 @@ from pytest_fastenv.settings.options import OPTIONS, Option, of_door
 
 TRY = {
     "text": "3.99", "path": "x", "number": "0", "age": "soon", "names": "x", "choice": "glue", "reports": "x.txt",
-    "words": "x",
-    "variables": "X",
+    "words": "x", "variables": "X", "overlaps": "x",
 }  # fmt: skip
 
 
