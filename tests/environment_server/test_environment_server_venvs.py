@@ -456,7 +456,7 @@ def test_what_other_means_put_there_does_not_meet_a_demanded_hash(play: Callable
         found = await session.install(made, "held.txt", before=("one",))
         assert found == {"added": [], "replaced": [("one", "1.0")]}
         (session.context.base / "held.txt").write_text(text.replace(digest, "0" * 64))
-        with pytest.raises((HashError, NoSolutionError), match="0" * 64):
+        with pytest.raises(NoSolutionError, match="0" * 64):
             await session.install(made, "held.txt", before=("one",))
 
     play(script)
