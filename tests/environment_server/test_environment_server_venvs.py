@@ -20,7 +20,6 @@ from pytest_fastenv.environment_server.venvs import install, venv
 from pytest_fastenv.errors import (
     ConflictError,
     FastenvError,
-    HashError,
     InterpreterNotFoundError,
     NoSolutionError,
     PublishError,
