@@ -91,7 +91,7 @@ def test_archive_that_became_a_directory_is_a_diagnosis(seeded: Desk) -> None:
     here.finds("demo", sources=(WHEEL,))
     path.unlink()
     path.mkdir()
-    seeded.ask("pytest", WHEEL).is_diagnosis(4, "has no project")
+    seeded.ask("pytest", WHEEL).is_diagnosis(4, "is a directory without a project")
 
 
 def serve(seeded: Desk, value: int, name: str) -> None:
