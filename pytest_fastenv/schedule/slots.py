@@ -72,10 +72,11 @@ class MachineSlots:
                 async with asyncio.timeout(self._timeout_s), self._turn:
                     return await self._poll(span)
             except TimeoutError:
+                holders = self._show_holders(span)
                 raise LockTimeoutError(
                     f"no slot of this machine was free for {subject} within {self._timeout_s:g} s",
                     where=os.path.dirname(self._paths[0]),
-                    why="\n".join(f"held by {holder}" for holder in self._holders()) or None,
+                    why="\n".join(f"held by {holder}" for holder in holders) or None,
                     hint=f"wait for those processes or end them; {option('lock_timeout_s')} sets how long is waited",
                 ) from None
 
@@ -89,8 +90,7 @@ class MachineSlots:
             if slot is not None:
                 return slot
             if loop.time() >= show_at:
-                if holders := self._holders():
-                    self._recorder.progress(span, holder="; ".join(holders))
+                self._show_holders(span)
                 show_at += 1.0
             waker = loop.call_later(POLL_S, self._given_back.set)
             try:
@@ -98,7 +98,10 @@ class MachineSlots:
             finally:
                 waker.cancel()
 
-    def _holders(self) -> list[str]:
-        """Name the other processes that hold slots, or did so last."""
+    def _show_holders(self, span: Span) -> list[str]:
+        """Note in a span, and return, the other processes that hold slots, or did so last."""
         holders = map(oslock.read_holder, self._paths)
-        return [str(holder) for holder in holders if holder is not None and not holder.is_this_process]
+        others = [str(holder) for holder in holders if holder is not None and not holder.is_this_process]
+        if others:
+            self._recorder.progress(span, holder="; ".join(others))
+        return others

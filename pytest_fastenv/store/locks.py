@@ -111,6 +111,7 @@ async def _wait_for_file(turn: _Turn, wanted: LockRequest, recorder: Recorder, s
     try:
         return await _shown(ticket.future, wanted, recorder, span)
     except BaseException:
+        _show_holder(wanted, recorder, span)  # also of a wait that ended before it was shown
         turn.abandon(ticket)
         raise
 
@@ -122,11 +123,15 @@ async def _shown(future: asyncio.Future[_T], wanted: LockRequest, recorder: Reco
     """Wait for a future; from half a second on the span tells whom for."""
     delay_s = SHOW_AFTER_S
     while not (await asyncio.wait([future], timeout=delay_s))[0]:
-        holder = oslock.read_holder(wanted.path)
-        if holder is not None and not holder.is_this_process and span.args.get("holder") != str(holder):
-            recorder.progress(span, holder=str(holder))
+        _show_holder(wanted, recorder, span)
         delay_s = _REFRESH_S
     return future.result()
+
+
+def _show_holder(wanted: LockRequest, recorder: Recorder, span: Span) -> None:
+    holder = oslock.read_holder(wanted.path)
+    if holder is not None and not holder.is_this_process and span.args.get("holder") != str(holder):
+        recorder.progress(span, holder=str(holder))
 
 
 def _timed_out(wanted: LockRequest) -> LockTimeoutError:

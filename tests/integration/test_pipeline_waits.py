@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -214,15 +215,30 @@ def test_one_line_is_told_for_each_wheel_built(bench: Bench, artifacts: Path, co
     assert {"get_requires_for_build_wheel", "build_wheel"} <= set(hooks)
 
 
-def test_a_wait_inside_a_program_of_ones_own_is_bounded_too(
-    bench: Bench, artifacts: Path, no_slot: Callable[[], None], recorder: Recorder
-) -> None:
+_HOLD_SLOTS = """
+import sys
+from pytest_fastenv.filesystem import oslock
+
+locks = [oslock.try_lock(path) for path in sys.argv[1:]]
+print(all(locks), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_wait_inside_a_program_of_ones_own_is_bounded_too(bench: Bench, artifacts: Path, recorder: Recorder) -> None:
     make_sdist(artifacts, "wanted")
     bench.variables["FASTENV_LOCK_TIMEOUT"] = "1s"
-    with pytest.raises(LockTimeoutError, match="no slot of this machine"):
-        bench.run_engine("wanted", recorder=recorder)
+    slots = [str(bench.store / "slots" / f"{number}.lock") for number in range(os.cpu_count() or 1)]
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD_SLOTS, *slots], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        with pytest.raises(LockTimeoutError, match="no slot of this machine") as caught:
+            bench.run_engine("wanted", recorder=recorder)
+        other.communicate()
     wait = Pieces.of(recorder).one("slot-wait", "wanted 1.0")
     assert wait.args["error"] == "LockTimeoutError"
-    assert f"process {os.getpid()} on " in wait.args["holder"]
-    no_slot()
+    assert f"process {other.pid} on " in wait.args["holder"]
+    assert f"held by process {other.pid} on " in str(caught.value.why)
     assert bench.run_engine("wanted").report.built == 1

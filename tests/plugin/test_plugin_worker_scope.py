@@ -191,7 +191,7 @@ def test_paths_that_are_none_of_the_environments_stay(project: Project) -> None:
 
 
 def test_a_suite_in_the_environment(project: Project) -> None:
-    """Tests that lie in site-packages have the same names for all workers."""
+    """Tests that lie in site-packages are found where they are asked for, and have the same names for all workers."""
     make_wheel(
         project.directory,
         "shipped",
@@ -201,6 +201,7 @@ def test_a_suite_in_the_environment(project: Project) -> None:
         },
     )
     project.write(requirements__txt="library\n./shipped-1.0-py3-none-any.whl\n")
+    fine(project.run("--fastenv", "requirements.txt", "--pyargs", "shipped"), passed=1)
     fine(project.run(*SCOPE, "-n2", "--pyargs", "shipped"), passed=1)
 
 

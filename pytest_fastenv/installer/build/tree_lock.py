@@ -69,10 +69,12 @@ async def _acquire(directory: str, subject: str, recorder: Recorder, timeout_s: 
                     if "holder" not in span.args and asyncio.get_running_loop().time() - begun >= SHOW_AFTER_S:
                         recorder.progress(span, holder=_holder(directory))
         except TimeoutError:
+            holder = _holder(directory)
+            recorder.progress(span, holder=holder)
             raise LockTimeoutError(
                 f"{subject} was not free within {timeout_s:g} s",
                 where=directory,
-                why=f"a build with another store runs in that directory: {_holder(directory)}",
+                why=f"a build with another store runs in that directory: {holder}",
                 hint=f"wait for that process or end it; {option('lock_timeout_s')} sets how long is waited",
             ) from None
 
