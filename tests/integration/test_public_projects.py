@@ -29,16 +29,21 @@ class Project:
         return f"{self.name}-{self.version}"
 
 
+#: Each time two small ones, at night the large ones too.
 PROJECTS = [
     Project("itsdangerous", "2.2.0", ("freezegun",)),
-    Project("pluggy", "1.7.0", ("pytest-benchmark",)),
     Project("iniconfig", "2.3.1", ()),
+]
+LARGE_PROJECTS = [
+    Project("pluggy", "1.7.0", ("pytest-benchmark",)),
     Project("click", "8.5.1", ()),
     Project("attrs", "26.1.0", ("cloudpickle", "hypothesis", "pympler"), ("-n", "2", "-p", "no:cacheprovider")),
 ]
 
 
-@pytest.mark.parametrize("project", PROJECTS, ids=str)
+@pytest.mark.parametrize(
+    "project", [*PROJECTS, *(pytest.param(large, marks=pytest.mark.nightly) for large in LARGE_PROJECTS)], ids=str
+)
 def test_same_counts_as_with_pip(project: Project, tmp_path: Path) -> None:
     source = unpacked_sdist(project, tmp_path)
     requirements = tmp_path / "requirements.txt"
