@@ -6,8 +6,8 @@ import os
 from contextlib import suppress
 
 _NAME = "conftest.py"
-_TEXT = """# Written by pytest-fastenv: nothing that lies here is a test of the project around it. Tests that a package in one
-# of the environments brings are found where they are asked for by name (pytest --pyargs).
+_TEXT = """# Written by pytest-fastenv: nothing that lies here is a test of the project around it.
+# Tests that a package in an environment brings are found by its name (pytest --pyargs).
 import os
 
 collect_ignore = os.listdir(os.path.dirname(os.path.abspath(__file__)))

@@ -9,6 +9,7 @@ import pytest
 from content_desk import ContentDesk
 from front_doors import Desk
 from kit.archives import make_wheel
+from kit.nightly import first_and_at_night
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def name_links(desk: Desk, where: str, links: Path) -> str:
     return "demo"
 
 
-@pytest.mark.parametrize("where", ["setting", "pip", "file"])
+@pytest.mark.parametrize("where", first_and_at_night("setting", "pip", "file"))
 def test_directory_of_links(where: str, seeded: Desk) -> None:
     """It gets a newer wheel, has one replaced, and loses one."""
     here = ContentDesk(seeded)

@@ -25,6 +25,7 @@ from kit.dynamic_backends import (
     make_dynamic,
     make_repository,
 )
+from kit.nightly import first_and_at_night
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ def here(seeded: Desk, artifacts: Path) -> ContentDesk:
     return ContentDesk(seeded)
 
 
-@pytest.mark.parametrize("how", DYNAMIC)
+@pytest.mark.parametrize("how", first_and_at_night(*DYNAMIC))
 def test_dynamic_dependencies_of_an_editable_project(how: str, here: ContentDesk) -> None:
     code, declare = DYNAMIC[how]
     declare(here.directory, "one")
@@ -73,7 +74,9 @@ def test_dynamic_dependencies_of_an_editable_project(how: str, here: ContentDesk
     assert here.finds("one", "two", sources=("pytest",)) == {"one": None, "two": "two"}
 
 
-@pytest.mark.parametrize("source", ["-e ./demo", "-e demo/", "./outer"], ids=["line", "slash", "dependency"])
+@pytest.mark.parametrize(
+    "source", first_and_at_night("-e ./demo", "-e demo/", "./outer"), ids=["line", "slash", "dependency"]
+)
 def test_dynamic_dependencies_of_another_tree(source: str, here: ContentDesk) -> None:
     tree = here.directory / "demo"
     make_dynamic(tree, READS_A_FILE)
@@ -108,7 +111,7 @@ def test_an_edit_is_no_change_for_an_editable_project(here: ContentDesk) -> None
     assert here.reused
 
 
-@pytest.mark.parametrize("project", ["editable", "wheel"])
+@pytest.mark.parametrize("project", first_and_at_night("editable", "wheel"))
 @pytest.mark.parametrize("code", [ASKS_GIT, READS_BELOW_GIT], ids=["starts-git", "reads-git"])
 def test_version_from_version_control(code: str, project: str, here: ContentDesk) -> None:
     here.desk.write(
@@ -161,7 +164,7 @@ def _write_wheel(directory, files):
     ],
     ids=["flags", "version"],
 )
-@pytest.mark.parametrize("how", ["wheel", "path", "sdist", "editable"])
+@pytest.mark.parametrize("how", first_and_at_night("wheel", "path", "sdist", "editable"))
 def test_variables_of_builds(
     how: str, code: str, variable: str, values: list[str | None], here: ContentDesk, artifacts: Path
 ) -> None:
@@ -256,7 +259,10 @@ def test_tree_that_is_built_and_looks_around_itself(project: str, here: ContentD
     assert not (here.directory / "VALUE").exists()
 
 
-@pytest.mark.parametrize("how", ["project", "wheel", "path", "sdist", "two-deep", "static", "group", "link", "part"])
+@pytest.mark.parametrize(
+    "how",
+    first_and_at_night("project", "two-deep", "wheel", "path", "sdist", "static", "group", "link", "part", by_day=2),
+)
 def test_edit_of_a_tree_that_only_the_resolver_meets(how: str, here: ContentDesk, artifacts: Path) -> None:
     lib = make_project(here.directory.parent / "lib", "lib", files={"lib.py": "VALUE = 1\n"})
     needs = {

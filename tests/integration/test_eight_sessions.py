@@ -14,6 +14,7 @@ from front_doors import Desk, whole
 from kit.archives import make_sdist, make_wheel
 from kit.installed import wheel_of
 from kit.links import CERTAIN
+from kit.nightly import first_and_at_night
 from kit.server import IndexServer
 
 pytestmark = [
@@ -58,7 +59,7 @@ def write_suite(desk: Desk, *requirements: str, imports: str = "shared_source") 
     desk.write("test_suite.py", SUITE.format(wanted=imports))
 
 
-@pytest.mark.parametrize("state", ["a cold store", "a store that knows pytest"])
+@pytest.mark.parametrize("state", first_and_at_night("a cold store", "a store that knows pytest"))
 def test_in_one_project(desk: Desk, index: IndexServer, log: Path, tmp_path: Path, request, state: str) -> None:
     """They come for the same environment: one of them makes it, all run in it."""
     if state != "a cold store":
@@ -104,7 +105,7 @@ def projects(desk: Desk, count: int) -> list[Desk]:
     return made
 
 
-@pytest.mark.parametrize("state", ["a cold store", "a store that knows pytest"])
+@pytest.mark.parametrize("state", first_and_at_night("a cold store", "a store that knows pytest"))
 def test_in_several_projects(desk: Desk, index: IndexServer, log: Path, tmp_path: Path, request, state: str) -> None:
     """Two sessions in each of four projects: four environments, and what they have in common is had once."""
     if state != "a cold store":
@@ -179,7 +180,7 @@ def test_it():
 """
 
 
-@pytest.mark.parametrize("link", CERTAIN)
+@pytest.mark.parametrize("link", first_and_at_night(*CERTAIN))
 def test_a_living_run_keeps_its_environment(seeded: Desk, index: IndexServer, tmp_path: Path, link: str) -> None:
     """Others change the requirements, make it anew, edit it in place and find that out; what it has not imported yet
     is as it was, for itself and for what it starts."""

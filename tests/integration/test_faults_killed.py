@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from front_doors import Desk, content, missing, whole
 from kit.archives import make_sdist, make_wheel
+from kit.nightly import first_and_at_night
 
 _WHY_NOT = "strace is for Linux" if sys.platform != "linux" else missing("strace", "-f", "-o", "/dev/null", "true")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT)]
@@ -141,7 +142,7 @@ class Sweep:
         return disturbed
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", first_and_at_night("warm", *(kind for kind in KINDS if kind != "warm")))
 def test_sigkill_at_some_calls(kind: str, desk: Desk) -> None:
     sweep = Sweep(desk, kind)
     points = sweep.points(CHANGES)
