@@ -9,15 +9,36 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from pytest_fastenv.errors import UsageError
+from pytest_fastenv.settings.environment_keys import NOT_SETTINGS
 from pytest_fastenv.settings.layers import Given, Layer, Origin, at_file, refused
 from pytest_fastenv.settings.options import OPTIONS, Option, of_door
 
 PYPROJECT = "pyproject.toml"
 FASTENV_TOML = "fastenv.toml"
 _TABLE = "[tool.fastenv]"
+
+
+class FastenvTable(NamedTuple):
+    """What one of the two files says, as TOML has it.
+
+    :ivar file: absolute.
+    :ivar keys: the keys that lead to it; none in ``fastenv.toml``.
+    """
+
+    file: Path
+    keys: tuple[str, ...]
+    content: Mapping[str, Any]
+
+    def origin(self, *keys: str) -> Origin:
+        """Return where a value stands in it.
+
+        :param keys: those that lead from this table to the value.
+        """
+        table = ".".join((*self.keys, *keys[:-1]))
+        return Origin(keys[-1], str(self.file), f"[{table}]" if table else "")
 
 
 def tables(directory: Path) -> Layer:
@@ -28,25 +49,36 @@ def tables(directory: Path) -> Layer:
 
     :raises UsageError: a file cannot be read, has a key that is not known, or a value of another type.
     """
-    return {**_of_pyproject(directory), **_of_fastenv_toml(directory)}
+    layer: dict[str, Given] = {}
+    for table in fastenv_tables(directory):
+        layer.update(_layer(table))
+    return layer
 
 
-def _of_pyproject(directory: Path) -> Layer:
+def fastenv_tables(directory: Path) -> tuple[FastenvTable, ...]:
+    """Return what the two files of a directory have for us, the weaker one first.
+
+    :raises UsageError: a file cannot be read.
+    """
+    return tuple(filter(None, (_of_pyproject(directory), _of_fastenv_toml(directory))))
+
+
+def _of_pyproject(directory: Path) -> FastenvTable | None:
     path = directory / PYPROJECT
     content = _content(path)
     if content is None or b"fastenv" not in content:  # most have no table for us: they need not be parsed
-        return {}
+        return None
     tool = _parsed(path, content).get("tool", {})
     table = tool.get("fastenv", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"tool.fastenv of {PYPROJECT} is not a table", where=str(path))
-    return _layer(path, table, _TABLE)
+    return FastenvTable(Path(os.path.abspath(path)), ("tool", "fastenv"), table)
 
 
-def _of_fastenv_toml(directory: Path) -> Layer:
+def _of_fastenv_toml(directory: Path) -> FastenvTable | None:
     path = directory / FASTENV_TOML
     content = _content(path)
-    return {} if content is None else _layer(path, _parsed(path, content), "")
+    return None if content is None else FastenvTable(Path(os.path.abspath(path)), (), _parsed(path, content))
 
 
 def _content(path: Path) -> bytes | None:
@@ -72,21 +104,29 @@ def _parsed(path: Path, content: bytes) -> Mapping[str, Any]:
         raise UsageError(f"{path.name} cannot be read", where=str(path), why=str(error)) from None
 
 
-def _layer(path: Path, table: Mapping[str, Any], name: str) -> Layer:
+def _layer(table: FastenvTable) -> Layer:
     known = {option.table_key: option for option in of_door("table")}
-    file = os.path.abspath(path)
     layer = {}
-    for key, value in table.items():
+    for key, value in table.content.items():
         option = known.get(key)
-        if option is None:
-            raise _unknown(key, known, file, name)
-        origin = Origin(key, file, name)
-        types, expected = _types(option)
-        if type(value) not in types:
-            raise refused(origin, value, expected)
-        if value not in ([], ""):
-            layer[option.field] = Given(at_file(option, value, path.parent), origin)
+        if option is not None:
+            given = setting(option, value, table.origin(key))
+            if given is not None:
+                layer[option.field] = given
+        elif key not in NOT_SETTINGS:
+            raise _unknown(key, {*known, *NOT_SETTINGS}, table)
     return layer
+
+
+def setting(option: Option, value: Any, origin: Origin) -> Given | None:
+    """Return a setting as a file says it; ``None`` where that is nothing.
+
+    :raises UsageError: the value is of another type.
+    """
+    types, expected = _types(option)
+    if type(value) not in types:
+        raise refused(origin, value, expected)
+    return None if value in ([], "") else Given(at_file(option, value, Path(origin.file).parent), origin)
 
 
 def _types(option: Option) -> tuple[tuple[type, ...], str]:  # noqa: PLR0911 - one for each kind
@@ -110,12 +150,12 @@ def _types(option: Option) -> tuple[tuple[type, ...], str]:  # noqa: PLR0911 - o
             assert_never(option.kind)
 
 
-def _unknown(key: str, known: Mapping[str, object], file: str, table: str) -> UsageError:
+def _unknown(key: str, known: set[str], table: FastenvTable) -> UsageError:
     import difflib  # only for the message
 
-    place = f"{table} of {os.path.basename(file)}" if table else os.path.basename(file)
+    place = f"{_TABLE} of {table.file.name}" if table.keys else table.file.name
     variable = next((option.variable for option in OPTIONS if option.table_key == key.replace("_", "-")), "")
-    close = difflib.get_close_matches(key.replace("_", "-").lower(), known, 3)
+    close = difflib.get_close_matches(key.replace("_", "-").lower(), sorted(known), 3)
     if variable and key not in known and key.replace("_", "-") not in known:
         hint = f"that is set by the variable {variable}"
     elif key == "tool":
@@ -124,4 +164,4 @@ def _unknown(key: str, known: Mapping[str, object], file: str, table: str) -> Us
         hint = f"did you mean {' or '.join(close)}?"
     else:
         hint = "known are " + ", ".join(sorted(known))
-    return UsageError(f"{place} has an unknown key: {key}", where=file, hint=hint)
+    return UsageError(f"{place} has an unknown key: {key}", where=str(table.file), hint=hint)

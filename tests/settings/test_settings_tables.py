@@ -63,7 +63,7 @@ def test_fastenv_toml_stands_over_pyproject_key_by_key(tmp_path: Path) -> None:
             "pyproject.toml", "[tool.fastenv]\nmax_age = '1h'\n",
             "[tool.fastenv] of pyproject.toml has an unknown key: max_age", "did you mean max-age?",
         ),
-        ("fastenv.toml", "xyz = 1\n", "fastenv.toml has an unknown key: xyz", "known are allow-overlaps, "),
+        ("fastenv.toml", "xyz = 1\n", "fastenv.toml has an unknown key: xyz", "known are allow-failure, "),
         (
             "fastenv.toml", "cache-dir = 'x'\n",
             "fastenv.toml has an unknown key: cache-dir", "that is set by the variable FASTENV_CACHE_DIR",

@@ -1,0 +1,50 @@
+"""Which environments somebody asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.matrix.declaration import NamedEnvironment
+from pytest_fastenv.matrix.reader import declared
+
+__all__ = ["declared", "select"]
+
+ALL = "all"
+_TAG = "tag:"
+
+
+def select(declared: Mapping[str, NamedEnvironment], words: Sequence[str]) -> tuple[NamedEnvironment, ...]:
+    """Return the environments that words name, each once: in the order of the words, then as they are declared.
+
+    :param words: names, names of tables with a matrix, patterns (``py3*-django5``), ``tag:NAME``, ``all``.
+    :raises UsageError: a word matches none.
+    """
+    found: dict[str, NamedEnvironment] = {}
+    for word in words:
+        matching = [one for one in declared.values() if _matches(one, word)]
+        if not matching:
+            raise _unknown(word, declared)
+        found.update((one.name, one) for one in matching)
+    return tuple(found.values())
+
+
+def _matches(environment: NamedEnvironment, word: str) -> bool:
+    if word.startswith(_TAG):
+        return any(fnmatchcase(tag, word.removeprefix(_TAG)) for tag in environment.tags)
+    return word in (ALL, environment.name, environment.family) or fnmatchcase(environment.name, word)
+
+
+def _unknown(word: str, declared: Mapping[str, NamedEnvironment]) -> UsageError:
+    if not declared:
+        hint = "declare one: [tool.fastenv.envs.NAME] in pyproject.toml"
+        return UsageError("no environments are declared here", where=word, hint=hint)
+    import difflib  # only for the message
+
+    known = list(declared)
+    if word.startswith(_TAG):
+        known = sorted({_TAG + tag for one in declared.values() for tag in one.tags})
+    close = difflib.get_close_matches(word, known, 3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "declared are " + ", ".join(known or declared)
+    return UsageError(f"no environment is called {word}", hint=hint)
