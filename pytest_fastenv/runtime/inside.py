@@ -81,9 +81,17 @@ def announce(config: pytest.Config) -> None:
 
         hook(config=config, environment=EnvironmentInTest(own_environment()))
     if handed is not None:
+        _carry_name(config, handed)
         _arrange(config, handed)
     elif hasattr(config, "workerinput"):
         _arrange_worker(config)
+
+
+def _carry_name(config: pytest.Config, handed: session.Handed) -> None:
+    if handed.name:
+        from . import node_names  # only where environments have names
+
+        node_names.register(config, handed.name)
 
 
 def pytest_report_header(config: pytest.Config) -> str | list[str] | None:
@@ -156,6 +164,7 @@ def _arrange_worker(config: pytest.Config) -> None:
     if handed is not None:
         from . import edit_report
 
+        _carry_name(config, handed)
         edit_report.watch_worker(config, handed)
         if handed.worker:
             from . import imported

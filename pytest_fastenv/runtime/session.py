@@ -32,6 +32,9 @@ class Handed(NamedTuple):
     :ivar worker: the xdist worker that the environment belongs to; empty where it is the session's.
     :ivar active: ``VIRTUAL_ENV`` outside, and what ``PATH`` has no more of it: for what is started from inside, but
         not in the environment.
+    :ivar name: what the environment is called in the project's files; node ids carry it, those of workers, too.
+    :ivar matrix: all environments of a session over several, for its controller: see
+        `pytest_fastenv.runtime.named_environments.NamedEnvironments`.
     """
 
     prefix: str
@@ -45,6 +48,8 @@ class Handed(NamedTuple):
     base: str = ""
     worker: str = ""
     active: tuple[str, ...] = ()
+    name: str = ""
+    matrix: dict[str, Any] | None = None
 
 
 def encode(handed: Handed) -> str:
@@ -78,6 +83,8 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
             str(values.get("base", "")),
             str(values.get("worker", "")),
             tuple(values.get("active", ())),
+            str(values.get("name", "")),
+            values.get("matrix"),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -97,7 +104,7 @@ def settle(handed: Handed, environ: MutableMapping[str, str]) -> None:
 
     The lease's descriptor would otherwise be kept by every process a test leaves behind.
     """
-    environ[VARIABLE] = encode(handed._replace(summary=None, lease_fd=None))
+    environ[VARIABLE] = encode(handed._replace(summary=None, lease_fd=None, matrix=None))
     if handed.lease_fd is not None:
         with contextlib.suppress(OSError):  # it was closed on the way
             os.set_inheritable(handed.lease_fd, False)

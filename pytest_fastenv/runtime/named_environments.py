@@ -1,0 +1,160 @@
+"""The environments of a session over several, as the inside knows them: there, on their way, or not to be had.
+
+What was there when the session began was handed over. The others are provided meanwhile by a process of the
+installation outside, which writes a line of JSON for each as soon as it is there, and one more when all are::
+
+    {"name": "py312", "state": {"prefix": "…", …}}
+    {"name": "py313", "state": {"error": {…}}}
+    {"done": true}
+
+It holds the environments until the session ends, which it notices by the end of its standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+from pathlib import Path
+from typing import Any, Iterator, Mapping, NamedTuple
+
+from ..errors import EnvironmentServerError, FastenvError, error_from_json
+from .summary import Summary
+
+
+class NamedState(NamedTuple):
+    """What became of an environment.
+
+    :ivar prefix: its directory; ``None`` where it is not to be had.
+    :ivar python: its interpreter.
+    :ivar scripts: the directory of its programs.
+    :ivar summary: how it came about.
+    :ivar set_env: variables for its tests.
+    :ivar pass_env: names and patterns of the variables that reach its tests; ``None``: all do.
+    :ivar allow_failure: what happens in it does not decide about the exit code.
+    :ivar same_as: another one of the session that is the same environment, or empty.
+    :ivar error: why it is not to be had.
+    :ivar skipped: why it is left out, where that is no failure.
+    """
+
+    name: str
+    prefix: Path | None = None
+    python: Path | None = None
+    scripts: Path | None = None
+    python_version: str = ""
+    summary: Summary | None = None
+    set_env: Mapping[str, str] = {}
+    pass_env: tuple[str, ...] | None = None
+    allow_failure: bool = False
+    same_as: str = ""
+    error: FastenvError | None = None
+    skipped: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether tests can run in it."""
+        return self.prefix is not None
+
+    @classmethod
+    def from_json(cls, name: str, value: Mapping[str, Any]) -> NamedState:
+        """Read what the outside wrote."""
+        if "error" in value:
+            allowed = bool(value.get("allow_failure"))
+            return cls(name, error=error_from_json(value["error"]), allow_failure=allowed)
+        if "skipped" in value:
+            return cls(name, skipped=value["skipped"])
+        passing = value.get("pass_env")
+        return cls(
+            name,
+            Path(value["prefix"]),
+            Path(value["python"]),
+            Path(value["scripts"]),
+            value.get("python_version", ""),
+            Summary.from_json(value["summary"]),
+            value.get("set_env") or {},
+            None if passing is None else tuple(passing),
+            bool(value.get("allow_failure")),
+            value.get("same_as") or "",
+        )
+
+
+class NamedEnvironments:
+    """The environments of a session, in the order in which they were asked for. For one thread.
+
+    :param matrix: `Handed.matrix`.
+    :ivar names: all of them.
+    """
+
+    def __init__(self, matrix: Mapping[str, Any]) -> None:
+        self.names: tuple[str, ...] = tuple(matrix["names"])
+        self._states = {
+            name: NamedState.from_json(name, state) for name, state in matrix.get("states", {}).items() if state
+        }
+        supply = matrix.get("supply") or {}
+        self._answers: int | None = supply.get("answers")
+        self._life: int | None = supply.get("life")
+        for descriptor in (self._answers, self._life):
+            if descriptor is not None:
+                os.set_inheritable(descriptor, False)
+        self._rest = b""
+
+    def fileno(self) -> int | None:
+        """Return a descriptor that is readable when there may be news; ``None`` when there will be no more."""
+        return self._answers
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The names of those of which nothing is known yet."""
+        return tuple(name for name in self.names if name not in self._states)
+
+    def state(self, name: str) -> NamedState | None:
+        """Return what is known of an environment; ``None`` while it is on its way."""
+        return self._states.get(name)
+
+    def poll(self) -> Iterator[NamedState]:
+        """Yield what has become known since the last call. Does not block."""
+        while self._answers is not None and select.select([self._answers], [], [], 0)[0]:
+            yield from self._read()
+
+    def wait(self, name: str) -> NamedState:
+        """Wait until it is known what becomes of an environment. Ctrl-C ends the wait."""
+        while name not in self._states:
+            for _ in self._read():
+                pass
+        return self._states[name]
+
+    def close(self) -> None:
+        """Let go of the environments: the process that holds them ends. Idempotent."""
+        for descriptor in (self._answers, self._life):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._answers = self._life = None
+
+    def _read(self) -> Iterator[NamedState]:
+        piece = b"" if self._answers is None else os.read(self._answers, 1 << 16)
+        if not piece:
+            yield from self._lost()
+            return
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            answer = json.loads(line)
+            if "name" in answer:
+                state = NamedState.from_json(answer["name"], answer["state"])
+                self._states[state.name] = state
+                yield state
+            elif self._answers is not None:
+                os.close(self._answers)
+                self._answers = None
+
+    def _lost(self) -> Iterator[NamedState]:
+        """Give up those that are on their way: the process that provides them is gone."""
+        if self._answers is not None:
+            os.close(self._answers)
+            self._answers = None
+        for name in self.pending:
+            error = EnvironmentServerError(
+                "the environment {} was not provided: the process that provides it has ended".format(name),
+                hint="run again: what was finished is kept",
+            )
+            self._states[name] = NamedState(name, error=error)
+            yield self._states[name]
