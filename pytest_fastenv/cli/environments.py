@@ -67,7 +67,7 @@ def _add_options(parser: argparse.ArgumentParser, door: Any) -> None:
 
 def _create(options: argparse.Namespace, loaded: Loaded) -> int:
     sources, directory = _words(options)
-    if not sources and not loaded.settings.sources:
+    if not sources and not _asks(loaded):
         what = "a source is needed" if options.dir else "a source and a directory are needed"
         raise UsageError(what, why=_taken(options), hint=_CREATE_HINT)
     if directory is not None and os.path.isfile(directory):
@@ -76,6 +76,11 @@ def _create(options: argparse.Namespace, loaded: Loaded) -> int:
     if not options.quiet:
         print("\n".join(_told(ready, options)))
     return 0
+
+
+def _asks(loaded: Loaded) -> bool:
+    """Say whether settings name something that an environment is to hold."""
+    return bool(loaded.settings.sources or loaded.settings.groups)
 
 
 def _words(options: argparse.Namespace) -> tuple[list[str], Path | None]:
@@ -98,7 +103,7 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
         raise UsageError("a command is needed, after --", hint=_RUN_HINT)
     if not options.command[0]:
         raise UsageError("the command after -- is empty", hint=_RUN_HINT)
-    if not options.words and not loaded.settings.sources:
+    if not options.words and not _asks(loaded):
         raise UsageError("a source is needed, before --", hint=_RUN_HINT)
     ready = _provided(options, loaded, options.words)
     if not options.quiet:

@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser, door: Door) -> None:
         if option.is_flag:
             parser.add_argument(option.flag, dest=option.field, action="store_true", help=text)
         else:
-            action = "append" if option.repeats else "store"
+            action = "append" if option.is_list else "store"
             parser.add_argument(option.flag, dest=option.field, action=action, metavar=option.metavar, help=text)
     parser.set_defaults(door=door)
 

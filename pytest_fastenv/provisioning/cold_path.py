@@ -32,7 +32,7 @@ from pytest_fastenv.provisioning.resolutions import Resolution
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import fetch_text
 from pytest_fastenv.report.quantities import printable
-from pytest_fastenv.requirements.sources import read_sources
+from pytest_fastenv.requirements.sources import Additions, read_sources
 from pytest_fastenv.resolve.hashed import naming_lines
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store.buckets import InStore
@@ -164,6 +164,7 @@ async def begin(
         root=asked.root,
         environ=asked.environ,
         project=settings.project,
+        additions=Additions(settings.groups, settings.extras, settings.constraints),
         requested=asked.needs.requested,
         requested_by=asked.needs.requested_by,
         fetch=partial(fetch_text, run),

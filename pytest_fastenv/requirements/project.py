@@ -19,7 +19,9 @@ from pytest_fastenv.settings.values import Project
 PROJECT = "the project under test"
 
 
-def apply_project(collection: Collection, base: Path, project: Project, from_sources: Sequence[Wanted]) -> None:
+def apply_project(
+    collection: Collection, base: Path, project: Project, extras: Sequence[str], from_sources: Sequence[Wanted]
+) -> None:
     """Bring the project in the base directory in line with the setting.
 
     ``auto`` adds it as editable where a pyproject.toml with a build system stands and no requirement names it
@@ -27,16 +29,22 @@ def apply_project(collection: Collection, base: Path, project: Project, from_sou
     that one becomes editable. ``editable``, ``wheel``
     and ``sdist`` change what requirements say of it, or add it. ``none`` leaves everything as it is.
 
+    :param extras: extras of the project, as if every requirement that names it had them.
     :param from_sources: those of the requirements that were named as a source, not by a file.
-    :raises RequirementsError: it is to be installed, and there is no project.
+    :raises RequirementsError: it is to be installed, or extras of it, and there is no project.
     """
     if project == "none":
+        if extras:
+            raise _extras_of_nothing(base, extras, f"{option('project', 'none')} leaves it out")
         return
     named = [index for index, wanted in enumerate(collection.wanted) if is_same_directory(wanted.reference, base)]
     if project == "auto":
         if not _has_build_system(collection, base):
+            if not named and extras:
+                raise _extras_of_nothing(base, extras, "no [build-system] in a pyproject.toml says how it is built")
             if not named and (text := _left_out(collection, base)):
                 collection.warnings.append(text)
+            _with_extras(collection, named, extras)
             return
         for index in named:
             if any(collection.wanted[index] is source for source in from_sources):
@@ -45,16 +53,24 @@ def apply_project(collection: Collection, base: Path, project: Project, from_sou
         _require_project(base, project)
         for index in named:
             collection.wanted[index] = _through(project, _editable(collection.wanted[index], project == "editable"))
+    _with_extras(collection, named, extras)
     if not named:
         collection.documents.note_project(base)
         editable = project in {"auto", "editable"}
         wanted = Wanted(
             name=None,
             location=Location(PROJECT),
-            text="-e ." if editable else ".",
+            text=f"{'-e ' if editable else ''}.{'[' + ','.join(extras) + ']' if extras else ''}",
+            extras=tuple(extras),
             reference=DirectoryReference(base, editable=editable),
         )
         collection.wanted.append(_through(project, wanted))
+
+
+def _with_extras(collection: Collection, named: Sequence[int], extras: Sequence[str]) -> None:
+    for index in named:
+        wanted = collection.wanted[index]
+        collection.wanted[index] = replace(wanted, extras=tuple(sorted({*wanted.extras, *extras})))
 
 
 def _editable(wanted: Wanted, editable: bool) -> Wanted:
@@ -84,6 +100,12 @@ def _left_out(collection: Collection, base: Path) -> str:
         f"the project in {base} is not installed, since no [build-system] in a pyproject.toml says how it is built; "
         "with project = editable it is installed all the same, with project = none nothing is said"
     )
+
+
+def _extras_of_nothing(base: Path, extras: Sequence[str], why: str) -> RequirementsError:
+    what = f"extras of the project are asked for ({', '.join(extras)}), and the project is not installed"
+    hint = f"use {option('project', 'editable')}, or leave the extras out"
+    return RequirementsError(what, where=str(base), why=why, hint=hint)
 
 
 def _require_project(base: Path, project: Project) -> None:

@@ -136,7 +136,7 @@ def group_dependencies(pyproject: PyProject, group: str) -> list[Excerpt]:
     names = {canonicalize_name(name): name for name in groups}
     if canonicalize_name(group) not in names:
         close = difflib.get_close_matches(canonicalize_name(group), names, 1)
-        hint = f"did you mean group:{names[close[0]]}?" if close else None
+        hint = f"did you mean {names[close[0]]}?" if close else None
         known = f"its groups are {', '.join(groups)}" if groups else "it has no [dependency-groups]"
         raise pyproject.error(f"{pyproject.name} has no dependency group {group!r}", why=known, hint=hint)
     try:

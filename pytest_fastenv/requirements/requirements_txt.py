@@ -170,7 +170,7 @@ class RequirementsFiles:
         if wanted.fault is not None and unset:
             wanted = replace(wanted, fault=Fault.of(with_unset(wanted.fault.error, unset)))
         if constraint:
-            collection.constraints.append(_constraint(wanted, excerpt, collection.documents))
+            collection.constraints.append(as_constraint(wanted, excerpt, collection.documents))
         else:
             collection.wanted.append(wanted)
 
@@ -240,7 +240,7 @@ def _config_settings(parsed: ParsedLine) -> tuple[tuple[str, str | tuple[str, ..
     return config_settings(values)
 
 
-def _constraint(wanted: Wanted, excerpt: Excerpt, documents: Documents) -> Wanted:
+def as_constraint(wanted: Wanted, excerpt: Excerpt, documents: Documents) -> Wanted:
     """Return a requirement as a constraint: with a name, which a directory's ``pyproject.toml`` may tell (PEP 621).
 
     :raises RequirementsError: it cannot be one.

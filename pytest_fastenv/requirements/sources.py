@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pytest_fastenv.requirements.pip_settings import PipSettings
 from pytest_fastenv.requirements.places import hint_for_directory, hint_for_missing, is_archive, is_project
 from pytest_fastenv.requirements.project import PROJECT, apply_project
 from pytest_fastenv.requirements.pyproject import group_dependencies, project_dependencies, read_pyproject
-from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFiles, check_hashes
+from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFiles, as_constraint, check_hashes
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement, split_extras
 from pytest_fastenv.requirements.variables import ObservedVariables
 from pytest_fastenv.settings.values import Project
@@ -42,12 +43,30 @@ _NAMED_LIKE_FILE = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What is asked for besides the sources.
+
+    :ivar groups: dependency groups of the pyproject.toml in the root directory (PEP 735).
+    :ivar extras: extras of the project in the root directory.
+    :ivar constraints: files of constraints, as paths and URLs, and constraints as they would stand in one.
+    """
+
+    groups: AbstractSet[str] = frozenset()
+    extras: AbstractSet[str] = frozenset()
+    constraints: Sequence[str] = ()
+
+
+_NOTHING_MORE = Additions()
+
+
 def read_sources(
     sources: Sequence[str],
     *,
     base: Path,
     environ: Mapping[str, str],
     project: Project = "none",
+    additions: Additions = _NOTHING_MORE,
     root: Path | None = None,
     requested: Sequence[str] = (),
     requested_by: str = "",
@@ -63,6 +82,7 @@ def read_sources(
     :param base: absolute directory that sources, and paths in requirements files, are relative to.
     :param environ: for ``${NAME}`` in requirements files.
     :param project: whether and how the project in the root directory is installed.
+    :param additions: dependency groups, the project's extras, and constraints.
     :param root: that directory; the base directory when not given.
     :param requested: further requirements, as lines of a requirements file in the root directory; pytest plugins'.
     :param requested_by: who asked for those, for messages.
@@ -75,10 +95,14 @@ def read_sources(
     pip.apply(reader.collection, reader.read_constraints)
     for source in sources:
         reader.read(source)
+    for group in sorted(additions.groups):
+        reader.read_group(group, absolute(root or base) / "pyproject.toml", "pyproject.toml")
+    for constraint in additions.constraints:
+        reader.read_constraint(constraint)
     for line in requested:
         reader.read_requested(Excerpt.of(line, requested_by), absolute(root or base))
     collection = reader.collection
-    apply_project(collection, absolute(root or base), project, reader.from_sources)
+    apply_project(collection, absolute(root or base), project, sorted(additions.extras), reader.from_sources)
     check_hashes(collection, exempt=lambda wanted: wanted.location.file == PROJECT)
     for wanted in (*collection.wanted, *collection.constraints):
         if wanted.reference.tree_to_build is not None:
@@ -147,7 +171,31 @@ class _Reader:
         if path.name != "pyproject.toml":
             what = f"a dependency group is in a file pyproject.toml, not in {file}"
             raise UsageError(what, where=THE_REQUEST, hint=f"write {_GROUP}{file}/pyproject.toml:{name}")
+        self.read_group(name, path, file)
+
+    def read_group(self, name: str, path: Path, file: str) -> None:
+        """Read a dependency group of a pyproject.toml.
+
+        :param file: what the file is called in messages.
+        """
         self._specifiers(group_dependencies(read_pyproject(path, file, self.collection.documents), name), path.parent)
+
+    def read_constraint(self, text: str) -> None:
+        """Read a file of constraints, or one constraint."""
+        excerpt = Excerpt.of(text, THE_REQUEST).part(0)
+        if text.startswith("-"):
+            what = f"{text.split()[0]} is an option of requirements files, not a constraint"
+            raise UsageError(what, where=THE_REQUEST, hint="name the file alone")
+        path = absolute(self.base / os.path.expanduser(excerpt.text))
+        if path.is_file() or _REQUIREMENTS_URL.fullmatch(excerpt.text):
+            self.files.read(excerpt.text, excerpt, constraint=True)
+            return
+        _check_no_file(path, excerpt.text, self.base)
+        if _PLAIN_NAME.fullmatch(excerpt.text):  # as a constraint it would say nothing
+            hint = f"{hint_for_missing([path], text)}; a constraint is {text}<2, or a file of such lines"
+            raise RequirementsError(f"no such file: {text}", where=str(path), hint=hint)
+        wanted = read_requirement(excerpt, Surroundings((self.base,), self.collection.documents))
+        self.collection.constraints.append(as_constraint(wanted, excerpt, self.collection.documents))
 
     def _file(self, path: Path, excerpt: Excerpt) -> None:
         name, documents = excerpt.text, self.collection.documents

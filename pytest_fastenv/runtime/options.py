@@ -30,7 +30,7 @@ def register(parser: pytest.Parser) -> None:
             attributes["action"] = "store_true"
         else:
             attributes["metavar"] = option.metavar
-            attributes["action"] = "append" if option.repeats else "store"
+            attributes["action"] = "append" if option.is_list else "store"
         group.addoption(option.pytest_flag, **attributes)
         parser.addini(option.ini, option.help, type=_ini_type(option), default=None)
 
@@ -55,7 +55,7 @@ def _ini_type(option: Option) -> Any:
     Since version 9 ini files in TOML may use its own types, and only those: see
     https://docs.pytest.org/en/stable/reference/customize.html.
     """
-    if option.repeats:
+    if option.is_lines:
         return "linelist"
     if option.is_flag:
         return "bool"

@@ -146,10 +146,19 @@ def command_line(given: Mapping[str, Any], door: Door, directory: Path) -> Layer
     :param directory: what relative paths are relative to.
     """
     return {
-        option.field: Given(at_file(option, given[option.field], directory), Origin(flag_of(option, door)))
+        option.field: Given(
+            at_file(option, _words(option, given[option.field]), directory), Origin(flag_of(option, door))
+        )
         for option in OPTIONS
         if given.get(option.field) not in (None, [], (), False)
     }
+
+
+def _words(option: Option, value: Any) -> Any:
+    """Return the words of an option that was given several times, and may have had several words each time."""
+    if not option.is_list or option.is_lines or isinstance(value, str):
+        return value
+    return [word for text in value for word in text.split()]
 
 
 def flag_of(option: Option, door: Door) -> str:
@@ -165,11 +174,19 @@ def at_file(option: Option, value: Any, directory: Path) -> Any:
         return _absolute(value, directory)
     if option.kind == "indexes" and isinstance(value, dict):
         return {name: _index_at(index, directory) for name, index in value.items()}
-    if option.kind == "reports" and isinstance(value, (str, list)):
+    if option.kind in ("reports", "constraints") and isinstance(value, (str, list)):
         lines = value.splitlines() if isinstance(value, str) else value
         if all(isinstance(line, str) for line in lines):
-            return [_absolute(line.strip(), directory) for line in lines if line.strip()]
+            at = _absolute if option.kind == "reports" else _constraint_at
+            return [at(line.strip(), directory) for line in lines if line.strip()]
     return value
+
+
+def _constraint_at(text: str, directory: Path) -> str:
+    """Return the path of a file of constraints; a constraint, and a URL, as it is."""
+    path = _absolute(text, directory)
+    reads_like_file = re.fullmatch(r"[^:;@=<>]+\.(txt|in)", text, re.IGNORECASE)
+    return path if reads_like_file or os.path.isfile(path) else text
 
 
 def _index_at(index: Any, directory: Path) -> Any:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     Kind = Literal[
         "text", "choice", "path", "number", "seconds", "age", "flag", "lines", "reports", "words", "names",
-        "variables", "overlaps", "indexes",
+        "variables", "overlaps", "indexes", "constraints",
     ]  # fmt: skip
     """What a value is: one text, one of some words, a path, a number above zero, a duration, a duration or ``forever``,
-    on or off; several texts or report files, each given by itself; several words, projects' names, variables' names
-    with ``*`` in them or not, projects' names and patterns of paths, in one text; indexes by name."""
+    on or off; several texts, report files, or constraints and files of them, each given by itself; several words, names
+    (of projects, groups, extras), variables' names with ``*`` in them or not, projects' names and patterns of paths, in
+    one text; indexes by name."""
     Door = Literal["pytest", "table", "create", "run", "find", "list", "install"]
     """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
     create`` and ``run``, and to ``fastenv python find``, ``list`` and ``install``. Its variable counts at all of
@@ -97,14 +98,14 @@ class Option:
         return self.kind == "flag"
 
     @property
-    def repeats(self) -> bool:
-        """Whether it may be given several times; the values add up."""
-        return self.kind in ("lines", "reports")
+    def is_lines(self) -> bool:
+        """Whether it is several texts, each of which may have spaces in it."""
+        return self.kind in ("lines", "reports", "constraints")
 
     @property
     def is_list(self) -> bool:
-        """Whether files with types of their own have a list of texts for it."""
-        return self.repeats or self.kind in ("words", "names", "variables", "overlaps")
+        """Whether it is several texts: it may be given several times, and the values add up; a list in TOML."""
+        return self.is_lines or self.kind in ("words", "names", "variables", "overlaps")
 
     @property
     def pytest_flag(self) -> str:
@@ -176,6 +177,33 @@ OPTIONS = (
         metavar="HOW",
         choices=("auto", "editable", "wheel", "sdist", "none"),
         help="How the project itself is installed",
+    ),
+    Option(
+        "extras",
+        "extras",
+        "names",
+        Decides.RESOLUTION,
+        doors=_CREATE,
+        metavar="NAMES",
+        help="Extras of the project itself",
+    ),
+    Option(
+        "groups",
+        "groups",
+        "names",
+        Decides.RESOLUTION,
+        doors=_CREATE,
+        metavar="NAMES",
+        help="Dependency groups of its pyproject.toml (PEP 735)",
+    ),
+    Option(
+        "constraints",
+        "constraints",
+        "constraints",
+        Decides.RESOLUTION,
+        doors=_CREATE,
+        metavar="FILE",
+        help="A file of constraints, or a constraint (multi-allowed)",
     ),
     Option(
         "link",

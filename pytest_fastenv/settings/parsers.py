@@ -45,8 +45,8 @@ def parse(option: Option, value: Any) -> Any:  # noqa: PLR0911 - one line for ea
             return _age(value)
         case "flag":
             return _flag(value)
-        case "lines" | "words":
-            return _lines(value) if option.kind == "lines" else _words(value)
+        case "lines" | "constraints" | "words":
+            return _words(value) if option.kind == "words" else _lines(value)
         case "reports":
             return _reports(value)
         case "variables" | "overlaps":
@@ -150,7 +150,11 @@ def _reports(value: Any) -> tuple[Path, ...]:
 
 
 def _names(value: Any) -> frozenset[str]:
-    return frozenset(re.sub(r"[-_.]+", "-", word).lower() for word in _words(value))
+    words = _words(value)
+    if not all(re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", word) for word in words):
+        msg = "expected names, such as docs or test-all, without commas between them"
+        raise ValueError(msg)
+    return frozenset(re.sub(r"[-_.]+", "-", word).lower() for word in words)
 
 
 def _variables(value: Any) -> tuple[str, ...]:

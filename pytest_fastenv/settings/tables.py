@@ -138,7 +138,7 @@ def _types(option: Option) -> tuple[tuple[type, ...], str]:  # noqa: PLR0911 - o
             return (int,), "expected a positive integer"
         case "seconds" | "age":
             return (str, int, float), 'expected a duration such as "90m", or a number of seconds'
-        case "lines" | "reports" | "words" | "names" | "variables" | "overlaps":
+        case "lines" | "reports" | "constraints" | "words" | "names" | "variables" | "overlaps":
             return (list,), "expected a list of texts"
         case "indexes":
             return (dict,), "expected a table for each index, by its name: [tool.fastenv.indexes.NAME]"

@@ -44,6 +44,9 @@ class Settings:
     scope: Scope = "session"
     python: str | None = None
     project: Project = "auto"
+    extras: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    constraints: tuple[str, ...] = ()
     link: LinkMode = LinkMode.AUTO
     dir: Path | None = None
     max_age_s: float = 24 * 3600.0

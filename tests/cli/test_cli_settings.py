@@ -15,7 +15,7 @@ from pytest_fastenv.settings.options import OPTIONS, Option, of_door
 
 TRY = {
     "text": "3.99", "path": "x", "number": "0", "age": "soon", "names": "x", "choice": "glue", "reports": "x.txt",
-    "words": "x", "variables": "X", "overlaps": "x",
+    "words": "x", "variables": "X", "overlaps": "x", "constraints": "x",
 }  # fmt: skip
 
 
@@ -100,6 +100,26 @@ def test_the_projects_own_files_count(
     assert "1 distribution" in capsys.readouterr().out
     (module,) = (directory / "other").glob("lib/python*/site-packages/lib/__init__.py")
     assert module.stat().st_nlink == 1
+
+
+@pytest.mark.slow
+def test_groups_extras_and_constraints(
+    index: IndexServer, directory: Path, artifacts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They add up, and a group is enough to make an environment."""
+    make_wheel(artifacts, "lib", "2.0")
+    (directory / "pyproject.toml").write_text("[dependency-groups]\none = ['app']\ntwo = ['lib']\n")
+    (directory / "c.txt").write_text("lib<2\n")
+    assert main(["create", "--groups", "one", "--groups", "two", "--constraints", "c.txt", "made"]) == 0
+    assert {path.name for path in (directory / "made").glob("lib/python*/site-packages/*.dist-info")} == {
+        "app-1.0.dist-info",
+        "lib-1.0.dist-info",
+    }
+    capsys.readouterr()
+    assert main(["create", "--extras", "x", "app", "made"]) == 4
+    error = capsys.readouterr().err
+    assert "extras of the project are asked for (x), and the project is not installed" in error
+    assert "use --project editable, or leave the extras out" in error
 
 
 def test_an_unknown_key_is_told(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

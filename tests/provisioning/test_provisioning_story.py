@@ -221,6 +221,30 @@ def test_the_project_in_the_root_comes_along_as_editable(desk: Desk) -> None:
     assert ready.environment.installed() == {"app": "1.0", "built": "1.0", "lib": "1.0", "mine": "1.0"}
 
 
+def test_groups_extras_and_constraints(desk: Desk) -> None:
+    """Each has its effect, through the key of the request, too."""
+    make_wheel(desk.artifacts, "lib", "2.0")
+    make_wheel(desk.artifacts, "tool")
+    desk.write("app\n")
+    assert desk.ask().environment.installed() == {"app": "1.0", "lib": "2.0"}
+    desk.write("lib<2\n", "c.txt")
+    assert desk.ask(constraints=("c.txt",)).environment.installed() == {"app": "1.0", "lib": "1.0"}
+    assert desk.ask(constraints=("lib>1",)).environment.installed() == {"app": "1.0", "lib": "2.0"}
+    desk.write("lib>1\n", "c.txt")
+    assert desk.ask(constraints=("c.txt",)).environment.installed()["lib"] == "2.0"
+    make_project(desk.directory, "mine", extras={"more": ["tool"]})
+    settings = {"sources": (), "project": "editable"}
+    assert desk.ask(**settings).environment.installed() == {"mine": "1.0"}
+    assert desk.ask(**settings, extras=frozenset({"more"})).environment.installed() == {"mine": "1.0", "tool": "1.0"}
+    pyproject = desk.directory / "pyproject.toml"
+    groups = "[dependency-groups]\ntest = ['lib<2', {include-group = 'other'}]\nother = ['tool']\n"
+    pyproject.write_text(pyproject.read_text() + groups)
+    found = desk.ask(sources=(), groups=frozenset({"test"})).environment.installed()
+    assert found == {"lib": "1.0", "tool": "1.0"}
+    pyproject.write_text(pyproject.read_text().replace("lib<2", "lib"))
+    assert desk.ask(sources=(), groups=frozenset({"test"})).environment.installed()["lib"] == "2.0"
+
+
 def test_pips_configuration_counts(desk: Desk, tmp_path: Path, index_server: Callable[..., IndexServer]) -> None:
     other = tmp_path / "other"
     other.mkdir()

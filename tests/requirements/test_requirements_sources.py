@@ -11,7 +11,7 @@ from pytest_fastenv.errors import RequestError, RequirementsError, UsageError
 from pytest_fastenv.filesystem.observations import first_change, observe
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference
 from pytest_fastenv.model.request import Request
-from pytest_fastenv.requirements.sources import read_sources
+from pytest_fastenv.requirements.sources import Additions, read_sources
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.values import Project
 
@@ -99,7 +99,7 @@ def test_groups_with_included_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("group", "text"),
     [
-        ("tets", "did you mean group:test?"),
+        ("tets", "did you mean test?"),
         ("loop", "loop includes itself"),
         ("odd", "Invalid dependency group item"),
         ("bad", "dependency group 'bad' cannot be read"),
@@ -110,6 +110,85 @@ def test_unusable_groups(tmp_path: Path, group: str, text: str) -> None:
     with pytest.raises(RequirementsError) as caught:
         read(tmp_path, f"group:{group}")
     assert text in caught.value.diagnosis()
+
+
+def test_groups_are_added_to_the_sources_from_the_root(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    base = tmp_path / "elsewhere"
+    base.mkdir()
+    additions = Additions(groups={"test"})
+    request = read_sources(["a"], base=base, root=tmp_path, environ=NO_PIP_FILES, additions=additions)
+    assert [wanted.name for wanted in request.wanted] == ["a", "pytest", "ruff"]
+    assert str(request.wanted[1].location) == "pyproject.toml:10"
+    with pytest.raises(RequirementsError, match="has no dependency group 'tset'"):
+        read_sources([], base=tmp_path, environ=NO_PIP_FILES, additions=Additions(groups={"tset"}))
+
+
+def test_constraints_are_lines_and_files(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("-c more.in\na<2\n")
+    (tmp_path / "more.in").write_text("b==1 --hash=sha256:" + "0" * 64)
+    (tmp_path / "plain").write_text("d<4")
+    additions = Additions(constraints=["c.txt", "c>1", str(tmp_path / "plain")])
+    request = read_sources([], base=tmp_path, environ=NO_PIP_FILES, additions=additions)
+    assert request.wanted == ()
+    found = [(wanted.name, wanted.specifier, str(wanted.location)) for wanted in request.constraints]
+    assert found[:2] == [("b", "==1", "more.in:1"), ("a", "<2", "c.txt:2")]
+    assert [name for name, _, _ in found] == ["b", "a", "c", "d"]
+    assert request.require_hashes
+    assert {Path(seen.subject).name for seen in request.observed} >= {"c.txt", "more.in", "plain"}
+
+
+@pytest.mark.parametrize(
+    ("constraint", "what"),
+    [
+        ("missing.txt", "no such file: missing.txt"),
+        ("constraints", "no such file: constraints"),
+        ("a[x]", "a constraint cannot have extras"),
+        ("a=1", "cannot be read"),
+        ("-c c.txt", "-c is an option of requirements files, not a constraint"),
+        ("./x", "no such file or directory: ./x"),
+    ],
+)
+def test_unusable_constraints(tmp_path: Path, constraint: str, what: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        read_sources([], base=tmp_path, environ=NO_PIP_FILES, additions=Additions(constraints=[constraint]))
+    assert what in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("project", "sources", "shown"),
+    [
+        ("wheel", [], (".[docs,test]", ("docs", "test"))),
+        ("editable", [], ("-e .[docs,test]", ("docs", "test"))),
+        ("auto", [], ("-e .[docs,test]", ("docs", "test"))),
+        ("sdist", [".[more]"], (".[more]", ("docs", "more", "test"))),
+        ("auto", [".[more]"], (".[more]", ("docs", "more", "test"))),
+    ],
+)
+def test_extras_of_the_project(
+    tmp_path: Path, project: Project, sources: list[str], shown: tuple[str, tuple[str, ...]]
+) -> None:
+    make_project(tmp_path / "p", "p")
+    additions = Additions(extras={"test", "docs"})
+    request = read_sources(sources, base=tmp_path / "p", environ=NO_PIP_FILES, project=project, additions=additions)
+    assert [(wanted.text, wanted.extras) for wanted in request.wanted] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("project", "files", "why"),
+    [
+        ("none", ["pyproject.toml"], "Settings(project='none') leaves it out"),
+        ("auto", [], "no [build-system]"),
+        ("auto", ["setup.py"], "no [build-system]"),
+    ],
+)
+def test_extras_of_no_project(tmp_path: Path, project: Project, files: list[str], why: str) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    with pytest.raises(RequirementsError) as caught:
+        read_sources([], base=tmp_path, environ=NO_PIP_FILES, project=project, additions=Additions(extras={"x"}))
+    assert "extras of the project are asked for (x), and the project is not installed" in caught.value.diagnosis()
+    assert why in caught.value.diagnosis()
 
 
 def test_group_without_pyproject(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ def test_what_each_one_decides() -> None:
     }
     assert decided[Decides.PLACE] == {"dir"}
     assert decided[Decides.RESOLUTION] == {
-        "sources", "python", "project", "index_url", "extra_index_urls", "find_links", "indexes", "build_variables",
+        "sources", "python", "project", "extras", "groups", "constraints",
+        "index_url", "extra_index_urls", "find_links", "indexes", "build_variables",
     }  # fmt: skip
 
 

@@ -18,7 +18,8 @@ ROWS = {option.field: option for option in OPTIONS}
 A_VALUE = {
     "text": "x", "path": "x", "number": "3", "seconds": "90m", "age": "forever", "flag": "yes",
     "lines": "x\ny z", "reports": "x.html", "words": "x y", "names": "X_y z",
-    "variables": "X_* Y", "overlaps": "x y/*", "indexes": {"name": {"url": "x", "only": ["y"]}},
+    "variables": "X_* Y", "overlaps": "x y/*", "constraints": "x y\nz",
+    "indexes": {"name": {"url": "x", "only": ["y"]}},
 }  # fmt: skip
 
 
@@ -50,6 +51,8 @@ def test_ages(given: Any, seconds: float) -> None:
         ("reports", ["a.json", "b.html"], (Path("a.json"), Path("b.html"))),
         ("unchecked_records", ["Foo_b", "c"], frozenset({"foo-b", "c"})),
         ("find_links", "a b", ("a", "b")),
+        ("groups", "Type_Check docs", frozenset({"type-check", "docs"})),
+        ("constraints", "c.txt\ndjango < 5\n", ("c.txt", "django < 5")),
         ("allow_overlaps", "opencv-python google/_upb/*", ("opencv-python", "google/_upb/*")),
         ("build_variables", "VENDOR_* A", ("VENDOR_*", "A")),
         ("build_variables", ["VENDOR_*", "A"], ("VENDOR_*", "A")),
@@ -97,6 +100,9 @@ def test_values(field: str, given: Any, value: Any) -> None:
         ("reports", "x.txt"),
         ("sources", [1]),
         ("unchecked_records", 1),
+        ("extras", "docs,test"),
+        ("groups", ["docs test"]),
+        ("groups", ["-x"]),
     ],
 )
 def test_refused(field: str, given: Any) -> None:

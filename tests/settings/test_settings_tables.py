@@ -127,7 +127,7 @@ DURATION, LIST, TEXT = {"text", "number", "float"}, {"list"}, {"text"}
 #: Which types a kind of option takes.
 TYPES = {
     "flag": {"flag"}, "number": {"number"}, "seconds": DURATION, "age": DURATION, "lines": LIST, "reports": LIST,
-    "words": LIST, "names": LIST, "variables": LIST, "overlaps": LIST,
+    "constraints": LIST, "words": LIST, "names": LIST, "variables": LIST, "overlaps": LIST,
     "indexes": {"table"}, "text": TEXT, "choice": TEXT, "path": TEXT,
 }  # fmt: skip
 
