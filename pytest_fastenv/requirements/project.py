@@ -35,7 +35,7 @@ def apply_project(
     """
     if project == "none":
         if extras:
-            raise _extras_of_nothing(base, extras, f"{option('project', 'none')} leaves it out")
+            raise _extras_of_nothing(base, extras, f"{option('project')} leaves it out")
         return
     named = [index for index, wanted in enumerate(collection.wanted) if is_same_directory(wanted.reference, base)]
     if project == "auto":

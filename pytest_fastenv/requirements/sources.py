@@ -184,7 +184,7 @@ class _Reader:
         """Read a file of constraints, or one constraint."""
         excerpt = Excerpt.of(text, THE_REQUEST).part(0)
         if text.startswith("-"):
-            what = f"{text.split()[0]} is an option of requirements files, not a constraint"
+            what = f"{text.split(maxsplit=1)[0]} is an option of requirements files, not a constraint"
             raise UsageError(what, where=THE_REQUEST, hint="name the file alone")
         path = absolute(self.base / os.path.expanduser(excerpt.text))
         if path.is_file() or _REQUIREMENTS_URL.fullmatch(excerpt.text):

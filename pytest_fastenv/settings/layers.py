@@ -45,6 +45,11 @@ class Origin(NamedTuple):
         """``--link``, ``fastenv_link in pytest.ini``, ``link in [tool.fastenv] of pyproject.toml``."""
         return f"{self.name}{self._place}"
 
+    @property
+    def is_command(self) -> bool:
+        """Whether it is what a command takes where nothing is said: nobody can give another value there."""
+        return self.name.startswith("fastenv ")
+
     def set_to(self, value: str, option: Option) -> str:
         """Write down how another value is given there: ``FASTENV_CONCURRENT=1``, ``link = "copy" in fastenv.toml``."""
         if not self.file:

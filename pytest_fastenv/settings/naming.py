@@ -42,8 +42,9 @@ class Naming:
         option = next((option for option in OPTIONS if option.field == name), None)
         if option is None:  # a text from elsewhere with control characters in it
             return f"{name}={value}" if value else name
-        if name in self.origins:
-            origin = self.origins[name]
+        given = self.origins.get(name)
+        if given is not None and not (value and given.is_command):
+            origin = given
         elif _POSITIONAL.get(self.door) == name:
             return value or option.metavar
         elif self.door in option.doors:

@@ -119,6 +119,7 @@ def test_groups_extras_and_constraints(
     assert main(["create", "--extras", "x", "app", "made"]) == 4
     error = capsys.readouterr().err
     assert "extras of the project are asked for (x), and the project is not installed" in error
+    assert "fastenv create leaves it out" in error
     assert "use --project editable, or leave the extras out" in error
 
 

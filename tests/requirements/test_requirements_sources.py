@@ -177,7 +177,7 @@ def test_extras_of_the_project(
 @pytest.mark.parametrize(
     ("project", "files", "why"),
     [
-        ("none", ["pyproject.toml"], "Settings(project='none') leaves it out"),
+        ("none", ["pyproject.toml"], "Settings(project=...) leaves it out"),
         ("auto", [], "no [build-system]"),
         ("auto", ["setup.py"], "no [build-system]"),
     ],
