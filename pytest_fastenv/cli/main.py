@@ -5,15 +5,33 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
+from importlib import import_module
+from typing import Any, NamedTuple
 
-from pytest_fastenv.cli.environments import add_commands as add_environment_commands
-from pytest_fastenv.cli.python import add_commands as add_python_commands
 from pytest_fastenv.cli.settings import advice_on, read_settings
 from pytest_fastenv.errors import DefectError, FastenvError
 from pytest_fastenv.runtime.launch import own_path
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.version import __version__
+
+
+class _Command(NamedTuple):
+    """One row: a command, and the module of this room whose `add_arguments` says what it takes.
+
+    Only the module of the command that is run is imported.
+    """
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS = (
+    _Command("create", "create", "make a virtual environment in a directory"),
+    _Command("run", "run", "run a command in a virtual environment"),
+    _Command("python", "python", "find, list and install interpreters"),
+)
+"""All commands, in the order of the help text."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is None:  # this process is the command
         sys.path[:] = own_path()  # modules of PYTHONPATH may have any name
-    parser = _parser()
     words, command = _without_command(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(words[0] if words else "")
     options, rest = parser.parse_known_args(words)
     options.command = command
     # argparse takes words in one piece only; what stands behind an option is left over.
@@ -71,7 +89,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(4, f"{self.prog}: error: {message}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(name: str) -> argparse.ArgumentParser:
+    """Return a parser that knows all commands by name, and of one of them all that it takes."""
     parser = _Parser(
         prog="fastenv",
         description="Make virtual environments with the pipelined installer of pytest-fastenv; provide interpreters.",
@@ -79,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pytest-fastenv {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    add_environment_commands(commands)
-    add_python_commands(commands)
+    for row in COMMANDS:
+        command = commands.add_parser(row.name, help=row.help, allow_abbrev=False)
+        if row.name == name:
+            import_module(f"pytest_fastenv.cli.{row.module}").add_arguments(command)
     return parser

@@ -44,17 +44,9 @@ class _Row(NamedTuple):
         return f"{family or self.implementation} {self.version}{'t' if self.free_threaded else ''}"
 
 
-def add_commands(commands: Any) -> None:
-    """Add ``python`` to the commands of ``fastenv``.
-
-    :param commands: what `argparse.ArgumentParser.add_subparsers` returned.
-    """
-    python = commands.add_parser(
-        "python",
-        help="find, list and install interpreters",
-        description="The interpreters of this machine, and those that can be downloaded.",
-        allow_abbrev=False,
-    )
+def add_arguments(python: argparse.ArgumentParser) -> None:
+    """Say what ``fastenv python`` takes."""
+    python.description = "The interpreters of this machine, and those that can be downloaded."
     kinds = python.add_subparsers(metavar="COMMAND", required=True)
     _add_find(kinds)
     _add_list(kinds)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,3 +163,20 @@ def test_a_current_directory_that_is_gone_is_told(
     finally:
         monkeypatch.chdir(tmp_path)
     assert capsys.readouterr().err.startswith("fastenv: error: the current directory is gone\n")
+
+
+def test_only_the_command_that_is_run_is_imported() -> None:
+    script = (
+        "import sys; from pytest_fastenv.cli import main\n"
+        "try: main.main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print(*(row.name for row in main.COMMANDS if 'pytest_fastenv.cli.' + row.module in sys.modules))"
+    )
+
+    def imported(*words: str) -> str:
+        command = [sys.executable, "-c", script, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+    assert imported("--help") == ""
+    assert imported("run", "--help") == "run"
+    assert imported("python", "find", "--help") == "python"

@@ -1,0 +1,59 @@
+"""An environment for a command: provided with its progress shown, and what is told of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_fastenv.cli.settings import add_options
+from pytest_fastenv.settings.layers import Loaded
+from pytest_fastenv.settings.values import current_directory
+
+if TYPE_CHECKING:
+    from pytest_fastenv.environment.places import Ready
+    from pytest_fastenv.settings.options import Door
+
+
+def add_environment_options(parser: argparse.ArgumentParser, door: Door) -> None:
+    """Add the options of commands that provide an environment."""
+    add_options(parser, door)
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors and warnings")
+    parser.add_argument("-v", "--verbose", action="store_true", help="tell which of pip's settings had a say")
+
+
+def asks(loaded: Loaded) -> bool:
+    """Say whether settings name something that an environment is to hold."""
+    return bool(loaded.settings.sources or loaded.settings.groups)
+
+
+def provided(
+    options: argparse.Namespace, loaded: Loaded, sources: Sequence[str], directory: Path | None = None
+) -> Ready:
+    """Return an environment, after its progress and its warnings were shown.
+
+    :param sources: in place of those that are set.
+    :param directory: where it is to lie; default: in the store.
+    :raises FastenvError: it cannot be had.
+    """
+    from pytest_fastenv.model.events import Recorder  # help needs none of this
+    from pytest_fastenv.provisioning.story import provision
+    from pytest_fastenv.report.progress import Progress
+    from pytest_fastenv.settings.naming import Naming
+
+    here = current_directory()
+    base = here if sources else loaded.directory_of("sources", here)
+    recorder = Recorder(Naming(options.door, loaded.origins))
+    with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
+        ready = provision(
+            sources, settings=loaded.settings, base=base, root=here, directory=directory, recorder=recorder
+        )
+    sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
+    return ready
+
+
+def told(ready: Ready, options: argparse.Namespace) -> list[str]:
+    """Return what is told of an environment, in lines."""
+    return [ready.summary.line, *(ready.summary.details if options.verbose else [])]
