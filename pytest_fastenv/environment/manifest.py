@@ -33,6 +33,8 @@ from pytest_fastenv.store.sealed import load, to_bytes
 if TYPE_CHECKING:
     from pytest_fastenv.model.plan import Plan
 
+#: The part of a fingerprint that an environment has which was changed after it was made.
+CHANGED = "changed"
 _MANIFEST = "manifest.json"
 _TREE = "tree"
 _PLAN = "plan.json"
@@ -57,6 +59,11 @@ class Manifest:
     summary: Summary
     tree_sha256: str
     uses: tuple[InStore, ...] = ()
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it was changed on purpose after it was made."""
+        return CHANGED in self.parts
 
     def environment(self, prefix: Path) -> Environment:
         """Return the environment that it describes, in a directory."""
@@ -89,9 +96,31 @@ def add_uses(prefix: Path, uses: Iterable[InStore]) -> None:
     known = read(prefix)
     if known is None or set(uses) <= set(known.uses):
         return
+    _replace(prefix, replace(known, uses=tuple(sorted({*known.uses, *uses}))), {})
+
+
+def write_changed(prefix: Path, known: Manifest, fingerprint: str) -> None:
+    """Record that a whole environment was changed on purpose: what it holds now is what it is meant to hold.
+
+    Looks at every file.
+
+    :param known: its manifest before.
+    :param fingerprint: another one than any environment has that was made at once; a `Fingerprint` brings its parts.
+    """
+    content = tree.snapshot(prefix).encode()
+    changed = replace(
+        known,
+        fingerprint=str(fingerprint),
+        parts=dict(getattr(fingerprint, "parts", {})),
+        tree_sha256=bytes_sha256(content),
+    )
+    _replace(prefix, changed, {_TREE: content})
+
+
+def _replace(prefix: Path, described: Manifest, files: dict[str, bytes]) -> None:
     own = prefix / OWN_DIRECTORY
-    content = _content(replace(known, uses=tuple(sorted({*known.uses, *uses})))).encode("ascii")
-    files = {_MANIFEST: content, _READY: bytes_sha256(content).encode("ascii")}
+    content = _content(described).encode("ascii")
+    files |= {_MANIFEST: content, _READY: bytes_sha256(content).encode("ascii")}
     for name, new in files.items():
         (own / f"{name}.new").write_bytes(new)
     for name in files:

@@ -227,3 +227,10 @@ def hold(prefix: Path, lease_path: Path) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def is_shared(prefix: Path) -> bool:
+    """Tell whether an environment lies in a directory of many, where all who ask for the same find it."""
+    name, _, number = prefix.name.rpartition("-")
+    is_generation = len(name) == _NAME_LENGTH and number.isdecimal()
+    return is_generation and manifest.is_ours(prefix) and os.path.isdir(prefix.parent / ".leases")

@@ -49,7 +49,8 @@ class _SingleDirectory(ABC):
         if known is None:
             return Missing("it was not finished" if manifest.is_ours(self.path) else None)
         if known.fingerprint != fingerprint:
-            return Missing(difference(self.path, fingerprint) or "something else was asked for")
+            cause = "it was changed by fastenv pip" if known.is_changed else "something else was asked for"
+            return Missing(difference(self.path, fingerprint) or cause)
         change = manifest.difference(self.path, known)
         return Found(known.environment(self.path), known.summary) if change is None else Missing(change)
 

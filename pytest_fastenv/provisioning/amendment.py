@@ -15,9 +15,9 @@ import filecmp
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -98,23 +98,22 @@ async def amend(
     overlaps: OverlapPolicy = _NO_OVERLAPS,
     *,
     held: AbstractSet[str] = frozenset(),
+    anew: bool = False,
 ) -> Amended:
     """Make an environment hold a plan's distributions; what it holds besides stays.
 
     :param prefix: a whole environment that no other process uses meanwhile.
     :param overlaps: which files may give way to those that lie there already.
     :param held: projects of which a hash is demanded: what other means put there does not do for them.
+    :param anew: also what is there just as planned is replaced.
     :raises FastenvError: the environment is as it was.
     """
     here = await asyncio.to_thread(installed, prefix, plan.target)
-    known = _planned(prefix)
-    changing = [d for d in plan.distributions if not _is_there(d, here.get(d.name), known.get(d.name), held)]
+    changing = differing(prefix, plan, here, held=held, anew=anew)
     going = [here[d.name] for d in changing if d.name in here]
-    own = prefix / OWN_DIRECTORY
     told: list[str] = []
     if changing:
-        private = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="amendment-", dir=own))
-        try:
+        async with _private(prefix) as private:
             new = private / "new"
             new.mkdir()
             staging = StagingDirectory(new, prefix, plan.target)
@@ -132,11 +131,77 @@ async def amend(
             swap = _Swap(prefix, private / "old", plan.target)
             # Once begun it is finished, or undone, also where this task is cancelled.
             await whatever_happens(asyncio.to_thread(swap.run, going, new))
-        finally:
-            await whatever_happens(asyncio.to_thread(shutil.rmtree, private, ignore_errors=True))
-    await asyncio.to_thread(manifest.write_plan, prefix, plan)
+    await asyncio.to_thread(_keep_plan, prefix, plan)
     added, replaced = [d for d in changing if d.name not in here], [d for d in changing if d.name in here]
     return Amended(tuple(added), tuple(replaced), tuple(told))
+
+
+async def remove(prefix: Path, names: AbstractSet[str], target: Target) -> tuple[Installed, ...]:
+    """Take distributions out of an environment, whichever program put them there.
+
+    What goes is what their RECORD lists, edited or not, and the bytecode of that; other files stay where they are.
+
+    :param names: normalized; those that are not there are passed over.
+    :return: what was taken out.
+    :raises PublishError: a distribution's files are not known; the environment is as it was.
+    """
+    here = await asyncio.to_thread(installed, prefix, target)
+    going = [one for name, one in here.items() if name in names]
+    if going:
+        async with _private(prefix) as private:
+            new = private / "new"
+            new.mkdir()
+            swap = _Swap(prefix, private / "old", target)
+            await whatever_happens(asyncio.to_thread(swap.run, going, new))
+        await asyncio.to_thread(_keep_plan, prefix, Plan(target, ()))
+    return tuple(going)
+
+
+def differing(
+    prefix: Path,
+    plan: Plan,
+    here: Mapping[str, Installed],
+    *,
+    held: AbstractSet[str] = frozenset(),
+    anew: bool = False,
+) -> list[Distribution]:
+    """Return which distributions of a plan an environment does not hold just as they are planned; see `amend`.
+
+    :param here: what it holds (`installed`).
+    """
+    known = _planned(prefix)
+    return [d for d in plan.distributions if anew or not _is_there(d, here.get(d.name), known.get(d.name), held)]
+
+
+def files_of(prefix: Path, one: Installed) -> list[str]:
+    """Return the absolute paths of what belongs to a distribution and is there, its bytecode, too.
+
+    :raises PublishError: it has no RECORD, so its files are unknown.
+    """
+    return _files(prefix, one)
+
+
+@asynccontextmanager
+async def _private(prefix: Path) -> AsyncIterator[Path]:
+    """Make a directory inside an environment for a block."""
+    own = prefix / OWN_DIRECTORY
+    own.mkdir(exist_ok=True)  # an environment that others made has none
+    private = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="amendment-", dir=own))
+    try:
+        yield private
+    finally:
+        await whatever_happens(asyncio.to_thread(shutil.rmtree, private, ignore_errors=True))
+
+
+def _keep_plan(prefix: Path, plan: Plan) -> None:
+    """Keep the plan, and what an earlier plan brought that is there still."""
+    here, new = installed(prefix, plan.target), {one.name for one in plan.distributions}
+    stays = [
+        one
+        for one in _planned(prefix).values()
+        if one.name not in new and one.name in here and same_version(here[one.name].version, one.version)
+    ]
+    manifest.write_plan(prefix, replace(plan, distributions=(*stays, *plan.distributions)))
 
 
 def _planned(prefix: Path) -> Mapping[str, Distribution]:

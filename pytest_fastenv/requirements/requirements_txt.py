@@ -82,7 +82,16 @@ class RequirementsFiles:
         if (file.address, constraint) in self._seen:
             return
         self._seen.add((file.address, constraint))
-        text = decode(self._content(file, source), file.name)
+        self._lines(file, decode(self._content(file, source), file.name), constraint=constraint)
+
+    def read_text(self, text: str, name: str) -> None:
+        """Read lines that stand in no file; see `read`.
+
+        :param name: where they stand, for messages.
+        """
+        self._lines(_File(name, "", self._base), text)
+
+    def _lines(self, file: _File, text: str, *, constraint: bool = False) -> None:
         self._open.append(file)
         for line in logical_lines(text, file.name, self._environ):
             with unset_named(line.expanded.unset):
@@ -90,7 +99,7 @@ class RequirementsFiles:
         self._open.pop()
 
     def _locate(self, name: str, source: Excerpt) -> _File:
-        including = self._open[-1] if self._open else None
+        including = self._open[-1] if self._open and self._open[-1].address else None
         if including and _REMOTE.match(including.address) and not has_scheme(name):
             name = urljoin(including.address, name)
         if _REMOTE.match(name):

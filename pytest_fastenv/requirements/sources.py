@@ -90,7 +90,7 @@ def read_sources(
     :raises RequestError: a source is missing or cannot be read; the text names file, line and column.
     """
     variables = ObservedVariables(environ)
-    reader = _Reader(absolute(base), variables, fetch)
+    reader = Reader(absolute(base), variables, fetch)
     pip = PipSettings(environ)
     pip.apply(reader.collection, reader.read_constraints)
     for source in sources:
@@ -104,14 +104,14 @@ def read_sources(
     collection = reader.collection
     apply_project(collection, absolute(root or base), project, sorted(additions.extras), reader.from_sources)
     check_hashes(collection, exempt=lambda wanted: wanted.location.file == PROJECT)
-    for wanted in (*collection.wanted, *collection.constraints):
-        if wanted.reference.tree_to_build is not None:
-            collection.documents.note_sources(wanted.reference.tree_to_build)
+    reader.note_sources()
     return pip.finish(collection.finish(variables.observed), named_in={THE_REQUEST, PROJECT})
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
+    """Reads sources into a collection."""
+
     base: Path
     environ: Mapping[str, str]
     fetch: Fetch | None
@@ -160,6 +160,12 @@ class _Reader:
         wanted = read_requirement(excerpt, Surroundings((directory,), self.collection.documents))
         self.from_sources.append(wanted)
         self.collection.wanted.append(wanted)
+
+    def note_sources(self) -> None:
+        """Remember everything that builds of the local projects would read."""
+        for wanted in (*self.collection.wanted, *self.collection.constraints):
+            if wanted.reference.tree_to_build is not None:
+                self.collection.documents.note_sources(wanted.reference.tree_to_build)
 
     def _group(self, text: str) -> None:
         """Read ``NAME``, or ``PATH:NAME`` as pip's ``--group`` has it."""
