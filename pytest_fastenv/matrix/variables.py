@@ -1,0 +1,131 @@
+"""Which variables an environment's commands and tests see: what ``pass-env`` lets through, and what ``set-env`` says.
+
+Standard library only: this module is on the warm path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import translate
+from pathlib import Path
+
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.matrix.declaration import NamedEnvironment
+from pytest_fastenv.matrix.substitutions import Substitutions
+
+ALWAYS_PASSED = (
+    # where things are, and who asks
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
+    # what language and what terminal
+    "LANG", "LANGUAGE", "LC_*", "TZ", "TERM", "TERMINFO", "COLORTERM", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR",
+    # how the network is reached
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE", "NETRC", "SSH_AGENT_PID", "SSH_AUTH_SOCK", "PIP_*", "FASTENV_*",
+    # how is compiled, and what libraries are found
+    "CC", "CXX", "CCSHARED", "CFLAGS", "CPPFLAGS", "LDFLAGS", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PKG_CONFIG_PATH",
+    "NIX_LD", "NIX_LD_LIBRARY_PATH", "PYTHON_GIL",
+    # what no program on Windows starts without
+    "APPDATA", "COMSPEC", "LOCALAPPDATA", "MSYSTEM", "NUMBER_OF_PROCESSORS", "PATHEXT", "PROCESSOR_ARCHITECTURE",
+    "PROGRAMDATA", "PROGRAMFILES*", "SYSTEMDRIVE", "SYSTEMROOT", "USERPROFILE", "WINDIR",
+)  # fmt: skip
+"""Variables that reach an environment whatever its ``pass-env`` says."""
+FILE = "file"
+"""The key of ``set-env`` that names a file with further variables."""
+
+
+def passed(environ: Mapping[str, str], patterns: Iterable[str] | None) -> dict[str, str]:
+    """Return the variables that reach an environment: those of `ALWAYS_PASSED`, and those that match a pattern.
+
+    :param patterns: of ``pass-env``, in either case of letters; ``None``: all variables do.
+    """
+    if patterns is None:
+        return dict(environ)
+    wanted = re.compile("|".join(map(translate, (*ALWAYS_PASSED, *patterns))), re.IGNORECASE)
+    return {name: value for name, value in environ.items() if wanted.match(name)}
+
+
+class SetVariables:
+    """What ``set-env`` of an environment says, with everything substituted.
+
+    A placeholder ``{env:NAME}`` means what ``set-env`` says, else what the variable is outside; in the value of a
+    variable its own name means what it is outside.
+
+    :param environ: the variables outside, whether they are passed or not.
+    :param values: see `Substitutions`.
+    :param root: the project's directory.
+    :ivar substitutions: for the rest of what the environment declares.
+    """
+
+    def __init__(
+        self,
+        named: NamedEnvironment,
+        environ: Mapping[str, str],
+        values: Mapping[str, str | Callable[[], str]],
+        *,
+        root: Path,
+        posargs: Sequence[str] | None = None,
+        is_terminal: bool = False,
+    ) -> None:
+        self.substitutions = Substitutions(
+            values, self._value, posargs=posargs, is_terminal=is_terminal, root=str(root)
+        )
+        self._where = place_of(named, "set-env")
+        self._environ = environ
+        self._texts = {name: text for name, text in named.set_env.items() if name != FILE}
+        self._going: list[str] = []
+        self._known: dict[str, str] = {}
+        if FILE in named.set_env:
+            self._known = self._of_file(root / self.substitutions.text(named.set_env[FILE], self._where))
+
+    def all(self) -> dict[str, str]:
+        """Return all of them.
+
+        :raises UsageError: a placeholder is not known, or variables need each other.
+        """
+        for name in tuple(self._texts):
+            self._value(name)
+        return dict(self._known)
+
+    def _value(self, name: str) -> str | None:
+        text = self._texts.get(name)
+        if text is None:
+            return self._known.get(name, self._environ.get(name))
+        if name in self._going:
+            if self._going[-1] == name:
+                return self._environ.get(name)
+            circle = " -> ".join([*self._going[self._going.index(name) :], name])
+            raise UsageError(f"variables need each other: {circle}", where=self._where)
+        self._going.append(name)
+        try:
+            value = self.substitutions.text(text, self._where)
+        finally:
+            self._going.pop()
+        del self._texts[name]
+        self._known[name] = value
+        return value
+
+    def _of_file(self, path: Path) -> dict[str, str]:
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"{path} cannot be read", where=self._where, why=why) from None
+        found: dict[str, str] = {}
+        for number, line in enumerate(lines, 1):
+            stripped = re.sub(r"^export\s+", "", line.strip())
+            if not stripped or stripped.startswith("#"):
+                continue
+            name, equals, value = stripped.partition("=")
+            if not equals or not name.strip():
+                raise UsageError("a line is no NAME=VALUE", where=f"{path}:{number}", why=line)
+            value = value.strip()
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+            found[name.strip()] = value[1:-1] if quoted else value
+        return found
+
+
+def place_of(named: NamedEnvironment, key: str) -> str:
+    """Return where a key of an environment stands, for messages."""
+    return f"{key} of environment {named.name}, {os.path.basename(named.origin.file) or named.origin}"
