@@ -7,11 +7,11 @@ from fnmatch import fnmatchcase
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.matrix.declaration import NamedEnvironment
+from pytest_fastenv.matrix.inheritance import ALL
 from pytest_fastenv.matrix.reader import declared
 
 __all__ = ["declared", "select"]
 
-ALL = "all"
 _TAG = "tag:"
 
 

@@ -32,29 +32,58 @@ class EnvironmentKey(NamedTuple):
         return self.key.replace("-", "_")
 
 
+EXTENDS = EnvironmentKey("extends", "names", "Environments whose keys it takes over, the weakest first", False)
+MATRIX = EnvironmentKey("matrix", "matrix", "Axes: one environment for each combination of their values", False)
 ENVIRONMENT_KEYS = (
-    EnvironmentKey("description", "text", "One line about it, for lists", is_default=False),
-    EnvironmentKey(
-        "extends", "names", "Environments whose keys it takes over, the first one's first", is_default=False
-    ),
-    EnvironmentKey("matrix", "matrix", "Axes: one environment for each combination of their values", is_default=False),
+    EnvironmentKey("description", "text", "One line about it, for lists", False),
+    EXTENDS,
+    MATRIX,
     EnvironmentKey("tags", "words", "Words to select it by: tag:NAME"),
     EnvironmentKey("lock", "path", "A lock file (PEP 751) in place of requirements and groups"),
     EnvironmentKey("commands-pre", "commands", "What runs before the commands"),
-    EnvironmentKey("commands", "commands", "What fastenv run does in it"),
+    EnvironmentKey("commands", "commands", "What fastenv run runs in it"),
     EnvironmentKey("commands-post", "commands", "What runs after the commands, also where they failed"),
     EnvironmentKey("set-env", "variables", "Variables for its commands and its tests"),
-    EnvironmentKey("pass-env", "words", "Variables that reach its commands and its tests (default: all)"),
-    EnvironmentKey("change-dir", "text", "The directory that commands begin in"),
-    EnvironmentKey("allow-failure", "flag", "Whether its failure leaves the run's exit code alone"),
-    EnvironmentKey("allow-missing-python", "flag", "Whether it is skipped where its interpreter is missing"),
-    EnvironmentKey("allowlist", "words", "Programs outside of the environment that its commands may start"),
+    EnvironmentKey(
+        "pass-env", "words", "Names and patterns of variables that reach its commands and its tests (default: all do)"
+    ),
+    EnvironmentKey("change-dir", "text", "The directory that its commands begin in (default: the project's)"),
+    EnvironmentKey("allow-failure", "flag", "Its failure leaves the exit code of the run alone"),
+    EnvironmentKey("allow-missing-python", "flag", "It is skipped where its interpreter is missing"),
+    EnvironmentKey("allowlist", "words", "Names and patterns of programs outside of it that its commands may start"),
 )
 """All rows."""
 
 ENVIRONMENTS = "envs"
 """The table of the environments, below ``[tool.fastenv]``."""
 REQUIREMENTS = "requirements"
-"""What an environment's `sources` are called."""
-NOT_SETTINGS = frozenset({ENVIRONMENTS, REQUIREMENTS, *(row.key for row in ENVIRONMENT_KEYS if row.is_default)})
-"""The keys of ``[tool.fastenv]`` that say something about environments by name alone."""
+"""What an environment's sources are called."""
+ELSEWHERE = {
+    "sources": REQUIREMENTS,
+    "deps": REQUIREMENTS,
+    "dependencies": REQUIREMENTS,
+    "extra-dependencies": REQUIREMENTS,
+    "dependency-groups": "groups",
+    "features": "extras",
+    "base-python": "python",
+    "basepython": "python",
+    "setenv": "set-env",
+    "env-vars": "set-env",
+    "passenv": "pass-env",
+    "changedir": "change-dir",
+    "ignore-outcome": "allow-failure",
+    "skip-missing-interpreters": "allow-missing-python",
+    "allowlist-externals": "allowlist",
+    "pylock": "lock",
+    "labels": "tags",
+    "template": "extends",
+    "base": "extends",
+    "scripts": "commands",
+    "package": "project",
+    "skip-install": "project",
+    "use-develop": "project",
+    "usedevelop": "project",
+}
+"""What keys are called here that tox, nox or hatch call otherwise, for hints."""
+DEFAULTS = frozenset({REQUIREMENTS, *(row.key for row in ENVIRONMENT_KEYS if row.is_default)})
+"""The keys of ``[tool.fastenv]`` that are defaults for environments by name, and say nothing else."""

@@ -35,11 +35,13 @@ class Origin(NamedTuple):
         ``link``.
     :ivar file: the file that it stands in, absolute; empty where it is no file.
     :ivar table: the table of that file, where its name alone does not say it: ``[tool.fastenv]``.
+    :ivar keys: in a TOML file, the keys that lead to it; see `pytest_fastenv.settings.toml_lines`.
     """
 
     name: str
     file: str = ""
     table: str = ""
+    keys: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """``--link``, ``fastenv_link in pytest.ini``, ``link in [tool.fastenv] of pyproject.toml``."""
@@ -60,6 +62,20 @@ class Origin(NamedTuple):
         if self.file.endswith(".toml") and option.kind not in {"number", "flag"}:
             value = f'["{value}"]' if option.is_list else f'"{value}"'
         return f"{self.name} = {value}{self._place}"
+
+    @property
+    def where(self) -> str | None:
+        """The file, with the line where that is known; for a diagnosis. Reads the file."""
+        if not self.keys:
+            return self.file or None
+        from pytest_fastenv.settings.toml_lines import line_of  # only for a message
+
+        try:
+            with open(self.file, encoding="utf-8") as file:
+                line = line_of(file.read(), self.keys)
+        except (OSError, UnicodeDecodeError):
+            line = 0
+        return f"{self.file}:{line}" if line else self.file
 
     @property
     def _place(self) -> str:
@@ -225,7 +241,7 @@ def _wrong_part(option: Option, value: Any) -> Any:
 
 def refused(origin: Origin, value: Any, expected: str) -> UsageError:
     """Return the error for a value that cannot be taken as it was given."""
-    return UsageError(f"{origin}: {_shown(value)} is not accepted", where=origin.file or None, why=expected)
+    return UsageError(f"{origin}: {_shown(value)} is not accepted", where=origin.where, why=expected)
 
 
 def _shown(value: Any) -> str:

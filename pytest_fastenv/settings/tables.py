@@ -7,12 +7,12 @@ imports this.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, assert_never
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.settings.environment_keys import NOT_SETTINGS
+from pytest_fastenv.settings.environment_keys import DEFAULTS, ELSEWHERE, ENVIRONMENTS
 from pytest_fastenv.settings.layers import Given, Layer, Origin, at_file, refused
 from pytest_fastenv.settings.options import OPTIONS, Option, of_door
 
@@ -38,7 +38,7 @@ class FastenvTable(NamedTuple):
         :param keys: those that lead from this table to the value.
         """
         table = ".".join((*self.keys, *keys[:-1]))
-        return Origin(keys[-1], str(self.file), f"[{table}]" if table else "")
+        return Origin(keys[-1], str(self.file), f"[{table}]" if table else "", (*self.keys, *keys))
 
 
 def tables(directory: Path) -> Layer:
@@ -113,8 +113,8 @@ def _layer(table: FastenvTable) -> Layer:
             given = setting(option, value, table.origin(key))
             if given is not None:
                 layer[option.field] = given
-        elif key not in NOT_SETTINGS:
-            raise _unknown(key, {*known, *NOT_SETTINGS}, table)
+        elif key != ENVIRONMENTS and key not in DEFAULTS:
+            raise unknown_key(key, {*known, *DEFAULTS, ENVIRONMENTS}, table.origin(key))
     return layer
 
 
@@ -150,18 +150,26 @@ def _types(option: Option) -> tuple[tuple[type, ...], str]:  # noqa: PLR0911 - o
             assert_never(option.kind)
 
 
-def _unknown(key: str, known: set[str], table: FastenvTable) -> UsageError:
+def unknown_key(key: str, known: Iterable[str], origin: Origin) -> UsageError:
+    """Return the error for a key that is not known, with those that may have been meant.
+
+    :param origin: where it stands.
+    """
     import difflib  # only for the message
 
-    place = f"{_TABLE} of {table.file.name}" if table.keys else table.file.name
+    file = os.path.basename(origin.file)
+    place = f"{origin.table} of {file}" if origin.table else file
+    names = sorted(known)
+    written = key.replace("_", "-").lower()
+    meant = written if written in names else ELSEWHERE.get(written, "")
+    close = [meant] if meant in names else difflib.get_close_matches(written, names, 3)
     variable = next((option.variable for option in OPTIONS if option.table_key == key.replace("_", "-")), "")
-    close = difflib.get_close_matches(key.replace("_", "-").lower(), sorted(known), 3)
-    if variable and key not in known and key.replace("_", "-") not in known:
+    if variable and key.replace("_", "-") not in names:
         hint = f"that is set by the variable {variable}"
     elif key == "tool":
         hint = f"in {FASTENV_TOML} the keys stand at the top level, without {_TABLE}"
     elif close:
         hint = f"did you mean {' or '.join(close)}?"
     else:
-        hint = "known are " + ", ".join(sorted(known))
-    return UsageError(f"{place} has an unknown key: {key}", where=str(table.file), hint=hint)
+        hint = "known are " + ", ".join(names)
+    return UsageError(f"{place} has an unknown key: {key}", where=origin.where, hint=hint)

@@ -83,7 +83,8 @@ def test_refused(tmp_path: Path, name: str, text: str, what: str, hint: str) -> 
         tables(tmp_path)
     assert caught.value.what == what
     assert (caught.value.hint or "").startswith(hint)
-    assert caught.value.where == str(tmp_path / name)
+    line = (":2" if name == "pyproject.toml" else ":1") if "unknown key" in what else ""
+    assert caught.value.where == f"{tmp_path / name}{line}"
 
 
 def test_indexes_of_some_projects(tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def test_values_have_the_types_of_toml(tmp_path: Path, option: Option, given: st
     assert caught.value.what.startswith(f"{option.table_key} in fastenv.toml: ")
     assert caught.value.what.endswith(" is not accepted")
     assert (caught.value.why or "").startswith("expected ")
-    assert caught.value.where == str(tmp_path / "fastenv.toml")
+    assert caught.value.where == f"{tmp_path / 'fastenv.toml'}:1"
 
 
 @pytest.mark.parametrize(
