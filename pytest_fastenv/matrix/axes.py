@@ -69,7 +69,7 @@ def combinations(family: str, matrix: Given) -> Iterator[Combination]:
     for position, table in enumerate(tables):
         origin = matrix.origin
         if tables is matrix.value:
-            origin = origin._replace(keys=(*origin.keys, str(position)))
+            origin = _item(origin, position)
         yield from _of_table(family, table, origin)
 
 
@@ -81,17 +81,11 @@ def _of_table(family: str, table: Mapping[str, Any], origin: Origin) -> Iterator
     template = table.get(NAME_KEY, "-".join(["{name}", *(f"{{{axis[0].axis}}}" for axis in axes)]))
     if not isinstance(template, str):
         raise refused(_below(origin, NAME_KEY), template, 'expected a text such as "{python}-{django}"')
-    met: set[int] = set()
-    for points in itertools.product(*axes):
-        matching = {number for number, excludes in enumerate(excluded) if _is_excluded(points, excludes)}
-        met |= matching
-        if not matching:
-            yield Combination(_named(template, family, points, _below(origin, NAME_KEY)), points, origin)
-    for number, excludes in enumerate(excluded):
-        if number not in met:
-            place = _below(_below(origin, EXCLUDE), str(number))
-            shown = ", ".join(f"{axis} = {' or '.join(words)}" for axis, words in excludes.items())
-            raise UsageError(f"{place}: no combination is excluded by {shown}", where=place.where)
+    kept = [points for points in itertools.product(*axes) if not any(_is_excluded(points, one) for one in excluded)]
+    if not kept:
+        raise UsageError(f"{origin}: every combination is excluded", where=origin.where)
+    for points in kept:
+        yield Combination(_named(template, family, points, _below(origin, NAME_KEY)), points, origin)
 
 
 def _axis(axis: str, value: Any, origin: Origin) -> list[Point]:
@@ -100,7 +94,7 @@ def _axis(axis: str, value: Any, origin: Origin) -> list[Point]:
         why = "its values are no texts" if row is not None else "expected a word of letters, digits, _ and -"
         raise UsageError(f"{origin}: {axis!r} cannot be an axis", where=origin.where, why=why)
     if isinstance(value, list) and value and all(isinstance(word, str) and word for word in value):
-        points = [_point(axis, word, None, _below(origin, str(n))) for n, word in enumerate(value)]
+        points = [_point(axis, word, None, _item(origin, n)) for n, word in enumerate(value)]
     elif isinstance(value, dict) and value:
         points = [_point(axis, word, sets, _below(origin, word)) for word, sets in value.items()]
     else:
@@ -155,7 +149,7 @@ def _exclusions(value: Any, axes: list[list[Point]], origin: Origin) -> list[dic
     known = {axis[0].axis: axis for axis in axes}
     found = []
     for number, entry in enumerate(entries):
-        place = _below(origin, str(number)) if entries is value else origin
+        place = _item(origin, number) if entries is value else origin
         if not isinstance(entry, dict) or not entry:
             raise refused(place, entry, 'expected a table such as { python = "3.12", django = "5" }')
         words = {axis: [word] if isinstance(word, str) else word for axis, word in entry.items()}
@@ -194,5 +188,8 @@ def _named(template: str, family: str, points: tuple[Point, ...], origin: Origin
 
 
 def _below(origin: Origin, key: str) -> Origin:
-    name = origin.name if key.isdigit() else f"{origin.name}.{key}"
-    return origin._replace(name=name, keys=(*origin.keys, key))
+    return origin._replace(name=f"{origin.name}.{key}", keys=(*origin.keys, key))
+
+
+def _item(origin: Origin, position: int) -> Origin:
+    return origin._replace(keys=(*origin.keys, str(position)))

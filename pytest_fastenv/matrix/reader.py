@@ -52,12 +52,7 @@ class _Reader:
             if not values.get(MATRIX.key, Given([], declaration.origin)).value:
                 plain.append(declaration)
                 continue
-            for environment in self._family(declaration, values):
-                if environment.name in found:
-                    what = f"two environments are called {environment.name}"
-                    hint = 'a matrix has a name of its own with name = "{name}-{python}-..."'
-                    raise UsageError(what, where=environment.origin.where, hint=hint)
-                found[environment.name] = environment
+            self._add_family(declaration, values, found)
         refined = set(found)
         for declaration in plain:
             if declaration.name not in refined:
@@ -69,12 +64,15 @@ class _Reader:
         families = list(self._declarations.environments)
         return dict(sorted(found.items(), key=lambda item: families.index(item[1].family)))
 
-    def _family(self, declaration: Declaration, values: Values) -> list[NamedEnvironment]:
-        """Return the environments of a matrix."""
+    def _add_family(self, declaration: Declaration, values: Values, found: dict[str, NamedEnvironment]) -> None:
+        """Add the environments of a matrix to those that were found."""
         used: set[str] = set()
-        made: list[NamedEnvironment] = []
         some = list(combinations(declaration.name, values[MATRIX.key]))
         for combination in some:
+            if combination.name in found:
+                what = f"two environments are called {combination.name}"
+                hint = 'a matrix table says how its environments are called: name = "{name}-{python}"'
+                raise UsageError(what, where=combination.origin.where, hint=hint)
             _check_no_other_python(declaration, values, combination)
             combined = dict(values)
             for point in combination.points:
@@ -83,14 +81,15 @@ class _Reader:
             if refinement is not None:
                 _check_refinement(refinement, declaration)
                 combined = self._declarations.stand_over(combined, refinement.values)
-            made.append(self._environment(combination.name, declaration, combined, combination.points, used))
+            found[combination.name] = self._environment(
+                combination.name, declaration, combined, combination.points, used
+            )
         for point in [point for combination in some for point in combination.points]:
             if point.is_word and point.axis not in used:
                 what = f"{point.origin}: nothing depends on the axis {point.axis}"
                 table = f'{point.axis} = {{ "{point.word}" = "REQUIREMENT" }}'
                 hint = f"write {{matrix:{point.axis}}} where its values belong, or {table}"
                 raise UsageError(what, where=point.origin.where, hint=hint)
-        return made
 
     def _environment(
         self,

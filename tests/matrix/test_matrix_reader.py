@@ -273,7 +273,8 @@ REFUSED = [
     ("[envs.a]\nextends = 'a'", "environments extend each other in a circle: a → a", 2, ""),
     ("[envs._a]\nextends = '_a'", "environments extend each other in a circle: _a → _a", 2, ""),
     (
-        "[envs.a]\ncommands = ['x {matrix:y}']", "commands in [envs.a] of fastenv.toml: {matrix:y}: no axis is called y", 2,
+        "[envs.a]\ncommands = ['x {matrix:y}']",
+        "commands in [envs.a] of fastenv.toml: {matrix:y}: no axis is called y", 2,
         "without a matrix there is a default",
     ),
     (
