@@ -42,8 +42,13 @@ def passed(environ: Mapping[str, str], patterns: Iterable[str] | None) -> dict[s
     """
     if patterns is None:
         return dict(environ)
-    wanted = re.compile("|".join(map(translate, (*ALWAYS_PASSED, *patterns))), re.IGNORECASE)
+    wanted = re.compile(pattern_of(patterns), re.IGNORECASE)
     return {name: value for name, value in environ.items() if wanted.match(name)}
+
+
+def pattern_of(patterns: Iterable[str]) -> str:
+    """Return the regular expression, for either case of letters, of the variables that ``pass-env`` lets through."""
+    return "|".join(map(translate, (*ALWAYS_PASSED, *patterns)))
 
 
 class SetVariables:

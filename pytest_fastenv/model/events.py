@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,16 +47,22 @@ class Notice:
 
     :ivar text: with options as the reader of this run knows them.
     :ivar kept: the same for a later run, whose reader may know them by other names.
+    :ivar strand: the part of the run that it belongs to; see `Recorder.strand`.
     """
 
     level: Literal["info", "warning"]
     text: str
     of: Subject = "answer"
     kept: str = ""
+    strand: str = ""
 
 
 #: Called with ``"start"``, ``"progress"`` or ``"end"`` and the span, or with ``"notice"`` and the notice.
 Listener = Callable[[str, "Span | Notice"], None]
+
+
+#: The part of a run that the current task, and what it starts, works for.
+_STRAND: ContextVar[str] = ContextVar("strand", default="")
 
 
 class Recorder:
@@ -78,9 +85,24 @@ class Recorder:
         self._listeners.append(listener)
 
     @contextmanager
+    def strand(self, name: str) -> Iterator[None]:
+        """Let all that is recorded in a block, and in tasks and threads that begin in it, belong to a part of the run.
+
+        Several environments that are made at once have a strand each: `warnings` are those of the current one, and
+        spans name it (``args["environment"]``).
+        """
+        token = _STRAND.set(name)
+        try:
+            yield
+        finally:
+            _STRAND.reset(token)
+
+    @contextmanager
     def span(self, kind: Kind, subject: str, **args: str | int) -> Iterator[Span]:
         """Record one span around a block; an exception is noted as ``args["error"]`` and passes."""
         span = Span(kind, subject, time.monotonic_ns(), args=dict(args))
+        if strand := _STRAND.get():
+            span.args["environment"] = strand
         self.spans.append(span)
         self._tell("start", span)
         try:
@@ -103,19 +125,25 @@ class Recorder:
         self._tell("progress", span)
 
     def notice(self, level: Literal["info", "warning"], text: str, *, of: Subject = "answer") -> None:
-        """Record a notice; the same text is recorded once."""
-        if any(known.kept == text for known in self.notices):
+        """Record a notice; the same text is recorded once in each strand, and told once."""
+        strand = _STRAND.get()
+        same = [known for known in self.notices if known.kept == text]
+        if any(known.strand == strand for known in same):
             return
-        notice = Notice(level, named(text, self.naming), of, text)
+        notice = Notice(level, named(text, self.naming), of, text, strand)
         self.notices.append(notice)
-        self._tell("notice", notice)
+        if not same:
+            self._tell("notice", notice)
 
     def warnings(self, of: Subject, *, since: int = 0) -> tuple[str, ...]:
-        """Return the texts of warnings that speak of one thing, to be kept: their options have no reader yet.
+        """Return the texts of the current strand's warnings that speak of one thing, to be kept.
+
+        Their options have no reader yet.
 
         :param since: leaves out so many notices that came before.
         """
-        return tuple(one.kept for one in self.notices[since:] if one.level == "warning" and one.of == of)
+        own = [one for one in self.notices[since:] if one.strand == _STRAND.get()]
+        return tuple(one.kept for one in own if one.level == "warning" and one.of == of)
 
     def _tell(self, what: str, event: Span | Notice) -> None:
         for listener in self._listeners:

@@ -89,10 +89,10 @@ def _asks(config: pytest.Config) -> bool:
     if options.asks_for_environment(options.words_of(config)):
         return True
     try:
-        value = options.ini_value(config, options.OPTIONS[0])
+        value = any(options.ini_value(config, option) for option in options.OPTIONS[:2])
     except pytest.UsageError:  # of another type: the request tells how
         return True
-    return bool(value) or _table_asks(config)
+    return value or _table_asks(config)
 
 
 def _table_asks(config: pytest.Config) -> bool:

@@ -75,10 +75,18 @@ def read_invocation(config: pytest.Config, launch: Launch, *, inherit_pythonpath
 
 
 def inner_command(
-    environment: Environment, invocation: Invocation, handed: session.Handed, *, inherit_pythonpath: bool = False
+    environment: Environment,
+    invocation: Invocation,
+    handed: session.Handed,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    inherit_pythonpath: bool = False,
 ) -> Command:
-    """Return how to start the same pytest session with an environment's interpreter."""
-    variables = environment.variables(os.environ, inherit_pythonpath=inherit_pythonpath)
+    """Return how to start the same pytest session with an environment's interpreter.
+
+    :param environ: the variables of the session, before the environment is made the active one.
+    """
+    variables = environment.variables(environ, inherit_pythonpath=inherit_pythonpath)
     for name in ("PYTEST_VERSION", "PYTEST_CURRENT_TEST", session.VARIABLE):
         variables.pop(name, None)  # set by the pytest that runs here
     variables[session.VARIABLE] = session.encode(handed._replace(active=session.active_before(os.environ, variables)))

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,10 @@ from pytest_fastenv.runtime.launch import Launch, own_path, read_launch
 if TYPE_CHECKING:
     from pytest_fastenv.environment.places import Ready
     from pytest_fastenv.errors import Naming
+    from pytest_fastenv.matrix.declaration import NamedEnvironment
+    from pytest_fastenv.plugin.inner_command import Invocation
     from pytest_fastenv.plugin.request import Asked
+    from pytest_fastenv.runtime.environment import Environment
     from pytest_fastenv.runtime.session import Handed
     from pytest_fastenv.settings.layers import Origin
 
@@ -66,7 +69,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                 with _own_imports():
                     from pytest_fastenv.plugin.handover import hand_over
                     from pytest_fastenv.plugin.inner_command import read_invocation
-                    from pytest_fastenv.plugin.request import read_request
+                    from pytest_fastenv.plugin.request import read_named_requests, read_request, with_needs_of
                     from pytest_fastenv.plugin.requirement_hooks import asked_with_plugins
                     from pytest_fastenv.plugin.rootdir import joined_command
 
@@ -74,13 +77,19 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                         return hand_over(again, replace=True)
                     asked = read_request(config, parser)
                     origins = asked.loaded.origins
+                    requests = read_named_requests(config, parser) if asked.settings.environments else []
                 # Plugins and conftest files import what the project has.
                 asked = asked_with_plugins(asked, config, parser)
+                requests = [(named, with_needs_of(one, asked)) for named, one in requests]
                 invocation = read_invocation(config, launch, inherit_pythonpath=asked.settings.inherit_pythonpath)
+                if len(requests) > 1:
+                    return _enter_several(requests, invocation, replace=replace)
+                named, asked = requests[0] if requests else (None, asked)
+                origins = asked.loaded.origins
                 with _own_imports():
                     ready = _provide(asked, _naming(origins))
             with _own_imports():
-                return _enter(ready, invocation, asked, replace=replace)
+                return _enter(ready, invocation, asked, named, replace=replace)
         except (Exception, KeyboardInterrupt, SystemExit, Terminated) as ended:  # noqa: BLE001 - each has its code
             return _exit_code(ended, origins, verbose=config.known_args_namespace.verbose > 0)
 
@@ -137,33 +146,95 @@ def _provide(asked: Asked, naming: Naming) -> Ready:
         )
 
 
-def _enter(ready: Ready, invocation: Any, asked: Asked, *, replace: bool) -> int:
-    from pytest_fastenv.plugin.handover import close_lease, hand_over
+def _enter(ready: Ready, invocation: Invocation, asked: Asked, named: NamedEnvironment | None, *, replace: bool) -> int:
+    from pytest_fastenv.plugin.handover import close_lease
+
+    environ: Mapping[str, str] = os.environ
+    if named is not None and (named.set_env or named.pass_env is not None):
+        from pytest_fastenv.matrix.variables import passed  # few environments say something about variables
+        from pytest_fastenv.provisioning.named_states import set_variables
+
+        set_by_it = set_variables(named, ready.environment, asked.root, environ)
+        environ = {**passed(environ, named.pass_env), **set_by_it}
+    if not asked.shows_header:
+        sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
+    try:
+        return _hand_over(
+            invocation,
+            asked,
+            ready.environment,
+            environ,
+            replace=replace,
+            lease_fd=ready.lease_fd,
+            summary=ready.summary,
+            name="" if named is None else named.name,
+        )
+    finally:
+        close_lease(ready.lease_fd)
+
+
+def _enter_several(requests: Sequence[tuple[NamedEnvironment, Asked]], invocation: Invocation, *, replace: bool) -> int:
+    """Enter the first of several environments as the controller of a session over all of them."""
+    with _own_imports():
+        from pytest_fastenv.plugin.named import provided
+
+        environments = provided(requests, quiet=requests[0][1].verbosity < 0)
+        try:
+            asked = next(asked for named, asked in requests if named.name == environments.home)
+            matrix, keep = environments.handed()
+            return _hand_over(
+                invocation,
+                asked,
+                environments.environment,
+                os.environ,
+                replace=replace,
+                keep=keep,
+                summary=environments.summary,
+                matrix=matrix,
+            )
+        finally:
+            environments.close()
+
+
+def _hand_over(
+    invocation: Invocation,
+    asked: Asked,
+    environment: Environment,
+    environ: Mapping[str, str],
+    *,
+    replace: bool,
+    keep: Sequence[int] = (),
+    lease_fd: int | None = None,
+    **values: Any,
+) -> int:
+    """Start the session in an environment.
+
+    :param environ: its variables, before the environment is made the active one.
+    :param keep: descriptors that it inherits.
+    :param values: further ones of `Handed`.
+    """
+    from pytest_fastenv.plugin.handover import hand_over
     from pytest_fastenv.plugin.inner_command import inner_command, outside_words
     from pytest_fastenv.runtime.relay import CAN_REPLACE
     from pytest_fastenv.runtime.session import Handed
     from pytest_fastenv.settings.layers import origins_to_json
     from pytest_fastenv.settings.values import to_json
 
-    if not asked.shows_header:
-        sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
     replace = replace and CAN_REPLACE
     handed = Handed(
-        prefix=str(ready.environment.prefix),
-        summary=ready.summary,
-        lease_fd=ready.lease_fd if replace else None,
+        prefix=str(environment.prefix),
+        lease_fd=lease_fd if replace else None,
         outside=outside_words(invocation),
         plugin_paths=invocation.plugin_paths,
         server=ENVIRONMENT_SERVER,
         settings=to_json(asked.settings),
         origins=origins_to_json(asked.loaded.origins),
         base=str(asked.base),
+        **values,
     )
-    command = inner_command(ready.environment, invocation, handed, inherit_pythonpath=asked.settings.inherit_pythonpath)
-    try:
-        return hand_over(command, replace=replace)
-    finally:
-        close_lease(ready.lease_fd)
+    inherit = asked.settings.inherit_pythonpath
+    command = inner_command(environment, invocation, handed, environ=environ, inherit_pythonpath=inherit)
+    return hand_over(command, replace=replace, keep=keep)
 
 
 def tables_ask(directory: Path) -> bool:
@@ -171,7 +242,7 @@ def tables_ask(directory: Path) -> bool:
     with _own_imports():
         from pytest_fastenv.settings.tables import tables
     try:
-        return "sources" in tables(directory)
+        return not {"sources", "environments"}.isdisjoint(tables(directory))
     except FastenvError:
         return True
 

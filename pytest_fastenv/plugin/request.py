@@ -8,20 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.plugin.command_line import parse_known, project_directory
-from pytest_fastenv.plugin.runtime_distribution import runtime_files
 from pytest_fastenv.provisioning.question import SessionNeeds
+from pytest_fastenv.provisioning.runtime_distribution import runtime_files
 from pytest_fastenv.runtime.options import OPTIONS, before_paths, ini_value, read_files, starts_workers, words_of
 from pytest_fastenv.settings.layers import Given, Layer, Loaded, Origin, at_file, command_line, load, variables
 from pytest_fastenv.settings.options import Option
 from pytest_fastenv.settings.tables import tables
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.version import __version__
+
+if TYPE_CHECKING:
+    from pytest_fastenv.matrix.declaration import NamedEnvironment
 
 _GROUP = "group:"
 _COVERAGE = re.compile(r"--(no-)?cov(-[a-z-]+)?(=.*)?", re.DOTALL)
@@ -64,26 +67,58 @@ def read_request(config: pytest.Config, parser: pytest.Parser) -> Asked:
 
     :raises UsageError: a value is not accepted.
     """
-    addopts, words = read_files(config.getini("addopts")), words_of(config)
-    parsed = parse_known(config, parser, words)
-    base: Path | None = None
-    given = {option.field: getattr(parsed, option.dest, None) for option in OPTIONS}
-    if given["sources"]:
-        # Those of the ini file's addopts come first, and are relative to that file like everything in it.
-        count = len(parse_known(config, parser, addopts).fastenv_sources or ()) if addopts else 0
-        if count == len(given["sources"]):
-            base = _ini_file(config).parent
-        else:
-            anchored = [_anchored(source, _ini_file(config).parent) for source in given["sources"][:count]]
-            given["sources"] = anchored + given["sources"][count:]
-    loaded = _load(config, given)
-    origin = loaded.origins.get("sources")
-    is_override = origin is not None and origin.name.startswith("-o ")
-    here = _ini_file(config).parent if is_override else config.invocation_params.dir
-    base = base or loaded.directory_of("sources", here)
-    verbosity = getattr(parsed, "verbose", 0)
-    shows_header = verbosity >= 0 and not getattr(parsed, "no_header", False)
-    return Asked(loaded, base, project_directory(config), _needs(before_paths(words)), verbosity, shows_header)
+    return _Reading(config, parser).asked({})
+
+
+def read_named_requests(config: pytest.Config, parser: pytest.Parser) -> list[tuple[NamedEnvironment, Asked]]:
+    """Return the environments by name that a session asks for, each with what is asked of it.
+
+    :raises UsageError: one is not declared, or a value is not accepted.
+    """
+    from pytest_fastenv.matrix.selection import declared, select  # most sessions name none
+
+    reading = _Reading(config, parser)
+    words = reading.asked({}).settings.environments
+    known = declared(project_directory(config))
+    return [(named, reading.asked(named.layer)) for named in select(known, words)]
+
+
+def with_needs_of(asked: Asked, other: Asked) -> Asked:
+    """Return a request with the needs of another one of the same session."""
+    return replace(asked, needs=other.needs)
+
+
+class _Reading:
+    """What pytest was given, read once for all environments."""
+
+    def __init__(self, config: pytest.Config, parser: pytest.Parser) -> None:
+        addopts, words = read_files(config.getini("addopts")), words_of(config)
+        parsed = parse_known(config, parser, words)
+        self._config = config
+        self._base: Path | None = None
+        given = {option.field: getattr(parsed, option.dest, None) for option in OPTIONS}
+        if given["sources"]:
+            # Those of the ini file's addopts come first, and are relative to that file like everything in it.
+            count = len(parse_known(config, parser, addopts).fastenv_sources or ()) if addopts else 0
+            if count == len(given["sources"]):
+                self._base = _ini_file(config).parent
+            else:
+                anchored = [_anchored(source, _ini_file(config).parent) for source in given["sources"][:count]]
+                given["sources"] = anchored + given["sources"][count:]
+        self._below, self._above = tables(project_directory(config)), _above_tables(config, given)
+        self._needs = _needs(before_paths(words))
+        self._verbosity = getattr(parsed, "verbose", 0)
+        self._shows_header = self._verbosity >= 0 and not getattr(parsed, "no_header", False)
+
+    def asked(self, environment: Layer) -> Asked:
+        """Return the request, with what an environment by name sets between the project's tables and all else."""
+        config = self._config
+        loaded = load(self._below, environment, *self._above)
+        origin = loaded.origins.get("sources")
+        is_override = origin is not None and origin.name.startswith("-o ")
+        here = _ini_file(config).parent if is_override else config.invocation_params.dir
+        base = self._base or loaded.directory_of("sources", here)
+        return Asked(loaded, base, project_directory(config), self._needs, self._verbosity, self._shows_header)
 
 
 def parsed_settings(config: pytest.Config) -> Loaded:
@@ -96,8 +131,12 @@ def parsed_settings(config: pytest.Config) -> Loaded:
 
 
 def _load(config: pytest.Config, given: Mapping[str, Any]) -> Loaded:
-    return load(
-        tables(project_directory(config)),
+    return load(tables(project_directory(config)), *_above_tables(config, given))
+
+
+def _above_tables(config: pytest.Config, given: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """Return the layers above the project's tables, the weakest first."""
+    return (
         _ini_layer(config),
         variables(os.environ),
         command_line(given, "pytest", config.invocation_params.dir),

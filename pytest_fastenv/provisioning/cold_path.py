@@ -30,7 +30,7 @@ from pytest_fastenv.provisioning.engine import Awaited, Engine, open_engine, to_
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
 from pytest_fastenv.provisioning.resolutions import Resolution
 from pytest_fastenv.provisioning.run import Run
-from pytest_fastenv.provisioning.tools import fetch_text
+from pytest_fastenv.provisioning.tools import SharedTools, fetch_text
 from pytest_fastenv.report.quantities import printable
 from pytest_fastenv.requirements.sources import Additions, read_sources
 from pytest_fastenv.resolve.hashed import naming_lines
@@ -44,13 +44,21 @@ _LONGEST_WARNING = 600
 _MOST_WARNINGS = 50
 
 
-async def make(asked: Question, store: Store, target: Target | InterpreterNotFoundError, missing: Missing) -> Ready:
+async def make(
+    asked: Question,
+    store: Store,
+    target: Target | InterpreterNotFoundError,
+    missing: Missing,
+    *,
+    shared: SharedTools | None = None,
+) -> Ready:
     """Return an environment for a question that has no answer yet.
 
     :param target: the interpreter that is meant; or the error that tells that it is not on this machine.
     :param missing: why the environment that the question led to before may not be used.
+    :param shared: tools of several environments that are made at once.
     """
-    async with begin(asked, store, target, missing) as assembly:
+    async with begin(asked, store, target, missing, shared=shared) as assembly:
         return await assembly.finish()
 
 
@@ -147,7 +155,12 @@ class Assembly:
 
 @asynccontextmanager
 async def begin(
-    asked: Question, store: Store, target: Target | InterpreterNotFoundError, missing: Missing
+    asked: Question,
+    store: Store,
+    target: Target | InterpreterNotFoundError,
+    missing: Missing,
+    *,
+    shared: SharedTools | None = None,
 ) -> AsyncIterator[Assembly]:
     """Read the sources and open an engine for a block; see `make`."""
     settings = asked.settings
@@ -173,7 +186,7 @@ async def begin(
         store.recorder.notice("warning", warning)
     request, preferences = _with_needs(request, asked.needs)
     check_python(request, interpreter.target if isinstance(interpreter, Awaited) else interpreter)
-    async with open_engine(run, interpreter, request.for_builds()) as engine:
+    async with open_engine(run, interpreter, request.for_builds(), shared=shared) as engine:
         yield Assembly(asked, store, missing, interpreter, request, preferences, engine)
 
 

@@ -38,7 +38,7 @@ from pytest_fastenv.provisioning.build_environments import StoredBuildEnvironmen
 from pytest_fastenv.provisioning.grounds import grounds_of
 from pytest_fastenv.provisioning.resolutions import Resolution, Resolutions, own_trees, resolution_key
 from pytest_fastenv.provisioning.run import Policies, Run
-from pytest_fastenv.provisioning.tools import open_tools
+from pytest_fastenv.provisioning.tools import SharedTools, open_tools
 from pytest_fastenv.resolve.resolution import resolve
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.outcome import together
@@ -310,11 +310,17 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_engine(run: Run, interpreter: Target | Awaited, builds: Request = _NO_RULES) -> AsyncIterator[Engine]:
-    """Give an engine with tools of its own for a block.
+async def open_engine(
+    run: Run, interpreter: Target | Awaited, builds: Request = _NO_RULES, *, shared: SharedTools | None = None
+) -> AsyncIterator[Engine]:
+    """Give an engine for a block.
 
     :param builds: the rules for build requirements (`Request.for_builds`); what they say about indexes holds for all.
+    :param shared: tools of several runs, of which it takes its own; without them it has tools for itself.
     :raises UsageError: the index's configuration is not accepted.
     """
-    async with open_tools(run, builds.index) as tools, Engine(tools, run.policies, interpreter, builds) as engine:
-        yield engine
+    async with AsyncExitStack() as stack:
+        if shared is None:
+            shared = await stack.enter_async_context(SharedTools(run))
+        tools = await shared.tools(run, builds.index)
+        yield await stack.enter_async_context(Engine(tools, run.policies, interpreter, builds))

@@ -68,11 +68,11 @@ def provision(
         settings = replace(settings, sources=tuple(sources))
     asked = Question.of(settings, base, root, needs, directory, environ)
     recorder = recorder or Recorder()
-    with _diagnosed(asked):
+    with diagnosed(asked):
         store = asked.store(recorder)
         importing = _import_the_cold_path() if asked.is_new(store) else None
-        target = _interpreter(asked, store)
-        found = _look(asked, store, target)
+        target = interpreter_of(asked, store)
+        found = look(asked, store, target)
         if isinstance(found, Missing):
             if importing is not None:
                 importing.join()  # who waits at a module that then fails is not told why
@@ -99,9 +99,9 @@ def reuse(
     """
     asked = Question.of(settings, base, root, needs, directory, os.environ if environ is None else environ)
     recorder = Recorder(naming)
-    with _diagnosed(asked):
+    with diagnosed(asked):
         store = asked.store(recorder)
-        found = _look(asked, store, _interpreter(asked, store))
+        found = look(asked, store, interpreter_of(asked, store))
     if isinstance(found, Missing):
         return None
     return _told(asked, recorder, found)
@@ -137,7 +137,7 @@ def _make(asked: Question, store: Store, target: Target | InterpreterNotFoundErr
 
 
 @contextmanager
-def _diagnosed(asked: Question) -> Iterator[None]:
+def diagnosed(asked: Question) -> Iterator[None]:
     """Let no error of the operating system pass without a diagnosis."""
     try:
         yield
@@ -147,7 +147,7 @@ def _diagnosed(asked: Question) -> Iterator[None]:
         raise unexpected(error, store_root(asked.settings)) from error
 
 
-def _interpreter(asked: Question, store: Store) -> Target | InterpreterNotFoundError:
+def interpreter_of(asked: Question, store: Store) -> Target | InterpreterNotFoundError:
     """Return the interpreter that is meant, or the error that tells that it is not on this machine."""
     try:
         return find_target(asked.settings.python, store)
@@ -155,8 +155,8 @@ def _interpreter(asked: Question, store: Store) -> Target | InterpreterNotFoundE
         return missing
 
 
-def _look(asked: Question, store: Store, target: Target | InterpreterNotFoundError) -> Ready | Missing:
-    """Return the environment that the same question led to last time, if it may still be used."""
+def look(asked: Question, store: Store, target: Target | InterpreterNotFoundError) -> Ready | Missing:
+    """Return the environment that the same question led to last time, if it may still be used; else why it may not."""
     settings = asked.settings
     if isinstance(target, InterpreterNotFoundError) or settings.upgrade or settings.recreate:
         return Missing()
@@ -180,12 +180,15 @@ def _look(asked: Question, store: Store, target: Target | InterpreterNotFoundErr
 
 def _told(asked: Question, recorder: Recorder, ready: Ready) -> Ready:
     """Return an environment whose warnings are written for the reader of this run, who has the reports, too."""
-    summary = ready.summary
-    ready = replace(
-        ready, summary=replace(summary, warnings=tuple(named(text, recorder.naming) for text in summary.warnings))
-    )
+    ready = readable(ready, recorder)
     _write_reports(asked, recorder, ready)
     return ready
+
+
+def readable(ready: Ready, recorder: Recorder) -> Ready:
+    """Return an environment whose warnings name options as the reader of this run knows them."""
+    warnings = tuple(named(text, recorder.naming) for text in ready.summary.warnings)
+    return replace(ready, summary=replace(ready.summary, warnings=warnings))
 
 
 def _write_reports(asked: Question, recorder: Recorder, ready: Ready) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self
 
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.http import HttpClient
@@ -21,35 +23,75 @@ from pytest_fastenv.tools import Tools
 _NO_OPTIONS = IndexOptions()
 
 
+class SharedTools:
+    """Tools of several runs at once, in one event loop: permits, connections and pool processes are the same for all.
+
+    An asynchronous context manager; leaving it closes connections and ends pool processes. Nothing is connected and
+    no process started before it is needed.
+
+    :param run: says how much goes on at once; its store and recorder are those of all.
+    :param clock: by which retries pause.
+    """
+
+    def __init__(self, run: Run, *, clock: Clock | None = None) -> None:
+        policies, concurrency = run.policies, run.policies.concurrency
+        self._run = run
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._opened: dict[object, Tools] = {}
+        self._opening = asyncio.Lock()
+        self._pools = Pools(
+            downloads=concurrency.downloads,
+            builds=concurrency.builds,
+            installs=concurrency.installs,
+            serial=concurrency.serial,
+        )
+        # As many as cores, not what this process may do at once: all processes of the machine must agree on the number.
+        directory, count = run.store.root / "slots", os.cpu_count() or 1
+        self._slots = MachineSlots(directory, count, run.recorder, policies.lock_timeout_s)
+        self._processes = ProcessPool(concurrency.installs)
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._processes)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def tools(self, run: Run, options: IndexOptions = _NO_OPTIONS) -> Tools:
+        """Return a run's tools. Runs that ask the same indexes in the same way share what they know of them, too.
+
+        :param options: what the request's files say about indexes.
+        :raises UsageError: a value is not accepted; the text names the file or variable.
+        """
+        limits, environ = run.policies.limits, run.environ
+        # By what it is made of: credentials are objects of their own each time.
+        known = (run.policies.index, options, limits, tuple(sorted(environ.items())))
+        async with self._opening:
+            if known not in self._opened:
+                config = IndexConfig.load(run.policies.index, options, environ)
+                client = HttpClient(config.network, config.credentials, clock=self._clock)
+                http = await self._stack.enter_async_context(client)
+                store, recorder = self._run.store, self._run.recorder
+                index = PackageIndex(config, http, store, self._pools, recorder)
+                self._opened[known] = Tools(
+                    store, recorder, http, index, self._pools, self._processes, self._slots, limits, environ
+                )
+        return self._opened[known]
+
+
 @asynccontextmanager
 async def open_tools(
     run: Run, options: IndexOptions = _NO_OPTIONS, *, clock: Clock | None = None
 ) -> AsyncIterator[Tools]:
-    """Give the tools of a run for a block; then connections are closed and pool processes ended.
+    """Give the tools of one run for a block; see `SharedTools`.
 
-    Nothing is connected and no process started before it is needed.
-
-    :param options: what the request's files say about indexes.
-    :param clock: by which retries pause.
     :raises UsageError: a value is not accepted; the text names the file or variable.
     """
-    policies, store, recorder = run.policies, run.store, run.recorder
-    config = IndexConfig.load(policies.index, options, run.environ)
-    concurrency = policies.concurrency
-    pools = Pools(
-        downloads=concurrency.downloads,
-        builds=concurrency.builds,
-        installs=concurrency.installs,
-        serial=concurrency.serial,
-    )
-    # As many as cores, not what this process may do at once: all processes of the machine must agree on the number.
-    slots = MachineSlots(store.root / "slots", os.cpu_count() or 1, recorder, policies.lock_timeout_s)
-    async with (
-        HttpClient(config.network, config.credentials, clock=clock) as http,
-        ProcessPool(concurrency.installs) as processes,
-    ):
-        index = PackageIndex(config, http, store, pools, recorder)
-        yield Tools(store, recorder, http, index, pools, processes, slots, policies.limits, run.environ)
+    async with SharedTools(run, clock=clock) as shared:
+        yield await shared.tools(run, options)
 
 
 def fetch_text(run: Run, url: str) -> bytes:

@@ -3,7 +3,7 @@
 What was there when the session began was handed over. The others are provided meanwhile by a process of the
 installation outside, which writes a line of JSON for each as soon as it is there, and one more when all are::
 
-    {"name": "py312", "state": {"prefix": "…", …}}
+    {"name": "py312", "state": {"environment": {…}, …}}
     {"name": "py313", "state": {"error": {…}}}
     {"done": true}
 
@@ -14,23 +14,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
-from pathlib import Path
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from ..errors import EnvironmentServerError, FastenvError, error_from_json
+from .environment import Environment
 from .summary import Summary
 
 
 class NamedState(NamedTuple):
     """What became of an environment.
 
-    :ivar prefix: its directory; ``None`` where it is not to be had.
-    :ivar python: its interpreter.
-    :ivar scripts: the directory of its programs.
+    :ivar environment: ``None`` where it is not to be had.
     :ivar summary: how it came about.
     :ivar set_env: variables for its tests.
-    :ivar pass_env: names and patterns of the variables that reach its tests; ``None``: all do.
+    :ivar passes: a regular expression, for either case of letters, of the variables that reach its tests; empty: all.
     :ivar allow_failure: what happens in it does not decide about the exit code.
     :ivar same_as: another one of the session that is the same environment, or empty.
     :ivar error: why it is not to be had.
@@ -38,61 +37,57 @@ class NamedState(NamedTuple):
     """
 
     name: str
-    prefix: Path | None = None
-    python: Path | None = None
-    scripts: Path | None = None
-    python_version: str = ""
+    environment: Environment | None = None
     summary: Summary | None = None
     set_env: Mapping[str, str] = {}
-    pass_env: tuple[str, ...] | None = None
+    passes: str = ""
     allow_failure: bool = False
     same_as: str = ""
     error: FastenvError | None = None
     skipped: str = ""
 
-    @property
-    def is_there(self) -> bool:
-        """Whether tests can run in it."""
-        return self.prefix is not None
-
     @classmethod
     def from_json(cls, name: str, value: Mapping[str, Any]) -> NamedState:
-        """Read what the outside wrote."""
-        if "error" in value:
-            allowed = bool(value.get("allow_failure"))
-            return cls(name, error=error_from_json(value["error"]), allow_failure=allowed)
-        if "skipped" in value:
-            return cls(name, skipped=value["skipped"])
-        passing = value.get("pass_env")
+        """Read what `pytest_fastenv.provisioning.named_states` wrote."""
+        environment, summary, error = value.get("environment"), value.get("summary"), value.get("error")
         return cls(
             name,
-            Path(value["prefix"]),
-            Path(value["python"]),
-            Path(value["scripts"]),
-            value.get("python_version", ""),
-            Summary.from_json(value["summary"]),
+            None if environment is None else Environment.from_json(environment),
+            None if summary is None else Summary.from_json(summary),
             value.get("set_env") or {},
-            None if passing is None else tuple(passing),
+            value.get("passes", ""),
             bool(value.get("allow_failure")),
-            value.get("same_as") or "",
+            value.get("same_as", ""),
+            None if error is None else error_from_json(error),
+            value.get("skipped", ""),
         )
+
+    def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables for a process in the environment: those that pass, and those that are set for it."""
+        passing = re.compile(self.passes or "", re.IGNORECASE)
+        found = {name: value for name, value in environ.items() if passing.match(name) or name.startswith("PYTEST_")}
+        if self.environment is not None:
+            found = self.environment.variables(found)
+        return {**found, **self.set_env}
 
 
 class NamedEnvironments:
     """The environments of a session, in the order in which they were asked for. For one thread.
 
-    :param matrix: `Handed.matrix`.
+    :param matrix: `Handed.matrix`: the ``names``; a descriptor (``known``) of a file with the states that were known
+        when the session began; the ends of two pipes: of what is told later (``answers``), and of the standard input
+        of who tells it (``life``).
     :ivar names: all of them.
     """
 
     def __init__(self, matrix: Mapping[str, Any]) -> None:
         self.names: tuple[str, ...] = tuple(matrix["names"])
-        self._states = {
-            name: NamedState.from_json(name, state) for name, state in matrix.get("states", {}).items() if state
-        }
-        supply = matrix.get("supply") or {}
-        self._answers: int | None = supply.get("answers")
-        self._life: int | None = supply.get("life")
+        with open(matrix["known"], "rb") as file:
+            file.seek(0)
+            known = json.loads(file.read())
+        self._states = {name: NamedState.from_json(name, state) for name, state in known.items()}
+        self._answers: int | None = matrix.get("answers")
+        self._life: int | None = matrix.get("life")
         for descriptor in (self._answers, self._life):
             if descriptor is not None:
                 os.set_inheritable(descriptor, False)
@@ -142,7 +137,7 @@ class NamedEnvironments:
                 state = NamedState.from_json(answer["name"], answer["state"])
                 self._states[state.name] = state
                 yield state
-            elif self._answers is not None:
+            elif "done" in answer and self._answers is not None:
                 os.close(self._answers)
                 self._answers = None
 

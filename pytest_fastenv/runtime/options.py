@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 OPTIONS = of_door("pytest")
 """Those that pytest has; ``--fastenv`` first."""
 
+#: Those that ask for an environment: by sources, or by name.
+_ASKING = tuple(option.pytest_flag for option in OPTIONS if option.field in ("sources", "environments"))
+
 #: The version of pytest that reads ``@file`` on its command line.
 ARGUMENT_FILES_SINCE = (8, 2)
 
@@ -117,11 +120,11 @@ def read_files(arguments: Sequence[str], within: Sequence[str] = ()) -> list[str
 
 
 def asks_for_environment(arguments: Sequence[str]) -> bool:
-    """Say whether a command line has ``--fastenv`` on it.
+    """Say whether a command line has ``--fastenv`` or ``--fastenv-env`` on it.
 
     :param arguments: with the words of argument files in their place (`read_files`).
     """
-    return any(argument == "--fastenv" or argument.startswith("--fastenv=") for argument in before_paths(arguments))
+    return any(argument.partition("=")[0] in _ASKING for argument in before_paths(arguments))
 
 
 def starts_workers(arguments: Sequence[str]) -> bool:

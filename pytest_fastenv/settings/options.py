@@ -150,6 +150,16 @@ OPTIONS = (
         "or a requirement (multi-allowed)",
     ),
     Option(
+        "environments",
+        "env",
+        "lines",
+        Decides.RUN,
+        doors=_SESSION,
+        metavar="NAME",
+        help="Run the tests in an environment that the project's files declare: a name, a pattern, tag:NAME, all "
+        "(multi-allowed)",
+    ),
+    Option(
         "scope",
         "scope",
         "choice",

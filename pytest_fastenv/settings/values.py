@@ -41,6 +41,7 @@ class Settings:
     """
 
     sources: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
     scope: Scope = "session"
     python: str | None = None
     project: Project = "auto"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.plugin.runtime_distribution import runtime_files
+from pytest_fastenv.provisioning.runtime_distribution import runtime_files
 from pytest_fastenv.runtime.session import VARIABLE, Handed, encode
 from pytest_fastenv.runtime.summary import Summary
 

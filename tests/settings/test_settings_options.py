@@ -112,7 +112,7 @@ from pytest_fastenv.settings.layers import command_line, load, variables
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.tables import tables
 from pytest_fastenv.settings.values import Settings, to_json
-from pytest_fastenv.plugin.runtime_distribution import runtime_files
+from pytest_fastenv.provisioning.runtime_distribution import runtime_files
 
 here = Path.cwd()
 (here / "fastenv.toml").write_text("flavour = 'sour'\\n")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import pytest_fastenv
-from pytest_fastenv.plugin.runtime_distribution import runtime_digest, runtime_files
+from pytest_fastenv.provisioning.runtime_distribution import runtime_digest, runtime_files
 
 SHARED = {"errors.py", "model/__init__.py", "model/link.py", "settings/__init__.py", "settings/options.py"}
 
