@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.matrix.inheritance import NAME, near
-from pytest_fastenv.matrix.keys import ROWS, Values, checked, is_list
+from pytest_fastenv.matrix.keys import ROWS, Values, checked, is_axis, is_list
 from pytest_fastenv.settings.environment_keys import EXTENDS, MATRIX, REQUIREMENTS
 from pytest_fastenv.settings.layers import Given, Origin, refused
 from pytest_fastenv.settings.tables import unknown_key
 
 EXCLUDE, NAME_KEY = "exclude", "name"
-#: Kinds of values that a text, or a list of texts, can be: what an axis that is called like a key sets.
-_SETTABLE = frozenset({"text", "choice", "path", "lines", "names", "constraints", "words", "variables", "overlaps"})
-_AXIS = r"[A-Za-z_][A-Za-z0-9_-]*"
+AXIS = r"[A-Za-z_][A-Za-z0-9_-]*"
+"""What an axis may be called that is not called like a key."""
+WORD = r"[A-Za-z0-9_.+-]+"
+"""What a value of an axis may be called: it becomes a part of a name."""
 _PYTHON = re.compile(r"(?P<implementation>[a-z]*?)(?:python)?-?(?P<version>[0-9]+(?:\.[0-9]+)*)(?P<kind>t?)")
 _EXPECTED = 'expected a list of texts (["3.12", "3.13"]), or a table of values by their names'
 
@@ -90,10 +91,10 @@ def _of_table(family: str, table: Mapping[str, Any], origin: Origin) -> Iterator
 
 def _axis(axis: str, value: Any, origin: Origin) -> list[Point]:
     row = ROWS.get(axis)
-    if not re.fullmatch(_AXIS, axis) or (row is not None and row.kind not in _SETTABLE):
+    if not re.fullmatch(AXIS, axis) or (row is not None and not is_axis(row)):
         why = "its values are no texts" if row is not None else "expected a word of letters, digits, _ and -"
         raise UsageError(f"{origin}: {axis!r} cannot be an axis", where=origin.where, why=why)
-    if isinstance(value, list) and value and all(isinstance(word, str) and word for word in value):
+    if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
         points = [_point(axis, word, None, _item(origin, n)) for n, word in enumerate(value)]
     elif isinstance(value, dict) and value:
         points = [_point(axis, word, sets, _below(origin, word)) for word, sets in value.items()]
@@ -111,8 +112,7 @@ def _point(axis: str, word: str, given: Any, origin: Origin) -> Point:
 
     :param given: what the table of the axis says of it; ``None`` where it is an item of a list.
     """
-    factor = _factor(axis, word)
-    if not re.fullmatch(r"[A-Za-z0-9_.+-]+", factor):
+    if not re.fullmatch(WORD, word):
         why = "expected letters, digits and . _ + -"
         hint = f'name it: {axis} = {{ NAME = "{word}" }}'
         raise UsageError(f"{origin}: {word!r} cannot be part of a name", where=origin.where, why=why, hint=hint)
@@ -127,7 +127,7 @@ def _point(axis: str, word: str, given: Any, origin: Origin) -> Point:
         sets[key] = checked(key, _as_list(key, given), origin)
     if axis in ROWS and axis not in sets:
         sets[axis] = checked(axis, _as_list(axis, word), origin)
-    return Point(axis, word, factor, sets, given is None and axis not in ROWS, origin)
+    return Point(axis, word, _factor(axis, word), sets, given is None and axis not in ROWS, origin)
 
 
 def _as_list(key: str, value: Any) -> Any:

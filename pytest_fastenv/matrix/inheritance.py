@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.matrix.keys import ROWS, Values, checked, over
+from pytest_fastenv.matrix.keys import INHERITED, ROWS, Values, checked, over
 from pytest_fastenv.settings.environment_keys import DEFAULTS, ENVIRONMENTS, EXTENDS, MATRIX, REQUIREMENTS
 from pytest_fastenv.settings.layers import Given, Origin, refused
 from pytest_fastenv.settings.tables import FastenvTable, unknown_key
@@ -59,9 +59,9 @@ class Declarations:
                 elif key in DEFAULTS or (
                     key in ROWS and value not in ([], "") and key not in {EXTENDS.key, MATRIX.key}
                 ):
-                    made.defaults[key] = checked(key, value, table.origin(key))
+                    made.defaults[key] = _default(key, value, table.origin(key))
                 elif key == _SOURCES and value:
-                    made.defaults.setdefault(REQUIREMENTS, checked(REQUIREMENTS, value, table.origin(key)))
+                    made.defaults.setdefault(REQUIREMENTS, _default(REQUIREMENTS, value, table.origin(key)))
         return made
 
     def _read_environments(self, table: FastenvTable, environments: Any) -> None:
@@ -143,6 +143,12 @@ def _check_name(name: str, values: Any, origin: Origin, table: str) -> None:
             else "that is what all environments together are called"
         )
         raise UsageError(f"an environment cannot be called {name!r}", where=origin.where, why=why)
+
+
+def _default(key: str, value: Any, origin: Origin) -> Given:
+    if isinstance(value, list) and INHERITED in value:
+        raise refused(origin, INHERITED, "there is nothing below the defaults: it stands in tables of environments")
+    return checked(key, value, origin)
 
 
 def _of_environment(key: str, value: Any, origin: Origin) -> Given:

@@ -29,6 +29,7 @@ INHERITED = "{inherited}"
 VARIABLE_NAME = r"[^=\s]+"
 #: A word of a command that is a program, and not a dash or an exclamation mark that belongs to the word behind it.
 PROGRAM = r"[^-!]"
+_PROGRAM = re.compile(rf"\s*{PROGRAM}", re.DOTALL)
 _COMMAND = re.compile(rf"\s*([-!]\s+)?{PROGRAM}", re.DOTALL)
 _COMMAND_HINT = (
     'a command is one text ("pytest -q"), or a list of words (["pytest", "-q"]): commands = [["pytest", "-q"]]'
@@ -45,6 +46,13 @@ def is_table(row: Row) -> bool:
     return row.kind in {"variables", "indexes"} and not is_list(row)
 
 
+def is_axis(row: Row) -> bool:
+    """Tell whether an axis may be called like the key of a row, and sets it: values are texts, or lists of texts."""
+    if isinstance(row, EnvironmentKey):
+        return row.kind in {"text", "path", "words"}
+    return is_list(row) or row.kind in {"text", "choice", "path"}
+
+
 def checked(key: str, value: Any, origin: Origin) -> Given:
     """Return a value that is accepted for a key.
 
@@ -59,11 +67,12 @@ def checked(key: str, value: Any, origin: Origin) -> Given:
 
 
 def _check_setting(option: Option, value: Any, origin: Origin) -> None:
-    setting(option, value, origin)
+    given = setting(option, value, origin)
+    taken = value if given is None else given.value
     if is_list(option):
-        value = [item for item in value if item != INHERITED]
+        taken = [item for item in taken if item != INHERITED]
     try:
-        parse(option, value)
+        parse(option, taken)
     except ValueError as reason:
         raise refused(origin, value, str(reason)) from None
 
@@ -106,8 +115,11 @@ def _check_command(command: Any, origin: Origin) -> None:
     words = [command] if isinstance(command, str) else command
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise refused(origin, command, f"expected a command: {_COMMAND_HINT}")
-    begins = f"{words[0]} {words[1]}" if words[0] in {"-", "!"} and len(words) > 1 else words[0]
-    if not _COMMAND.match(begins):
+    if isinstance(command, str):
+        begins = _COMMAND.match(command)
+    else:
+        begins = _PROGRAM.match(words[1] if words[0] in {"-", "!"} and len(words) > 1 else words[0])
+    if not begins:
         why = "a command begins with a program; before it - (any exit code will do) or ! (it has to fail), and a space"
         raise UsageError(f"{origin}: {command!r} is no command", where=origin.where, why=why, hint=_COMMAND_HINT)
 

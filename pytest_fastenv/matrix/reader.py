@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pytest_fastenv.matrix.keys import ROWS, Values, checked
 from pytest_fastenv.settings.environment_keys import DEFAULTS, EXTENDS, MATRIX, EnvironmentKey
 from pytest_fastenv.settings.layers import Given, Origin, at_file
 from pytest_fastenv.settings.options import Option
-from pytest_fastenv.settings.tables import fastenv_tables
+from pytest_fastenv.settings.tables import FastenvTable, fastenv_tables
 
 _PYTHON = "python"
 #: What says which environments there are, and nothing about them.
@@ -33,7 +33,12 @@ def declared(directory: Path) -> Mapping[str, NamedEnvironment]:
 
     :raises UsageError: a file cannot be read, or has something that cannot be taken as it stands there.
     """
-    return _Reader(Declarations.of(fastenv_tables(directory))).environments()
+    return environments_of(fastenv_tables(directory))
+
+
+def environments_of(tables: Iterable[FastenvTable]) -> Mapping[str, NamedEnvironment]:
+    """Return the environments that tables declare, the weaker table first; see `declared`."""
+    return _Reader(Declarations.of(tables)).environments()
 
 
 class _Reader:
@@ -48,11 +53,11 @@ class _Reader:
         for declaration in self._declarations.environments.values():
             values = self._declarations.inherited(declaration.name)
             if declaration.is_template:
-                continue
-            if not values.get(MATRIX.key, Given([], declaration.origin)).value:
+                _check_matrix(declaration)
+            elif MATRIX.key not in values or values[MATRIX.key].value == []:
                 plain.append(declaration)
-                continue
-            self._add_family(declaration, values, found)
+            else:
+                self._add_family(declaration, values, found)
         refined = set(found)
         for declaration in plain:
             if declaration.name not in refined:
@@ -143,6 +148,12 @@ def _name_python(name: str, origin: Origin, values: Values, *, has_own: bool) ->
         what = f"{given.origin}: {given.value} is not the Python that {name} has in its name"
         hint = f"leave it out where {spec} is meant, or rename the environment"
         raise UsageError(what, where=given.origin.where, hint=hint)
+
+
+def _check_matrix(template: Declaration) -> None:
+    """Read a matrix that is there to be inherited, for what is wrong with it."""
+    if MATRIX.key in template.values:
+        list(combinations(template.name.lstrip("_"), template.values[MATRIX.key]))
 
 
 def _check_no_other_python(declaration: Declaration, values: Values, combination: Combination) -> None:

@@ -51,7 +51,7 @@ def tables(directory: Path) -> Layer:
     """
     layer: dict[str, Given] = {}
     for table in fastenv_tables(directory):
-        layer.update(_layer(table))
+        layer.update(layer_of(table))
     return layer
 
 
@@ -104,7 +104,8 @@ def _parsed(path: Path, content: bytes) -> Mapping[str, Any]:
         raise UsageError(f"{path.name} cannot be read", where=str(path), why=str(error)) from None
 
 
-def _layer(table: FastenvTable) -> Layer:
+def layer_of(table: FastenvTable) -> Layer:
+    """Return the settings that one table says; see `tables`."""
     known = {option.table_key: option for option in of_door("table")}
     layer = {}
     for key, value in table.content.items():

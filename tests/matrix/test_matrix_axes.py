@@ -190,6 +190,9 @@ MATRIX = "[envs.a]\nrequirements = ['x{matrix:lib:}']\n[envs.a.matrix]\npython =
     ("text", "what", "line", "hint"),
     [
         ("[envs.a]\nmatrix = 3", "matrix in [envs.a] of fastenv.toml: 3 is not accepted", 2, ""),
+        ("[envs._a]\nmatrix = {}", "matrix in [envs._a] of fastenv.toml: the table has no axis", 2, ""),
+        ("[envs.a]\nmatrix = {}", "matrix in [envs.a] of fastenv.toml: the table has no axis", 2, ""),
+        ("[envs.a.matrix]\nset-env = ['x']", "matrix.set-env in [envs.a] of fastenv.toml: 'set-env' cannot be", 2, ""),
         ("[envs.a]\nmatrix = [3]", "matrix in [envs.a] of fastenv.toml: 3 is not accepted", 2, ""),
         ("[envs.a]\n[[envs.a.matrix]]", "matrix in [envs.a] of fastenv.toml: the table has no axis", 2, "write python"),
         (
