@@ -99,6 +99,8 @@ def pytest_report_header(config: pytest.Config) -> str | list[str] | None:
     handed = config.stash.get(_HANDED, None)
     if handed is None or handed.summary is None:
         return None
+    if handed.matrix is not None and "names" in handed.matrix:
+        return "fastenv: environments: {}".format(", ".join(handed.matrix["names"]))
     lines = [handed.summary.line, *handed.summary.warning_lines]
     if config.option.verbose > 0:
         lines += handed.summary.details
@@ -109,7 +111,7 @@ def pytest_report_header(config: pytest.Config) -> str | list[str] | None:
 
 def is_own_session(handed: session.Handed | None) -> bool:
     """Say whether this process is the session that the environment was provided for, not one started by it."""
-    return handed is not None and handed.summary is not None
+    return handed is not None and (handed.summary is not None or handed.matrix is not None)
 
 
 def asks_itself(config: pytest.Config) -> bool:
@@ -126,6 +128,11 @@ def enter(config: pytest.Config, handed: session.Handed | None) -> None:
     if handed is not None:
         session.settle(handed, os.environ)
         config.stash[_HANDED] = handed
+        if handed.matrix is not None and "child" in handed.matrix:
+            from . import matrix_child  # only in one of several environments
+
+            matrix_child.enter(config, handed.matrix["child"])
+            return
         if handed.server and _is_scope_worker(handed) and options.starts_workers(options.words_of(config)):
             from .environment_server import expect
 
@@ -136,6 +143,9 @@ def _arrange(config: pytest.Config, handed: session.Handed) -> None:
     """Watch for edits of installed files; prepare environments for workers where each is to have its own."""
     from . import edit_report
 
+    if handed.matrix is not None and "child" not in handed.matrix:
+        _arrange_matrix(config, handed)
+        return
     starts_workers = _starts_workers(config)
     if starts_workers and _is_scope_worker(handed):
         from . import imported
@@ -146,6 +156,18 @@ def _arrange(config: pytest.Config, handed: session.Handed) -> None:
     elif starts_workers:
         _refuse_interpreters(config)
     edit_report.watch_session(config, handed, controller=starts_workers)
+
+
+def _arrange_matrix(config: pytest.Config, handed: session.Handed) -> None:
+    """Make this session the controller of one over several environments."""
+    from .matrix_outcomes import Outcomes  # only there
+    from .matrix_session import MatrixSession
+    from .named_environments import NamedEnvironments
+
+    environments = NamedEnvironments(handed.matrix or {})
+    outcomes = Outcomes(config, environments)
+    config.pluginmanager.register(outcomes, "fastenv-matrix-outcomes")
+    config.pluginmanager.register(MatrixSession(config, handed, environments, outcomes), "fastenv-matrix")
 
 
 def _refuse_interpreters(config: pytest.Config) -> None:

@@ -88,7 +88,7 @@ class NamedEnvironments:
         self._states = {name: NamedState.from_json(name, state) for name, state in known.items()}
         self._answers: int | None = matrix.get("answers")
         self._life: int | None = matrix.get("life")
-        for descriptor in (self._answers, self._life):
+        for descriptor in (self._answers, self._life, *matrix.get("leases", ())):
             if descriptor is not None:
                 os.set_inheritable(descriptor, False)
         self._rest = b""

@@ -1,0 +1,132 @@
+"""A session in one of several environments, as its controller started it: it tells what happens, and shows nothing.
+
+For plugins it is a worker (``config.workerinput``), so those that write one file for each run leave that to the
+controller. It writes JSON, a line for each event, and reads a line where the controller has a say in what follows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any, Mapping, Sequence
+
+import pytest
+
+_GO_ON = b"go on\n"
+
+
+def enter(config: pytest.Config, child: Mapping[str, Any]) -> None:
+    """Make a session a part of another one, before it is configured.
+
+    :param child: what the controller handed over: the ends of two pipes, ``events`` and ``answers``.
+    """
+    for name in ("events", "answers"):
+        os.set_inheritable(child[name], False)
+    # What pytest-xdist gives its workers, and what pytest-cov reads of it.
+    config.workerinput = {  # type: ignore[attr-defined]
+        "workerid": "master",
+        "workercount": 1,
+        "testrunuid": child["run"],
+        "mainargv": child["argv"],
+        "cov_master_host": socket.gethostname(),
+        "cov_master_topdir": os.getcwd(),
+    }
+    config.workeroutput = {}  # type: ignore[attr-defined]
+    config.pluginmanager.register(Child(config, child["events"], child["answers"]), "fastenv-matrix-child")
+
+
+class Child:
+    """The plugin of such a session.
+
+    :param events: a descriptor to write to.
+    :param answers: a descriptor to read from.
+    """
+
+    def __init__(self, config: pytest.Config, events: int, answers: int) -> None:
+        self._config = config
+        self._events = os.fdopen(events, "wb")
+        self._answers = os.fdopen(answers, "rb")
+        self._failed = False
+        self._session: pytest.Session | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Let the controller alone write to the terminal; a listing of tests is written here."""
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and not config.getoption("collectonly", False):
+            config.pluginmanager.unregister(reporter)
+            silent = pytest.TerminalReporter(config, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+            config.pluginmanager.register(silent, "terminalreporter")
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Note the session, which may be stopped."""
+        self._session = session
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Tell what could not be collected, or is left out as a whole."""
+        if not report.passed:
+            self._tell("collectreport", self._serialized(report))
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Tell which tests are left out."""
+        self._tell("deselected", [item.nodeid for item in items])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Tell how many tests there are."""
+        self._tell("collected", len(session.items))
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        """Tell that a test begins."""
+        self._tell("logstart", nodeid, location)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Tell the outcome of a phase of a test."""
+        self._failed = self._failed or report.failed
+        self._tell("report", self._serialized(report))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
+        """Tell that a test is over; behind a failure the controller says whether another one begins."""
+        self._tell("logfinish", nodeid, location, self._failed)
+        if self._failed and self._answers.readline() != _GO_ON and self._session is not None:
+            self._session.shouldstop = self._session.shouldstop or "the session stops"
+        self._failed = False
+
+    def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
+        """Pass a warning on."""
+        category = warning_message.category
+        self._tell(
+            "warning",
+            str(warning_message.message),
+            [category.__module__, category.__qualname__],
+            [warning_message.filename, warning_message.lineno],
+            {"when": when, "nodeid": nodeid, "location": location},
+        )
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Tell what went wrong in pytest itself."""
+        self._tell("internalerror", str(excrepr))
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell why it ends early. Ctrl-C and `pytest.exit` end the controller's session, too."""
+        is_own = isinstance(excinfo.value, pytest.Session.Interrupted)
+        self._tell("interrupted", str(excinfo.value) or type(excinfo.value).__name__, not is_own)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Tell that it is over."""
+        self._tell("finished", int(exitstatus))
+
+    def _serialized(self, report: Any) -> Any:
+        return self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+
+    def _tell(self, *event: Any) -> None:
+        """Write down what happened: its name, and what the controller's method of that name takes."""
+        try:
+            self._events.write(json.dumps(event, default=str).encode() + b"\n")
+            self._events.flush()
+        except BrokenPipeError:  # the controller is gone
+            if self._session is not None:
+                self._session.shouldstop = "the session is gone"

@@ -1,0 +1,204 @@
+"""What happened in each of several environments: the table at a session's end, and its exit code."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from functools import cached_property
+from typing import Any, Generator, Sequence
+
+import pytest
+
+from ..errors import FastenvError
+from .named_environments import NamedEnvironments, NamedState
+from .node_names import name_of
+
+_COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+
+
+class _Row:
+    """One environment's."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.seconds = 0.0
+        self.began: float | None = None
+        self.took_s: float | None = None
+        self.collected: int | None = None
+        self.remark = ""
+        self.fails = False
+
+
+class Outcomes:
+    """The plugin that counts; it does not matter how the tests are run."""
+
+    def __init__(self, config: pytest.Config, environments: NamedEnvironments) -> None:
+        self._config = config
+        self._environments = environments
+        self._rows = {name: _Row() for name in environments.names}
+        self._errors: list[FastenvError] = []
+        self._told: set[str] = set()
+
+    def known(self, state: NamedState) -> None:
+        """Tell what became of an environment, once."""
+        if state.name in self._told:
+            return
+        self._told.add(state.name)
+        row = self._rows[state.name]
+        if state.error is not None:
+            row.remark = "not provided: {}".format(state.error.what)
+            self._say("fastenv: {}: error: {}".format(state.name, state.error.diagnosis()))
+            if not state.allow_failure:
+                self._errors.append(state.error)
+        elif state.skipped:
+            row.remark = "skipped: {}".format(state.skipped)
+            self._say("fastenv: {}: skipped: {}".format(state.name, state.skipped))
+        elif state.summary is not None:
+            same = ", the same as {}".format(state.same_as) if state.same_as else ""
+            line = state.summary.line.replace("fastenv: ", "", 1)
+            row.remark = "the same environment as {}".format(state.same_as) if state.same_as else ""
+            self._say("fastenv: {}: {}{}".format(state.name, line, same))
+
+    def begins(self, name: str) -> None:
+        """Note that the tests of an environment begin."""
+        self._rows[name].began = time.monotonic()
+
+    def over(self, name: str) -> None:
+        """Note that the tests of an environment are over."""
+        row = self._rows[name]
+        if row.began is not None:
+            row.took_s = time.monotonic() - row.began
+
+    def collected(self, name: str, count: int) -> None:
+        """Note how many tests an environment has."""
+        self._rows[name].collected = count
+
+    def left_out(self, name: str, why: str) -> None:
+        """Note that no tests are run in an environment."""
+        self._rows[name].remark = "left out: {}".format(why)
+
+    def ended(self, name: str, why: str) -> None:
+        """Note that an environment's tests ended early, for something that was told already."""
+        row = self._rows[name]
+        row.fails = True
+        row.remark = why
+        self.over(name)
+
+    def failed(self, name: str, why: str) -> None:
+        """Tell, and note, that an environment's tests ended early."""
+        self.ended(name, why.splitlines()[0])
+        self._say("fastenv: {}".format(why))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count an outcome."""
+        row = self._row(report)
+        if row is None:
+            return
+        row.seconds += report.duration
+        status = self._config.hook.pytest_report_teststatus(report=report, config=self._config)
+        if status and status[0] in _COUNTED:
+            row.counts[status[0]] += 1
+        row.fails = row.fails or report.failed
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count what could not be collected."""
+        row = self._row(report)
+        if row is not None and report.failed:
+            row.counts["error"] += 1
+            row.fails = True
+
+    def _row(self, report: Any) -> _Row | None:
+        name = getattr(report, "fastenv_environment", "") or name_of(report.nodeid, self._rows)
+        return self._rows.get(name)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Decide about the exit code before it is shown."""
+        session.exitstatus = self._exit_status(int(session.exitstatus))
+        yield
+        path = self._config.getoption("xmlpath", None)
+        if path:
+            from . import matrix_junit  # only where such a file is asked for
+
+            states = [self._environments.state(name) or NamedState(name) for name in self._environments.names]
+            matrix_junit.split_suites(os.path.expanduser(os.path.expandvars(path)), states, self._versions)
+        self._environments.close()
+
+    def _exit_status(self, status: int) -> int:
+        """Return the exit code: a failed test's first, then that of an environment that could not be provided."""
+        if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
+            return status
+        allowed = {name for name in self._rows if self._allows_failure(name)}
+        if any(row.fails for name, row in self._rows.items() if name not in allowed):
+            return int(pytest.ExitCode.TESTS_FAILED)
+        if self._errors:
+            return max(self._errors, key=lambda error: error.exit_code == 3).exit_code
+        if status == pytest.ExitCode.TESTS_FAILED and not any(row.fails for row in self._rows.values()):
+            return status  # something else than a test
+        ran = any(row.collected or row.counts for row in self._rows.values())
+        return int(pytest.ExitCode.OK if ran else pytest.ExitCode.NO_TESTS_COLLECTED)
+
+    @cached_property
+    def _versions(self) -> dict[str, dict[str, str]]:
+        """What each environment holds: versions by name."""
+        found = {}
+        for name in self._rows:
+            state = self._environments.state(name)
+            if state is not None and state.environment is not None:
+                found[name] = dict(state.environment.installed())
+        return found
+
+    def _differing(self) -> dict[str, str]:
+        """Return what tells environments apart: versions that differ, for each of them in one line."""
+        held = self._versions
+        names = sorted(set().union(*held.values())) if held else []
+        differing = [name for name in names if len({versions.get(name) for versions in held.values()}) > 1]
+        return {
+            environment: ", ".join("{} {}".format(name, versions[name]) for name in differing if name in versions)
+            for environment, versions in held.items()
+        }
+
+    def _allows_failure(self, name: str) -> bool:
+        state = self._environments.state(name)
+        return state is not None and state.allow_failure
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the table: environments, outcomes, time."""
+        if self._config.getoption("verbose") < -1:
+            return
+        terminalreporter.section("environments")
+        shown = [kind for kind in _COUNTED if any(row.counts[kind] for row in self._rows.values())] or ["passed"]
+        table = [["", *shown, "time", ""]]
+        for name, row in self._rows.items():
+            seconds = row.seconds if row.took_s is None else row.took_s
+            counts = [str(row.counts[kind] or "-") for kind in shown]
+            remark = row.remark or ("no tests" if row.collected == 0 else "")
+            ran = bool(row.counts) or row.took_s is not None
+            table.append([name, *counts, "{:.2f} s".format(seconds) if ran else "-", remark])
+        for line in _aligned(table):
+            terminalreporter.line(line)
+        if self._config.getoption("verbose") >= 0:
+            for name, versions in self._differing().items():
+                terminalreporter.line("{}: {}".format(name, versions or "as the others"))
+
+    def _say(self, text: str) -> None:
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and self._config.getoption("verbose") >= 0:
+            reporter.ensure_newline()
+            reporter.write_line(text)
+        elif "error" in text:
+            import sys
+
+            sys.stderr.write(text + "\n")
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table's lines: names on the left, figures on the right, remarks as they are."""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
+    lines = []
+    for row in table:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:]))]  # noqa: B905 - Python 3.8
+        lines.append("  ".join([*cells, row[-1]]).rstrip())
+    return lines

@@ -1,0 +1,254 @@
+"""One session over several environments, one after the other: the controller.
+
+It collects nothing itself. For each environment, as soon as that is there, it starts pytest in it with the same
+arguments (`matrix_child`), and lets its own plugins see what happens there: the terminal, the cache of failed tests,
+durations and JUnit files are those of one session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+import warnings
+from typing import IO, Any, Mapping, Sequence
+
+import pytest
+
+from . import session
+from .launch import read_launch
+from .matrix_outcomes import Outcomes
+from .named_environments import NamedEnvironments, NamedState
+from .node_names import name_of
+
+_PATIENCE_S = 20.0
+
+
+class MatrixSession:
+    """The controller's plugin.
+
+    :param handed: what was handed to it.
+    """
+
+    def __init__(
+        self, config: pytest.Config, handed: session.Handed, environments: NamedEnvironments, outcomes: Outcomes
+    ) -> None:
+        self._config = config
+        self._handed = handed
+        self._environments = environments
+        self._outcomes = outcomes
+        self._run = uuid.uuid4().hex
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> bool:
+        """Collect nothing: each environment does."""
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the tests in one environment after the other."""
+        left_out = self._left_out()
+        for name in self._environments.names:
+            state = self._environments.wait(name)
+            self._outcomes.known(state)
+            if name in left_out:
+                self._outcomes.left_out(name, left_out[name])
+            elif state.environment is not None:
+                _Part(self._config, session, self._handed, state, self._outcomes, self._run).run()
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+        return True
+
+    def _left_out(self) -> dict[str, str]:
+        """Return environments in which ``--lf`` and ``--sw`` leave nothing to do, and why."""
+        config, names = self._config, self._environments.names
+        cache = getattr(config, "cache", None)
+        if cache is None:
+            return {}
+        if config.getoption("lf", False):
+            failed = {name_of(nodeid, names) for nodeid in cache.get("cache/lastfailed", {})}
+            if failed and "" not in failed:
+                return {name: "nothing failed the last time" for name in names if name not in failed}
+        if config.getoption("stepwise", False):
+            known = cache.get("cache/stepwise", None)
+            last = known.get("last_failed") if isinstance(known, dict) else known
+            name = name_of(last, names) if isinstance(last, str) else ""
+            if name:
+                return dict.fromkeys(names[: names.index(name)], "passed the last time")
+        return {}
+
+
+class _Part:
+    """A session in one environment, and its events as the controller's."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        whole: pytest.Session,
+        handed: session.Handed,
+        state: NamedState,
+        outcomes: Outcomes,
+        run: str,
+    ) -> None:
+        self._config = config
+        self._session = whole
+        self._handed = handed
+        self._state = state
+        self._outcomes = outcomes
+        self._run_id = run
+        self._running: tuple[str, Any] | None = None
+        self._status: int | None = None
+
+    def run(self) -> None:
+        """Run it to its end."""
+        events, events_inside = os.pipe()
+        answers_inside, answers = os.pipe()
+        child = {"events": events_inside, "answers": answers_inside, "run": self._run_id, "argv": sys.argv}
+        try:
+            process = subprocess.Popen(
+                self._command(), env=self._variables(child), pass_fds=(events_inside, answers_inside)
+            )
+        finally:
+            os.close(events_inside)
+            os.close(answers_inside)
+        self._outcomes.begins(self._state.name)
+        with os.fdopen(events, "rb") as stream, os.fdopen(answers, "wb") as reply:
+            try:
+                for line in stream:
+                    self._take(json.loads(line), reply)
+                code = process.wait()
+            except BaseException:
+                _end(process)
+                raise
+        self._over(code)
+
+    def _command(self) -> list[str]:
+        environment = self._state.environment
+        assert environment is not None  # noqa: S101
+        launch = read_launch()
+        is_module = launch.module is not None if launch.arguments else os.path.basename(sys.argv[0]) == "__main__.py"
+        words = ["-m", "pytest"] if is_module else [os.path.join(environment.scripts, "pytest")]
+        arguments = [str(argument) for argument in self._config.invocation_params.args]
+        if self._config.getoption("basetemp", None):
+            arguments = ["--basetemp={}/{}".format(self._config.option.basetemp, self._state.name), *arguments]
+        return [str(environment.python), *launch.flags, *words, *arguments]
+
+    def _variables(self, child: Mapping[str, Any]) -> dict[str, str]:
+        environment = self._state.environment
+        assert environment is not None  # noqa: S101
+        handed = self._handed._replace(
+            prefix=str(environment.prefix), name=self._state.name, matrix={"child": child}, lease_fd=None
+        )
+        variables = self._state.variables(os.environ)
+        for name in ("PYTEST_VERSION", "PYTEST_CURRENT_TEST"):
+            variables.pop(name, None)
+        variables[session.VARIABLE] = session.encode(handed)
+        return variables
+
+    def _take(self, event: Sequence[Any], reply: IO[bytes]) -> None:
+        """Let the controller's plugins see what happened."""
+        name, *values = event
+        if name == "logfinish" and self._logfinish(*values):
+            stops = self._session.shouldfail or self._session.shouldstop
+            reply.write(b"stop\n" if stops else b"go on\n")
+            reply.flush()
+        elif name != "logfinish":
+            getattr(self, "_" + name)(*values)
+
+    def _logstart(self, nodeid: str, location: Sequence[Any]) -> None:
+        self._running = (nodeid, tuple(location))
+        self._config.hook.pytest_runtest_logstart(nodeid=nodeid, location=tuple(location))
+
+    def _report(self, data: Any) -> None:
+        self._config.hook.pytest_runtest_logreport(report=self._restored(data))
+
+    def _logfinish(self, nodeid: str, location: Sequence[Any], waits: bool) -> bool:
+        self._running = None
+        self._config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=tuple(location))
+        return waits
+
+    def _collectreport(self, data: Any) -> None:
+        self._config.hook.pytest_collectreport(report=self._restored(data))
+
+    def _collected(self, count: int) -> None:
+        self._session.testscollected += count
+        self._outcomes.collected(self._state.name, count)
+
+    def _deselected(self, nodeids: Sequence[str]) -> None:
+        self._config.hook.pytest_deselected(items=nodeids)
+
+    def _interrupted(self, why: str, ends_all: bool) -> None:
+        if ends_all:
+            self._session.shouldstop = "{}: {}".format(self._state.name, why)
+        else:
+            self._outcomes.ended(self._state.name, why)
+
+    def _internalerror(self, text: str) -> None:
+        self._outcomes.failed(self._state.name, "an internal error of pytest:\n" + text)
+
+    def _finished(self, status: int) -> None:
+        self._status = status
+
+    def _warning(self, text: str, kind: Sequence[str], place: Sequence[Any], told: Mapping[str, Any]) -> None:
+        module, name = kind
+        category = type(name, (Warning,), {"__module__": module})
+        location = told["location"]
+        self._config.hook.pytest_warning_recorded.call_historic(
+            kwargs={
+                "warning_message": warnings.WarningMessage(category(text), category, *place),
+                "when": told["when"],
+                "nodeid": told["nodeid"],
+                "location": None if location is None else tuple(location),
+            }
+        )
+
+    def _restored(self, data: Any) -> Any:
+        report = self._config.hook.pytest_report_from_serializable(config=self._config, data=data)
+        report.fastenv_environment = self._state.name
+        return report
+
+    def _over(self, code: int) -> None:
+        """Say what became of it as a whole."""
+        if code == self._status:
+            self._outcomes.over(self._state.name)
+            return
+        ended = "was ended by signal {}".format(-code) if code < 0 else "ended with exit code {}".format(code)
+        text = "{}: the process in which the tests ran {}".format(self._state.name, ended)
+        if self._running is None:
+            if self._status is None and code != 0:
+                self._outcomes.failed(self._state.name, text)
+            self._outcomes.over(self._state.name)
+            return
+        nodeid, location = self._running
+        report = pytest.TestReport(
+            nodeid=nodeid,
+            location=tuple(location),
+            keywords={},
+            outcome="failed",
+            longrepr=text + " while it ran this test",
+            when="call",
+        )
+        self._config.hook.pytest_runtest_logreport(report=report)
+        self._config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=tuple(location))
+        self._outcomes.ended(self._state.name, text)
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    """End a child in good order: Ctrl-C reached it as well, an error of the controller did not."""
+    try:
+        process.wait(_PATIENCE_S if _was_interrupted() else 0.1)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        try:
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _was_interrupted() -> bool:
+    return isinstance(sys.exc_info()[1], KeyboardInterrupt)
