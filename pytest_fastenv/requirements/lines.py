@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_fastenv.model.request import ConfigSettings, Request, Wanted
+from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.pip_settings import PipSettings
 from pytest_fastenv.requirements.requirements_txt import Fetch, check_hashes
 from pytest_fastenv.requirements.sources import Reader
@@ -19,6 +20,9 @@ class Lines:
 
     :ivar base: what relative paths are relative to, absolute.
     :ivar written_in: where they stand, for messages.
+    :ivar groups: dependency groups, as ``NAME`` or ``PATH:NAME`` (PEP 735).
+    :ivar build_constraints: files of constraints for build environments.
+    :ivar rules: what holds for all of it (`pytest_fastenv.requirements.collection.Collection.apply`).
     :ivar no_deps: what the projects need is left out.
     :ivar config_settings: for those projects that are named here; not for those of a file that is named here.
     """
@@ -26,6 +30,9 @@ class Lines:
     texts: tuple[str, ...]
     base: Path
     written_in: str
+    groups: tuple[str, ...] = ()
+    build_constraints: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
     no_deps: bool = False
     config_settings: ConfigSettings = ()
 
@@ -43,6 +50,12 @@ def read_lines(lines: Lines, environ: Mapping[str, str], fetch: Fetch | None = N
     pip = PipSettings(environ)
     pip.apply(collection, reader.read_constraints)
     reader.files.read_text("\n".join(lines.texts), lines.written_in)
+    for rule in lines.rules:
+        collection.apply(rule)
+    for group in lines.groups:
+        reader.read(f"group:{group}")
+    for file in lines.build_constraints:
+        reader.read_constraints(file, Excerpt.of(file, lines.written_in), for_builds=True)
     check_hashes(collection, exempt=lambda _: False)
     reader.note_sources()
     request = pip.finish(collection.finish(variables.observed), named_in={lines.written_in})

@@ -1,0 +1,1 @@
+"""``fastenv pip``: what pip does with an environment, in pip's words."""
