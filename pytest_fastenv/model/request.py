@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
@@ -16,6 +16,9 @@ from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.reference import IndexReference, Reference
 
 T = TypeVar("T")
+
+Resolution = Literal["highest", "lowest", "lowest-direct"]
+"""Which releases of a project are tried first: the newest; the oldest; the oldest of what the user asked for."""
 
 ConfigSettings = tuple[tuple[str, str | tuple[str, ...]], ...]
 """Config settings (PEP 517) as sorted pairs, hashable."""
@@ -55,6 +58,7 @@ class Wanted:
     :ivar config_settings: per-line config settings.
     :ivar no_deps: what the project needs is left out (``--no-deps``).
     :ivar fault: why its address cannot be used, where it has a marker that may exclude it.
+    :ivar implied: the session needs it, no user wrote it: it is no lower bound, and needs none.
     :ivar location: the line that asks for it.
     :ivar text: the requirement as written, for display.
     """
@@ -70,6 +74,7 @@ class Wanted:
     config_settings: ConfigSettings = ()
     no_deps: bool = False
     fault: Fault | None = None
+    implied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class Request:
     :ivar build_constraints: versions that must hold in build environments.
     :ivar observed: everything read, nested files too, the metadata files of local projects, the sources of those that
         are built and not linked to, and the variables that ``${NAME}`` in requirements files was replaced by.
+    :ivar resolution: which releases are tried first; builds' requirements are not concerned.
     :ivar requires_python: version specifiers the interpreter must satisfy, because a script's inline metadata says so
         (PEP 723); empty for any.
     :ivar pip_settings: which of pip's own settings had a say, for display.
@@ -158,6 +164,7 @@ class Request:
     build_constraints: tuple[Wanted, ...] = ()
     config_settings: ConfigSettings = ()
     observed: tuple[Observation, ...] = ()
+    resolution: Resolution = "highest"
     requires_python: str = ""
     pip_settings: tuple[str, ...] = field(default=(), metadata=DISPLAY)
     warnings: tuple[str, ...] = field(default=(), metadata=DISPLAY)
@@ -189,6 +196,7 @@ class Request:
             build_constraints=_each_once(self.build_constraints, other.build_constraints),
             config_settings=_each_once(self.config_settings, other.config_settings),
             observed=_each_once(self.observed, other.observed),
+            resolution=self.resolution if other.resolution == "highest" else other.resolution,
             requires_python=",".join(filter(None, dict.fromkeys((self.requires_python, other.requires_python)))),
             pip_settings=_each_once(self.pip_settings, other.pip_settings),
             warnings=_each_once(self.warnings, other.warnings),

@@ -177,7 +177,7 @@ async def begin(
         root=asked.root,
         environ=asked.environ,
         project=settings.project,
-        additions=Additions(settings.groups, settings.extras, settings.constraints),
+        additions=Additions(settings.groups, settings.extras, settings.constraints, settings.resolution),
         requested=asked.needs.requested,
         requested_by=asked.needs.requested_by,
         fetch=partial(fetch_text, run),
@@ -210,12 +210,12 @@ def _with_needs(request: Request, needs: SessionNeeds) -> tuple[Request, dict[st
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
         if name not in named:
-            added.append(Wanted(name=name, location=Location("this pytest session"), text=name))
+            added.append(Wanted(name=name, location=Location("this pytest session"), text=name, implied=True))
             preferences.update((name, pin.version) for pin in requirement.specifier)
     constraints = request.constraints
     if any(name == "pytest" for name in map(_name_of, needs.requirements)):
         session = Location("pytest-fastenv inside the environment")
-        oldest = Wanted(name="pytest", specifier=OLDEST_PYTEST, location=session, text=f"pytest{OLDEST_PYTEST}")
+        oldest = Wanted("pytest", session, f"pytest{OLDEST_PYTEST}", specifier=OLDEST_PYTEST, implied=True)
         constraints = (*constraints, oldest)
     return replace(request, wanted=(*request.wanted, *added), constraints=constraints), preferences
 

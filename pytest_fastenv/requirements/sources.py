@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_fastenv.errors import RequirementsError, UsageError, option
-from pytest_fastenv.model.request import Request, Wanted
+from pytest_fastenv.model.request import Request, Resolution, Wanted
 from pytest_fastenv.requirements.collection import Collection
 from pytest_fastenv.requirements.direct import has_scheme
 from pytest_fastenv.requirements.documents import absolute
@@ -50,11 +50,13 @@ class Additions:
     :ivar groups: dependency groups of the pyproject.toml in the root directory (PEP 735).
     :ivar extras: extras of the project in the root directory.
     :ivar constraints: files of constraints, as paths and URLs, and constraints as they would stand in one.
+    :ivar resolution: which releases are chosen.
     """
 
     groups: AbstractSet[str] = frozenset()
     extras: AbstractSet[str] = frozenset()
     constraints: Sequence[str] = ()
+    resolution: Resolution = "highest"
 
 
 _NOTHING_MORE = Additions()
@@ -105,7 +107,8 @@ def read_sources(
     apply_project(collection, absolute(root or base), project, sorted(additions.extras), reader.from_sources)
     check_hashes(collection, exempt=lambda wanted: wanted.location.file == PROJECT)
     reader.note_sources()
-    return pip.finish(collection.finish(variables.observed), named_in={THE_REQUEST, PROJECT})
+    request = replace(collection.finish(variables.observed), resolution=additions.resolution)
+    return pip.finish(request, named_in={THE_REQUEST, PROJECT})
 
 
 @dataclass(slots=True)

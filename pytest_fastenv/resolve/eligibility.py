@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pytest_fastenv.resolve.candidates import Candidate
 from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.lowest import Order
 from pytest_fastenv.resolve.releases import Releases
 
 # `==1.0` and `===1.0`, but not `==1.*`: PEP 592 lets only an exact version bring a yanked release back.
@@ -22,14 +23,20 @@ class Eligibility:
     ``--only-final`` keeps them out in any case.
     Yanked releases (PEP 592) are let in by a specifier for exactly that version. Constraints count as specifiers.
 
+    :param order: which release of each project is tried first.
     :param withheld: projects whose pre-releases stay out, even where a requirement names one.
     :param let_in: projects whose pre-releases are tried, as there is no solution without.
     """
 
     def __init__(
-        self, facts: Facts, withheld: frozenset[str] = frozenset(), let_in: frozenset[str] = frozenset()
+        self,
+        facts: Facts,
+        order: Order,
+        withheld: frozenset[str] = frozenset(),
+        let_in: frozenset[str] = frozenset(),
     ) -> None:
         self._facts = facts
+        self._order = order
         self.withheld = withheld
         self._pre: set[str] = set(let_in)
         self._brought_back: dict[str, int] = {}
@@ -39,9 +46,16 @@ class Eligibility:
         """Return the releases of a project that may be chosen now, as far as that is known without their files."""
         return releases.permitted if self._pre_open(releases.name) else releases.permitted & ~releases.pre_releases
 
-    def candidates(self, releases: Releases, bits: int) -> Iterator[tuple[int, Candidate]]:
-        """Yield the candidates of a set that may be chosen now, the best first."""
-        return releases.newest(bits & self.open(releases), self._brought_back.get(releases.name, 0))
+    def candidates(
+        self, releases: Releases, bits: int, *, newest_first: bool = False
+    ) -> Iterator[tuple[int, Candidate]]:
+        """Yield the candidates of a set that may be chosen now, the best first.
+
+        :param newest_first: the newest, whichever is the best.
+        """
+        lowest_first = not newest_first and self._order.is_lowest(releases.name)
+        back = self._brought_back.get(releases.name, 0)
+        return releases.usable(bits & self.open(releases), back, lowest_first=lowest_first)
 
     def _pre_open(self, name: str) -> bool:
         rule = self._facts.policy.releases.pre_releases(name)
@@ -98,7 +112,7 @@ class Eligibility:
 
     def justifies(self, releases: Releases, number: int, specifiers: Iterable[str]) -> bool:
         """Tell whether a pre-release may be used, judged by the requirements that hold in the end and no others."""
-        judge = Eligibility(self._facts)
+        judge = Eligibility(self._facts, self._order)
         joint = releases.everything
         for specifier in specifiers:
             judge.consider(releases, specifier)

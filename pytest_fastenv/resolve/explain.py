@@ -16,6 +16,7 @@ from pytest_fastenv.errors import ConflictingRequirementsError, FastenvError, No
 from pytest_fastenv.index.urls import shown
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.lowest import Order
 from pytest_fastenv.resolve.other_indexes import Choosing, with_other_indexes
 from pytest_fastenv.resolve.provider import Key, Provider
 from pytest_fastenv.resolve.refusals import (
@@ -101,7 +102,7 @@ class Explanation:
             used = self._facts.releases_now(name).index_url if name and type(error) is NoSolutionError else None
             why = "\n".join(filter(None, (error.why, used and f"{name} was looked for at {shown(used)}")))
             return NoSolutionError(error.what, where=error.where, why=why, hint=error.hint) if used else error
-        choosing = Choosing(self._facts.directs.choice, self._facts.specifiers)
+        choosing = Choosing(self._facts.directs.choice, self._facts.specifiers, Order())
         demands = [demand for demand in self.demands if demand.key.name == name]
         by_user = [demand.by.specifier for demand in demands if isinstance(demand.by, Wanted)]
         by_others = [self._specifiers(demand) for demand in demands if not isinstance(demand.by, Wanted)]

@@ -193,13 +193,15 @@ class Facts:
         if missing:
             self._ask(lambda: self._pages(missing))
 
-    def metadata_now(self, candidate: Candidate, older: Callable[[int], Sequence[Candidate]]) -> CoreMetadata | Refusal:
+    def metadata_now(
+        self, candidate: Candidate, following: Callable[[int], Sequence[Candidate]]
+    ) -> CoreMetadata | Refusal:
         """`metadata`, blocking.
 
-        A search that goes down through the releases of one project has to wait for each; so from the third of a
+        A search that goes through the releases of one project has to wait for each; so from the third of a
         project on, the next few are read along with it.
 
-        :param older: gives up to so many candidates that come next if this one does not fit.
+        :param following: gives up to so many candidates that come next if this one does not fit.
         """
         known = candidate.metadata or self._metadata.get((candidate.name, candidate.text))
         if known is not None:
@@ -209,7 +211,7 @@ class Facts:
             if self._allowed < 0:
                 raise TooCostlyError
         misses = self._misses[candidate.name] = self._misses.get(candidate.name, 0) + 1
-        along = older(min(2 * (misses - 2), 8)) if misses > 2 else ()
+        along = following(min(2 * (misses - 2), 8)) if misses > 2 else ()
         wheels = [other for other in along if not other.source.needs_build]
         return self._ask(lambda: self._metadata_along(candidate, wheels))
 

@@ -9,17 +9,19 @@ from pytest_fastenv.model.plan import Distribution
 from pytest_fastenv.model.protocols import PinObserver
 from pytest_fastenv.resolve.candidates import Candidate, Refusal
 from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.lowest import Order
 from pytest_fastenv.resolve.releases import Releases
 from pytest_fastenv.resolve.requirements_of import Dependency, DependencyReader, Specifiers
 
 
 class Ahead:
-    """Follows dependencies from the newest release that fits what is wanted so far, without waiting for the search.
+    """Follows dependencies from the first release that fits what is wanted so far, without waiting for the search.
 
     It decides nothing: the search reads the same facts in its own order, so that timing never changes an answer. Where
     it guesses right, and that is nearly always, the search finds everything there; where not, a page or a metadata
     file was read in vain. Source distributions are only guessed at when asked for by name, for a build may be behind.
 
+    :param order: which release of each project is tried first.
     :param observer: told of the likely choice for what the user asked for by name: the search seldom makes another
         one, and may have to wait for many pages before it makes any.
     """
@@ -29,8 +31,10 @@ class Ahead:
         facts: Facts,
         reader: DependencyReader,
         specifiers: Specifiers,
+        order: Order,
         observer: PinObserver | None = None,
     ) -> None:
+        self._order = order
         self._observer = observer
         self._facts = facts
         self._reader = reader
@@ -96,7 +100,7 @@ class Ahead:
         for specifier in self._specs[releases.name]:
             bits &= releases.matching(specifier)
         usual = bits & ~releases.pre_releases or bits
-        _, candidate = next(releases.newest(usual), (0, None))
+        _, candidate = next(releases.usable(usual, lowest_first=self._order.is_lowest(releases.name)), (0, None))
         asked_for = releases.name in self._asked_for
         certain = asked_for and bits.bit_count() == 1
         if candidate is None or not candidate.source.needs_build or asked_for:

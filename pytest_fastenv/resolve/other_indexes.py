@@ -13,6 +13,7 @@ from pytest_fastenv.index.project import Elsewhere, Project
 from pytest_fastenv.index.urls import shown
 from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate
+from pytest_fastenv.resolve.lowest import Order
 from pytest_fastenv.resolve.requirements_of import Specifiers
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.filenames import parsed_version
@@ -63,8 +64,9 @@ def _hint(name: str, other: Elsewhere) -> str:
 class Choosing:
     """Chooses the release of a project that an index alone would give."""
 
-    def __init__(self, choice: ArtifactChoice, specifiers: Specifiers) -> None:
+    def __init__(self, choice: ArtifactChoice, specifiers: Specifiers, order: Order) -> None:
         self._choice = choice
+        self._order = order
         self._specifiers = specifiers
 
     def fitting(self, project: Project, demanded: Iterable[str]) -> list[str]:
@@ -77,9 +79,11 @@ class Choosing:
         read = self._specifiers.read(specifier) if specifier else None
         return not specifier or (read is not None and read.contains(version, prereleases=True))
 
-    def newest(self, name: str, project: Project, demanded: Iterable[str]) -> str | None:
-        """Return the newest version that can be installed here, final ones before others; ``None`` where none can."""
+    def best(self, name: str, project: Project, demanded: Iterable[str]) -> str | None:
+        """Return the version that would be installed here, final ones before others; ``None`` where none can be."""
         fitting = self.fitting(project, demanded)
+        if self._order.is_lowest(name):
+            fitting.reverse()
         for version in sorted(fitting, key=lambda text: parsed_version(text).is_prerelease):
             files = project.files(version)
             if all(file.yanked is not None for file in files):
@@ -117,7 +121,7 @@ async def differences(
     for name in sorted(found):
         version, index = used[name]
         for other in found[name]:
-            theirs = choice.newest(name, other.project, demanded.get(name, ())) if other.project else None
+            theirs = choice.best(name, other.project, demanded.get(name, ())) if other.project else None
             if theirs is not None and parsed_version(theirs) != parsed_version(version):
                 groups.setdefault((index, other.location), []).append((name, version, theirs))
     return [_told(index, other, names) for (index, other), names in groups.items()]

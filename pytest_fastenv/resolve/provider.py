@@ -15,6 +15,7 @@ from pytest_fastenv.resolve.candidates import Candidate, Refusal, is_same_source
 from pytest_fastenv.resolve.direct import reference
 from pytest_fastenv.resolve.eligibility import Eligibility
 from pytest_fastenv.resolve.facts import Facts
+from pytest_fastenv.resolve.lowest import Order
 from pytest_fastenv.resolve.releases import Releases
 from pytest_fastenv.resolve.requirements_of import Dependency, DependencyReader
 from pytest_fastenv.resolve.version_set import VersionSet
@@ -66,13 +67,15 @@ class Provider(BaseProvider[Key, int]):
         facts: Facts,
         reader: DependencyReader,
         recorder: Recorder,
+        order: Order,
         withheld: frozenset[str] = frozenset(),
         let_in: frozenset[str] = frozenset(),
     ) -> None:
         self._facts = facts
         self._reader = reader
         self._recorder = recorder
-        self.eligibility = Eligibility(facts, withheld, let_in)
+        self._order = order
+        self.eligibility = Eligibility(facts, order, withheld, let_in)
         #: What each decided or tried release needs, for the plan and for explanations.
         self.needs: dict[tuple[Key, int], tuple[Need, ...]] = {}
         self._dependencies: dict[tuple[Key, int], dict[Key, VersionSet]] = {}
@@ -122,10 +125,14 @@ class Provider(BaseProvider[Key, int]):
                     found.add(key.name)
         return frozenset(found)
 
+    def version(self, name: str, number: int) -> str:
+        """Return the version of a release as text."""
+        return str(self._facts.releases_now(name).versions[number])
+
     # --- what the solver asks ----------------------------------------------------------------------------------
 
     def choose_version(self, package: Key, version_range: Any) -> int | None:
-        """Return the newest release of a set that can be used, its needs read; ``None`` when there is none."""
+        """Return the best release of a set that can be used, its needs read; ``None`` when there is none."""
         self._facts.check()
         releases = self._facts.releases_now(package.name)
         bits = version_range.bits
@@ -160,13 +167,14 @@ class Provider(BaseProvider[Key, int]):
     ) -> tuple[bool, bool, bool, bool]:
         """Order decisions: projects with one choice, often in conflict, named by the user, limited by a requirement.
 
-        What the user named goes before what only came along, since the project decided first gets the newest release.
+        What the user asked for goes before what only came along, since the project decided first gets its best release.
         Only what does not depend on timing is looked at, so that one request has one answer.
         """
         releases = self._facts.releases_now(package.name)
         choices = (version_range.bits & self.eligibility.open(releases)).bit_count()
         peaceful = conflict_counts.get(package, 0) < _TROUBLESOME
-        return choices > 1, peaceful, package.name not in self._roots, version_range.bits == -1
+        asked_for = package.name in self._roots or package.name in self._order.direct
+        return choices > 1, peaceful, not asked_for, version_range.bits == -1
 
     def widen_decision(self, package: Key, version: int) -> None:
         """Decline: that two releases need the same is known only after both were read."""
@@ -190,7 +198,7 @@ class Provider(BaseProvider[Key, int]):
         """Read what a release needs; tell whether it can be used. An unusable one is ruled out, with the reason."""
         if (package, number) in self._dependencies:
             return True
-        metadata = self._facts.metadata_now(candidate, lambda count: self._older(releases, number, count))
+        metadata = self._facts.metadata_now(candidate, lambda count: self._next(releases, number, count))
         try:
             if isinstance(metadata, Refusal):
                 self._refuse(releases, number, candidate, metadata)
@@ -247,9 +255,11 @@ class Provider(BaseProvider[Key, int]):
         self._used.add(dependency.name)
         return 1 << number
 
-    def _older(self, releases: Releases, number: int, count: int) -> list[Candidate]:
+    def _next(self, releases: Releases, number: int, count: int) -> list[Candidate]:
         found: list[Candidate] = []
-        for _, candidate in self.eligibility.candidates(releases, (1 << number) - 1):
+        older = (1 << number) - 1
+        rest = releases.everything & ~older & ~(1 << number) if self._order.is_lowest(releases.name) else older
+        for _, candidate in self.eligibility.candidates(releases, rest):
             if len(found) >= count:
                 break
             found.append(candidate)

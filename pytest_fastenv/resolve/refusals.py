@@ -103,7 +103,7 @@ def common_fault(releases: Releases, bits: int) -> FastenvError | None:
 
 def newest_usable(releases: Releases, eligibility: Eligibility) -> Version | None:
     """Return the newest release that could be used if no requirement limited the project."""
-    first = next(eligibility.candidates(releases, releases.everything), None)
+    first = next(eligibility.candidates(releases, releases.everything, newest_first=True), None)
     return None if first is None else releases.versions[first[0]]
 
 

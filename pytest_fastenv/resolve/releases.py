@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class Releases:
     """The releases of a project: the index's in version order, then the directly named ones.
 
     The number of a release is its position; sets of releases are integers with one bit per number. Files are looked
-    at only when a release is asked for, newest first in practice, so that a page with thousands of files costs little.
+    at only when a release is asked for, best first in practice, so that a page with thousands of files costs little.
 
     :param page: what the index has of the project; ``None`` when that does not matter, or there is none.
     :param direct: candidates named by URL or path; numbered after all others, in this order.
@@ -116,7 +116,7 @@ class Releases:
         return known
 
     def candidate(self, number: int) -> Candidate | Refusal:
-        """Return what would be installed of a release; refused ones are left out by `newest` from then on."""
+        """Return what would be installed of a release; refused ones are left out by `usable` from then on."""
         known = self._known.get(number)
         if known is None:
             known = self._choice.best(self.name, self.versions[number], self._files(number))
@@ -130,15 +130,19 @@ class Releases:
         self._known[number] = refusal
         self._refused |= 1 << number
 
-    def newest(self, bits: int, brought_back: int = 0) -> Iterator[tuple[int, Candidate]]:
+    def usable(
+        self, bits: int, brought_back: int = 0, *, lowest_first: bool = False
+    ) -> Iterator[tuple[int, Candidate]]:
         """Yield usable candidates of a set, newest first (with ``--prefer-binary``: those with a wheel before others).
 
         A preferred version of the policy comes first of all.
 
         :param brought_back: yanked releases that may be used all the same.
+        :param lowest_first: the oldest first.
         """
         later: list[tuple[int, Candidate]] = []
-        for number in self._in_order(bits & self.permitted):
+        in_order = _ascending if lowest_first else _descending
+        for number in self._in_order(bits & self.permitted, in_order):
             if self._refused >> number & 1:
                 continue
             if not brought_back >> number & 1 and self.yanked(number) is not None:
@@ -154,15 +158,15 @@ class Releases:
             if not self._refused >> number & 1:
                 yield number, candidate
 
-    def _in_order(self, bits: int) -> Iterator[int]:
+    def _in_order(self, bits: int, in_order: Callable[[int], Iterator[int]]) -> Iterator[int]:
         preferred = self._policy.preferences.get(self.name)
         if preferred is not None:
             first = bits & self.matching(f"=={preferred}")
-            yield from _descending(first)
+            yield from in_order(first)
             bits &= ~first
         # A release at the index is the better one where a direct one is not asked for.
-        yield from _descending(bits & ~self.named_directly)
-        yield from _descending(bits & self.named_directly)
+        yield from in_order(bits & ~self.named_directly)
+        yield from in_order(bits & self.named_directly)
 
     def yanked(self, number: int) -> str | None:
         """Return the reason given for yanking a release, empty when none was given; ``None`` when it is not yanked."""
@@ -196,3 +200,10 @@ def _descending(bits: int) -> Iterator[int]:
         number = bits.bit_length() - 1
         yield number
         bits ^= 1 << number
+
+
+def _ascending(bits: int) -> Iterator[int]:
+    while bits:
+        first = bits & -bits
+        yield first.bit_length() - 1
+        bits ^= first

@@ -18,11 +18,13 @@ from pytest_fastenv.resolve.direct import Directs
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.forecast import Ahead
 from pytest_fastenv.resolve.hashed import Demands, check_hashes
+from pytest_fastenv.resolve.lowest import Asked, Order, asked_directly, check_bounds
 from pytest_fastenv.resolve.other_indexes import Choosing, differences
 from pytest_fastenv.resolve.pins import PinReport
 from pytest_fastenv.resolve.provider import Key, Provider
 from pytest_fastenv.resolve.requirements_of import DependencyReader, Specifiers
 from pytest_fastenv.resolve.search import Search, in_thread
+from pytest_fastenv.resolve.untested import untested_bounds
 from pytest_fastenv.schedule.interrupted_work import InterruptedWork
 from pytest_fastenv.tools import Tools
 
@@ -41,9 +43,9 @@ async def resolve(
 ) -> Plan:
     """Find out exactly which artifacts satisfy a request.
 
-    The newest releases that fit each other; the same answers of the index give the same plan. Pages and metadata
-    are read ahead, all at once; the search runs in a thread of its own, so the event loop stays free. Cancelling it
-    ends both before the cancellation passes on.
+    The newest releases that fit each other, or the oldest where the request says so; the same answers of the index give
+    the same plan. Pages and metadata are read ahead, all at once; the search runs in a thread of its own, so the event
+    loop stays free. Cancelling it ends both before the cancellation passes on.
 
     :param tools: the index tells which projects there are; its permits limit what goes on at once, and in a serial run
         the search stops while something is fetched or built.
@@ -66,22 +68,24 @@ async def resolve(
     async with InterruptedWork("resolve", subject, tools.recorder, tools.pools, target=target.short) as work:
         facts = Facts(directs, specifiers, work)
         try:
-            ahead = Ahead(facts, reader, specifiers, observer)
+            order = Order.of(request.resolution, applying)
+            ahead = Ahead(facts, reader, specifiers, order, observer)
             facts.reserve(wanted.name for wanted in applying if wanted.name is not None and wanted.reference.is_direct)
             for wanted in applying:
                 if wanted.name is not None and not wanted.reference.is_direct:
                     ahead.want(wanted.name, wanted.extras, wanted.specifier, asked_for=True)
             async with work.aside():
-                named = await _named(applying, facts, ahead, reader)
+                named, asked = await _named(applying, facts, ahead, reader, order)
             reader.leave_out_needs_of(name for wanted, name in named if wanted.no_deps)
             report = PinReport(observer, facts, frozenset(name for _, name in named)) if observer else None
-            search = Search(facts, reader, tools.recorder, named)
+            search = Search(facts, reader, tools.recorder, named, order)
             solution, provider = await in_thread(lambda: search.run(report), facts.stop)
             plan = _plan(target, solution, provider, facts, named)
-            choosing = Choosing(directs.choice, specifiers)
+            told = untested_bounds(asked, solution.pins, provider, facts) if order.direct else []
+            choosing = Choosing(directs.choice, specifiers, order)
             demanded = _demanded(solution, provider, facts, named)
             async with work.aside():
-                told = await differences(plan.distributions, demanded, choosing, tools)
+                told += await differences(plan.distributions, demanded, choosing, tools)
         finally:
             await facts.close()
         work.span.args["distributions"] = len(plan.distributions)
@@ -135,18 +139,27 @@ def _policy(
     )
 
 
-async def _named(applying: Sequence[Wanted], facts: Facts, ahead: Ahead, reader: DependencyReader) -> Named:
-    """Look at everything that is named directly, all at once, and return all requirements with names."""
+async def _named(
+    applying: Sequence[Wanted], facts: Facts, ahead: Ahead, reader: DependencyReader, order: Order
+) -> tuple[Named, list[Asked]]:
+    """Look at everything that is named directly, all at once, and return all requirements with names.
+
+    :return: and what the user is responsible for, on projects of an index.
+    """
     direct = [wanted for wanted in applying if wanted.reference.is_direct]
     candidates = dict(zip(direct, await asyncio.gather(*(facts.examine(wanted) for wanted in direct)), strict=True))
     facts.name_directly(dict.fromkeys(candidates.values()))
+    asked = asked_directly(applying, candidates, reader)
+    check_bounds(order.resolution, asked, facts.policy.constraints)
+    order.ask_for(asked)
     for wanted, candidate in candidates.items():
         if candidate.metadata is not None and not wanted.no_deps:
             for extra in ("", *wanted.extras):
                 ahead.dependencies(reader.read(candidate.metadata, extra))
-    return [
+    named = [
         (wanted, candidates[wanted].name if wanted.reference.is_direct else wanted.name or "") for wanted in applying
     ]
+    return named, asked
 
 
 def _plan(target: Target, solution: Solution[Key, int], provider: Provider, facts: Facts, named: Named) -> Plan:

@@ -16,6 +16,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.resolve.explain import Explanation
 from pytest_fastenv.resolve.facts import Facts, TooCostlyError
+from pytest_fastenv.resolve.lowest import Order
 from pytest_fastenv.resolve.provider import Key, Provider, RestartError
 from pytest_fastenv.resolve.requirements_of import DependencyReader
 from pytest_fastenv.resolve.version_set import VersionSet
@@ -35,21 +36,23 @@ class Search:
     """What a search is given. `run` may be called in any thread but the event loop's.
 
     :ivar wanted: the user's requirements that apply, each with its project's name.
+    :ivar order: which release of each project is tried first.
     """
 
     facts: Facts
     reader: DependencyReader
     recorder: Recorder
     wanted: Sequence[tuple[Wanted, str]]
+    order: Order
 
     def run(self, observer: ResolverObserver[Key, int] | None) -> tuple[Solution[Key, int], Provider]:
-        """Find a release for everything needed, the newest ones as far as requirements let them.
+        """Find a release for everything needed, the newest ones (or the oldest) as far as requirements let them.
 
         Deterministic: the same facts give the same answer, in whichever order the network delivered them.
 
         :raises NoSolutionError: with the explanation.
         """
-        provider = Provider(self.facts, self.reader, self.recorder)
+        provider = Provider(self.facts, self.reader, self.recorder, self.order)
         found: tuple[Solution[Key, int], Provider] | None = None
         while True:
             try:
@@ -60,7 +63,7 @@ class Search:
                 # Begin again without them; should that have no solution, this one stands.
                 found = found or (solution, provider)
                 withheld = provider.eligibility.withheld | strays
-                provider = Provider(self.facts, self.reader, self.recorder, withheld)
+                provider = Provider(self.facts, self.reader, self.recorder, self.order, withheld)
             except RestartError:
                 continue
             except ResolutionTerminatedError as error:
@@ -98,7 +101,8 @@ class Search:
         for let_in in dict.fromkeys((*(frozenset({name}) for name in names), frozenset(names))):
             if not let_in:
                 return None
-            provider = Provider(self.facts, self.reader, self.recorder, failed.eligibility.withheld, let_in)
+            withheld = failed.eligibility.withheld
+            provider = Provider(self.facts, self.reader, self.recorder, self.order, withheld, let_in)
             solution = self._tried(provider)
             if solution is not None:
                 self._tell_pre_releases(solution, let_in)
@@ -142,7 +146,7 @@ class Search:
             if not suspect.specifier or suspect.reference.is_direct:
                 continue
             loosened = [(replace(w, specifier="") if w is suspect else w, name) for w, name in self.wanted]
-            provider = Provider(self.facts, self.reader, Recorder())
+            provider = Provider(self.facts, self.reader, Recorder(), Order())  # without a limit the oldest is of no use
             version = None
             self.facts.allow(_LOOSENED_QUESTIONS)
             try:

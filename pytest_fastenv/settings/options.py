@@ -216,6 +216,16 @@ OPTIONS = (
         help="A file of constraints, or a constraint (multi-allowed)",
     ),
     Option(
+        "resolution",
+        "resolution",
+        "choice",
+        Decides.RESOLUTION,
+        doors=_CREATE,
+        metavar="WHICH",
+        choices=("highest", "lowest", "lowest-direct"),
+        help="Which releases are chosen",
+    ),
+    Option(
         "link",
         "link",
         "choice",

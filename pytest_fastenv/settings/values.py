@@ -18,6 +18,7 @@ from pytest_fastenv.settings.options import OPTIONS, Decides
 
 Scope = Literal["session", "worker"]
 Project = Literal["auto", "editable", "wheel", "sdist", "none"]
+Resolution = Literal["highest", "lowest", "lowest-direct"]
 
 
 class NamedIndex(NamedTuple):
@@ -48,6 +49,7 @@ class Settings:
     extras: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     constraints: tuple[str, ...] = ()
+    resolution: Resolution = "highest"
     link: LinkMode = LinkMode.AUTO
     dir: Path | None = None
     max_age_s: float = 24 * 3600.0
