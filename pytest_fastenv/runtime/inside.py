@@ -161,13 +161,21 @@ def _arrange(config: pytest.Config, handed: session.Handed) -> None:
 def _arrange_matrix(config: pytest.Config, handed: session.Handed) -> None:
     """Make this session the controller of one over several environments."""
     from .matrix_outcomes import Outcomes  # only there
-    from .matrix_session import MatrixSession
     from .named_environments import NamedEnvironments
 
     environments = NamedEnvironments(handed.matrix or {})
     outcomes = Outcomes(config, environments)
     config.pluginmanager.register(outcomes, "fastenv-matrix-outcomes")
-    config.pluginmanager.register(MatrixSession(config, handed, environments, outcomes), "fastenv-matrix")
+    plugin: object
+    if _starts_workers(config):
+        from .matrix_workers import MatrixWorkers
+
+        plugin = MatrixWorkers(config, handed, environments, outcomes)
+    else:
+        from .matrix_session import MatrixSession
+
+        plugin = MatrixSession(config, handed, environments, outcomes)
+    config.pluginmanager.register(plugin, "fastenv-matrix")
 
 
 def _refuse_interpreters(config: pytest.Config) -> None:

@@ -111,6 +111,10 @@ class NamedEnvironments:
         while self._answers is not None and select.select([self._answers], [], [], 0)[0]:
             yield from self._read()
 
+    def wait_for_news(self, timeout_s: float) -> bool:
+        """Wait until `poll` has something to yield; from any thread. Tell whether it has."""
+        return self._answers is not None and bool(select.select([self._answers], [], [], timeout_s)[0])
+
     def wait(self, name: str) -> NamedState:
         """Wait until it is known what becomes of an environment. Ctrl-C ends the wait."""
         while name not in self._states:

@@ -12,6 +12,8 @@ the same for both.
 from __future__ import annotations
 
 import os
+import re
+import sys
 from typing import Any, Sequence
 
 #: Under this name the controller adds what a worker has to know.
@@ -29,7 +31,17 @@ def start(channel: Any, source: str, filename: str) -> None:
     home = message[0][KEY]
     prefixes, prefix = home["prefixes"], home["prefix"]
     if message[-1] is not None:
-        message = (*message[:-1], [moved(path, prefixes, prefix) for path in message[-1]])
+        base = home.get("base")
+        path = (
+            [moved(path, prefixes, prefix) for path in message[-1]]
+            if base is None
+            else own_path(message[-1], [*prefixes, *base])
+        )
+        message = (*message[:-1], path)
+    if home.get("passes"):
+        passing = re.compile(home["passes"], re.IGNORECASE)
+        for name in [name for name in os.environ if not passing.match(name)]:
+            del os.environ[name]
     entries = [moved(path, prefixes, prefix) for path in os.environ.get("PATH", os.defpath).split(os.pathsep)]
     entries = [home["scripts"], *(path for path in entries if path != home["scripts"])]
     os.environ.update(home["variables"], PATH=os.pathsep.join(entries))
@@ -41,6 +53,19 @@ def start(channel: Any, source: str, filename: str) -> None:
     channel.receive = receive
     program = compile(source, moved(filename, prefixes, prefix), "exec", dont_inherit=True)
     exec(program, {"channel": channel, "__name__": "__channelexec__"})  # noqa: S102 - as execnet would
+
+
+def own_path(given: Sequence[str], prefixes: Sequence[str]) -> list[str]:
+    """Return this interpreter's path, with what lies outside of another's environment and interpreter around it.
+
+    :param given: the other one's.
+    :param prefixes: the directories of those.
+    """
+    own = [index for index, path in enumerate(given) if moved(path, prefixes, "\0").startswith("\0")]
+    first = own[0] if own else len(given)
+    before = list(given[:first])
+    behind = [path for index, path in enumerate(given[first:], first) if index not in own]
+    return [*before, *(path for path in sys.path if path and path not in before), *behind]
 
 
 def moved(path: str, prefixes: Sequence[str], prefix: str) -> str:

@@ -37,12 +37,30 @@ def prepare(config: pytest.Config, handed: session.Handed) -> None:
 
     :raises pytest.exit.Exception: a gateway is asked for that no environment can be made for.
     """
-    _refuse(config.getoption("px", None) or (), "--px")
-    _refuse([text.partition("*")[2] if _COUNTED.match(text) else text for text in config.getoption("tx")], "--tx")
+    refuse_gateways(config)
     config.pluginmanager.register(Workers(config, handed), "fastenv-workers")
 
 
 _COUNTED = re.compile(r"\s*\d+\s*\*")
+
+
+def refuse_gateways(config: pytest.Config) -> None:
+    """End a session that asks for a gateway which no environment can be provided for.
+
+    :raises pytest.exit.Exception: there is one.
+    """
+    _refuse(config.getoption("px", None) or (), "--px")
+    _refuse([text.partition("*")[2] if _COUNTED.match(text) else text for text in config.getoption("tx")], "--tx")
+
+
+def remote_module(given: Any) -> str:
+    """Return what is sent to a worker: our program, and behind it what would have been sent alone.
+
+    :param given: a module, or its source.
+    """
+    is_module = isinstance(given, types.ModuleType)
+    source, filename = (inspect.getsource(given), given.__file__) if is_module else (str(given), "<remote exec>")
+    return "{}\nstart(channel, {!r}, {!r})\n".format(inspect.getsource(worker_start), source, filename)
 
 
 class Workers:
@@ -77,7 +95,7 @@ class Workers:
         handed = self._handed._replace(prefix=prefix, worker=node.gateway.id, summary=None, lease_fd=None)
         node.workerinput[worker_start.KEY] = {
             "prefix": prefix,
-            "prefixes": _spellings(sys.prefix, self._handed.prefix),
+            "prefixes": spellings(sys.prefix, self._handed.prefix),
             "scripts": str(environment.scripts),
             "variables": {"VIRTUAL_ENV": prefix, session.VARIABLE: session.encode(handed)},
         }
@@ -91,12 +109,7 @@ class Workers:
     def pytest_xdist_getremotemodule(self) -> Generator[None, Any, None]:
         """Put our program before the one that is sent to a worker, xdist's own or a plugin's."""
         outcome = yield
-        given = outcome.get_result()
-        is_module = isinstance(given, types.ModuleType)
-        source, filename = (inspect.getsource(given), given.__file__) if is_module else (str(given), "<remote exec>")
-        outcome.force_result(
-            "{}\nstart(channel, {!r}, {!r})\n".format(inspect.getsource(worker_start), source, filename)
-        )
+        outcome.force_result(remote_module(outcome.get_result()))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self, node: Any) -> None:
@@ -194,7 +207,7 @@ def refuse_interpreter(text: str) -> NoReturn:
     end_session(UsageError(what, hint="leave 'python=' out, and choose it with --fastenv-python"))
 
 
-def _spellings(*prefixes: str) -> list[str]:
+def spellings(*prefixes: str) -> list[str]:
     """Return the ways in which an environment's directory is written, the longest first."""
     known = {spelling for prefix in prefixes for spelling in (prefix, os.path.realpath(prefix))}
     return sorted(known, key=len, reverse=True)

@@ -1,0 +1,255 @@
+"""One session over several environments with the workers of pytest-xdist spread over them (``-n``).
+
+There are never more workers than were asked for. An environment gets its first worker as soon as it is there and there
+is room; further room goes to the environment with most tests left. A worker is in one environment as long as it lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import shlex
+import sys
+import threading
+from typing import Any, Generator, Sequence
+
+import pytest
+
+from ..errors import UsageError
+from . import session, worker_start
+from .matrix_outcomes import Outcomes
+from .matrix_scheduling import MatrixScheduling
+from .named_environments import NamedEnvironments, NamedState
+from .workers import end_session, refuse_gateways, remote_module, spellings
+
+#: So many tests have to be left for a worker more, which collects all of them first.
+_WORTH_A_WORKER = 8
+_NEWS = "fastenv_news"
+
+
+class MatrixWorkers:
+    """The controller's plugin.
+
+    :param handed: what was handed to it.
+    """
+
+    def __init__(
+        self, config: pytest.Config, handed: session.Handed, environments: NamedEnvironments, outcomes: Outcomes
+    ) -> None:
+        self._config = config
+        self._handed = handed
+        self._environments = environments
+        self._outcomes = outcomes
+        self._names: dict[int, str] = {}  # of environments, by the identity of xdist's specs
+        self._specs: list[Any] = []  # held, so that an identity stays one's own
+        self._spare: list[Any] = []
+        self._begun: set[str] = set()
+        self._alive = 0
+        self._most = 0
+        self._starting = 0
+        self._deferred: list[Any] = []
+        self._collected: dict[str, int] = {}
+        self._session: pytest.Session | None = None
+        self._scheduling: MatrixScheduling | None = None
+        refuse_gateways(config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Note the session, whose number of tests is told."""
+        self._session = session
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: list[Any]) -> None:
+        """Spread the workers over the environments that are there; the others get theirs when they are."""
+        self._most = len(specs)
+        for state in self._environments.poll():
+            self._outcomes.known(state)
+        for known in filter(None, map(self._environments.state, self._environments.names)):
+            self._outcomes.known(known)
+        ready = self._ready()
+        count = len(specs) if not self._environments.pending else max(1, len(specs) // len(self._environments.names))
+        plan = [ready[number % len(ready)] for number in range(min(len(specs), max(count, len(ready))))]
+        self._spare = specs[len(plan) :]
+        del specs[len(plan) :]
+        for spec, state in zip(specs, plan):  # noqa: B905 - Python 3.8
+            self._assign(spec, state)
+        self._begun = {state.name for state in plan}
+        self._planned = {name: [state.name for state in plan].count(name) for name in self._begun}
+        self._starting = self._alive = len(specs)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where its environment is."""
+        name = self._name(node)
+        state = self._environments.state(name)
+        environment = None if state is None else state.environment
+        assert state is not None  # noqa: S101
+        assert environment is not None  # noqa: S101
+        prefix = str(environment.prefix)
+        handed = self._handed._replace(prefix=prefix, name=name, summary=None, lease_fd=None, matrix=None)
+        node.workerinput[worker_start.KEY] = {
+            "prefix": prefix,
+            "prefixes": spellings(sys.prefix, self._handed.prefix),
+            "base": spellings(sys.base_prefix),
+            "scripts": str(environment.scripts),
+            "passes": state.passes,
+            "variables": {"VIRTUAL_ENV": prefix, **state.set_env, session.VARIABLE: session.encode(handed)},
+        }
+        self._defer_the_end(node)
+
+    @pytest.hookimpl(optionalhook=True, hookwrapper=True)
+    def pytest_xdist_getremotemodule(self) -> Generator[None, Any, None]:
+        """Put our program before the one that is sent to a worker, xdist's own or a plugin's."""
+        outcome = yield
+        outcome.force_result(remote_module(outcome.get_result()))
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Schedule each environment's tests by itself, as it was asked for (``--dist``, or a plugin's scheduler)."""
+        others = config.pluginmanager.subset_hook_caller("pytest_xdist_make_scheduler", [self])
+        self._scheduling = MatrixScheduling(lambda: others(config=config, log=log), self._name, self._is_over)
+        for name, workers in self._planned.items():
+            self._scheduling.expect(name, workers)
+        for name in self._begun:
+            self._outcomes.begins(name)
+        self._listen()
+        return self._scheduling
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """Note how many tests an environment has."""
+        self._starting -= 1
+        name = self._name(node)
+        if name not in self._collected:
+            self._outcomes.collected(name, len(ids))
+        self._collected[name] = len(ids)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self) -> None:
+        """Let progress be that of all environments: pytest-xdist knows the tests of the last worker alone."""
+        if self._session is not None:
+            self._session.testscollected = sum(self._collected.values())
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Use the room of a worker that has ended; one that crashed is replaced by pytest-xdist, in the same place."""
+        if error:
+            self._starting += 1
+            return
+        self._alive -= 1
+        name = self._name(node)
+        if not any(self._name(other) == name for other in self._scheduling_nodes() if other is not node):
+            self._outcomes.over(name)
+        self._fill()
+
+    def _scheduling_nodes(self) -> list[Any]:
+        return [] if self._scheduling is None else self._scheduling.nodes
+
+    def _ready(self) -> list[NamedState]:
+        states = [self._environments.state(name) for name in self._environments.names]
+        return [state for state in states if state is not None and state.environment is not None]
+
+    def _is_over(self) -> bool:
+        """Say whether no environment is on its way, none waits for a worker, and no worker is starting."""
+        waits = any(state.name not in self._begun for state in self._ready())
+        return not (self._environments.pending or waits or self._starting > 0)
+
+    def _fill(self) -> None:
+        """Start workers where there is room for them and work."""
+        distribution = self._distribution()
+        if distribution.shuttingdown or self._scheduling is None:
+            return
+        while self._alive < self._most:
+            state = self._next()
+            if state is None:
+                break
+            self._start(state)
+        if not self._environments.pending or self._starting > 0:
+            for end in self._deferred:
+                end()
+            self._deferred.clear()
+
+    def _next(self) -> NamedState | None:
+        """Return the environment that the next worker is for."""
+        ready = self._ready()
+        for state in ready:
+            if state.name not in self._begun:
+                return state
+        assert self._scheduling is not None  # noqa: S101
+        if self._config.getoption("dist") == "each" or not ready:
+            return None
+        fullest = max(ready, key=lambda state: self._left(state.name))
+        return fullest if self._left(fullest.name) > _WORTH_A_WORKER else None
+
+    def _left(self, name: str) -> int:
+        assert self._scheduling is not None  # noqa: S101
+        return self._scheduling.waiting(name)
+
+    def _start(self, state: NamedState) -> None:
+        """Start one more worker, as pytest-xdist starts one in place of another that crashed."""
+        distribution = self._distribution()
+        if state.name not in self._begun:
+            self._begun.add(state.name)
+            self._outcomes.begins(state.name)
+        manager = distribution.nodemanager
+        if self._spare:
+            spec = self._spare.pop(0)
+        else:
+            import execnet  # xdist has imported it
+
+            spec = execnet.XSpec("execmodel=main_thread_only//popen")
+            manager.group.allocate_id(spec)
+        self._assign(spec, state)
+        self._alive += 1
+        self._starting += 1
+        node = manager.setup_node(spec, distribution.queue.put)
+        distribution._active_nodes.add(node)  # noqa: SLF001 - as xdist's own replacement of a worker
+
+    def _assign(self, spec: Any, state: NamedState) -> None:
+        assert state.environment is not None  # noqa: S101
+        spec.python = shlex.quote(str(state.environment.python))  # execnet takes it for words of a shell
+        self._names[id(spec)] = state.name
+        self._specs.append(spec)
+
+    def _name(self, node: Any) -> str:
+        return self._names[id(node.gateway.spec)]
+
+    def _distribution(self) -> Any:
+        """Return pytest-xdist's session."""
+        return self._config.pluginmanager.getplugin("dsession")
+
+    def _defer_the_end(self, node: Any) -> None:
+        """Let the last worker live while environments are on their way: a session without workers is over."""
+        end = node.shutdown
+
+        def shutdown() -> None:
+            others = self._alive - len(self._deferred) > 1 or self._starting > 0
+            if not self._environments.pending or others or self._distribution().shuttingdown:
+                end()
+            elif end not in self._deferred:
+                self._deferred.append(end)
+
+        node.shutdown = shutdown
+
+    def _listen(self) -> None:
+        """Let pytest-xdist's loop know when an environment is there."""
+        distribution = self._distribution()
+        setattr(distribution, "worker_" + _NEWS, self._hear)
+        if self._environments.pending:
+            threading.Thread(target=self._wait, args=(distribution.queue,), name="environments", daemon=True).start()
+
+    def _wait(self, events: queue.Queue[Any]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # the session is over
+            while self._environments.pending:
+                if self._environments.wait_for_news(1.0):
+                    told = threading.Event()
+                    events.put((_NEWS, {"told": told}))
+                    told.wait()
+
+    def _hear(self, told: threading.Event) -> None:
+        for state in self._environments.poll():
+            self._outcomes.known(state)
+        told.set()
+        self._fill()
+        if not (self._alive or self._environments.pending):
+            end_session(UsageError("none of the environments can be had"))
