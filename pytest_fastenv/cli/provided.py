@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def asks(loaded: Loaded) -> bool:
 
 
 def provided(
-    options: argparse.Namespace, loaded: Loaded, sources: Sequence[str], directory: Path | None = None
+    options: argparse.Namespace, loaded: Loaded, sources: Sequence[str] = (), directory: Path | None = None
 ) -> Ready:
     """Return an environment, after its progress and its warnings were shown.
 
@@ -38,18 +39,22 @@ def provided(
     :param directory: where it is to lie; default: in the store.
     :raises FastenvError: it cannot be had.
     """
-    from pytest_fastenv.model.events import Recorder  # help needs none of this
-    from pytest_fastenv.provisioning.story import provision
-    from pytest_fastenv.report.progress import Progress
+    from pytest_fastenv.provisioning.story import reuse  # help needs none of this
     from pytest_fastenv.settings.naming import Naming
 
     here = current_directory()
     base = here if sources else loaded.directory_of("sources", here)
-    recorder = Recorder(Naming(options.door, loaded.origins))
-    with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
-        ready = provision(
-            sources, settings=loaded.settings, base=base, root=here, directory=directory, recorder=recorder
-        )
+    settings = replace(loaded.settings, sources=tuple(sources)) if sources else loaded.settings
+    naming = Naming(options.door, loaded.origins)
+    ready = reuse(settings, base=base, root=here, directory=directory, naming=naming)
+    if ready is None:
+        from pytest_fastenv.model.events import Recorder
+        from pytest_fastenv.provisioning.story import provision
+        from pytest_fastenv.report.progress import Progress
+
+        recorder = Recorder(naming)
+        with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
+            ready = provision((), settings=settings, base=base, root=here, directory=directory, recorder=recorder)
     sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
     return ready
 

@@ -20,19 +20,51 @@ _HINT = "fastenv run requirements.txt pytest -- pytest tests"
 
 def add_arguments(run: argparse.ArgumentParser) -> None:
     """Say what ``fastenv run`` takes."""
-    run.usage = "fastenv run [OPTIONS] [SOURCE...] -- COMMAND [ARGUMENT...]"
-    run.description = "Run COMMAND in a virtual environment of the store that holds what the sources ask for."
+    run.usage = (
+        "fastenv run [OPTIONS] [SOURCE...] -- COMMAND [ARGUMENT...]\n"
+        "       fastenv run [OPTIONS] -e NAME [-e NAME...] [-- ARGUMENT...]\n"
+        "       fastenv run [OPTIONS] -e NAME [-e NAME...] --exec -- COMMAND [ARGUMENT...]"
+    )
+    run.description = (
+        "Run COMMAND in a virtual environment of the store that holds what the sources ask for, or the commands of "
+        "environments that the project's files declare by name."
+    )
     run.add_argument(
         "words",
         nargs="*",
         metavar="SOURCE",
         help="requirements.txt, a project, a requirement, ... (default: those of [tool.fastenv])",
     )
+    named = run.add_argument_group("environments by name")
+    add = named.add_argument
+    add(
+        "-e",
+        dest="environments",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run the commands of this one: a name, a pattern, tag:NAME, all; several with commas, or repeated",
+    )
+    add("--exec", action="store_true", help="run the command behind -- in them, in place of their own")
+    add("-j", dest="jobs", default="1", metavar="N", help="how many at once: a number, auto for cores (default: 1)")
+    add("-o", "--live", action="store_true", help="show output as it comes, also where several run at once")
+    add("--fail-fast", action="store_true", help="end all when one has failed")
+    add("--json", metavar="PATH", help="write how it went, for programs")
     add_environment_options(run, "run")
     run.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace, loaded: Loaded) -> int:
+    if options.environments:
+        from pytest_fastenv.cli.named_run import run_named  # a command in other environments needs none of this
+
+        return run_named(options)
+    named_only = {"--exec": options.exec, "-j": options.jobs != "1", "--live": options.live}
+    named_only |= {"--fail-fast": options.fail_fast, "--json": options.json is not None}
+    given = [flag for flag, is_given in named_only.items() if is_given]
+    if given:
+        hint = "name one that the project's files declare: -e NAME"
+        raise UsageError(f"{given[0]} means something for environments by name alone", hint=hint)
     if not options.command:
         raise UsageError("a command is needed, after --", hint=_HINT)
     if not options.command[0]:
@@ -51,14 +83,12 @@ def _enter(ready: Ready, command: Sequence[str], *, inherit_pythonpath: bool) ->
 
     The descriptor that keeps the environment from being pruned is the command's then.
     """
-    from pytest_fastenv.runtime.program import find_program  # help needs none of this
+    from pytest_fastenv.commands.programs import program  # help needs none of this
     from pytest_fastenv.runtime.relay import CAN_REPLACE, replace_process, run_in_place
 
     environment = ready.environment
     variables = environment.variables(os.environ, inherit_pythonpath=inherit_pythonpath)
-    found = find_program(command[0], environment.prefix, environment.scripts, variables["PATH"])
-    if found is None:
-        raise _not_found(command[0], variables["PATH"])
+    found = program(command[0], environment, variables)
     if found.is_outside:
         sys.stderr.write(
             f"fastenv: warning: the environment has no {command[0]}: {found.path} is run; name the project that brings "
@@ -71,15 +101,3 @@ def _enter(ready: Ready, command: Sequence[str], *, inherit_pythonpath: bool) ->
         return run_in_place(argv, variables)
     except OSError as error:
         raise UsageError(f"{found.path} does not start", why=error.strerror or str(error)) from error
-
-
-def _not_found(name: str, path: str) -> UsageError:
-    """Return the error for a program that is not there, or is none."""
-    # What is no UTF-8 is written byte by byte.
-    shown = os.fsencode(name).decode(errors="backslashreplace")
-    if os.path.dirname(name) and os.path.exists(name):
-        return UsageError(f"{shown} is {'a directory' if os.path.isdir(name) else 'not executable'}")
-    if os.path.dirname(name):
-        return UsageError(f"there is no program '{shown}'", hint="a path starts at the current directory")
-    hint = f"name what brings it among the sources, as in: {_HINT}"
-    return UsageError(f"there is no program '{shown}'", where=path, hint=hint)

@@ -29,15 +29,18 @@ def add_options(parser: argparse.ArgumentParser, door: Door) -> None:
     parser.set_defaults(door=door)
 
 
-def read_settings(given: argparse.Namespace, defaults: Layer) -> Loaded:
+def read_settings(given: argparse.Namespace, defaults: Layer, environment: Layer | None = None) -> Loaded:
     """Combine what the command was given with variables and with the tables of the directory it is run in.
 
     :param defaults: what this command takes where nothing is said.
+    :param environment: what an environment by name sets, over the project's table.
     :raises UsageError: a value is not accepted.
     """
     here = current_directory()
     options = {option.field: getattr(given, option.field) for option in of_door(given.door)}
-    return load(defaults, tables(here), variables(os.environ), command_line(options, given.door, here))
+    return load(
+        defaults, tables(here), environment or {}, variables(os.environ), command_line(options, given.door, here)
+    )
 
 
 def advice_on(words: Sequence[str], door: Door) -> str:

@@ -19,7 +19,8 @@ from typing import IO, Any, Self, cast
 from pytest_fastenv.errors import FastenvError, ProvideError, option
 from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.schedule.permits import Permits
-from pytest_fastenv.schedule.program import OWN_GROUP, cannot_start, end_group, signal_name
+from pytest_fastenv.schedule.process_groups import OWN_GROUP, end_group, signal_name
+from pytest_fastenv.schedule.program import cannot_start
 
 _PROGRAM = str(Path(__file__).with_name("pool_process.py"))
 _NAME = f"{__package__}.pool_process"

@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from pytest_fastenv.errors import ProvideError
 from pytest_fastenv.schedule.outcome import whatever_happens
+from pytest_fastenv.schedule.process_groups import OWN_GROUP, end_group, signal_name
 
 #: How long after a program's end its output may still be open in a process that it left behind.
 HELD_S = 1.0
@@ -28,14 +27,6 @@ _KEPT_BYTES = 64 * 1024
 _SHOWN_BYTES = 2000
 #: What this machine is short of, whatever program is to be started.
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
-
-OWN_GROUP: dict[str, Any]
-"""How to start a process as the leader of a group of its own: out of reach of the terminal's Ctrl-C from the first
-moment on, and ended with all that it started by `end_group`."""
-if sys.platform == "win32":
-    OWN_GROUP = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-else:
-    OWN_GROUP = {"start_new_session": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +117,6 @@ def cannot_start(program: str, error: OSError) -> ProvideError:
     """Return the error for a program that cannot be started."""
     hint = "raise the limits of open files and processes (ulimit -n, ulimit -u)" if error.errno in _SHORTAGES else None
     return ProvideError("a process cannot be started", where=program, why=error.strerror or str(error), hint=hint)
-
-
-def end_group(pid: int) -> None:
-    """End a process that leads a group, and all others in that group; on Windows that process alone."""
-    with suppress(ProcessLookupError, PermissionError):  # it ended in the same moment
-        if sys.platform == "win32":
-            os.kill(pid, signal.SIGTERM)  # there it ends a process at once
-        else:
-            os.killpg(pid, signal.SIGKILL)
-
-
-def signal_name(code: int) -> str:
-    """Return the name of the signal that an exit code below 0 stands for."""
-    with suppress(ValueError):
-        return signal.Signals(-code).name
-    return f"signal {-code}"
 
 
 class _Tail:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _POOLS = ("concurrent_downloads", "concurrent_builds", "concurrent_installs")
 _OURS = re.compile(r"FASTENV_[A-Z_]+")
-#: Set by us for the inner run, so not to be taken for a misspelled setting.
-INTERNAL_VARIABLES = frozenset({"FASTENV_INSIDE"})
+#: Set by us for what runs in an environment, so not to be taken for a misspelled setting.
+INTERNAL_VARIABLES = frozenset({"FASTENV_INSIDE", "FASTENV_ENV_NAME"})
 
 
 class Origin(NamedTuple):

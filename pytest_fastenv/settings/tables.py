@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, assert_never
 
@@ -95,6 +96,7 @@ def _content(path: Path) -> bytes | None:
         raise UsageError(f"{path.name} cannot be read", where=str(path), why=error.strerror) from error
 
 
+@lru_cache(maxsize=4)  # settings and environments by name are read from the same files
 def _parsed(path: Path, content: bytes) -> Mapping[str, Any]:
     import tomllib  # only where there is a table: it takes longer than the rest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.matrix.declaration import NamedEnvironment
 from pytest_fastenv.matrix.substitutions import VALUES
-from pytest_fastenv.matrix.variables import SetVariables, passed
+from pytest_fastenv.matrix.variables import ALWAYS_PASSED, SetVariables, passed
 from pytest_fastenv.settings.layers import Origin
 
 
@@ -53,3 +54,11 @@ def test_a_file_that_cannot_be_read(content: bytes | None, told: str, tmp_path: 
     with pytest.raises(UsageError) as raised:
         _set({"file": "x.env"}, {}, tmp_path)
     assert told in raised.value.diagnosis()
+
+
+def test_the_page_lists_what_is_always_passed() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "placeholders.md"
+    listed = page.read_text("utf-8").partition("So do always:")[2]
+    assert set(re.findall(r"`([^`]+)`", listed)) == set(ALWAYS_PASSED)
+    for name, others in VALUES.items():
+        assert all(f"`{{{one}}}`" in page.read_text("utf-8") for one in (name, *others))

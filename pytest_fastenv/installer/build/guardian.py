@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pytest_fastenv.schedule.outcome import whatever_happens
-from pytest_fastenv.schedule.program import OWN_GROUP, end_group
+from pytest_fastenv.schedule.process_groups import OWN_GROUP, end_group
 
 _PROGRAM = str(Path(__file__).with_name("backend_server.py"))
 _LINE_LIMIT_BYTES = 4 * 1024 * 1024

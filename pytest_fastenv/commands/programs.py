@@ -1,0 +1,73 @@
+"""Which program the first word of a command is, and whether an environment's commands may start it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.runtime.program import Program, find_program
+
+_HINT = "name what brings it among the sources, as in: fastenv run requirements.txt pytest -- pytest tests"
+
+
+def program(name: str, environment: Environment, variables: Mapping[str, str]) -> Program:
+    """Return the program that a word means to somebody who writes it by hand: the environment's, else that of ``PATH``.
+
+    :raises UsageError: there is none, or it belongs to another installation.
+    """
+    found = find_program(name, environment.prefix, environment.scripts, variables["PATH"])
+    if found is None:
+        raise not_found(name, variables["PATH"], _HINT)
+    return found
+
+
+def declared_program(
+    name: str,
+    environment: Environment,
+    variables: Mapping[str, str],
+    allowlist: Sequence[str],
+    *,
+    directory: Path,
+    where: str,
+) -> str:
+    """Return the path of the program that a word means in a command that an environment declares.
+
+    :param allowlist: names and patterns of programs, or of their paths, that need not be in the environment.
+    :param directory: where the command begins, which relative paths start at.
+    :param where: the place of the command, for messages.
+    :raises UsageError: there is none, or it is outside and not allowed.
+    """
+    path = os.path.join(directory, name) if os.path.dirname(name) else name
+    found = shutil.which(path, path=variables["PATH"])
+    hint = "name what brings it among the environment's requirements"
+    if found is None:
+        raise not_found(name, variables["PATH"], hint, where=where)
+    place = os.path.abspath(found)
+    if Path(place).is_relative_to(environment.prefix):
+        return found
+    if any(fnmatch(name, pattern) or fnmatch(place, pattern) for pattern in allowlist):
+        return found
+    why = f"{place} is outside of it" + (f", and allowed are {', '.join(allowlist)}" if allowlist else "")
+    allow = f'allow it: allowlist = ["{name}"]'
+    raise UsageError(f"the environment has no {name}", where=where, why=why, hint=f"{hint}, or {allow}")
+
+
+def not_found(name: str, path: str, hint: str, where: str | None = None) -> UsageError:
+    """Return the error for a program that is not there, or is none.
+
+    :param path: ``PATH``.
+    :param where: the place that names it; default: the places that were looked at.
+    """
+    # What is no UTF-8 is written byte by byte.
+    shown = os.fsencode(name).decode(errors="backslashreplace")
+    if os.path.dirname(name) and os.path.exists(name):
+        return UsageError(f"{shown} is {'a directory' if os.path.isdir(name) else 'not executable'}", where=where)
+    if os.path.dirname(name):
+        hint = "a path starts at the current directory" if where is None else "a path starts at change-dir"
+        return UsageError(f"there is no program '{shown}'", where=where, hint=hint)
+    return UsageError(f"there is no program '{shown}'", where=where or path, hint=hint)
