@@ -17,10 +17,12 @@ Row = Option | EnvironmentKey
 Values = dict[str, Given]
 """Values by their keys, as TOML has them, each with its place."""
 
+#: What says which environment is meant, and nothing about one.
+_CHOOSING = frozenset({"sources", "environments"})
 ROWS: Mapping[str, Row] = {
     **{row.key: row for row in ENVIRONMENT_KEYS},
     REQUIREMENTS: OPTIONS[0],
-    **{option.table_key: option for option in of_door("table") if option is not OPTIONS[0]},
+    **{option.table_key: option for option in of_door("table") if option.field not in _CHOOSING},
 }
 """The rows of all keys that an environment may have."""
 

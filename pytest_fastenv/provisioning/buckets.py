@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
+from pytest_fastenv.environment.questions import QUESTIONS
 from pytest_fastenv.environment.request_cache import REQUESTS
 from pytest_fastenv.environment.skeleton import SKELETONS
 from pytest_fastenv.index.git import CHECKOUTS, REPOSITORIES
@@ -44,6 +45,7 @@ RECORDS: tuple[RecordBucket[Any], ...] = (
     SEARCHES,
     ARCHIVES,
     REQUESTS,
+    QUESTIONS,
     RESOLUTIONS,
     TIMINGS,
 )

@@ -30,6 +30,7 @@ from pytest_fastenv.provisioning.engine import Awaited, Engine, open_engine, to_
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
 from pytest_fastenv.provisioning.resolutions import Resolution
 from pytest_fastenv.provisioning.run import Run
+from pytest_fastenv.provisioning.standing import remember_question
 from pytest_fastenv.provisioning.tools import SharedTools, fetch_text
 from pytest_fastenv.report.quantities import printable
 from pytest_fastenv.requirements.sources import Additions, read_sources
@@ -143,6 +144,7 @@ class Assembly:
             pip_settings=self.request.pip_settings,
             warnings=warnings,
         )
+        remember_question(self.store, self.asked)
 
     def _told(self, ready: Ready, resolution: Resolution) -> Ready:
         """Add to the summary what only a whole run knows."""

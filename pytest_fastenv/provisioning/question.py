@@ -54,6 +54,7 @@ class Question:
 
     :ivar root: where the project lies that `Settings.project` is about.
     :ivar begun_ns: `time.monotonic_ns` when it was put.
+    :ivar name: of the environment that is meant, where it has one; decides nothing.
     """
 
     settings: Settings
@@ -63,6 +64,7 @@ class Question:
     directory: Path | None
     environ: Mapping[str, str]
     begun_ns: int
+    name: str = ""
 
     @classmethod
     def of(
@@ -73,18 +75,24 @@ class Question:
         needs: SessionNeeds | None,
         directory: Path | None,
         environ: Mapping[str, str],
+        name: str = "",
     ) -> Question:
         """Make paths absolute and note the time."""
         place = Path(os.path.abspath(base or current_directory()))
         if directory is not None:
             directory = Path(os.path.abspath(place / directory))
         project = place if root is None else Path(os.path.abspath(root))
-        return cls(settings, place, project, needs or SessionNeeds(), directory, environ, time.monotonic_ns())
+        return cls(settings, place, project, needs or SessionNeeds(), directory, environ, time.monotonic_ns(), name)
 
     @property
     def key(self) -> str:
         """The digest under which the answer is kept."""
-        asked = RequestKey(
+        return self.request_key.digest
+
+    @property
+    def request_key(self) -> RequestKey:
+        """What the answer is kept under, part by part."""
+        return RequestKey(
             base=self.base,
             settings=deciding_settings(self.settings),
             root=self.root,
@@ -94,7 +102,6 @@ class Question:
             runtime=self.needs.runtime_digest,
             pip=tuple(sorted((name, value) for name, value in self.environ.items() if name.startswith("PIP_"))),
         )
-        return asked.digest
 
     def store(self, recorder: Recorder) -> Store:
         """Return the store; nothing is touched."""

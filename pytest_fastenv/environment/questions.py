@@ -1,0 +1,65 @@
+"""Which questions were answered by making something: what `fastenv envs` looks through.
+
+::
+
+    questions-v1/ab/<key of the request>.json
+
+A request's answer (`pytest_fastenv.environment.request_cache`) has the same key, and does not tell what was asked. That
+is here, and is written when an environment was made, never by a run that found one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredQuestion:
+    """A question that has an answer.
+
+    :ivar key: of the request.
+    :ivar name: of the environment that was meant; empty where it has none.
+    :ivar root: where the project lies.
+    :ivar settings: those that decide, as JSON.
+    :ivar requirements: what a pytest session needed besides; none where there was no session.
+    :ivar requested: what its plugins asked for.
+    :ivar runtime: digest of what was put into the environment for the session.
+    :ivar asked_at: wall clock.
+    """
+
+    key: str
+    name: str
+    root: Path
+    settings: str
+    requirements: tuple[str, ...]
+    requested: tuple[str, ...]
+    runtime: str
+    asked_at: float
+
+    @property
+    def deciding(self) -> Mapping[str, Any]:
+        """The settings that decided."""
+        settings: Mapping[str, Any] = json.loads(self.settings)
+        return settings
+
+
+QUESTIONS = RecordBucket(
+    name="questions",
+    version=1,
+    about="what was asked when an environment was made: what the list of environments by name looks through",
+    record=AnsweredQuestion,
+)
+
+
+def answered(store: Store, root: Path) -> Iterator[AnsweredQuestion]:
+    """Yield the questions about a project that have an answer, the newest first."""
+    found = (store.read_record(QUESTIONS, kept.key) for kept in store.kept(QUESTIONS))
+    known = [question for question in found if question is not None and question.root == root]
+    yield from sorted(known, key=lambda question: -question.asked_at)

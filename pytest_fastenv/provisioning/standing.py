@@ -1,0 +1,120 @@
+"""How an environment by name stands: whether it was ever made, and whether it may still be used. By looking alone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_fastenv.environment.places import Missing
+from pytest_fastenv.environment.questions import QUESTIONS, AnsweredQuestion
+from pytest_fastenv.environment.request_cache import RequestCache, deciding_settings
+from pytest_fastenv.model.target import Target
+from pytest_fastenv.provisioning.question import Question
+from pytest_fastenv.settings.options import OPTIONS
+from pytest_fastenv.store.store import Store
+
+State = Literal["ready", "outdated", "never made"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an environment stands.
+
+    :ivar why: why it would be made anew; empty for other states.
+    :ivar age_s: how long ago its versions were chosen.
+    :ivar prefix: where it lies, or lay.
+    """
+
+    state: State
+    why: str = ""
+    age_s: float | None = None
+    prefix: Path | None = None
+
+
+def remember_question(store: Store, asked: Question) -> None:
+    """Keep what was asked, now that it has an answer."""
+    question = AnsweredQuestion(
+        key=asked.key,
+        name=asked.name,
+        root=asked.root,
+        settings=json.dumps(deciding_settings(asked.settings)),
+        requirements=asked.needs.requirements,
+        requested=asked.needs.requested,
+        runtime=asked.needs.runtime_digest,
+        asked_at=time.time(),
+    )
+    store.write_record(QUESTIONS, question.key, question)
+
+
+def standing(
+    asked: Question, given: Collection[str], known: Iterable[AnsweredQuestion], store: Store, target: Target
+) -> Standing:
+    """Return how an environment stands that somebody would ask for now; of several that answer, the best.
+
+    Writes nothing. What a pytest session was given on its own command line or in its ini file is taken as it was.
+
+    :param asked: without what a pytest session needs.
+    :param given: the settings that the project's files and variables say.
+    :param known: what was asked before, the newest first; see `pytest_fastenv.environment.questions.answered`.
+    :param target: the interpreter that is meant.
+    """
+    outdated: Standing | None = None
+    for question in known:
+        changed = _changed(asked, given, question)
+        if changed and question.name != asked.name:
+            continue
+        found = Standing("outdated", changed) if changed else _answer(asked, question, store, target)
+        if found.state == "ready":
+            return found
+        outdated = outdated or found
+    return outdated or Standing("never made")
+
+
+def _changed(asked: Question, given: Collection[str], question: AnsweredQuestion) -> str:
+    """Say how what would be asked now differs from what was asked; empty where it does not."""
+    then, now = question.deciding, json.loads(json.dumps(deciding_settings(asked.settings)))
+    if question.requirements:
+        now = {field: value if field in given else then.get(field, value) for field, value in now.items()}
+    again = replace(
+        asked.request_key,
+        settings=now,
+        requirements=question.requirements,
+        requested=question.requested,
+        runtime=question.runtime,
+    )
+    if again.digest == question.key:
+        return ""
+    changes = [
+        f"{option.table_key} {_shown(then.get(option.field))} → {_shown(now[option.field])}"
+        for option in OPTIONS
+        if option.field in now and now[option.field] != then.get(option.field)
+    ]
+    return ", ".join(changes) or "asked from another directory, with other variables of pip, or by another version"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    return "none" if value is None or isinstance(value, Mapping) else str(value)
+
+
+def _answer(asked: Question, question: AnsweredQuestion, store: Store, target: Target) -> Standing:
+    """Look at the answer to a question that would be asked again."""
+    settings = asked.settings
+    answer = RequestCache(store).lookup(
+        question.key,
+        max_age_s=float("inf") if settings.offline else settings.max_age_s,
+        now=time.time(),
+        target=target,
+        environ=asked.environ,
+    )
+    if isinstance(answer, Missing):
+        return Standing("outdated", answer.reason or "nothing is remembered of it", prefix=answer.previous)
+    found = asked.place(store).find(answer.fingerprint)
+    if isinstance(found, Missing):
+        return Standing("outdated", found.reason or "it is gone", max(answer.age_s, 0.0), answer.prefix)
+    return Standing("ready", "", max(answer.age_s, 0.0), found.environment.prefix)
