@@ -117,7 +117,7 @@ async def _make(asked: Mapping[str, Any], answers: _Answers) -> None:
     for name, one in asked["environments"].items():
         needs = SessionNeeds(tuple(one["requirements"]), runtime, tuple(one["requested"]), one["requested_by"])
         settings = decode(Settings, one["settings"])
-        questions[name] = Question.of(settings, Path(one["base"]), root, needs, None, environ)
+        questions[name] = Question.of(settings, Path(one["base"]), root, needs, None, environ, name)
         namings[name] = Naming("pytest", decode(dict[str, Origin], one["origins"]))
 
     def tell(outcome: Outcome) -> None:

@@ -53,6 +53,7 @@ def schema() -> Schema:
     overlay = {key: value for key, value in environment.items() if key not in {EXTENDS.key, MATRIX.key}}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": "https://pytest-fastenv.invalid/fastenv.schema.json",
         "title": "pytest-fastenv: fastenv.toml, and [tool.fastenv] of pyproject.toml",
         "type": "object",
         "properties": {
@@ -73,6 +74,11 @@ def schema() -> Schema:
             "matrix": _matrix(),
         },
     }
+
+
+def tool_schema(_tool_name: str) -> Schema:
+    """Return the schema of ``[tool.fastenv]`` to validate-pyproject, which asks for it by an entry point."""
+    return schema()
 
 
 def write() -> None:

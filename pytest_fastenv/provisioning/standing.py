@@ -14,7 +14,8 @@ from pytest_fastenv.environment.questions import QUESTIONS, AnsweredQuestion
 from pytest_fastenv.environment.request_cache import RequestCache, deciding_settings
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.question import Question
-from pytest_fastenv.settings.options import OPTIONS
+from pytest_fastenv.settings.environment_keys import REQUIREMENTS
+from pytest_fastenv.settings.options import OPTIONS, Option
 from pytest_fastenv.store.store import Store
 
 State = Literal["ready", "outdated", "never made"]
@@ -51,7 +52,7 @@ def remember_question(store: Store, asked: Question) -> None:
 
 
 def standing(
-    asked: Question, given: Collection[str], known: Iterable[AnsweredQuestion], store: Store, target: Target
+    asked: Question, given: Collection[str], known: Iterable[AnsweredQuestion], store: Store, target: Target | None
 ) -> Standing:
     """Return how an environment stands that somebody would ask for now; of several that answer, the best.
 
@@ -60,7 +61,7 @@ def standing(
     :param asked: without what a pytest session needs.
     :param given: the settings that the project's files and variables say.
     :param known: what was asked before, the newest first; see `pytest_fastenv.environment.questions.answered`.
-    :param target: the interpreter that is meant.
+    :param target: the interpreter that is meant; ``None`` where it is not on this machine.
     """
     outdated: Standing | None = None
     for question in known:
@@ -89,11 +90,15 @@ def _changed(asked: Question, given: Collection[str], question: AnsweredQuestion
     if again.digest == question.key:
         return ""
     changes = [
-        f"{option.table_key} {_shown(then.get(option.field))} → {_shown(now[option.field])}"
+        f"{_key(option)} {_shown(then.get(option.field))} → {_shown(now[option.field])}"
         for option in OPTIONS
         if option.field in now and now[option.field] != then.get(option.field)
     ]
     return ", ".join(changes) or "asked from another directory, with other variables of pip, or by another version"
+
+
+def _key(option: Option) -> str:
+    return option.key or REQUIREMENTS
 
 
 def _shown(value: Any) -> str:
@@ -102,9 +107,11 @@ def _shown(value: Any) -> str:
     return "none" if value is None or isinstance(value, Mapping) else str(value)
 
 
-def _answer(asked: Question, question: AnsweredQuestion, store: Store, target: Target) -> Standing:
+def _answer(asked: Question, question: AnsweredQuestion, store: Store, target: Target | None) -> Standing:
     """Look at the answer to a question that would be asked again."""
     settings = asked.settings
+    if target is None:
+        return Standing("outdated", "its interpreter is not there")
     answer = RequestCache(store).lookup(
         question.key,
         max_age_s=float("inf") if settings.offline else settings.max_age_s,
