@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,12 +24,9 @@ if TYPE_CHECKING:
     from pytest_fastenv.matrix.declaration import NamedEnvironment
     from pytest_fastenv.plugin.inner_command import Invocation
     from pytest_fastenv.plugin.request import Asked
-    from pytest_fastenv.runtime.environment import Environment
     from pytest_fastenv.runtime.session import Handed
     from pytest_fastenv.settings.layers import Origin
 
-#: Without the working directory on its path (-P): the project's modules may be named like ours or the library's.
-ENVIRONMENT_SERVER = (sys.executable, "-P", "-m", "pytest_fastenv.environment_server")
 #: What the engine imports besides the standard library.
 REQUIRED_MODULES = frozenset({
     "backports", "distlib", "filelock", "httpx", "installer", "isal", "nab_resolver", "packaging", "pbs_installer",
@@ -67,7 +64,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
         try:
             with termination():
                 with _own_imports():
-                    from pytest_fastenv.plugin.handover import hand_over
+                    from pytest_fastenv.plugin.handover import Entrance, hand_over
                     from pytest_fastenv.plugin.inner_command import read_invocation
                     from pytest_fastenv.plugin.request import read_named_requests, read_request, with_needs_of
                     from pytest_fastenv.plugin.requirement_hooks import asked_with_plugins
@@ -82,14 +79,24 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                 asked = asked_with_plugins(asked, config, parser)
                 requests = [(named, with_needs_of(one, asked)) for named, one in requests]
                 invocation = read_invocation(config, launch, inherit_pythonpath=asked.settings.inherit_pythonpath)
+                only: dict[str, list[str]] = {}
+                if requests:
+                    from pytest_fastenv.plugin.node_ids import without_names  # only with environments by name
+
+                    invocation, only = without_names(invocation, [named.name for named, _ in requests], config)
                 if len(requests) > 1:
-                    return _enter_several(requests, invocation, replace=replace)
+                    with _own_imports():
+                        return _enter_several(requests, invocation, only, replace=replace)
                 named, asked = requests[0] if requests else (None, asked)
                 origins = asked.loaded.origins
                 with _own_imports():
                     ready = _provide(asked, _naming(origins))
             with _own_imports():
-                return _enter(ready, invocation, asked, named, replace=replace)
+                from pytest_fastenv.plugin.handover import enter
+
+                if not asked.shows_header:
+                    sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
+                return enter(Entrance(invocation, asked, only, replace=replace), ready, named)
         except (Exception, KeyboardInterrupt, SystemExit, Terminated) as ended:  # noqa: BLE001 - each has its code
             return _exit_code(ended, origins, verbose=config.known_args_namespace.verbose > 0)
 
@@ -146,95 +153,23 @@ def _provide(asked: Asked, naming: Naming) -> Ready:
         )
 
 
-def _enter(ready: Ready, invocation: Invocation, asked: Asked, named: NamedEnvironment | None, *, replace: bool) -> int:
-    from pytest_fastenv.plugin.handover import close_lease
-
-    environ: Mapping[str, str] = os.environ
-    if named is not None and (named.set_env or named.pass_env is not None):
-        from pytest_fastenv.matrix.variables import passed  # few environments say something about variables
-        from pytest_fastenv.provisioning.named_states import set_variables
-
-        set_by_it = set_variables(named, ready.environment, asked.root, environ)
-        environ = {**passed(environ, named.pass_env), **set_by_it}
-    if not asked.shows_header:
-        sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
-    try:
-        return _hand_over(
-            invocation,
-            asked,
-            ready.environment,
-            environ,
-            replace=replace,
-            lease_fd=ready.lease_fd,
-            summary=ready.summary,
-            name="" if named is None else named.name,
-        )
-    finally:
-        close_lease(ready.lease_fd)
-
-
-def _enter_several(requests: Sequence[tuple[NamedEnvironment, Asked]], invocation: Invocation, *, replace: bool) -> int:
-    """Enter the first of several environments as the controller of a session over all of them."""
-    with _own_imports():
-        from pytest_fastenv.plugin.named import provided
-
-        environments = provided(requests, quiet=requests[0][1].verbosity < 0)
-        try:
-            asked = next(asked for named, asked in requests if named.name == environments.home)
-            matrix, keep = environments.handed()
-            return _hand_over(
-                invocation,
-                asked,
-                environments.environment,
-                os.environ,
-                replace=replace,
-                keep=keep,
-                summary=environments.summary,
-                matrix=matrix,
-            )
-        finally:
-            environments.close()
-
-
-def _hand_over(
+def _enter_several(
+    requests: Sequence[tuple[NamedEnvironment, Asked]],
     invocation: Invocation,
-    asked: Asked,
-    environment: Environment,
-    environ: Mapping[str, str],
+    only: Mapping[str, Sequence[str]],
     *,
     replace: bool,
-    keep: Sequence[int] = (),
-    lease_fd: int | None = None,
-    **values: Any,
 ) -> int:
-    """Start the session in an environment.
+    """Enter the first of several environments that can be had, as the controller of a session over all of them."""
+    from pytest_fastenv.plugin.handover import Entrance, enter_several
+    from pytest_fastenv.plugin.named import provided
 
-    :param environ: its variables, before the environment is made the active one.
-    :param keep: descriptors that it inherits.
-    :param values: further ones of `Handed`.
-    """
-    from pytest_fastenv.plugin.handover import hand_over
-    from pytest_fastenv.plugin.inner_command import inner_command, outside_words
-    from pytest_fastenv.runtime.relay import CAN_REPLACE
-    from pytest_fastenv.runtime.session import Handed
-    from pytest_fastenv.settings.layers import origins_to_json
-    from pytest_fastenv.settings.values import to_json
-
-    replace = replace and CAN_REPLACE
-    handed = Handed(
-        prefix=str(environment.prefix),
-        lease_fd=lease_fd if replace else None,
-        outside=outside_words(invocation),
-        plugin_paths=invocation.plugin_paths,
-        server=ENVIRONMENT_SERVER,
-        settings=to_json(asked.settings),
-        origins=origins_to_json(asked.loaded.origins),
-        base=str(asked.base),
-        **values,
-    )
-    inherit = asked.settings.inherit_pythonpath
-    command = inner_command(environment, invocation, handed, environ=environ, inherit_pythonpath=inherit)
-    return hand_over(command, replace=replace, keep=keep)
+    environments = provided(requests, quiet=requests[0][1].verbosity < 0)
+    try:
+        asked = next(asked for named, asked in requests if named.name == environments.home)
+        return enter_several(Entrance(invocation, asked, only, replace=replace), environments)
+    finally:
+        environments.close()
 
 
 def tables_ask(directory: Path) -> bool:
@@ -253,6 +188,7 @@ def handed_to_itself(config: pytest.Config) -> Handed:
     :raises UsageError: a setting has a value that is not accepted.
     """
     with _own_imports():
+        from pytest_fastenv.plugin.handover import ENVIRONMENT_SERVER
         from pytest_fastenv.plugin.request import parsed_settings
         from pytest_fastenv.runtime.session import Handed
         from pytest_fastenv.settings.layers import origins_to_json

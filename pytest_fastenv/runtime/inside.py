@@ -91,7 +91,7 @@ def _carry_name(config: pytest.Config, handed: session.Handed) -> None:
     if handed.name:
         from . import node_names  # only where environments have names
 
-        node_names.register(config, handed.name)
+        node_names.register(config, handed.name, handed.only or {})
 
 
 def pytest_report_header(config: pytest.Config) -> str | list[str] | None:

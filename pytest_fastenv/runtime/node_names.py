@@ -6,17 +6,19 @@ durations, JUnit files and pytest-xdist's scheduling have it without knowing of 
 
 from __future__ import annotations
 
-from typing import Any, Generator
+from typing import Any, Container, Generator, Mapping, Sequence
 
 import pytest
 
 
-def register(config: pytest.Config, name: str) -> None:
+def register(config: pytest.Config, name: str, only: Mapping[str, Sequence[str]]) -> None:
     """Let all items of a session carry an environment's name.
 
     To be called while pytest configures itself.
+
+    :param only: node ids that were asked for in certain environments alone, with the names of those.
     """
-    config.pluginmanager.register(_NodeNames(name), "fastenv-node-names")
+    config.pluginmanager.register(_NodeNames(name, only), "fastenv-node-names")
 
 
 def with_name(nodeid: str, name: str) -> str:
@@ -24,7 +26,7 @@ def with_name(nodeid: str, name: str) -> str:
     return "{}[{}]".format(nodeid, name)
 
 
-def name_of(nodeid: str, names: Any) -> str:
+def name_of(nodeid: str, names: Container[str]) -> str:
     """Return the environment that a node id carries; empty where it carries none.
 
     :param names: those that there are.
@@ -36,8 +38,22 @@ def name_of(nodeid: str, names: Any) -> str:
 
 
 class _NodeNames:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, only: Mapping[str, Sequence[str]]) -> None:
         self._name = name
+        self._elsewhere = [nodeid for nodeid, names in only.items() if name not in names]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Leave out what was asked for in other environments alone."""
+        if not self._elsewhere:
+            return
+        left_out = [item for item in items if self._is_elsewhere(item.nodeid[: -len(self._name) - 2])]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
+
+    def _is_elsewhere(self, nodeid: str) -> bool:
+        return any(nodeid == one or nodeid.startswith((one + "[", one + "::")) for one in self._elsewhere)
 
     # The innermost wrapper: those of pytest's cache, which compare node ids, are around it.
     @pytest.hookimpl(hookwrapper=True, trylast=True)

@@ -33,6 +33,7 @@ class Handed(NamedTuple):
     :ivar active: ``VIRTUAL_ENV`` outside, and what ``PATH`` has no more of it: for what is started from inside, but
         not in the environment.
     :ivar name: what the environment is called in the project's files; node ids carry it, those of workers, too.
+    :ivar only: node ids that were asked for in certain environments alone, with the names of those.
     :ivar matrix: all environments of a session over several, for its controller: see
         `pytest_fastenv.runtime.named_environments.NamedEnvironments`.
     """
@@ -49,6 +50,7 @@ class Handed(NamedTuple):
     worker: str = ""
     active: tuple[str, ...] = ()
     name: str = ""
+    only: dict[str, list[str]] | None = None
     matrix: dict[str, Any] | None = None
 
 
@@ -84,6 +86,7 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
             str(values.get("worker", "")),
             tuple(values.get("active", ())),
             str(values.get("name", "")),
+            values.get("only"),
             values.get("matrix"),
         )
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -18,7 +18,7 @@ from kit.archives import make_project
 
 from pytest_fastenv.environment_server.server import HANDLERS
 from pytest_fastenv.errors import UsageError, error_from_json
-from pytest_fastenv.plugin.provisioning import ENVIRONMENT_SERVER
+from pytest_fastenv.plugin.handover import ENVIRONMENT_SERVER
 from pytest_fastenv.settings.values import Settings, to_json
 
 pytestmark = pytest.mark.slow
