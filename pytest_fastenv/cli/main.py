@@ -30,6 +30,7 @@ COMMANDS = (
     _Command("create", "create", "make a virtual environment in a directory"),
     _Command("run", "run", "run a command in a virtual environment"),
     _Command("envs", "envs", "list the environments that are declared by name"),
+    _Command("devenv", "devenv", "make a virtual environment to work in, with the project editable"),
     _Command("pip", "pip.arguments", "install into an environment, and look at what it holds, as pip does"),
     _Command("python", "python", "find, list and install interpreters"),
 )
