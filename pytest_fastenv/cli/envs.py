@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_fastenv.cli.settings import add_options, read_named_settings
+from pytest_fastenv.cli.settings import add_options, read_settings
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, UsageError
 from pytest_fastenv.settings.layers import Loaded
 from pytest_fastenv.settings.naming import Naming
@@ -50,7 +50,8 @@ def add_arguments(envs: argparse.ArgumentParser) -> None:
     envs.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace, loaded: Loaded) -> int:  # noqa: ARG001 - each environment has settings of its own
+def _run(options: argparse.Namespace, _: Loaded) -> int:
+    """List them; each has settings of its own."""
     if options.schema:
         from pytest_fastenv.matrix.schema import FILE
 
@@ -68,7 +69,7 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:  # noqa: ARG001 - 
         raise UsageError(
             "no environments are declared here", where=str(here), hint="declare one: [tool.fastenv.envs.NAME]"
         )
-    rows = list(_rows(select(known, options.words or [ALL]), here))
+    rows = list(_rows(options, select(known, options.words or [ALL]), here))
     if options.json:
         print(json.dumps([_to_json(row) for row in rows], indent=2))
     else:
@@ -76,7 +77,7 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:  # noqa: ARG001 - 
     return 0
 
 
-def _rows(environments: Sequence[NamedEnvironment], here: Path) -> Iterable[_Row]:
+def _rows(options: argparse.Namespace, environments: Sequence[NamedEnvironment], here: Path) -> Iterable[_Row]:
     from pytest_fastenv.environment.questions import answered  # help needs none of this
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.provisioning.question import Question
@@ -85,7 +86,7 @@ def _rows(environments: Sequence[NamedEnvironment], here: Path) -> Iterable[_Row
     known: list[AnsweredQuestion] | None = None
     for environment in environments:
         try:
-            loaded = read_named_settings(environment, here)
+            loaded = read_settings(options, {}, environment.layer)
         except FastenvError as error:
             yield _Row(environment, "", None, Standing("never made"), error.diagnosis(Naming("envs")))
             continue

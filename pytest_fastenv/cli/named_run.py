@@ -87,7 +87,7 @@ def _is_plain(named: NamedEnvironment, asked: Asked) -> bool:
 
 def _become(wanted: Wanted, asked: Asked, options: argparse.Namespace) -> None:
     """Become the one command of an environment, if nothing has to be done when it has ended."""
-    ready = provided(options, wanted.loaded)
+    ready = provided(options, wanted.loaded, name=wanted.named.name)
     inherit = wanted.loaded.settings.inherit_pythonpath
     sequence = CommandSequence(wanted.named, ready.environment, asked, inherit_pythonpath=inherit)
     if not sequence.keeps_nothing:

@@ -31,12 +31,17 @@ def asks(loaded: Loaded) -> bool:
 
 
 def provided(
-    options: argparse.Namespace, loaded: Loaded, sources: Sequence[str] = (), directory: Path | None = None
+    options: argparse.Namespace,
+    loaded: Loaded,
+    sources: Sequence[str] = (),
+    directory: Path | None = None,
+    name: str = "",
 ) -> Ready:
     """Return an environment, after its progress and its warnings were shown.
 
     :param sources: in place of those that are set.
     :param directory: where it is to lie; default: in the store.
+    :param name: what it is called, where it is declared by name.
     :raises FastenvError: it cannot be had.
     """
     from pytest_fastenv.provisioning.story import reuse  # help needs none of this
@@ -54,7 +59,9 @@ def provided(
 
         recorder = Recorder(naming)
         with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
-            ready = provision((), settings=settings, base=base, root=here, directory=directory, recorder=recorder)
+            ready = provision(
+                (), settings=settings, base=base, root=here, directory=directory, recorder=recorder, name=name
+            )
     sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
     return ready
 

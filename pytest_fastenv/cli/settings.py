@@ -6,7 +6,6 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_fastenv.settings.layers import Layer, Loaded, command_line, load, variables
@@ -15,7 +14,6 @@ from pytest_fastenv.settings.tables import tables
 from pytest_fastenv.settings.values import current_directory
 
 if TYPE_CHECKING:
-    from pytest_fastenv.matrix.declaration import NamedEnvironment
     from pytest_fastenv.settings.options import Door
 
 
@@ -43,16 +41,6 @@ def read_settings(given: argparse.Namespace, defaults: Layer, environment: Layer
     return load(
         defaults, tables(here), environment or {}, variables(os.environ), command_line(options, given.door, here)
     )
-
-
-def read_named_settings(environment: NamedEnvironment, directory: Path, given: Layer | None = None) -> Loaded:
-    """Combine what an environment by name sets with what stands below and above it.
-
-    :param directory: the project's.
-    :param given: what a command line says.
-    :raises UsageError: a value is not accepted.
-    """
-    return load(tables(directory), environment.layer, variables(os.environ), given or {})
 
 
 def advice_on(words: Sequence[str], door: Door) -> str:

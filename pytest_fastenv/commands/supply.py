@@ -81,7 +81,13 @@ class Supply:
         try:
             with Progress(recorder, sys.stderr, quiet=self._quiet, interactive=redraws):
                 ready = provision(
-                    (), settings=settings, base=base, root=self._root, recorder=recorder, environ=self._environ
+                    (),
+                    settings=settings,
+                    base=base,
+                    root=self._root,
+                    recorder=recorder,
+                    environ=self._environ,
+                    name=wanted.named.name,
                 )
         except FastenvError as error:
             self._runs.refuse(wanted.named, error, time.monotonic() - began)
@@ -103,6 +109,7 @@ class Supply:
                 None,
                 None,
                 self._environ,
+                name,
             )
             for name, wanted in missing.items()
         }

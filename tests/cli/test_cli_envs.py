@@ -14,13 +14,14 @@ from kit.archives import make_wheel
 from kit.server import IndexServer
 
 from pytest_fastenv.cli.main import main
-from pytest_fastenv.cli.settings import read_named_settings
 from pytest_fastenv.environment.places import Ready
 from pytest_fastenv.matrix.schema import schema
 from pytest_fastenv.matrix.selection import declared
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
 from pytest_fastenv.provisioning.several import provision_several
+from pytest_fastenv.settings.layers import load, variables
+from pytest_fastenv.settings.tables import tables
 
 DECLARED = """
 [tool.fastenv]
@@ -58,7 +59,7 @@ def directory(
 
 def provide(directory: Path, name: str, needs: SessionNeeds | None = None) -> Path:
     """Make an environment by name, as the doors do."""
-    loaded = read_named_settings(declared(directory)[name], directory)
+    loaded = load(tables(directory), declared(directory)[name].layer, variables(os.environ))
     base = loaded.directory_of("sources", directory)
     asked = Question.of(loaded.settings, base, directory, needs, None, os.environ, name)
     (outcome,) = provision_several({name: asked}, Recorder(), lambda _: None).values()
@@ -121,6 +122,18 @@ def test_states(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module.unlink()
     assert (damaged := listed(capsys)["test-lib1"])["state"] == "outdated"
     assert "lib/__init__.py" in damaged["why"]
+
+
+@pytest.mark.slow
+def test_what_the_command_made_is_known_by_name(directory: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pyproject = directory / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("tags =", "commands = ['python -V', 'python -V']\ntags ="))
+    assert main(["run", "-e", "lint"]) == 0
+    pyproject.write_text(pyproject.read_text().replace('["app"]', '["lib"]'))
+    capfd.readouterr()
+    assert main(["envs", "lint", "--json"]) == 0
+    (found,) = json.loads(capfd.readouterr().out)
+    assert (found["state"], found["why"]) == ("outdated", "requirements app → lib")
 
 
 @pytest.mark.slow
