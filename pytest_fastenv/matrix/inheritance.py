@@ -85,9 +85,9 @@ class Declarations:
         """
         declaration = self.environments[name]
         found: Values = {}
-        extends = declaration.values.get(EXTENDS.key)
-        for parent in _names(extends):
-            self._check_parent(parent, extends, (*within, name))
+        extends = declaration.values.get(EXTENDS.key, Given([], declaration.origin))
+        for parent in [extends.value] if isinstance(extends.value, str) else extends.value:
+            self._check_parent(parent, extends.origin, (*within, name))
             found = self.stand_over(found, self.inherited(parent, (*within, name)))
         return self.stand_over(found, declaration.values)
 
@@ -101,14 +101,13 @@ class Declarations:
             found[key] = over(key, found.get(key, self.defaults.get(key)), value, adds=adds)
         return found
 
-    def _check_parent(self, parent: str, extends: Given | None, within: tuple[str, ...]) -> None:
-        where = extends.origin.where if extends else None
+    def _check_parent(self, parent: str, origin: Origin, within: tuple[str, ...]) -> None:
         if parent in within:
             circle = " → ".join([*within[within.index(parent) :], parent])
-            raise UsageError(f"environments extend each other in a circle: {circle}", where=where)
+            raise UsageError(f"environments extend each other in a circle: {circle}", where=origin.where)
         if parent not in self.environments:
-            what = f"{extends.origin if extends else EXTENDS.key}: no environment is called {parent}"
-            raise UsageError(what, where=where, hint=near(parent, self.environments))
+            what = f"{origin}: no environment is called {parent}"
+            raise UsageError(what, where=origin.where, hint=near(parent, self.environments))
 
 
 def near(word: str, names: Iterable[str]) -> str:
@@ -118,12 +117,6 @@ def near(word: str, names: Iterable[str]) -> str:
     known = list(names)
     close = difflib.get_close_matches(word, known, 3)
     return f"did you mean {' or '.join(close)}?" if close else f"declared are {', '.join(known) or 'none'}"
-
-
-def _names(extends: Given | None) -> list[str]:
-    if extends is None:
-        return []
-    return [extends.value] if isinstance(extends.value, str) else list(extends.value)
 
 
 def _table(table: FastenvTable) -> str:
@@ -142,7 +135,8 @@ def _check_name(name: str, values: Any, origin: Origin, table: str) -> None:
             if name != ALL
             else "that is what all environments together are called"
         )
-        raise UsageError(f"an environment cannot be called {name!r}", where=origin.where, why=why)
+        hint = "several are made by a matrix" if "{" in name else None
+        raise UsageError(f"an environment cannot be called {name!r}", where=origin.where, why=why, hint=hint)
 
 
 def _default(key: str, value: Any, origin: Origin) -> Given:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -226,7 +228,33 @@ def test_a_name_says_which_python_is_meant(tmp_path: Path, name: str, python: st
     assert said(read(tmp_path, f'{text}python = ">=3.12"\n')[name])["python"] == ">=3.12"
 
 
+def test_what_is_right_imports_little(tmp_path: Path) -> None:
+    """A warm run reads this: no line of a file is looked for, and nothing compared, where nothing is wrong."""
+    (tmp_path / "fastenv.toml").write_text(
+        "[envs._base]\n[envs.a]\nextends = '_base'\nmatrix = { python = ['3.12'] }\nset-env = { A = 'x' }\n"
+    )
+    code = (
+        "import sys; from pathlib import Path; from pytest_fastenv.matrix.selection import declared, select\n"
+        "select(declared(Path.cwd()), ['a', 'a-*', 'all'])\n"
+        "print('\\n'.join(sys.modules))"
+    )
+    modules = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert {name.partition(".")[0] for name in modules} & {"packaging", "httpx", "asyncio", "difflib", "json"} == set()
+    assert {name for name in modules if name.startswith("pytest_fastenv.")} == {
+        "pytest_fastenv.version",
+        "pytest_fastenv.errors",
+        *(f"pytest_fastenv.matrix{end}" for end in ["", *map(".{}".format, MODULES)]),
+        *(f"pytest_fastenv.model{end}" for end in ["", ".codec", ".link"]),
+        *(f"pytest_fastenv.settings{end}" for end in ["", *map(".{}".format, SETTINGS)]),
+    }
+
+
+MODULES = ["axes", "declaration", "inheritance", "keys", "reader", "selection"]
+SETTINGS = ["environment_keys", "layers", "options", "parsers", "tables", "values"]
 REFUSED = [
+    ("[envs.'py3{12,13}']", "an environment cannot be called 'py3{12,13}'", 1, "several are made by a matrix"),
     ("[envs.a]\nlnik = 'copy'", "[envs.a] of fastenv.toml has an unknown key: lnik", 2, "did you mean link?"),
     (
         "[envs.a]\nsources = ['x']",
