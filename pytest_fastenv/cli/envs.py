@@ -95,21 +95,19 @@ def _rows(options: argparse.Namespace, environments: Sequence[NamedEnvironment],
         store = asked.store(Recorder(Naming("envs", loaded.origins)))
         if known is None:
             known = list(answered(store, asked.root))
-        yield _row(environment, asked, loaded, known, store)
+        yield _row(environment, asked, known, store)
 
 
-def _row(
-    environment: NamedEnvironment, asked: Question, loaded: Loaded, known: Sequence[AnsweredQuestion], store: Store
-) -> _Row:
+def _row(environment: NamedEnvironment, asked: Question, known: Sequence[AnsweredQuestion], store: Store) -> _Row:
     from pytest_fastenv.provisioning.standing import standing
     from pytest_fastenv.provisioning.story import interpreter_of
 
     python = asked.settings.python or ""
     target = interpreter_of(asked, store)
     if isinstance(target, InterpreterNotFoundError):
-        found = standing(asked, loaded.origins, known, store, None)
+        found = standing(asked, known, store, None)
         return _Row(environment, python, None, found)
-    return _Row(environment, python, target, standing(asked, loaded.origins, known, store, target))
+    return _Row(environment, python, target, standing(asked, known, store, target))
 
 
 def _lines(rows: Sequence[_Row]) -> Iterable[str]:

@@ -28,6 +28,7 @@ class AnsweredQuestion:
     :ivar name: of the environment that was meant; empty where it has none.
     :ivar root: where the project lies.
     :ivar settings: those that decide, as JSON.
+    :ivar besides: those of them that a pytest session was given on its command line or in its ini file.
     :ivar requirements: what a pytest session needed besides; none where there was no session.
     :ivar requested: what its plugins asked for.
     :ivar runtime: digest of what was put into the environment for the session.
@@ -38,6 +39,7 @@ class AnsweredQuestion:
     name: str
     root: Path
     settings: str
+    besides: frozenset[str]
     requirements: tuple[str, ...]
     requested: tuple[str, ...]
     runtime: str

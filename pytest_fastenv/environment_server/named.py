@@ -17,6 +17,7 @@ import threading
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
@@ -117,8 +118,10 @@ async def _make(asked: Mapping[str, Any], answers: _Answers) -> None:
     for name, one in asked["environments"].items():
         needs = SessionNeeds(tuple(one["requirements"]), runtime, tuple(one["requested"]), one["requested_by"])
         settings = decode(Settings, one["settings"])
-        questions[name] = Question.of(settings, Path(one["base"]), root, needs, None, environ, name)
-        namings[name] = Naming("pytest", decode(dict[str, Origin], one["origins"]))
+        origins = decode(dict[str, Origin], one["origins"])
+        asked_for = Question.of(settings, Path(one["base"]), root, needs, None, environ, name)
+        questions[name] = replace(asked_for, besides=frozenset(filter(lambda f: origins[f].is_of_session, origins)))
+        namings[name] = Naming("pytest", origins)
 
     def tell(outcome: Outcome) -> None:
         state = state_of(

@@ -55,6 +55,8 @@ class Question:
     :ivar root: where the project lies that `Settings.project` is about.
     :ivar begun_ns: `time.monotonic_ns` when it was put.
     :ivar name: of the environment that is meant, where it has one; decides nothing.
+    :ivar besides: the settings that neither the project's tables nor variables say, but a session was given; tells only
+        what may have been another value for another session.
     """
 
     settings: Settings
@@ -65,6 +67,7 @@ class Question:
     environ: Mapping[str, str]
     begun_ns: int
     name: str = ""
+    besides: frozenset[str] = frozenset()
 
     @classmethod
     def of(

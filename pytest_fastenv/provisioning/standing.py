@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,7 @@ def remember_question(store: Store, asked: Question) -> None:
         name=asked.name,
         root=asked.root,
         settings=json.dumps(deciding_settings(asked.settings)),
+        besides=asked.besides,
         requirements=asked.needs.requirements,
         requested=asked.needs.requested,
         runtime=asked.needs.runtime_digest,
@@ -51,21 +52,18 @@ def remember_question(store: Store, asked: Question) -> None:
     store.write_record(QUESTIONS, question.key, question)
 
 
-def standing(
-    asked: Question, given: Collection[str], known: Iterable[AnsweredQuestion], store: Store, target: Target | None
-) -> Standing:
+def standing(asked: Question, known: Iterable[AnsweredQuestion], store: Store, target: Target | None) -> Standing:
     """Return how an environment stands that somebody would ask for now; of several that answer, the best.
 
     Writes nothing. What a pytest session was given on its own command line or in its ini file is taken as it was.
 
     :param asked: without what a pytest session needs.
-    :param given: the settings that the project's files and variables say.
     :param known: what was asked before, the newest first; see `pytest_fastenv.environment.questions.answered`.
     :param target: the interpreter that is meant; ``None`` where it is not on this machine.
     """
     outdated: Standing | None = None
     for question in known:
-        changed = _changed(asked, given, question)
+        changed = _changed(asked, question)
         if changed and question.name != asked.name:
             continue
         found = Standing("outdated", changed) if changed else _answer(asked, question, store, target)
@@ -75,11 +73,10 @@ def standing(
     return outdated or Standing("never made")
 
 
-def _changed(asked: Question, given: Collection[str], question: AnsweredQuestion) -> str:
+def _changed(asked: Question, question: AnsweredQuestion) -> str:
     """Say how what would be asked now differs from what was asked; empty where it does not."""
     then, now = question.deciding, json.loads(json.dumps(deciding_settings(asked.settings)))
-    if question.requirements:
-        now = {field: value if field in given else then.get(field, value) for field, value in now.items()}
+    now |= {field: then[field] for field in question.besides if field in then and field in now}
     again = replace(
         asked.request_key,
         settings=now,

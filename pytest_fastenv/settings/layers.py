@@ -48,6 +48,11 @@ class Origin(NamedTuple):
         return f"{self.name}{self._place}"
 
     @property
+    def is_of_session(self) -> bool:
+        """Whether a command line or pytest's ini file says it, and neither the project's tables nor a variable."""
+        return not self.keys and not _OURS.fullmatch(self.name)
+
+    @property
     def is_command(self) -> bool:
         """Whether it is what a command takes where nothing is said: nobody can give another value there."""
         return self.name.startswith("fastenv ")

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pytest_fastenv.matrix.selection import declared
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
 from pytest_fastenv.provisioning.several import provision_several
-from pytest_fastenv.settings.layers import load, variables
+from pytest_fastenv.settings.layers import Given, Layer, Origin, load, variables
 from pytest_fastenv.settings.tables import tables
 
 DECLARED = """
@@ -57,11 +58,12 @@ def directory(
     return project
 
 
-def provide(directory: Path, name: str, needs: SessionNeeds | None = None) -> Path:
+def provide(directory: Path, name: str, needs: SessionNeeds | None = None, above: Layer | None = None) -> Path:
     """Make an environment by name, as the doors do."""
-    loaded = load(tables(directory), declared(directory)[name].layer, variables(os.environ))
+    loaded = load(tables(directory), declared(directory)[name].layer, variables(os.environ), above or {})
     base = loaded.directory_of("sources", directory)
     asked = Question.of(loaded.settings, base, directory, needs, None, os.environ, name)
+    asked = replace(asked, besides=frozenset(above or ()))
     (outcome,) = provision_several({name: asked}, Recorder(), lambda _: None).values()
     assert isinstance(outcome.result, Ready), outcome.result
     if outcome.result.lease_fd is not None:
@@ -138,15 +140,29 @@ def test_what_the_command_made_is_known_by_name(directory: Path, capfd: pytest.C
 
 @pytest.mark.slow
 def test_what_a_session_was_given_besides_does_not_count(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An environment of a pytest session is ready for the next one, whatever else that one is given."""
+    """An environment of a pytest session is ready for the next one, whatever that one is given besides."""
     pyproject = directory / "pyproject.toml"
     plain = pyproject.read_text()
-    pyproject.write_text(plain.replace("tags = ", "link = 'copy'\ntags = "))
-    provide(directory, "lint", SessionNeeds(("pytest==8.0",), {"pytest_fastenv_runtime/x.py": b""}))
-    pyproject.write_text(plain)  # the session had it on its command line
+    pyproject.write_text(plain.replace("tags = ", "strict = true\ntags = "))
+    needs = SessionNeeds(("pytest==8.0",), {"pytest_fastenv_runtime/x.py": b""})
+    provide(directory, "lint", needs, {"link": Given("copy", Origin("--fastenv-link"))})
     assert listed(capsys)["lint"]["state"] == "ready"
-    pyproject.write_text(plain.replace("tags = ", "link = 'symlink'\ntags = "))
-    assert listed(capsys)["lint"]["why"] == "link copy → symlink"
+    pyproject.write_text(plain)
+    assert listed(capsys)["lint"]["why"] == "strict True → False"
+
+
+@pytest.mark.slow
+def test_the_environment_of_another_name_is_ready_for_the_same_question_only(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pyproject = directory / "pyproject.toml"
+    pyproject.write_text(
+        pyproject.read_text() + "[tool.fastenv.envs.same]\nrequirements = ['app']\n[tool.fastenv.envs.other]\n"
+    )
+    prefix = provide(directory, "lint")
+    found = listed(capsys, "same", "other")
+    assert (found["same"]["state"], found["same"]["path"]) == ("ready", str(prefix))
+    assert found["other"]["state"] == "never made"
 
 
 def test_a_value_that_is_not_accepted_is_told_beside_the_others(

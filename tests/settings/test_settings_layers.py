@@ -21,6 +21,7 @@ from pytest_fastenv.settings.layers import (
 )
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.options import OPTIONS, Option
+from pytest_fastenv.settings.tables import tables
 from pytest_fastenv.settings.values import Settings
 
 HERE = Path("/here")
@@ -136,3 +137,15 @@ def test_a_variable_named_after_an_option_is_answered_with_that_option(option: O
         else:
             assert hint.startswith("there is no variable for this: unset it, and use ")
             assert hint.endswith(f", or {option.table_key} in [tool.fastenv]")
+
+
+def test_what_is_said_for_a_session_alone(tmp_path: Path) -> None:
+    """Neither the project's tables nor variables, which every command reads."""
+    (tmp_path / "fastenv.toml").write_text("link = 'copy'\n")
+    loaded = load(
+        tables(tmp_path),
+        {"dir": Given("x", Origin("fastenv_dir", "pytest.ini"))},
+        variables({"FASTENV_INDEX_URL": "x"}),
+        command_line({"strict": True}, "pytest", tmp_path),
+    )
+    assert {name for name, origin in loaded.origins.items() if origin.is_of_session} == {"dir", "strict"}
