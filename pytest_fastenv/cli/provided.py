@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,14 +55,13 @@ def provided(
     ready = reuse(settings, base=base, root=here, directory=directory, naming=naming)
     if ready is None:
         from pytest_fastenv.model.events import Recorder
-        from pytest_fastenv.provisioning.story import provision
+        from pytest_fastenv.provisioning.question import Question
+        from pytest_fastenv.provisioning.story import answer
         from pytest_fastenv.report.progress import Progress
 
         recorder = Recorder(naming)
         with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
-            ready = provision(
-                (), settings=settings, base=base, root=here, directory=directory, recorder=recorder, name=name
-            )
+            ready = answer(Question.of(settings, base, here, None, directory, os.environ, name), recorder)
     sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
     return ready
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_fastenv.commands.execution import Standing
 from pytest_fastenv.commands.sequence import Wanted
 from pytest_fastenv.errors import FastenvError
-from pytest_fastenv.provisioning.story import provision, reuse
+from pytest_fastenv.provisioning.story import answer, reuse
 
 if TYPE_CHECKING:
     from pytest_fastenv.commands.output import Terminal
@@ -73,6 +73,7 @@ class Supply:
 
     def _make_one(self, wanted: Wanted, *, redraws: bool) -> None:
         from pytest_fastenv.model.events import Recorder  # only where something is made
+        from pytest_fastenv.provisioning.question import Question
         from pytest_fastenv.report.progress import Progress
 
         began = time.monotonic()
@@ -80,15 +81,8 @@ class Supply:
         settings, base = wanted.loaded.settings, wanted.loaded.directory_of("sources", self._root)
         try:
             with Progress(recorder, sys.stderr, quiet=self._quiet, interactive=redraws):
-                ready = provision(
-                    (),
-                    settings=settings,
-                    base=base,
-                    root=self._root,
-                    recorder=recorder,
-                    environ=self._environ,
-                    name=wanted.named.name,
-                )
+                asked = Question.of(settings, base, self._root, None, None, self._environ, wanted.named.name)
+                ready = answer(asked, recorder)
         except FastenvError as error:
             self._runs.refuse(wanted.named, error, time.monotonic() - began)
         else:

@@ -106,7 +106,7 @@ async def _make(asked: Mapping[str, Any], answers: _Answers) -> None:
     from pytest_fastenv.provisioning.runtime_distribution import runtime_files
     from pytest_fastenv.provisioning.several import Outcome, make_several
     from pytest_fastenv.report.progress import Progress
-    from pytest_fastenv.settings.layers import Origin
+    from pytest_fastenv.settings.layers import Origin, given_besides
     from pytest_fastenv.settings.naming import Naming
     from pytest_fastenv.settings.values import Settings
     from pytest_fastenv.version import __version__
@@ -120,7 +120,7 @@ async def _make(asked: Mapping[str, Any], answers: _Answers) -> None:
         settings = decode(Settings, one["settings"])
         origins = decode(dict[str, Origin], one["origins"])
         asked_for = Question.of(settings, Path(one["base"]), root, needs, None, environ, name)
-        questions[name] = replace(asked_for, besides=frozenset(filter(lambda f: origins[f].is_of_session, origins)))
+        questions[name] = replace(asked_for, besides=given_besides(origins))
         namings[name] = Naming("pytest", origins)
 
     def tell(outcome: Outcome) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -90,7 +91,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                 named, asked = requests[0] if requests else (None, asked)
                 origins = asked.loaded.origins
                 with _own_imports():
-                    ready = _provide(asked, _naming(origins))
+                    ready = _provide(asked, _naming(origins), named)
             with _own_imports():
                 from pytest_fastenv.plugin.handover import enter
 
@@ -128,29 +129,25 @@ def _naming(origins: Mapping[str, Origin]) -> Naming:
     return name
 
 
-def _provide(asked: Asked, naming: Naming) -> Ready:
+def _provide(asked: Asked, naming: Naming, named: NamedEnvironment | None) -> Ready:
     """Return the environment: an existing one, found by standard library alone, or a new one."""
-    from pytest_fastenv.provisioning.story import provision, reuse
+    from pytest_fastenv.provisioning.story import answer, reuse
 
     settings = asked.settings
     ready = reuse(settings, base=asked.base, root=asked.root, needs=asked.needs, environ=os.environ, naming=naming)
     if ready is not None:
         return ready
     from pytest_fastenv.model.events import Recorder
+    from pytest_fastenv.provisioning.question import Question
     from pytest_fastenv.report.progress import Progress
+    from pytest_fastenv.settings.layers import given_besides
 
+    name = named.name if named is not None else ""
+    question = Question.of(settings, asked.base, asked.root, asked.needs, None, os.environ, name)
     recorder = Recorder(naming)
     interactive = sys.stderr.isatty() and not os.environ.get("CI")
     with Progress(recorder, sys.stderr, quiet=asked.verbosity < 0, interactive=interactive):
-        return provision(
-            settings.sources,
-            settings=settings,
-            base=asked.base,
-            root=asked.root,
-            needs=asked.needs,
-            recorder=recorder,
-            environ=os.environ,
-        )
+        return answer(dataclasses.replace(question, besides=given_besides(asked.loaded.origins)), recorder)
 
 
 def _enter_several(

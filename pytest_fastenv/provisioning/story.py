@@ -40,7 +40,6 @@ def provision(
     directory: Path | None = None,
     recorder: Recorder | None = None,
     environ: Mapping[str, str] | None = None,
-    name: str = "",
 ) -> Ready:
     """Return an environment that holds what the sources ask for: an existing environment, or a new one.
 
@@ -57,7 +56,6 @@ def provision(
     :param directory: where the environment is to lie; default: in the directory of environments.
     :param recorder: hears what happens while it happens.
     :param environ: default: `os.environ`.
-    :param name: of the environment that is meant, where the project declares it by name; decides nothing.
     :raises RequestError: the request is wrong.
     :raises ProvideError: providing it failed; what is finished is kept for the next try.
     :raises FailureGroup: several things failed, each by itself.
@@ -68,8 +66,11 @@ def provision(
         raise UsageError(f"sources={sources!r} is a text", hint=f"give a list, also of one source: [{sources!r}]")
     if sources:
         settings = replace(settings, sources=tuple(sources))
-    asked = Question.of(settings, base, root, needs, directory, environ, name)
-    recorder = recorder or Recorder()
+    return answer(Question.of(settings, base, root, needs, directory, environ), recorder or Recorder())
+
+
+def answer(asked: Question, recorder: Recorder) -> Ready:
+    """Return the environment that a question is about; see `provision`."""
     with diagnosed(asked):
         store = asked.store(recorder)
         importing = _import_the_cold_path() if asked.is_new(store) else None

@@ -48,11 +48,6 @@ class Origin(NamedTuple):
         return f"{self.name}{self._place}"
 
     @property
-    def is_of_session(self) -> bool:
-        """Whether a command line or pytest's ini file says it, and neither the project's tables nor a variable."""
-        return not self.keys and not _OURS.fullmatch(self.name)
-
-    @property
     def is_command(self) -> bool:
         """Whether it is what a command takes where nothing is said: nobody can give another value there."""
         return self.name.startswith("fastenv ")
@@ -119,6 +114,11 @@ class Loaded:
         """
         origin = self.origins.get(field)
         return Path(origin.file).parent if origin is not None and origin.file else otherwise
+
+
+def given_besides(origins: Mapping[str, Origin]) -> frozenset[str]:
+    """Return the settings that a command line or pytest's ini file says: neither the project's tables nor variables."""
+    return frozenset(field for field, origin in origins.items() if not origin.keys and not _OURS.fullmatch(origin.name))
 
 
 def origins_to_json(origins: Mapping[str, Origin]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pytest_fastenv.settings.layers import (
     Layer,
     Origin,
     command_line,
+    given_besides,
     load,
     origins_to_json,
     settings_from_variables,
@@ -148,4 +149,4 @@ def test_what_is_said_for_a_session_alone(tmp_path: Path) -> None:
         variables({"FASTENV_INDEX_URL": "x"}),
         command_line({"strict": True}, "pytest", tmp_path),
     )
-    assert {name for name, origin in loaded.origins.items() if origin.is_of_session} == {"dir", "strict"}
+    assert given_besides(loaded.origins) == {"dir", "strict"}
