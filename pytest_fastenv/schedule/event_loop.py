@@ -8,8 +8,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -18,12 +20,50 @@ TERMINATED = 143
 _FEW_COLLECTIONS = 50_000
 
 
+class Cancellation:
+    """Lets another thread cancel what `run_to_end` runs inside a ``with`` block: a thread gets no signals itself.
+
+    What is cancelled raises `asyncio.CancelledError`, after what it started has ended. Good for one block.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+        self._wanted = False
+
+    def __enter__(self) -> Self:
+        self._token = _CANCELLATION.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _CANCELLATION.reset(self._token)
+
+    def cancel(self) -> None:
+        """Cancel what runs, and what would be begun. May be called from any thread, any number of times."""
+        with self._guard:
+            self._wanted = True
+            if self._running is not None:
+                loop, task = self._running
+                with suppress(RuntimeError):  # the loop has ended meanwhile
+                    loop.call_soon_threadsafe(task.cancel)
+
+    def begin(self, task: asyncio.Task[Any]) -> None:
+        """Make a task the one that is cancelled; in its own event loop."""
+        with self._guard:
+            self._running = task.get_loop(), task
+            if self._wanted:
+                task.cancel()
+
+
+_CANCELLATION: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
+
+
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on an event loop of its own.
 
     In the main thread SIGINT and SIGTERM cancel it: what it started is ended and what it made privately is removed
-    before `KeyboardInterrupt`, or `SystemExit` with code 143, is raised. In a thread that runs an event loop already it
-    runs in another thread while this one waits.
+    before `KeyboardInterrupt`, or `SystemExit` with code 143, is raised. In other threads a `Cancellation` does
+    that. In a thread that runs an event loop already it runs in another thread while this one waits.
     """
     return _in_thread(partial(_run, work)) if _a_loop_runs() else _run(work)
 
@@ -65,6 +105,9 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 async def _terminable(work: Coroutine[Any, Any, T], terminated: threading.Event) -> T:
     """Let SIGTERM cancel the work as `asyncio.Runner` lets SIGINT, where this thread may handle signals."""
     task = asyncio.current_task()
+    cancellation = _CANCELLATION.get()
+    if cancellation is not None and task is not None:
+        cancellation.begin(task)
     if sys.platform != "win32" and threading.current_thread() is threading.main_thread() and task is not None:
 
         def terminate() -> None:

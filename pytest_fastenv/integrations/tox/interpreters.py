@@ -1,0 +1,69 @@
+"""Interpreters that tox does not find: what pytest-fastenv downloaded, or can download."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from virtualenv.discovery.py_spec import PythonSpec
+
+from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError
+
+if TYPE_CHECKING:
+    from pytest_fastenv.provisioning.run import Run
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def supplied(specs: Sequence[str], run: Run, *, download: bool) -> str | None:
+    """Return the interpreter that tox should look at for ``base_python``, beside those it finds by itself.
+
+    :param specs: as tox has them, the first that there is counts.
+    :param download: get what is not on this machine.
+    :return: its path; ``None`` where tox finds one by itself, or nothing can be had.
+    """
+    from pytest_fastenv.interpreter.discovery import find  # not needed to start tox
+
+    wanted = [ours for ours in map(in_our_words, specs) if ours is not None]
+    if len(wanted) < len(specs):
+        return None  # a path, or a name that only tox knows how to look for
+    for spec in wanted:
+        try:
+            where, target = find(spec, run.store)
+        except InterpreterNotFoundError:
+            continue
+        except FastenvError:
+            return None  # tox looks for itself, and says what is wrong
+        return target.python if where not in {"running", "path", "PATH", "registry"} else None
+    return _downloaded(wanted, run) if download else None
+
+
+def in_our_words(spec: str) -> str | None:
+    """Return tox's name of an interpreter (``py312``, ``pypy3.10``, ``3.13t``) as ``--fastenv-python`` has it.
+
+    :return: ``None`` where it names no version, or a path.
+    """
+    read = PythonSpec.from_string_spec(spec)
+    if read.path is not None or read.major is None:
+        return None
+    version = ".".join(str(part) for part in (read.major, read.minor, read.micro) if part is not None)
+    family = (read.implementation or "").lower()
+    kept = "" if family in {"", "py", "python", "cpython"} else family
+    return f"{kept}{version}{'t' if getattr(read, 'free_threaded', None) else ''}"
+
+
+def _downloaded(wanted: Sequence[str], run: Run) -> str | None:
+    from pytest_fastenv.provisioning.interpreters import Installed, install_all
+    from pytest_fastenv.schedule.event_loop import run_to_end
+
+    for spec in wanted:
+        try:
+            (outcome,) = run_to_end(install_all([spec], run))
+        except FastenvError as error:
+            outcome = error
+        if isinstance(outcome, Installed):
+            _LOGGER.warning("downloaded %s: %s", outcome.target.short, outcome.target.python)
+            return outcome.target.python
+        _LOGGER.warning("fastenv: %s", outcome)
+    return None
