@@ -131,7 +131,17 @@ def target_of(prefix: Path, store: Store) -> Target:
             why="it has no pyvenv.cfg",
             hint="make one with: fastenv create SOURCE... DIR",
         )
-    return find_target(f"{prefix}{os.sep}", store)
+    return _planned_for(prefix, store) or find_target(f"{prefix}{os.sep}", store)
+
+
+def _planned_for(prefix: Path, store: Store) -> Target | None:
+    """Return the interpreter that an environment of ours was planned for, if it is that still: none is started."""
+    plan = manifest.read_plan(prefix)
+    if plan is None:
+        return None
+    leads_to = os.path.realpath(prefix / plan.target.schemes["scripts"] / "python")
+    is_the_same = leads_to == os.path.realpath(plan.target.python) and os.path.isfile(leads_to)
+    return find_target(plan.target.python, store) if is_the_same else None
 
 
 async def _in_turn(prefix: Path, store: Store, change: Callable[[Target], Awaitable[T]]) -> T:

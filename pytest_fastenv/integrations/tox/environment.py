@@ -95,13 +95,8 @@ class FastenvEnvironment(VirtualEnv):
 
     def _supply(self) -> str | None:
         from pytest_fastenv.integrations.tox.interpreters import supplied
-        from pytest_fastenv.model.events import Recorder
-        from pytest_fastenv.provisioning.question import store_of
-        from pytest_fastenv.provisioning.run import Run
 
-        settings = self._settings()
-        run = Run.of(settings, store_of(settings, Recorder()), os.environ)
-        return supplied(self.conf["base_python"], run, download=self._may_download())
+        return supplied(self.conf["base_python"], self._settings(), download=self._may_download())
 
     def _may_download(self) -> bool:
         """Tell whether a missing interpreter is downloaded: where tox would fail without it, and not skip."""
@@ -121,14 +116,10 @@ class FastenvEnvironment(VirtualEnv):
         if self._is_special():
             super().create_python_env()
             return
-        from pytest_fastenv.integrations.tox.creation import lay_out_environment
-        from pytest_fastenv.model.events import Recorder
-        from pytest_fastenv.provisioning.question import store_of
+        from pytest_fastenv.integrations.tox.creation import make_environment
 
-        settings = self._settings()
-        python = str(self.base_python.extra["executable"])
         try:
-            lay_out_environment(self.env_dir, python, store_of(settings, Recorder()), settings)
+            make_environment(self.env_dir, str(self.base_python.extra["executable"]), self._settings())
         except FastenvError as error:
             raise Fail(str(error)) from error
 
