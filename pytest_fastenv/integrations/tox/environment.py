@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from tox.tox_env.python.virtual_env.api import VirtualEnv
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.integrations.tox.execution import Executor, Work
 from pytest_fastenv.integrations.tox.pip_command import ENGINE_COMMAND, NotUnderstoodError, PipInstall, read_command
+from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.layers import settings_from_variables
 from pytest_fastenv.settings.values import Settings
 
@@ -194,6 +196,8 @@ class FastenvEnvironment(VirtualEnv):
     def _settings(self) -> Settings:
         """Return what ``FASTENV_`` variables say, those that tox passes or sets."""
         try:
-            return settings_from_variables(self.environment_variables)
+            settings = settings_from_variables(self.environment_variables)
         except FastenvError as error:
             raise Fail(str(error)) from error
+        # Nothing tells the store that an environment of tox needs what its links lead to.
+        return replace(settings, link=LinkMode.AUTO) if settings.link is LinkMode.SYMLINK else settings
