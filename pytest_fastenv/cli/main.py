@@ -100,7 +100,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pytest-fastenv {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    # With a name of its own nothing is formatted, and what that needs is not imported.
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, prog=parser.prog)
     for row in COMMANDS:
         command = commands.add_parser(row.name, help=row.help, allow_abbrev=False)
         if row.name == name:

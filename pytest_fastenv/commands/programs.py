@@ -1,16 +1,22 @@
-"""Which program the first word of a command is, and whether an environment's commands may start it."""
+"""Which program the first word of a command is, and whether an environment's commands may start it.
+
+What searches ``PATH`` is imported only where the environment does not have the program itself: a command in an
+environment that is there shall begin at once.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.runtime.environment import Environment
-from pytest_fastenv.runtime.program import Program, find_program
+
+if TYPE_CHECKING:
+    from pytest_fastenv.runtime.program import Program
 
 _HINT = "name what brings it among the sources, as in: fastenv run requirements.txt pytest -- pytest tests"
 
@@ -20,6 +26,8 @@ def program(name: str, environment: Environment, variables: Mapping[str, str]) -
 
     :raises UsageError: there is none, or it belongs to another installation.
     """
+    from pytest_fastenv.runtime.program import find_program
+
     found = find_program(name, environment.prefix, environment.scripts, variables["PATH"])
     if found is None:
         raise not_found(name, variables["PATH"], _HINT)
@@ -42,6 +50,11 @@ def declared_program(
     :param where: the place of the command, for messages.
     :raises UsageError: there is none, or it is outside and not allowed.
     """
+    own = os.path.join(environment.scripts, name)
+    if os.name == "posix" and not os.path.dirname(name) and os.path.isfile(own) and os.access(own, os.X_OK):
+        return own
+    import shutil
+
     path = os.path.join(directory, name) if os.path.dirname(name) else name
     found = shutil.which(path, path=variables["PATH"])
     hint = "name what brings it among the environment's requirements"

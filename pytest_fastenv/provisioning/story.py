@@ -7,7 +7,6 @@ makes what is missing.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +24,8 @@ from pytest_fastenv.settings.layers import settings_from_variables
 from pytest_fastenv.settings.values import Settings, store_root
 
 if TYPE_CHECKING:
+    import threading
+
     from pytest_fastenv.errors import Naming
     from pytest_fastenv.model.target import Target
     from pytest_fastenv.store.store import Store
@@ -115,7 +116,9 @@ def _import_the_cold_path() -> threading.Thread:
 
     :raises StoreError: with so few file descriptors the HTTP library, which is part of it, would end the process.
     """
-    from pytest_fastenv.store.diagnosis import check_descriptors  # not on the warm path
+    import threading  # not on the warm path
+
+    from pytest_fastenv.store.diagnosis import check_descriptors
 
     check_descriptors()
 

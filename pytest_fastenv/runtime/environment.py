@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence, Tuple
+
+if TYPE_CHECKING:
+    import subprocess
 
 #: What stands before a shell's prompt where an environment is active.
 PROMPT = "fastenv"
@@ -148,7 +150,9 @@ class Environment:
         :raises FileNotFoundError: there is no such program, inside or on ``PATH``.
         :raises UsageError: only another installation has it: ``pip``, ``pytest``, ``python3.9``, ...
         """
-        from .program import find_program  # a run that only executes its inner session needs none
+        import subprocess  # a run that only executes its inner session needs neither
+
+        from .program import find_program
 
         variables = self.variables(options.pop("env", None) or os.environ, inherit_pythonpath=inherit_pythonpath)
         program = os.fspath(args[0])

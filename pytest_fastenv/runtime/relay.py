@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-import threading
 from contextlib import ExitStack, contextmanager
-from typing import IO, Any, Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any, Iterator, Mapping, Sequence
+
+if TYPE_CHECKING:
+    import subprocess
 
 CAN_REPLACE = os.name == "posix"
 """Whether ``exec`` keeps the process id, so that our parent waits for the new program (not on Windows)."""
@@ -35,6 +35,9 @@ def run_in_place(argv: Sequence[str], environ: Mapping[str, str], keep: Sequence
     :return: its exit code; 128 and the signal's number where a signal ended it.
     :raises OSError: it cannot be started.
     """
+    import subprocess  # a process that becomes the program needs neither
+    import threading
+
     _flush()
     with ExitStack() as stack:
         streams: dict[str, Any] = {}
@@ -77,6 +80,9 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
 @contextmanager
 def _signals(pending: list[int]) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Pass signals on to the child put into the yielded list; before there is one they are kept in ``pending``."""
+    import signal  # as above
+    import threading
+
     children: list[subprocess.Popen[bytes]] = []
     if threading.current_thread() is not threading.main_thread() or not CAN_REPLACE:
         yield children
