@@ -32,6 +32,7 @@ COMMANDS = (
     _Command("envs", "envs", "list the environments that are declared by name"),
     _Command("devenv", "devenv", "make a virtual environment to work in, with the project editable"),
     _Command("pip", "pip.arguments", "install into an environment, and look at what it holds, as pip does"),
+    _Command("migrate", "migrate", "say in [tool.fastenv] what a tox configuration says"),
     _Command("python", "python", "find, list and install interpreters"),
 )
 """All commands, in the order of the help text."""

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     on or off; several texts, report files, or constraints and files of them, each given by itself; several words, names
     (of projects, groups, extras), variables' names with ``*`` in them or not, projects' names and patterns of paths, in
     one text; indexes by name."""
-    Door = Literal["pytest", "table", "create", "run", "find", "list", "install", "envs", "pip"]
+    Door = Literal["pytest", "table", "create", "run", "find", "list", "install", "envs", "pip", "migrate"]
     """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
-    create`` and ``run``, to ``fastenv python find``, ``list`` and ``install``, to ``fastenv envs`` and ``pip``. Its
-    variable counts at all of them."""
+    create`` and ``run``, to ``fastenv python find``, ``list`` and ``install``, to ``fastenv envs``, ``pip`` and
+    ``migrate``. Its variable counts at all of them."""
 
 
 class Decides(Enum):

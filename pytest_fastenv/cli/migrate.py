@@ -1,0 +1,57 @@
+"""``fastenv migrate``: what a tox configuration says, as ``[tool.fastenv]``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.settings.layers import Loaded
+from pytest_fastenv.settings.values import current_directory
+
+_KNOWN = ("tox.ini", "tox.toml", "pyproject.toml", "setup.cfg")
+
+
+def add_arguments(migrate: argparse.ArgumentParser) -> None:
+    """Say what ``fastenv migrate`` takes."""
+    migrate.description = "Print the [tool.fastenv] that says what a tox configuration says."
+    migrate.add_argument(
+        "file", nargs="?", metavar="FILE", help=f"{', '.join(_KNOWN)} (default: the first that is here)"
+    )
+    migrate.add_argument("--own-file", action="store_true", help="print it for fastenv.toml, without [tool.fastenv]")
+    migrate.set_defaults(run=_run, door="migrate")
+
+
+def _run(options: argparse.Namespace, loaded: Loaded) -> int:
+    del loaded
+    from pytest_fastenv.migration.from_tox import migrated  # help needs none of this
+
+    print(migrated(_file(options.file), own_file=options.own_file), end="")
+    return 0
+
+
+def _file(given: str | None) -> Path:
+    here = current_directory()
+    if given is not None:
+        path = here / given
+        if path.is_dir():
+            return _first(path)
+        if not path.is_file():
+            raise UsageError(f"no such file: {given}", where=str(path), hint=f"known are {', '.join(_KNOWN)}")
+        return path
+    return _first(here)
+
+
+def _first(directory: Path) -> Path:
+    found = next((directory / name for name in _KNOWN if _says_something(directory / name)), None)
+    if found is None:
+        what = "there is no tox configuration here"
+        raise UsageError(what, where=str(directory), hint=f"name the file: {', '.join(_KNOWN)}")
+    return found
+
+
+def _says_something(path: Path) -> bool:
+    """Tell whether a file has something for tox: the last two are there for others, too."""
+    if not path.is_file():
+        return False
+    return path.name.startswith("tox.") or "tox" in path.read_text(encoding="utf-8", errors="replace")

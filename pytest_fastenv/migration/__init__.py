@@ -1,0 +1,1 @@
+"""From other tools' configuration to environments by name."""

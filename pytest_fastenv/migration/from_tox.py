@@ -1,0 +1,76 @@
+"""A project's tox configuration as ``[tool.fastenv]``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_fastenv.matrix.reader import environments_of
+from pytest_fastenv.migration import toml_text
+from pytest_fastenv.migration.folding import fold
+from pytest_fastenv.migration.tox_project import ToxProject, read
+from pytest_fastenv.migration.translation import Translated, translate
+from pytest_fastenv.settings.environment_keys import ENVIRONMENTS
+from pytest_fastenv.settings.tables import FASTENV_TOML, FastenvTable
+
+
+def migrated(file: Path, *, own_file: bool = False) -> str:
+    """Return the text of ``[tool.fastenv]`` that says what a tox configuration says.
+
+    What could not be said stands in comments, with the reason. The text was read back when it is returned.
+
+    :param own_file: it is for ``fastenv.toml``, where the keys stand at the top.
+    :raises UsageError: tox is not there, or cannot read the file.
+    """
+    project = read(file)
+    environments = [translate(name, seen, project) for name, seen in project.environments.items()]
+    for one in environments:
+        one.remarks = list(dict.fromkeys(one.remarks))
+    general = _in_all(environments)
+    folded = fold(environments)
+    keys = () if own_file else ("tool", "fastenv")
+    texts = [toml_text.comment("\n".join([f"Made from {file.name}.", *_of_core(project), *general])) + "\n"]
+    if folded.defaults:
+        texts.append(toml_text.table(keys, folded.defaults))
+    texts += [toml_text.table((*keys, ENVIRONMENTS, one.name), one.values, one.remarks) for one in folded.tables]
+    text = "\n".join(texts)
+    _read_back(text, keys, file)
+    return text
+
+
+def _in_all(environments: Sequence[Translated]) -> list[str]:
+    """Take the remarks that all environments share out of them, to be made once."""
+    if len(environments) < 2:
+        return []
+    shared = [text for text in environments[0].remarks if all(text in one.remarks for one in environments)]
+    for one in environments:
+        one.remarks = [text for text in one.remarks if text not in shared]
+    return shared
+
+
+def _of_core(project: ToxProject) -> list[str]:
+    remarks = []
+    listed = project.core.get("env_list") or []
+    if listed and set(listed) != set(project.environments):
+        remarks.append(
+            f"env_list names what tox runs when nothing is named; here that is said: fastenv run {_named(listed)}"
+        )
+    if re.search(r"testenv:\.pkg|env\.[\"']?\.pkg", project.text):
+        remarks.append("not carried over: the table of .pkg: the project is built in an environment of its own")
+    frozen = [word for word in ("{glob:", "{tty:", "{work_dir}", "{toxworkdir}", "{temp_dir}") if word in project.text]
+    remarks += [f"{word.rstrip(':}')}}} stands in {project.file.name}: here is what it stood for" for word in frozen]
+    return remarks
+
+
+def _named(names: Sequence[str]) -> str:
+    return " ".join(f"-e {name}" for name in names)
+
+
+def _read_back(text: str, keys: Sequence[str], file: Path) -> None:
+    """Read what was written as it will be read: what cannot be read is not handed out."""
+    content = tomllib.loads(text)
+    for key in keys:
+        content = content[key]
+    environments_of((FastenvTable(file.with_name(FASTENV_TOML), (), content),))

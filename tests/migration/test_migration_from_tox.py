@@ -1,0 +1,234 @@
+"""tox configurations as environments by name: what they say is said, what cannot be is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tox")
+
+from pytest_fastenv.cli.main import main
+from pytest_fastenv.errors import UsageError
+from pytest_fastenv.matrix.declaration import NamedEnvironment
+from pytest_fastenv.matrix.reader import declared
+from pytest_fastenv.migration.from_tox import migrated
+
+pytestmark = pytest.mark.slow
+
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "x"
+version = "1"
+"""
+
+
+class Migration:
+    """A project's directory, and what became of its configuration."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "pyproject.toml").write_text(PROJECT)
+
+    def of(self, text: str, name: str = "tox.ini") -> str:
+        path = self.directory / name
+        path.write_text(text)
+        return migrated(path, own_file=True)
+
+    def read(self, text: str, name: str = "tox.ini") -> Mapping[str, NamedEnvironment]:
+        (self.directory / "fastenv.toml").write_text(self.of(text, name))
+        return declared(self.directory)
+
+
+@pytest.fixture
+def migration(tmp_path: Path) -> Migration:
+    return Migration(tmp_path)
+
+
+def setting(environment: NamedEnvironment, field: str) -> Any:
+    given = environment.layer.get(field)
+    return None if given is None else given.value
+
+
+INI = """
+[tox]
+env_list = py{311,312}-django{42,51}, lint
+labels =
+    fast = lint, py311-django42
+skip_missing_interpreters = true
+[testenv]
+package = wheel
+extras = test
+deps =
+    django42: django>=4.2,<5
+    django51: django>=5.1,<5.2
+    pytest
+    -r requirements.txt
+    -c{tox_root}/constraints.txt
+set_env =
+    COVERAGE_FILE = {env_dir}/.coverage
+    LEVEL = {env:LEVEL:info}
+pass_env = CI
+commands_pre = {envpython} -m pip --version
+commands =
+    pytest {posargs:tests}
+    - coverage report
+    ! false
+allowlist_externals = false
+[testenv:lint]
+skip_install = true
+deps = ruff
+commands = ruff check {posargs}
+change_dir = docs
+ignore_outcome = true
+base_python = python3.11
+"""
+
+
+def test_each_environment_says_what_tox_said(migration: Migration) -> None:
+    found = migration.read(INI)
+    assert set(found) == {*(f"py{p}-django{d}" for p in ("311", "312") for d in ("42", "51")), "lint"}
+    one, lint = found["py311-django42"], found["lint"]
+    assert setting(one, "python") == "3.11"
+    assert setting(found["py312-django51"], "python") == "3.12"
+    assert setting(one, "sources") == ["django>=4.2,<5", "pytest", "requirements.txt"]
+    assert [Path(path).name for path in setting(one, "constraints")] == ["constraints.txt"]
+    assert setting(one, "project") == "wheel"
+    assert list(setting(one, "extras")) == ["test"]
+    assert [(command.words, command.succeeds) for command in one.commands] == [
+        (("pytest", "{posargs:tests}"), "must"),
+        (("coverage", "report"), "may"),
+        (("false",), "must not"),
+    ]
+    assert one.commands_pre[0].words == ("{env_python}", "-m", "pip", "--version")
+    assert one.set_env == {"COVERAGE_FILE": "{env_dir}/.coverage", "LEVEL": "{env:LEVEL:info}"}
+    assert one.pass_env == ("CI",)
+    assert one.allow_missing_python
+    assert one.allowlist == ("false",)
+    assert one.tags == lint.tags == {"fast"}
+    assert (setting(lint, "project"), setting(lint, "python"), lint.change_dir) == ("none", "3.11", "docs")
+    assert lint.allow_failure
+    assert not one.allow_failure
+    assert setting(lint, "extras") is None
+
+
+def test_what_differs_in_the_python_alone_becomes_a_matrix(migration: Migration) -> None:
+    text = migration.of(INI)
+    tables = tomllib.loads(text)["envs"]
+    assert "django42" not in tables  # one of the two has a tag of its own
+    assert tables["django51"]["matrix"] == {"python": ["3.11", "3.12"], "name": "{python}-django51"}
+
+
+def test_toml_and_ini_come_out_equal(migration: Migration) -> None:
+    ini = "[tox]\nenv_list = a\n[testenv:a]\ndeps = pytest\ncommands = pytest {posargs:x}\nset_env =\n  V = {env:W:1}\n"
+    toml = """
+env_list = ["a"]
+[env.a]
+deps = ["pytest"]
+commands = [["pytest", { replace = "posargs", default = ["x"], extend = true }]]
+set_env.V = { replace = "env", name = "W", default = "1" }
+"""
+    pyproject = PROJECT + "[tool.tox]\n" + toml.replace("[env.a]", "[tool.tox.env.a]")
+    texts = [
+        migration.of(text, name) for text, name in ((ini, "tox.ini"), (toml, "tox.toml"), (pyproject, "pyproject.toml"))
+    ]
+    bare = [text.partition("\n")[2] for text in texts]
+    assert bare[0] == bare[1] == bare[2]
+    assert '"{posargs:x}"' in bare[0]
+    assert "{env:W:1}" in bare[0]
+    legacy = "[tox:tox]\nenv_list = a\n" + ini.partition("\n")[2].partition("\n")[2]
+    assert migration.of(legacy, "setup.cfg").partition("\n")[2] == bare[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("depends = b", "depends = b: environments do not wait"),
+        ("platform = linux", "platform = linux"),
+        ("pip_pre = true", "pip_pre = True: write --pre"),
+        ("install_command = uv pip install {packages}", "install_command"),
+        ("commands_retry = 3", "commands_retry = 3"),
+        ("ignore_errors = true", "ignore_errors"),
+        ("system_site_packages = true", "system_site_packages"),
+        ("recreate = true", "recreate"),
+        ("constrain_package_deps = true", "constrain_package_deps"),
+        ("deps = -e other", "-e before other"),
+        ("deps = --pre", "deps: --pre"),
+        ("deps = {env:WHAT:pytest}", "variables and arguments in deps"),
+        ("package = external", "package = external"),
+        ("no_such_key = 1", "no_such_key: tox does not know it either"),
+        ("commands = python -c {glob:*.py}", "{glob}"),
+    ],
+)
+def test_what_cannot_be_said_is_told_with_the_reason(line: str, told: str, migration: Migration) -> None:
+    text = migration.of(f"[testenv:a]\n{line}\n[testenv:b]\ncommands = python -V\n")
+    comments = [one for one in text.splitlines() if one.startswith("#")]
+    assert any(told in one for one in comments), text
+
+
+@pytest.mark.parametrize(
+    ("value", "spec"),
+    [
+        ("python3.11", "3.11"), ("py311", "3.11"), ("3.12", "3.12"), ("python3", "3"), ("pypy3.10", "pypy3.10"),
+        ("pypy310", "pypy3.10"), ("3.13t", "3.13t"), ("python", None), (sys.executable, None),
+        ("/usr/bin/python9", "/usr/bin/python9"),
+    ],
+)  # fmt: skip
+def test_interpreters(value: str, spec: str | None, migration: Migration) -> None:
+    found = migration.read(f"[testenv:a]\nbase_python = {value}\nskip_install = true\ncommands = python -V\n")
+    assert setting(found["a"], "python") == spec
+
+
+@pytest.mark.parametrize(
+    ("lines", "project"),
+    [
+        ("package = wheel", "wheel"), ("package = sdist", "sdist"), ("", "sdist"), ("package = editable", "editable"),
+        ("use_develop = true", "editable"), ("skip_install = true", "none"), ("package = skip", "none"),
+        ("package = editable-legacy", "editable"),
+    ],
+)  # fmt: skip
+def test_packages(lines: str, project: str, migration: Migration) -> None:
+    assert setting(migration.read(f"[testenv:a]\n{lines}\ncommands = python -V\n")["a"], "project") == project
+
+
+def test_variables_are_as_before(migration: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEVEL", "set")
+    before = dict(os.environ)
+    assert "{env:LEVEL:info}" in migration.of(INI)
+    assert dict(os.environ) == before
+
+
+def test_what_tox_cannot_read_is_a_diagnosis(migration: Migration) -> None:
+    with pytest.raises(UsageError, match=r"tox cannot read tox\.toml"):
+        migration.of("env_list = 3\n", "tox.toml")
+
+
+def test_without_tox_the_next_step_is_told(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (migration.directory / "tox.ini").write_text(INI)
+    monkeypatch.chdir(migration.directory)
+    monkeypatch.setitem(sys.modules, "tox.run", None)
+    assert main(["migrate"]) == 4
+    assert "pytest-fastenv[tox]" in capsys.readouterr().err
+
+
+def test_the_command_prints_the_table(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(migration.directory)
+    assert main(["migrate"]) == 4
+    assert "there is no tox configuration here" in capsys.readouterr().err
+    assert main(["migrate", "nothing.ini"]) == 4
+    assert "no such file" in capsys.readouterr().err
+    (migration.directory / "tox.ini").write_text(INI)
+    assert main(["migrate"]) == 0
+    assert "[tool.fastenv.envs.lint]" in capsys.readouterr().out

@@ -1,0 +1,43 @@
+"""Placeholders are found again in what tox has replaced."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_fastenv.migration.placeholders import text, words
+
+P = "\x01posargs\x01"
+E = "\x01env:NAME\x01"
+PLACES = {"/work/env": "{env_dir}", "/work/env/tmp": "{env_tmp_dir}", "/project": "{root}"}
+
+
+@pytest.mark.parametrize(
+    ("marked", "plain", "restored"),
+    [
+        (["pytest", P], ["pytest"], ["pytest", "{posargs}"]),
+        (["pytest", P, "-q"], ["pytest", "-q"], ["pytest", "{posargs}", "-q"]),
+        (["pytest", P], ["pytest", "tests"], ["pytest", "{posargs:tests}"]),
+        (["pytest", P], ["pytest", "tests", "-k", "a b"], ["pytest", "{posargs:tests -k 'a b'}"]),
+        (["pytest", f"--cov={P}"], ["pytest", "--cov=src"], ["pytest", "--cov={posargs:src}"]),
+        (["x", P, "y", P], ["x", "1", "y", "2"], ["x", "{posargs:1}", "y", "{posargs:2}"]),
+        (["pytest", "/work/env/tmp/x"], ["pytest", "/work/env/tmp/x"], ["pytest", "{env_tmp_dir}/x"]),
+        (["a", "/work/envy", "/projects"], ["a", "/work/envy", "/projects"], ["a", "/work/envy", "/projects"]),
+        (["a", "{b}", "{ c }"], ["a", "{b}", "{ c }"], ["a", "\\{b\\}", "\\{ c \\}"]),
+        (["a", P], ["a", "/project/tests"], ["a", "{posargs:{root}/tests}"]),
+    ],
+)
+def test_words(marked: list[str], plain: list[str], restored: list[str]) -> None:
+    assert words(marked, plain, PLACES) == restored
+
+
+@pytest.mark.parametrize(
+    ("marked", "plain", "restored"),
+    [
+        (E, "", "{env:NAME}"),
+        (f"a{E}b", "a1b", "a{env:NAME:1}b"),
+        (E, "/work/env/tmp/x", "{env:NAME:{env_tmp_dir}/x}"),
+        ("/project", "/project", "{root}"),
+    ],
+)
+def test_texts(marked: str, plain: str, restored: str) -> None:
+    assert text(marked, plain, PLACES) == restored
