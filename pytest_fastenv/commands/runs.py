@@ -115,8 +115,9 @@ class Runs:
                 thread.join(_LOOK_S)  # without a limit no signal would be heard on Windows
                 self._terminal.status(self._status())
         self._terminal.status("")
-        if self._defects:
-            raise self._defects[0]
+        defects, self._defects = self._defects, []  # told once: what is stopped for it is waited for, too
+        if defects:
+            raise defects[0]
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End all commands in good order, and wait for that; a `KeyboardInterrupt` leaves it to `kill`.

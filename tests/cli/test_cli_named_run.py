@@ -354,3 +354,44 @@ def _wait_for(happens: Callable[[], bool]) -> None:
     while not happens():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_nobody_reads_the_output(project: Path, started: Callable[..., subprocess.Popen[str]]) -> None:
+    chatter = _python("print('x' * 100000)")
+    _declare(project, f"[envs.a]\ncommands = [{chatter}, {chatter}]\n[envs.b]\ncommands = [{chatter}]\n")
+    process = started("-e", "all", "-j", "2")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    told = process.stderr.read()
+    assert process.wait(60) == 141, told
+    assert "defect" not in told
+
+
+def test_a_terminal_has_a_line_of_what_runs(project: Path) -> None:
+    pty = pytest.importorskip("pty")
+    wait = _python("import time; time.sleep(0.7)")
+    _declare(project, f"[envs.a]\ncommands = [{wait}]\n[envs.b]\ncommands = [{wait}]\n")
+    leader, follower = pty.openpty()
+    environ = {name: value for name, value in os.environ.items() if name != "CI"}
+    command = [str(PROGRAM), "run", "-e", "all", "-j", "2"]
+    process = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=follower, env=environ)
+    os.close(follower)
+    said = b""
+    try:
+        while piece := os.read(leader, 4096):
+            said += piece
+    except OSError:  # Linux: the other end is closed
+        pass
+    os.close(leader)
+    assert process.wait(60) == 0, said
+    assert re.search(rb"fastenv: (a|b) \d+ s, (a|b) \d+ s; 0 done\r\x1b\[K", said), said
+
+
+def test_forty_environments(project: Path, run: Run) -> None:
+    tables = "".join(f"[envs.e{number}]\ncommands = ['tool {number}']\n" for number in range(40))
+    _declare(project, tables)
+    found = run("-e", "all", "-j", "8", "-q")
+    assert (found.returncode, found.stderr) == (0, "")
+    said = [line for line in found.stdout.splitlines() if line.startswith("tool ")]
+    assert sorted(said) == sorted(f"tool {number}" for number in range(40))
