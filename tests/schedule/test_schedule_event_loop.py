@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from pytest_fastenv.schedule.event_loop import TERMINATED, run_to_end
+from pytest_fastenv.schedule.event_loop import TERMINATED, Cancellation, run_to_end
 
 
 async def _thread() -> str:
@@ -58,3 +58,43 @@ def test_a_signal_ends_it_in_good_order(number: signal.Signals, outcome: BaseExc
     assert caught.value.args == outcome.args
     assert tidied == [True]
     assert signal.getsignal(number) is before
+
+
+def test_another_thread_can_cancel_it() -> None:
+    begun, ended = threading.Event(), threading.Event()
+    cancellation = Cancellation()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    def run() -> None:
+        with cancellation, pytest.raises(asyncio.CancelledError):
+            run_to_end(work())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert begun.wait(10)
+    cancellation.cancel()
+    thread.join(10)
+    assert ended.is_set()
+    cancellation.cancel()  # its loop has ended
+
+
+def test_what_is_cancelled_before_does_not_begin() -> None:
+    begun = threading.Event()
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        begun.set()
+
+    cancellation = Cancellation()
+    cancellation.cancel()
+    with cancellation, pytest.raises(asyncio.CancelledError):
+        run_to_end(work())
+    assert not begun.is_set()
+    run_to_end(work())
+    assert begun.is_set()

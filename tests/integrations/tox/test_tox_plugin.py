@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +37,11 @@ class Project:
         text = f"[tox]\nenv_list = {names}\n{core}\n[testenv]\nrunner = fastenv\npass_env = HELD_*\n{testenv}\n{more}\n"
         (self.directory / "tox.ini").write_text(text)
 
-    def tox(self, *words: str, code: int | None = 0, **variables: str) -> str:
+    def variables(self, **more: str) -> dict[str, str]:
+        environ = {**os.environ, "PIP_INDEX_URL": self.url, "TOX_WORK_DIR": str(self.work), "NO_COLOR": "1", **more}
+        return {name: value for name, value in environ.items() if name not in {"TOX_ENV", "TOXENV"}}
+
+    def tox(self, *words: str, code: int | None = 0, python: str = sys.executable, **variables: str) -> str:
         environ = {
             **os.environ,
             "PIP_INDEX_URL": self.url,
@@ -44,9 +51,9 @@ class Project:
         }
         environ = {name: value for name, value in environ.items() if value and name not in {"TOX_ENV", "TOXENV"}}
         done = subprocess.run(
-            [sys.executable, "-m", "tox", *words],
+            [python, "-m", "tox", *words],
             cwd=self.directory,
-            env=environ,
+            env=self.variables(**variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -220,6 +227,74 @@ def test_a_requirement_that_goes_makes_it_anew_and_one_that_comes_is_added(proje
     assert project.held(gone) == ["beta-1.0"]
 
 
+def test_dependency_groups_and_locks(project: Project) -> None:
+    for name in ("alpha", "beta"):
+        make_wheel(project.artifacts, name, "1.0")
+        make_wheel(project.artifacts, name, "2.0")
+    pyproject = project.directory / "pyproject.toml"
+    pyproject.write_text('[dependency-groups]\nbase = ["beta<2"]\ntest = [{include-group = "base"}, "alpha"]\n')
+    project.write(f"package = skip\ndependency_groups = test\ncommands = {HELD}")
+    assert project.held(project.tox("run")) == ["alpha-2.0", "beta-1.0"]
+    wheel = project.artifacts / "alpha-1.0-py3-none-any.whl"
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lock = f'name = "alpha-1.0-py3-none-any.whl"\nurl = "{wheel.as_uri()}"\nhashes = {{sha256 = "{digest}"}}\n'
+    head = 'lock-version = "1.0"\ncreated-by = "test"\n[[packages]]\nname = "alpha"\nversion = "1.0"\n'
+    (project.directory / "pylock.toml").write_text(f"{head}[[packages.wheels]]\n{lock}")
+    project.write(f"package = skip\npylock = pylock.toml\ncommands = {HELD}")
+    output = project.tox("run", "-r")
+    if "install_pylock" not in output:
+        pytest.skip("this tox knows no pylock")
+    assert project.held(output) == ["alpha-1.0"]
+    (project.directory / "pylock.toml").write_text(f"{head}[[packages.wheels]]\n{lock.replace(digest, '0' * 64)}")
+    assert "0000" in project.tox("run", "-r", code=4)
+
+
+def test_settings_for_the_backend_and_a_packaging_environment_of_its_own(project: Project) -> None:
+    make_mine(project)
+    told = (
+        "python -c \"import pathlib, mine; p = pathlib.Path(mine.__file__); print(*p.parents[1].glob('mine_config*'))\""
+    )
+    package = "[testenv:built]\nconfig_settings_build_wheel =\n  flavour=mint\n"
+    project.write(
+        f"package = wheel\nwheel_build_env = built\nchange_dir = {{env_tmp_dir}}\ncommands = {told}", more=package
+    )
+    output = project.tox("run")
+    assert "mine_config_settings.json" in output
+    assert (project.work / "built" / "pyvenv.cfg").is_file()
+
+
+def test_an_interrupt_ends_what_runs_and_the_next_run_is_fine(project: Project, tmp_path: Path) -> None:
+    log = tmp_path / "builds"
+    make_project(tmp_path / "slow", "alpha", hold_s=60, build_log=str(log))
+    project.write(f"package = skip\ndeps = {tmp_path}/slow\ncommands = {HELD}")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tox", "run"],
+        cwd=project.directory,
+        env=project.variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not log.exists() or "\n" not in log.read_text():
+            assert running.poll() is None, running.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (builder,) = re.findall(r"pid=(\d+)", log.read_text())
+        running.send_signal(signal.SIGINT)
+        output, _ = running.communicate(timeout=30)
+    finally:
+        running.kill()
+    assert running.returncode != 0
+    assert "Traceback" not in output
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(builder), 0)
+    make_project(tmp_path / "slow", "alpha")
+    assert project.held(project.tox("run")) == ["alpha-1.0"]
+
+
 def test_pre_releases(project: Project) -> None:
     make_wheel(project.artifacts, "alpha", "1.0")
     make_wheel(project.artifacts, "alpha", "2.0b1")
@@ -354,3 +429,19 @@ def test_a_missing_interpreter_that_nobody_offers_is_a_failure(project: Project,
     output = project.tox("run", code=None, FASTENV_PYTHON_MIRROR=mirror, FASTENV_OFFLINE="1")
     assert "could not find python interpreter" in output
     assert "3.99" in output
+
+
+@pytest.mark.network
+@pytest.mark.nightly
+def test_the_oldest_release_of_tox(project: Project, tmp_path: Path) -> None:
+    make_wheel(project.artifacts, "alpha")
+    make_mine(project, needs="alpha")
+    root = Path(__file__).parents[3]
+    (oldest,) = re.findall(r'^tox = \["tox>=([\d.]+)"\]$', (root / "pyproject.toml").read_text(), re.MULTILINE)
+    python = tmp_path / "oldest" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "oldest"], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", root, f"tox=={oldest}.*"], check=True)
+    for kind in ("wheel", "sdist", "editable"):
+        project.write(f"package = {kind}\ndeps = alpha\ncommands = {HELD}")
+        for _ in range(2):
+            assert project.held(project.tox("run", python=str(python))) == ["alpha-1.0", "mine-1.0"]
