@@ -92,7 +92,8 @@ def _described(row: Row, value: Schema) -> Schema:
 
 def _or_nothing(option: Option) -> Schema:
     """Return what ``[tool.fastenv]`` may have: an empty text says nothing there."""
-    value = _inheriting_nothing(option)
+    is_default = option is OPTIONS[0] or option in ROWS.values()  # what environments take over
+    value = _inheriting_nothing(option) if is_default else _value(option)
     if option.kind in {"text", "path", "choice", "age", "seconds"}:
         return {"anyOf": [{"const": ""}, value]}
     return value
