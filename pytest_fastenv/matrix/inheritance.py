@@ -107,7 +107,11 @@ class Declarations:
             raise UsageError(f"environments extend each other in a circle: {circle}", where=origin.where)
         if parent not in self.environments:
             what = f"{origin}: no environment is called {parent}"
-            raise UsageError(what, where=origin.where, hint=near(parent, self.environments))
+            made = next((name for name in self.environments if parent.startswith(f"{name}-")), None)
+            hint = (
+                f"extend {made}: what its matrix makes cannot be extended" if made else near(parent, self.environments)
+            )
+            raise UsageError(what, where=origin.where, hint=hint)
 
 
 def near(word: str, names: Iterable[str]) -> str:

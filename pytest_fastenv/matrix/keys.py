@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.settings.environment_keys import ENVIRONMENT_KEYS, REQUIREMENTS, EnvironmentKey
-from pytest_fastenv.settings.layers import Given, Origin, refused
+from pytest_fastenv.settings.layers import Given, Origin, refused, wrong_part
 from pytest_fastenv.settings.options import OPTIONS, Option, of_door
 from pytest_fastenv.settings.parsers import parse
 from pytest_fastenv.settings.tables import setting
@@ -76,7 +76,7 @@ def _check_setting(option: Option, value: Any, origin: Origin) -> None:
     try:
         parse(option, taken)
     except ValueError as reason:
-        raise refused(origin, value, str(reason)) from None
+        raise refused(origin, wrong_part(option, taken), str(reason)) from None
 
 
 def _check(row: EnvironmentKey, value: Any, origin: Origin) -> None:

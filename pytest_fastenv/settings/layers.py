@@ -231,10 +231,10 @@ def _parsed(option: Option, given: Given) -> Any:
     try:
         return parse(option, given.value)
     except ValueError as reason:
-        raise refused(given.origin, _wrong_part(option, given.value), str(reason)) from None
+        raise refused(given.origin, wrong_part(option, given.value), str(reason)) from None
 
 
-def _wrong_part(option: Option, value: Any) -> Any:
+def wrong_part(option: Option, value: Any) -> Any:
     """Return the first of several values that is not accepted by itself; else the value as it was given."""
     for one in value if option.is_list and isinstance(value, (list, tuple)) else ():
         try:

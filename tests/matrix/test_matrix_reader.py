@@ -298,6 +298,13 @@ REFUSED = [
         "[envs.a]\nextends = 'b'\n[envs.b]\nextends = ['c']\n[envs.c]\nextends = 'b'",
         "environments extend each other in a circle: b → c → b", 6, "",
     ),
+    (
+        "[envs.a]\nextends = 'b-py312'\n[envs.b]\nmatrix = { python = ['3.12'] }",
+        "extends in [envs.a] of fastenv.toml: no environment is called b-py312",
+        2,
+        "extend b",
+    ),
+    ("[envs.a]\ngroups = ['x', 'a,b']", "groups in [envs.a] of fastenv.toml: 'a,b' is not accepted", 2, ""),
     ("[envs.a]\nextends = 'a'", "environments extend each other in a circle: a → a", 2, ""),
     ("[envs._a]\nextends = '_a'", "environments extend each other in a circle: _a → _a", 2, ""),
     (
