@@ -63,8 +63,10 @@ def declared_program(
     place = os.path.abspath(found)
     if Path(place).is_relative_to(environment.prefix):
         return found
-    if any(fnmatch(name, pattern) or fnmatch(place, pattern) for pattern in allowlist):
+    if name in allowlist or any(os.path.dirname(pattern) and fnmatch(place, pattern) for pattern in allowlist):
         return found
+    if any(fnmatch(name, pattern) for pattern in allowlist):
+        return program(path, environment, variables).path
     why = f"{place} is outside of it" + (f", and allowed are {', '.join(allowlist)}" if allowlist else "")
     allow = f'allow it: allowlist = ["{name}"]'
     raise UsageError(f"the environment has no {name}", where=where, why=why, hint=f"{hint}, or {allow}")
