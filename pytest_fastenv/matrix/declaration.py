@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pytest_fastenv.settings.layers import Layer, Origin
@@ -49,7 +48,6 @@ class NamedEnvironment:
     factors: tuple[str, ...]
     description: str = ""
     tags: frozenset[str] = frozenset()
-    lock: Path | None = None
     commands_pre: tuple[Command, ...] = ()
     commands: tuple[Command, ...] = ()
     commands_post: tuple[Command, ...] = ()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.plan import Vcs
 
 
@@ -137,7 +138,35 @@ class RepositoryReference:
         return self
 
 
-Reference = IndexReference | ArchiveReference | DirectoryReference | RepositoryReference
+@dataclass(frozen=True, slots=True)
+class LockedReference:
+    """The files of one release, as a lock file names them (PEP 751): what fits the interpreter is chosen among them.
+
+    What the release needs is locked beside it.
+
+    :ivar version: canonical.
+    :ivar files: each with its digest.
+    """
+
+    is_direct: ClassVar[bool] = True
+    editable: ClassVar[bool] = False
+    has_digest: ClassVar[bool] = True
+    directory: ClassVar[Path | None] = None
+    tree_to_build: ClassVar[Path | None] = None
+
+    version: str
+    files: tuple[Artifact, ...]
+
+    def with_editable(self, editable: bool) -> Reference | None:
+        """Return the same reference; files cannot be editable."""
+        return None if editable else self
+
+    def with_url(self, change: Callable[[str], str]) -> Reference:
+        """Return the same reference with other URLs."""
+        return replace(self, files=tuple(replace(file, url=change(file.url)) for file in self.files))
+
+
+Reference = IndexReference | ArchiveReference | DirectoryReference | RepositoryReference | LockedReference
 
 
 def is_same_directory(reference: Reference, directory: Path) -> bool:

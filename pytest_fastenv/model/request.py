@@ -78,6 +78,24 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Lock:
+    """What a lock file says besides what it locks (PEP 751).
+
+    :ivar name: as its user named it.
+    :ivar requires_python: of all that it locks; empty for any.
+    :ivar environments: markers of which one has to hold; empty where it says nothing of that.
+    :ivar groups: the dependency groups that its markers ask for.
+    :ivar projects: normalized names of all that it locks.
+    """
+
+    name: str
+    requires_python: str = ""
+    environments: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FormatControl:
     """Which artifact kinds may be used (``--no-binary``, ``--only-binary``): normalized names or ``:all:``."""
 
@@ -145,6 +163,8 @@ class Request:
     :ivar observed: everything read, nested files too, the metadata files of local projects, the sources of those that
         are built and not linked to, and the variables that ``${NAME}`` in requirements files was replaced by.
     :ivar resolution: which releases are tried first; builds' requirements are not concerned.
+    :ivar locks: the lock files that were read.
+    :ivar is_sealed: nothing may be chosen that they do not lock.
     :ivar requires_python: version specifiers the interpreter must satisfy, because a script's inline metadata says so
         (PEP 723); empty for any.
     :ivar pip_settings: which of pip's own settings had a say, for display.
@@ -165,6 +185,8 @@ class Request:
     config_settings: ConfigSettings = ()
     observed: tuple[Observation, ...] = ()
     resolution: Resolution = "highest"
+    locks: tuple[Lock, ...] = ()
+    is_sealed: bool = False
     requires_python: str = ""
     pip_settings: tuple[str, ...] = field(default=(), metadata=DISPLAY)
     warnings: tuple[str, ...] = field(default=(), metadata=DISPLAY)
@@ -197,6 +219,8 @@ class Request:
             config_settings=_each_once(self.config_settings, other.config_settings),
             observed=_each_once(self.observed, other.observed),
             resolution=self.resolution if other.resolution == "highest" else other.resolution,
+            locks=_each_once(self.locks, other.locks),
+            is_sealed=self.is_sealed and other.is_sealed,
             requires_python=",".join(filter(None, dict.fromkeys((self.requires_python, other.requires_python)))),
             pip_settings=_each_once(self.pip_settings, other.pip_settings),
             warnings=_each_once(self.warnings, other.warnings),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -24,7 +25,7 @@ from pytest_fastenv.errors import OPTION_MARKS, InterpreterNotFoundError, option
 from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.plan import Plan
-from pytest_fastenv.model.request import Request, Wanted
+from pytest_fastenv.model.request import Lock, Request, Wanted
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.engine import Awaited, Engine, open_engine, to_be_downloaded
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
@@ -86,7 +87,7 @@ class Assembly:
     async def _finish(self) -> Ready:
         asked, engine, target = self.asked, self.engine, self.engine.target
         recorder = engine.tools.recorder
-        resolution = await engine.resolve(self.request, self.preferences)
+        resolution = await self._resolved()
         await engine.begin(resolution.plan)
         resolution = await engine.settle(resolution)
         plan = resolution.plan
@@ -122,6 +123,31 @@ class Assembly:
         told = self._told(ready, resolution)
         passing = _lines(recorder.warnings("run"))
         return replace(told, summary=replace(told.summary, warnings=(*passing, *warnings, *told.summary.warnings)))
+
+    async def _resolved(self) -> Resolution:
+        """Resolve the request; where it is sealed, first without what the session adds.
+
+        So what is asked for and is not in the lock file is an error, and what only the session needs comes beside it.
+        """
+        request, resolve = self.request, self.engine.resolve
+        if not request.is_sealed:
+            resolution = await resolve(request, self.preferences)
+        else:
+            locked = {name for lock in request.locks for name in lock.projects}
+            asked = replace(request, wanted=tuple(one for one in request.wanted if not one.implied))
+            resolution = await resolve(asked, self.preferences)
+            if any(one.implied and one.name not in locked for one in request.wanted):
+                resolution = await resolve(replace(request, is_sealed=False), self.preferences)
+        self._tell_unlocked(resolution.plan)
+        return resolution
+
+    def _tell_unlocked(self, plan: Plan) -> None:
+        locked = {name for lock in self.request.locks for name in lock.projects}
+        others = [str(one) for one in plan.distributions if one.name not in locked and one.source.own_tree is None]
+        if self.request.locks and others:
+            names = " and ".join(lock.name for lock in self.request.locks)
+            text = f"{names} does not lock {', '.join(others)}: chosen now, among what the index has"
+            self.engine.tools.recorder.notice("warning", text)
 
     async def _is_outdated(self, plan: Plan, found: Found | Missing) -> bool:
         """Tell whether an upgrade is wanted, and the environment that stands holds what is built otherwise by now.
@@ -179,7 +205,7 @@ async def begin(
         root=asked.root,
         environ=asked.environ,
         project=settings.project,
-        additions=Additions(settings.groups, settings.extras, settings.constraints, settings.resolution),
+        additions=Additions(settings.groups, settings.extras, settings.constraints, settings.resolution, settings.lock),
         requested=asked.needs.requested,
         requested_by=asked.needs.requested_by,
         fetch=partial(fetch_text, run),
@@ -193,13 +219,30 @@ async def begin(
 
 
 def check_python(request: Request, target: Target) -> None:
-    """Refuse an interpreter that a script's inline metadata excludes (PEP 723)."""
+    """Refuse an interpreter that a script's inline metadata excludes (PEP 723), or a lock file (PEP 751)."""
+    for lock in request.locks:
+        _check_lock(lock, target)
     if not SpecifierSet(request.requires_python).contains(target.version, prereleases=True):
         raise InterpreterNotFoundError(
             f"{target.short} is not the Python that is asked for",
             where=target.python,
             why=f"the script's inline metadata requires Python {request.requires_python}",
             hint=f"choose one with {option('python', request.requires_python)}",
+        )
+
+
+def _check_lock(lock: Lock, target: Target) -> None:
+    needs = f"Python {lock.requires_python}"
+    fits = SpecifierSet(lock.requires_python).contains(target.version, prereleases=True)
+    if fits and lock.environments:
+        needs = " or ".join(lock.environments)
+        fits = any(Marker(one).evaluate(dict(target.markers)) for one in lock.environments)
+    if not fits:
+        raise InterpreterNotFoundError(
+            f"{lock.name} is not for {target.short} on {target.platform}",
+            where=lock.name,
+            why=f"it is for {needs}",
+            hint=f"choose an interpreter that fits with {option('python')}, or lock again for this one",
         )
 
 

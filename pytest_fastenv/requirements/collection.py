@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from packaging.utils import canonicalize_name
 
 from pytest_fastenv.model.observation import Observation
-from pytest_fastenv.model.request import FormatControl, IndexOptions, ReleaseControl, Request, Wanted
+from pytest_fastenv.model.request import FormatControl, IndexOptions, Lock, ReleaseControl, Request, Wanted
 from pytest_fastenv.requirements.documents import Documents
 
 
@@ -41,6 +41,7 @@ class Collection:
     ignore_requires_python: bool = False
     build_constraints: list[Wanted] = field(default_factory=list)
     requires_python: list[str] = field(default_factory=list)
+    locks: list[Lock] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -72,6 +73,7 @@ class Collection:
             ignore_requires_python=self.ignore_requires_python,
             build_constraints=tuple(self.build_constraints),
             observed=(*self.documents.observed, *variables),
+            locks=tuple(self.locks),
             requires_python=",".join(dict.fromkeys(self.requires_python)),
             warnings=tuple(self.warnings),
         )

@@ -16,6 +16,7 @@ from pytest_fastenv.requirements.direct import has_scheme
 from pytest_fastenv.requirements.documents import absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.inline_script import has_inline_metadata, read_script
+from pytest_fastenv.requirements.lock_file import LOCK_NAME, read_lock
 from pytest_fastenv.requirements.pip_settings import PipSettings
 from pytest_fastenv.requirements.places import hint_for_directory, hint_for_missing, is_archive, is_project
 from pytest_fastenv.requirements.project import PROJECT, apply_project
@@ -29,7 +30,6 @@ from pytest_fastenv.settings.values import Project
 THE_REQUEST = "the request"
 
 _GROUP = "group:"
-_LOCK_FILE = re.compile(r"pylock(\.[^.]+)?\.toml")  # PEP 751
 _REQUIREMENTS_URL = re.compile(r"(https?|file):.*\.(txt|in)", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"[\w.-]+")
 _READS_LIKE_FILE = re.compile(r".*\.(txt|in|toml|py|cfg|ini|lock|json|ya?ml)", re.IGNORECASE)
@@ -51,12 +51,14 @@ class Additions:
     :ivar extras: extras of the project in the root directory.
     :ivar constraints: files of constraints, as paths and URLs, and constraints as they would stand in one.
     :ivar resolution: which releases are chosen.
+    :ivar lock: a lock file that says what is taken: nothing that it does not lock.
     """
 
     groups: AbstractSet[str] = frozenset()
     extras: AbstractSet[str] = frozenset()
     constraints: Sequence[str] = ()
     resolution: Resolution = "highest"
+    lock: Path | None = None
 
 
 _NOTHING_MORE = Additions()
@@ -103,11 +105,14 @@ def read_sources(
         reader.read_constraint(constraint)
     for line in requested:
         reader.read_requested(Excerpt.of(line, requested_by), absolute(root or base))
+    if additions.lock is not None:
+        reader.read_lock(additions.lock, os.path.relpath(additions.lock, reader.base))
     collection = reader.collection
     apply_project(collection, absolute(root or base), project, sorted(additions.extras), reader.from_sources)
     check_hashes(collection, exempt=lambda wanted: wanted.location.file == PROJECT)
     reader.note_sources()
-    request = replace(collection.finish(variables.observed), resolution=additions.resolution)
+    is_sealed = additions.lock is not None or (bool(sources) and reader.locks == len(sources))
+    request = replace(collection.finish(variables.observed), resolution=additions.resolution, is_sealed=is_sealed)
     return pip.finish(request, named_in={THE_REQUEST, PROJECT})
 
 
@@ -121,6 +126,7 @@ class Reader:
     collection: Collection = field(default_factory=Collection)
     from_sources: list[Wanted] = field(default_factory=list)
     files: RequirementsFiles = field(init=False)
+    locks: int = 0
 
     def __post_init__(self) -> None:
         self.files = RequirementsFiles(self.collection, base=self.base, environ=self.environ, fetch=self.fetch)
@@ -161,6 +167,7 @@ class Reader:
     def read_requested(self, excerpt: Excerpt, directory: Path) -> None:
         """Read a requirement that no source has, but something that goes with them."""
         wanted = read_requirement(excerpt, Surroundings((directory,), self.collection.documents))
+        wanted = replace(wanted, implied=True)
         self.from_sources.append(wanted)
         self.collection.wanted.append(wanted)
 
@@ -189,6 +196,15 @@ class Reader:
         """
         self._specifiers(group_dependencies(read_pyproject(path, file, self.collection.documents), name), path.parent)
 
+    def read_lock(self, path: Path, name: str) -> None:
+        """Read a lock file.
+
+        :param name: what it is called in messages.
+        """
+        lock, locked = read_lock(path, name, self.collection.documents)
+        self.collection.locks.append(lock)
+        self.collection.wanted += locked
+
     def read_constraint(self, text: str) -> None:
         """Read a file of constraints, or one constraint."""
         excerpt = Excerpt.of(text, THE_REQUEST).part(0)
@@ -208,13 +224,10 @@ class Reader:
 
     def _file(self, path: Path, excerpt: Excerpt) -> None:
         name, documents = excerpt.text, self.collection.documents
-        if _LOCK_FILE.fullmatch(path.name):
-            raise RequirementsError(
-                f"lock files are not supported yet by this version: {name}",
-                where=str(path),
-                hint="name the requirements it was made from",
-            )
-        if path.name == "pyproject.toml":
+        if LOCK_NAME.fullmatch(path.name):
+            self.locks += 1
+            self.read_lock(path, name)
+        elif path.name == "pyproject.toml":
             self._specifiers(project_dependencies(read_pyproject(path, name, documents)), path.parent)
         elif path.suffix.lower() in {".txt", ".in"}:
             self.files.read(name, excerpt)

@@ -70,6 +70,7 @@ class Policy:
     :ivar demands: hashes that are demanded, by project.
     :ivar constraints: constraints that apply to the target, by project.
     :ivar settings: config settings for source builds by project; others get `default_settings`.
+    :ivar sealed_by: the lock file beside which nothing may be chosen, so that no index is asked; or empty.
     :ivar preferences: versions to take where nothing speaks against them, by project.
     """
 
@@ -84,6 +85,7 @@ class Policy:
     settings: Mapping[str, ConfigSettings] = field(default_factory=dict)
     default_settings: ConfigSettings = ()
     preferences: Mapping[str, str] = field(default_factory=dict)
+    sealed_by: str = ""
 
     def settings_of(self, name: str) -> ConfigSettings:
         """Return the config settings with which a source of the project is built."""

@@ -33,10 +33,11 @@ from pytest_fastenv.model.reference import (
     ArchiveReference,
     DirectoryReference,
     IndexReference,
+    LockedReference,
     RepositoryReference,
 )
 from pytest_fastenv.model.request import ConfigSettings, Wanted
-from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy
+from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
 from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.platforms import made_for
@@ -64,6 +65,8 @@ class Directs:
         :raises MetadataError: its metadata cannot be used.
         """
         self.policy.demands.check_kind(wanted.name, wanted)
+        if isinstance(wanted.reference, LockedReference):
+            return self._locked(wanted.reference, wanted)
         source, direct = await self._source(wanted)
         match source:
             case WheelSource(artifact) if not artifact.url.startswith("file:"):
@@ -98,6 +101,19 @@ class Directs:
             )
         return Candidate(name, version, str(version), source.named(name, str(version)), direct, metadata)
 
+    def _locked(self, named: LockedReference, wanted: Wanted) -> Candidate:
+        """Choose among the files of a release that is locked. What it needs is locked, too: nothing is read for it."""
+        found = self.choice.best(wanted.name or "", Version(named.version), named.files)
+        if isinstance(found, Refusal):
+            raise found.fault or NoSolutionError(
+                f"{wanted.location} has no file of {wanted.name} {named.version} for {self.policy.target.short} "
+                f"on {self.policy.target.platform}",
+                where=str(wanted.location),
+                why=f"{wanted.name} {named.version} {found.reason}",
+                hint="lock it again for this interpreter and platform, or choose the ones it was made for",
+            )
+        return replace(found, metadata=CoreMetadata(found.name, found.text, (), None, ()))
+
     async def _source(self, wanted: Wanted) -> tuple[Source, DirectUrl]:
         settings = wanted.config_settings or self.policy.settings_of(wanted.name or "")
         match wanted.reference:
@@ -126,7 +142,7 @@ class Directs:
                 (digests,) = artifact.hashes.demands
                 direct = DirectUrl(url, named.subdirectory, archive_hashes=digests)
                 return archive_source(artifact, named.subdirectory, settings), direct
-            case IndexReference():
+            case IndexReference() | LockedReference():
                 msg = f"{wanted.text} names no source"
                 raise ValueError(msg)
         assert_never(wanted.reference)

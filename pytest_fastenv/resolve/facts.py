@@ -63,6 +63,8 @@ class Facts:
         self._direct: dict[str, list[Candidate]] = {}
         #: Projects that the user named directly: their releases at an index are no alternative.
         self._only_direct: set[str] = set()
+        #: Projects of which the user named a release by its files, in a lock file.
+        self.locked: set[str] = set()
         self._reserved: set[str] = set()
         self._settled = asyncio.Event()
         self._misses: dict[str, int] = {}
@@ -120,6 +122,8 @@ class Facts:
         for candidate in candidates:
             name = candidate.name
             self._only_direct.add(name)
+            if candidate.direct is None:
+                self.locked.add(name)
             self._direct.setdefault(name, []).append(candidate)
             self._releases.pop(name, None)
             # Its page may be on its way, if only the source could tell the name; the task stays ours to end.
@@ -140,7 +144,11 @@ class Facts:
                 if isinstance(found, Candidate) and not any(is_from_same_place(found, other) for other in others):
                     others.append(found)
         page, unknown = None, None
-        if name not in self._only_direct:
+        if self.policy.sealed_by and name not in self._only_direct:
+            unknown = UnknownProjectError(
+                f"{self.policy.sealed_by} does not lock {name}", hint=f"lock again: {name} is needed by now"
+            )
+        elif name not in self._only_direct:
             try:
                 page = await self.directs.tools.index.project(name)
             except UnknownProjectError as error:
@@ -243,7 +251,7 @@ class Facts:
     def elsewhere_now(self, name: str) -> tuple[Elsewhere, ...]:
         """Ask the indexes that were not asked for a project, blocking; for diagnoses."""
         releases = self.releases_now(name)
-        if releases.direct:
+        if releases.direct or self.policy.sealed_by:
             return ()
         used = releases.index_url
         return self._ask(lambda: self.directs.tools.index.elsewhere(name, used=used))

@@ -42,16 +42,21 @@ class Order:
     """Which release of each project is tried first.
 
     :ivar direct: projects that the user asks for; grows while what is named by its address is looked at.
+    :ivar implied: projects that no user asks for, but the session.
     """
 
     resolution: Resolution = "highest"
     direct: set[str] = field(default_factory=set)
+    implied: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, resolution: Resolution, wanted: Iterable[Wanted]) -> Order:
         """Return the order for a request of which some requirements apply."""
-        asked = {one.name for one in wanted if one.name is not None and not one.implied}
-        return cls(resolution, asked if resolution != "highest" else set())
+        if resolution == "highest":
+            return cls()
+        wanted = list(wanted)
+        implied = frozenset(one.name for one in wanted if one.name is not None and one.implied)
+        return cls(resolution, {one.name for one in wanted if one.name is not None and not one.implied}, implied)
 
     def is_lowest(self, name: str) -> bool:
         """Tell whether the oldest release of a project is tried first."""
@@ -59,7 +64,7 @@ class Order:
             case "highest":
                 return False
             case "lowest":
-                return True
+                return name not in self.implied or name in self.direct
             case "lowest-direct":
                 return name in self.direct
         assert_never(self.resolution)

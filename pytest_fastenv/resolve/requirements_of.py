@@ -46,10 +46,17 @@ class DependencyReader:
     """Reads ``Requires-Dist`` for one target; every distinct text is parsed and evaluated once.
 
     Dependency specifiers: https://packaging.python.org/en/latest/specifications/dependency-specifiers/
+
+    :param groups: dependency groups that are asked for, for markers of lock files (PEP 751).
     """
 
-    def __init__(self, target: Target) -> None:
-        self._environment: dict[str, str] = {**target.markers, "extra": ""}
+    def __init__(self, target: Target, groups: frozenset[str] = frozenset()) -> None:
+        self._environment: dict[str, str | frozenset[str]] = {
+            **target.markers,
+            "extra": "",
+            "extras": frozenset(),
+            "dependency_groups": groups,
+        }
         self._parsed: dict[str, tuple[Dependency, Marker | None]] = {}
         self._holds: dict[tuple[str, str], bool] = {}
         self._of: dict[tuple[tuple[str, ...], str], tuple[Dependency, ...]] = {}
@@ -114,7 +121,7 @@ class DependencyReader:
 
     def _evaluate(self, marker: Marker, extra: str) -> bool:
         try:
-            return marker.evaluate({**self._environment, "extra": extra})
+            return marker.evaluate({**self._environment, "extra": extra}, context="lock_file")
         except (UndefinedComparison, UndefinedEnvironmentName) as error:
             raise MetadataError(f"the marker {str(marker)!r} cannot be evaluated", why=str(error)) from error
 

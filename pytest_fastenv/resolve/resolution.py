@@ -56,7 +56,7 @@ async def resolve(
     :raises RequirementsError: hashes are required and missing, or a requirement that applies has an unusable address.
     :raises FastenvError: what reading the index, building or cloning came to.
     """
-    reader, specifiers = DependencyReader(target), Specifiers()
+    reader, specifiers = DependencyReader(target, _groups(request)), Specifiers()
     applying = [wanted for wanted in request.wanted if _applies(wanted, reader)]
     for wanted in (*applying, *(one for one in request.constraints if _applies(one, reader))):
         if wanted.fault is not None:
@@ -85,7 +85,7 @@ async def resolve(
             choosing = Choosing(directs.choice, specifiers, order)
             demanded = _demanded(solution, provider, facts, named)
             async with work.aside():
-                told += await differences(plan.distributions, demanded, choosing, tools)
+                told += await differences(_unlocked(plan, request), demanded, choosing, tools)
         finally:
             await facts.close()
         work.span.args["distributions"] = len(plan.distributions)
@@ -95,6 +95,10 @@ async def resolve(
     for warning in (*plan.warnings, *told):
         tools.recorder.notice("warning", warning)
     return plan
+
+
+def _groups(request: Request) -> frozenset[str]:
+    return frozenset(group for lock in request.locks for group in lock.groups)
 
 
 def _applies(wanted: Wanted, reader: DependencyReader) -> bool:
@@ -136,6 +140,7 @@ def _policy(
         settings,
         request.config_settings,
         preferences,
+        ", ".join(lock.name for lock in request.locks) if request.is_sealed else "",
     )
 
 
@@ -203,6 +208,12 @@ def _plan(target: Target, solution: Solution[Key, int], provider: Provider, fact
     return Plan(target, tuple(distributions), tuple(warnings))
 
 
+def _unlocked(plan: Plan, request: Request) -> list[Distribution]:
+    """Return what was chosen among an index's releases: of the rest there is no choice."""
+    locked = {name for lock in request.locks for name in lock.projects}
+    return [distribution for distribution in plan.distributions if distribution.name not in locked]
+
+
 def _demanded(solution: Solution[Key, int], provider: Provider, facts: Facts, named: Named) -> dict[str, set[str]]:
     """Return the version specifiers that hold for each project of a solution."""
     demanded = {name: {one.specifier for one in some} for name, some in facts.policy.constraints.items()}
@@ -216,6 +227,8 @@ def _demanded(solution: Solution[Key, int], provider: Provider, facts: Facts, na
 
 def _unknown_extras(candidate: Candidate, extras: Iterable[str], facts: Facts) -> list[str]:
     metadata = facts.known_metadata(candidate)
+    if candidate.name in facts.locked:
+        return []  # what an extra needs is locked beside it
     provided = metadata.provides_extra if metadata else ()
     warnings = []
     for extra in extras:

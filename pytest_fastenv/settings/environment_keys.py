@@ -39,7 +39,6 @@ ENVIRONMENT_KEYS = (
     EXTENDS,
     MATRIX,
     EnvironmentKey("tags", "words", "Words to select it by: tag:NAME"),
-    EnvironmentKey("lock", "path", "A lock file (PEP 751) in place of requirements and groups"),
     EnvironmentKey("commands-pre", "commands", "What runs before the commands"),
     EnvironmentKey("commands", "commands", "What fastenv run runs in it"),
     EnvironmentKey("commands-post", "commands", "What runs after the commands, also where they failed"),

@@ -226,6 +226,15 @@ OPTIONS = (
         help="Which releases are chosen",
     ),
     Option(
+        "lock",
+        "lock",
+        "path",
+        Decides.RESOLUTION,
+        doors=_CREATE,
+        metavar="FILE",
+        help="A lock file (PEP 751) that says what the environment holds: nothing else is chosen",
+    ),
+    Option(
         "link",
         "link",
         "choice",

@@ -50,6 +50,7 @@ class Settings:
     groups: frozenset[str] = frozenset()
     constraints: tuple[str, ...] = ()
     resolution: Resolution = "highest"
+    lock: Path | None = None
     link: LinkMode = LinkMode.AUTO
     dir: Path | None = None
     max_age_s: float = 24 * 3600.0
