@@ -28,7 +28,7 @@ def add_environment_options(parser: argparse.ArgumentParser, door: Door) -> None
 
 def asks(loaded: Loaded) -> bool:
     """Say whether settings name something that an environment is to hold."""
-    return bool(loaded.settings.sources or loaded.settings.groups)
+    return bool(loaded.settings.sources or loaded.settings.groups or loaded.settings.lock)
 
 
 def provided(

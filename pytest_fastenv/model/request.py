@@ -220,7 +220,7 @@ class Request:
             observed=_each_once(self.observed, other.observed),
             resolution=self.resolution if other.resolution == "highest" else other.resolution,
             locks=_each_once(self.locks, other.locks),
-            is_sealed=self.is_sealed and other.is_sealed,
+            is_sealed=self.is_sealed or other.is_sealed,
             requires_python=",".join(filter(None, dict.fromkeys((self.requires_python, other.requires_python)))),
             pip_settings=_each_once(self.pip_settings, other.pip_settings),
             warnings=_each_once(self.warnings, other.warnings),

@@ -18,7 +18,7 @@ def example(kind: Any, number: int = 0) -> Any:
         options = [option for option in get_args(kind) if option is not types.NoneType]
         return example(options[number % len(options)], number)
     if origin is Literal:
-        return get_args(kind)[number % len(get_args(kind))]
+        return get_args(kind)[-1 - number % len(get_args(kind))]  # the first one is the default, where one is
     if origin in {tuple, list, frozenset, Sequence}:
         return _items(kind, origin, number)
     if origin in {Any, object}:

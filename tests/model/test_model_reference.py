@@ -8,12 +8,14 @@ from typing import get_args
 
 import pytest
 
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.codec import decode, encode, encode_for_key
 from pytest_fastenv.model.plan import Vcs
 from pytest_fastenv.model.reference import (
     ArchiveReference,
     DirectoryReference,
     IndexReference,
+    LockedReference,
     Reference,
     RepositoryReference,
     is_same_directory,
@@ -22,7 +24,8 @@ from pytest_fastenv.model.reference import (
 ARCHIVE = ArchiveReference("https://h.invalid/a.zip", "sub")
 DIRECTORY = DirectoryReference(Path("/src"), "sub")
 REPOSITORY = RepositoryReference(Vcs("https://h.invalid/r.git", "v1"), "sub")
-ALL: list[Reference] = [IndexReference(), ARCHIVE, DIRECTORY, REPOSITORY]
+LOCKED = LockedReference("1.0", (Artifact("a", "1.0", "a-1.0-py3-none-any.whl", "https://h.invalid/a-1.0.whl"),))
+ALL: list[Reference] = [IndexReference(), ARCHIVE, DIRECTORY, REPOSITORY, LOCKED]
 
 
 def test_all_kinds_are_here() -> None:
@@ -41,23 +44,25 @@ def test_keys_tell_them_apart() -> None:
 
 def test_what_can_be_editable() -> None:
     found = [one.with_editable(True) for one in ALL]
-    assert [one is not None and one.editable for one in found] == [False, False, True, True]
+    assert [one is not None and one.editable for one in found] == [False, False, True, True, False]
     assert [one.with_editable(False) for one in ALL] == ALL
 
 
 def test_what_is_direct_and_what_has_a_digest() -> None:
-    assert [one.is_direct for one in ALL] == [False, True, True, True]
-    assert [one.has_digest for one in ALL] == [True, True, False, False]
+    assert [one.is_direct for one in ALL] == [False, True, True, True, True]
+    assert [one.has_digest for one in ALL] == [True, True, False, False, True]
 
 
 def test_a_directory_that_is_built_decides_by_its_content() -> None:
-    assert [one.tree_to_build for one in ALL] == [None, None, Path("/src/sub"), None]
+    assert [one.tree_to_build for one in ALL] == [None, None, Path("/src/sub"), None, None]
     assert DirectoryReference(Path("/src"), editable=True).tree_to_build is None
 
 
 def test_only_the_url_of_a_transfer_is_changed() -> None:
     changed = [one.with_url(lambda url: url.replace("h.invalid", "i.invalid")) for one in ALL]
-    assert changed == [ALL[0], ArchiveReference("https://i.invalid/a.zip", "sub"), *ALL[2:]]
+    assert changed == [ALL[0], ArchiveReference("https://i.invalid/a.zip", "sub"), *ALL[2:4], changed[4]]
+    assert isinstance(changed[4], LockedReference)
+    assert [file.url for file in changed[4].files] == ["https://i.invalid/a-1.0.whl"]
 
 
 def test_the_same_directory_by_another_path(tmp_path: Path) -> None:

@@ -346,8 +346,8 @@ def test_what_is_missing_has_near_names(tmp_path: Path, source: str, hint: str) 
     ("source", "error", "text"),
     [
         ("requirments.txt", RequirementsError, "did you mean requirements.txt?"),
-        ("pylock.toml", RequirementsError, "lock files are not supported yet by this version"),
-        ("pylock.dev.toml", RequirementsError, "lock files are not supported yet by this version"),
+        ("pylock.toml", RequirementsError, "no valid lock file: Missing required value in 'lock-version'"),
+        ("pylock.dev.toml", RequirementsError, "no valid lock file: Missing required value in 'lock-version'"),
         ("notes.md", RequirementsError, "it is not known how to read notes.md"),
         ("./nothing", RequirementsError, "no such file or directory"),
         ("-r requirements.txt", UsageError, "-r is an option of requirements files"),

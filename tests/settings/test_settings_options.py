@@ -68,7 +68,7 @@ def test_what_each_one_decides() -> None:
     }
     assert decided[Decides.PLACE] == {"dir"}
     assert decided[Decides.RESOLUTION] == {
-        "sources", "python", "project", "extras", "groups", "constraints", "resolution",
+        "sources", "python", "project", "extras", "groups", "constraints", "resolution", "lock",
         "index_url", "extra_index_urls", "find_links", "indexes", "build_variables",
     }  # fmt: skip
 
