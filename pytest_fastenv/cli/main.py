@@ -29,6 +29,7 @@ class _Command(NamedTuple):
 COMMANDS = (
     _Command("create", "create", "make a virtual environment in a directory"),
     _Command("run", "run", "run a command in a virtual environment"),
+    _Command("lock", "lock", "write what environments hold into lock files"),
     _Command("envs", "envs", "list the environments that are declared by name"),
     _Command("devenv", "devenv", "make a virtual environment to work in, with the project editable"),
     _Command("pip", "pip.arguments", "install into an environment, and look at what it holds, as pip does"),

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     on or off; several texts, report files, or constraints and files of them, each given by itself; several words, names
     (of projects, groups, extras), variables' names with ``*`` in them or not, projects' names and patterns of paths, in
     one text; indexes by name."""
-    Door = Literal["pytest", "table", "create", "run", "find", "list", "install", "envs", "pip", "migrate"]
+    Door = Literal["pytest", "table", "create", "run", "lock", "find", "list", "install", "envs", "pip", "migrate"]
     """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
-    create`` and ``run``, to ``fastenv python find``, ``list`` and ``install``, to ``fastenv envs``, ``pip`` and
-    ``migrate``. Its variable counts at all of them."""
+    create``, ``run`` and ``lock``, to ``fastenv python find``, ``list`` and ``install``, to ``fastenv envs``, ``pip``
+    and ``migrate``. Its variable counts at all of them."""
 
 
 class Decides(Enum):
@@ -135,8 +135,9 @@ class Option:
 
 _SESSION: tuple[Door, ...] = ("pytest", "table")
 _CREATE: tuple[Door, ...] = ("pytest", "table", "create", "run")
-_INSTALL: tuple[Door, ...] = (*_CREATE, "install")
-_CONNECTING: tuple[Door, ...] = (*_CREATE, "list", "install")
+_RESOLVING: tuple[Door, ...] = (*_CREATE, "lock")
+_INSTALL: tuple[Door, ...] = (*_RESOLVING, "install")
+_CONNECTING: tuple[Door, ...] = (*_RESOLVING, "list", "install")
 
 OPTIONS = (
     Option(
@@ -174,7 +175,7 @@ OPTIONS = (
         "python",
         "text",
         Decides.RESOLUTION,
-        doors=_CREATE,
+        doors=_RESOLVING,
         metavar="SPEC",
         help="Its interpreter: 3.12, >=3.11, a path (default: the running one)",
     ),
@@ -183,7 +184,7 @@ OPTIONS = (
         "project",
         "choice",
         Decides.RESOLUTION,
-        doors=_CREATE,
+        doors=_RESOLVING,
         metavar="HOW",
         choices=("auto", "editable", "wheel", "sdist", "none"),
         help="How the project itself is installed",
@@ -193,7 +194,7 @@ OPTIONS = (
         "extras",
         "names",
         Decides.RESOLUTION,
-        doors=_CREATE,
+        doors=_RESOLVING,
         metavar="NAMES",
         help="Extras of the project itself",
     ),
@@ -202,7 +203,7 @@ OPTIONS = (
         "groups",
         "names",
         Decides.RESOLUTION,
-        doors=_CREATE,
+        doors=_RESOLVING,
         metavar="NAMES",
         help="Dependency groups of its pyproject.toml (PEP 735)",
     ),
@@ -211,7 +212,7 @@ OPTIONS = (
         "constraints",
         "constraints",
         Decides.RESOLUTION,
-        doors=_CREATE,
+        doors=_RESOLVING,
         metavar="FILE",
         help="A file of constraints, or a constraint (multi-allowed)",
     ),
@@ -220,7 +221,7 @@ OPTIONS = (
         "resolution",
         "choice",
         Decides.RESOLUTION,
-        doors=_CREATE,
+        doors=_RESOLVING,
         metavar="WHICH",
         choices=("highest", "lowest", "lowest-direct"),
         help="Which releases are chosen",
@@ -259,7 +260,7 @@ OPTIONS = (
         "max-age",
         "age",
         Decides.RUN,
-        doors=_CREATE,
+        doors=_RESOLVING,
         metavar="AGE",
         help="How long a resolution stands: 0, 90m, 24h, forever",
     ),
@@ -273,7 +274,7 @@ OPTIONS = (
         variable="FASTENV_OFFLINE",
         help="Use what the store has; not one connection",
     ),
-    Option("upgrade", "upgrade", "flag", Decides.RUN, doors=_CREATE, help="Ask the index now, whatever the age"),
+    Option("upgrade", "upgrade", "flag", Decides.RUN, doors=_RESOLVING, help="Ask the index now, whatever the age"),
     Option("recreate", "recreate", "flag", Decides.RUN, doors=_CREATE, help="Make the environment anew"),
     Option(
         "reports",
@@ -309,7 +310,7 @@ OPTIONS = (
         "concurrent-builds",
         "number",
         Decides.SPEED,
-        doors=_CREATE,
+        doors=_RESOLVING,
         variable="FASTENV_CONCURRENT_BUILDS",
         metavar="N",
         help="Builds at once (default: cores)",
@@ -434,7 +435,7 @@ OPTIONS = (
         "build-variables",
         "variables",
         Decides.RESOLUTION,
-        doors=_CREATE,
+        doors=_RESOLVING,
         variable="FASTENV_BUILD_VARIABLES",
         metavar="PATTERNS",
         help="Variables that build backends see besides those that are known to matter: VENDOR_DIR, VENDOR_*",
