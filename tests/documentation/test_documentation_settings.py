@@ -10,7 +10,13 @@ from pytest_fastenv.settings.options import OPTIONS, Option, of_door
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PYTHON = REFERENCE / "python.md"
-COMMANDS = {"create": "create", "find": "python find", "list": "python list", "install": "python install"}
+COMMANDS = {
+    "create": "create",
+    "lock": "lock",
+    "find": "python find",
+    "list": "python list",
+    "install": "python install",
+}
 HEAD = """\
 | `[tool.fastenv]` | pytest | variable | `fastenv` command | decides |
 |---|---|---|---|---|
