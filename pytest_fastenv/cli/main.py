@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from pytest_fastenv.errors import DefectError, FastenvError
 from pytest_fastenv.runtime.launch import own_path
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.version import __version__
+
+#: Of usage lines in errors.
+_WIDTH = 100
 
 
 class _Command(NamedTuple):
@@ -48,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # this process is the command
         sys.path[:] = own_path()  # modules of PYTHONPATH may have any name
     words, command = _without_command(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser(words[0] if words else "")
+    parser = _parser(words[0] if words else "", for_help=not {"-h", "--help"}.isdisjoint(words))
     options, rest = parser.parse_known_args(words)
     options.command = command
     # argparse takes words in one piece only; what stands behind an option is left over.
@@ -94,18 +98,23 @@ class _Parser(argparse.ArgumentParser):
         self.exit(4, f"{self.prog}: error: {message}\n")
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
-    """Return a parser that knows all commands by name, and of one of them all that it takes."""
+def _parser(name: str, *, for_help: bool) -> argparse.ArgumentParser:
+    """Return a parser that knows all commands by name, and of one of them all that it takes.
+
+    :param for_help: help is asked for, which is as wide as the terminal. Whatever is added makes a formatter, and to
+        ask for the terminal's size each time takes longer than all the rest.
+    """
+    formatter = argparse.HelpFormatter if for_help else partial(argparse.HelpFormatter, width=_WIDTH)
     parser = _Parser(
         prog="fastenv",
         description="Make virtual environments with the pipelined installer of pytest-fastenv; provide interpreters.",
         allow_abbrev=False,
+        formatter_class=formatter,
     )
     parser.add_argument("--version", action="version", version=f"pytest-fastenv {__version__}")
-    # With a name of its own nothing is formatted, and what that needs is not imported.
     commands = parser.add_subparsers(metavar="COMMAND", required=True, prog=parser.prog)
     for row in COMMANDS:
-        command = commands.add_parser(row.name, help=row.help, allow_abbrev=False)
+        command = commands.add_parser(row.name, help=row.help, allow_abbrev=False, formatter_class=formatter)
         if row.name == name:
             import_module(f"pytest_fastenv.cli.{row.module}").add_arguments(command)
     return parser

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -23,8 +22,7 @@ IGNORED_WORDS = "no command has {posargs}, so what stands behind -- reaches none
 """What is told where words are given in vain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What is asked of every environment that is run.
 
     :ivar root: the project's directory.
@@ -57,8 +55,7 @@ class Wanted(NamedTuple):
     naming: Naming
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One command.
 
     :ivar words: as it was written, with all substituted.

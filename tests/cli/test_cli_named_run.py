@@ -395,3 +395,15 @@ def test_forty_environments(project: Path, run: Run) -> None:
     assert (found.returncode, found.stderr) == (0, "")
     said = [line for line in found.stdout.splitlines() if line.startswith("tool ")]
     assert sorted(said) == sorted(f"tool {number}" for number in range(40))
+
+
+def test_a_command_in_an_environment_that_is_there_begins_without_the_rest(project: Path, run: Run) -> None:
+    _declare(project, "[envs.a]\ncommands = ['tool']\n")
+    run("-e", "a")
+    found = run("-e", "a", "-q", PYTHONPROFILEIMPORTTIME="1")
+    ours = found.stderr.partition("import time: self")[2].partition("import time: self")[0]  # before the command's own
+    imported = {line.rpartition("|")[2].strip() for line in ours.splitlines()}
+    assert "pytest_fastenv.commands.sequence" in imported
+    rest = {"asyncio", "httpx", "importlib.metadata", "packaging", "pytest", "rich", "shutil", "subprocess", "tempfile"}
+    rest |= {"virtualenv", "pytest_fastenv.commands.execution", "pytest_fastenv.provisioning.cold_path"}
+    assert imported & rest == set()
