@@ -4,26 +4,75 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 _MARK = re.compile(r"\x01(posargs|env:[^\x01]+)\x01")
+_POSARGS = re.compile(r"\x01posargs\x01")
+_VARIABLE = re.compile(r"\x01(env:[^\x01]+)\x01")
 _TOKEN = re.compile(r"\ue000([0-9]+)\ue001")
 _BETWEEN = "\x02"
 
 
-def words(marked: Sequence[str], plain: Sequence[str], places: Mapping[str, str]) -> list[str]:
+class Asked(NamedTuple):
+    """What tox made of one text, or of one command's words, asked three times.
+
+    :ivar marked: with marks in place of arguments and of variables.
+    :ivar variables: with marks in place of variables, and no arguments.
+    :ivar plain: with neither.
+    """
+
+    marked: str
+    variables: str
+    plain: str
+
+    @classmethod
+    def of_words(cls, marked: Sequence[str], variables: Sequence[str], plain: Sequence[str]) -> Asked:
+        """Return a command's words as texts."""
+        return cls(*map(_BETWEEN.join, (marked, variables, plain)))
+
+
+def words(asked: Asked, places: Mapping[str, str]) -> list[str]:
     """Return a command's words with placeholders.
 
-    :param marked: as they are with marks.
-    :param plain: as they are without arguments and variables.
     :param places: placeholders by the directories that they stand for.
     """
-    return _restored(_BETWEEN.join(marked), _BETWEEN.join(plain), places).split(_BETWEEN)
+    return text(asked, places).split(_BETWEEN)
 
 
-def text(marked: str, plain: str, places: Mapping[str, str]) -> str:
+def text(asked: Asked, places: Mapping[str, str]) -> str:
     """Return a text with placeholders; see `words`."""
-    return _restored(marked, plain, places)
+    tokens: list[str] = []
+
+    def token(placeholder: str) -> str:
+        tokens.append(placeholder)
+        return f"\ue000{len(tokens) - 1}\ue001"
+
+    arguments = iter(_defaults(asked.marked, asked.variables, _POSARGS))
+    variables = iter(_defaults(asked.variables, asked.plain, _VARIABLE))
+
+    def argument(_: re.Match[str]) -> str:
+        default = next(arguments)
+        if not default:
+            return token("{posargs}")
+        shown = " ".join(map(_quoted, default.split(_BETWEEN))) if _BETWEEN in default else _quoted(default)
+        return f"{token('{posargs:')}{shown}{token('}')}"
+
+    def variable(found: re.Match[str]) -> str:
+        default = next(variables)
+        return f"{token(f'{{{found[1]}:')}{default}{token('}')}" if default else token(f"{{{found[1]}}}")
+
+    result = _VARIABLE.sub(variable, _POSARGS.sub(argument, asked.marked))
+    for directory in sorted(places, key=len, reverse=True):
+        pattern = re.escape(directory) + ("" if directory.endswith("-") else r"(?![\w.-])")
+        result = re.sub(pattern, token(places[directory]), result)  # a token has no backslash
+    result = re.sub(r"(\\*)([{}])", r"\1\1\\\2", result)
+    return _TOKEN.sub(lambda found: tokens[int(found[1])], result)
+
+
+def one_text(words: Sequence[str]) -> str:
+    """Return a command as one text, which is split when its variables are known: each may be several words, or none."""
+    return " ".join(word if "{" in word and not re.search(r"[\"'\\]", word) else _quoted(word) for word in words)
 
 
 def has_marks(value: object) -> bool:
@@ -31,53 +80,29 @@ def has_marks(value: object) -> bool:
     return _MARK.search(repr(value).replace("\\x01", "\x01")) is not None
 
 
-def _restored(marked: str, plain: str, places: Mapping[str, str]) -> str:
-    tokens: list[str] = []
-
-    def kept(placeholder: str) -> str:
-        tokens.append(placeholder)
-        return f"\ue000{len(tokens) - 1}\ue001"
-
-    defaults = _defaults(marked, plain)
-
-    def mark(found: re.Match[str]) -> str:
-        default = defaults.pop(0) if defaults else ""
-        if found[1] == "posargs":
-            default = shlex.join(default.split(_BETWEEN)) if _BETWEEN in default else _quoted(default)
-        shown = _with_places(default, places, kept)
-        return kept(f"{{{found[1]}:{_untokened(shown, tokens)}}}" if default else f"{{{found[1]}}}")
-
-    result = _with_places(_MARK.sub(mark, marked), places, kept)
-    return _untokened(result, tokens)
-
-
 def _quoted(text: str) -> str:
     return text if not re.search(r"[\s\"']", text) else shlex.quote(text)
 
 
-def _with_places(text: str, places: Mapping[str, str], kept: Callable[[str], str]) -> str:
-    for directory in sorted(places, key=len, reverse=True):
-        pattern = re.escape(directory) + ("" if directory.endswith("-") else r"(?![\w.-])")
-        text = re.sub(pattern, kept(places[directory]), text)  # a token has no backslash
-    return re.sub(r"(\\*)([{}])", r"\1\1\\\2", text)
+def _defaults(marked: str, plain: str, mark: re.Pattern[str]) -> Iterator[str]:
+    """Yield what stands in one text in place of each mark of another one; empty texts where they do not fit together.
 
-
-def _untokened(text: str, tokens: Sequence[str]) -> str:
-    while _TOKEN.search(text):
-        text = _TOKEN.sub(lambda found: tokens[int(found[1])], text)
-    return text
-
-
-def _defaults(marked: str, plain: str) -> list[str]:
-    """Return what stands in the plain text in place of each mark; empty texts where the two do not fit together."""
+    There are as many as anybody asks for.
+    """
     pattern, end = "", 0
-    for found in _MARK.finditer(marked):
+    for found in mark.finditer(marked):
         before = marked[end : found.start()]
         is_word = before.endswith(_BETWEEN) and marked[found.end() : found.end() + 1] in {"", _BETWEEN}
         if is_word:  # a word that stands for nothing is not there, nor what separates it
             pattern += f"{re.escape(before[:-1])}(?:{_BETWEEN}(.*?))?"
+        elif not before and marked[found.end() : found.end() + 1] == _BETWEEN and found.start() == 0:
+            pattern += f"(?:(.*?){_BETWEEN})?"
+            end = found.end() + 1
+            continue
         else:
             pattern += f"{re.escape(before)}(.*?)"
         end = found.end()
     fits = re.fullmatch(pattern + re.escape(marked[end:]), plain, re.DOTALL)
-    return [group or "" for group in fits.groups()] if fits else []
+    yield from ((group or "" for group in fits.groups()) if fits else ())
+    while True:
+        yield ""

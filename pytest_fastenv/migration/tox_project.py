@@ -1,8 +1,8 @@
 """What a project's tox configuration says, read by tox itself: factors, references and conditions are its own.
 
-tox replaces everything at once, also what is known only when commands run. So it is asked twice: once with marks in
-place of ``{posargs}`` and of variables, and once without both. Where they differ stands what was replaced, with its
-default.
+tox replaces everything at once, also what is known only when commands run. So it is asked three times: with marks in
+place of ``{posargs}`` and of variables, with those of variables alone, and without both. Where they differ stands what
+was replaced, with its default.
 """
 
 from __future__ import annotations
@@ -48,11 +48,13 @@ class Seen:
     """What tox said of one environment.
 
     :ivar marked: its settings with marks in them, as plain values.
+    :ivar variables: the same with marks in place of variables alone, and without arguments.
     :ivar plain: the same without arguments and without variables.
     :ivar usual: what they are where nothing is said of them.
     """
 
     marked: Mapping[str, Any]
+    variables: Mapping[str, Any]
     plain: Mapping[str, Any]
     usual: Mapping[str, Any]
 
@@ -76,6 +78,11 @@ class ToxProject:
     environments: Mapping[str, Seen]
     unused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def splits_late(self) -> bool:
+        """Whether commands are texts there, split when everything in them is replaced; in TOML they are words."""
+        return self.file.suffix != ".toml" or "legacy_tox_ini" in self.text
+
 
 def read(file: Path) -> ToxProject:
     """Read a project's configuration. Variables of this process change while it is read, and are as before then.
@@ -97,11 +104,12 @@ def read(file: Path) -> ToxProject:
         copy.write_text(_without_interpreters(text), encoding="utf-8")
         with _variables({name: f"\x01env:{name}\x01" for name in names}):
             _, marked, _ = _ask(copy, file, work, "--", POSARGS)
+            _, variables, _ = _ask(copy, file, work)
         with _variables(dict.fromkeys(names)):
             core, plain, unused = _ask(copy, file, work)
             empty.write_text(f"[tox]\nenv_list = {','.join(plain)}\n", encoding="utf-8")  # says nothing but names
             _, usual, _ = _ask(empty, file, work)
-    environments = {name: Seen(marked[name], plain[name], usual.get(name, {})) for name in plain}
+    environments = {name: Seen(marked[name], variables[name], plain[name], usual.get(name, {})) for name in plain}
     return ToxProject(file, text, work, core, environments, unused)
 
 

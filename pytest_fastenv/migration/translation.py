@@ -142,7 +142,7 @@ class _Translation:
             if key in self._project.text:
                 self._remark(key, f"tox could not tell it: {value.why}")
         self._seen = Seen(*({k: v for k, v in values.items() if k not in broken} for values in
-                            (seen.marked, seen.plain, seen.usual)))  # fmt: skip
+                            (seen.marked, seen.variables, seen.plain, seen.usual)))  # fmt: skip
 
     def _tell_what_is_left(self) -> None:
         for key in self._seen.plain:
@@ -219,11 +219,16 @@ class _Translation:
         return [line.removeprefix("-c").strip() for line in lines]
 
     def _commands(self, part: str) -> list[Any]:
-        plain, marked = self._seen.plain.get(part) or [], self._seen.marked.get(part) or []
-        if len(plain) != len(marked):
+        seen = self._seen
+        plain, marked, variables = (values.get(part) or [] for values in (seen.plain, seen.marked, seen.variables))
+        if not len(plain) == len(marked) == len(variables):
             self._remark(part, "how many commands there are depends on arguments or variables: these are those without")
-            marked = plain
-        return [placeholders.words(one, other, self._places) for one, other in zip(marked, plain, strict=True)]
+            marked = variables = plain
+        asked = map(placeholders.Asked.of_words, marked, variables, plain)
+        commands = [placeholders.words(one, self._places) for one in asked]
+        if not self._project.splits_late:
+            return commands
+        return [placeholders.one_text(words) if "{env:" in "".join(words) else words for words in commands]
 
     def _variables(self) -> dict[str, str]:
         plain, marked = self._seen.plain.get("set_env") or {}, self._seen.marked.get("set_env") or {}
@@ -234,7 +239,11 @@ class _Translation:
             if name not in _OF_TOX and not (name == "PYTHONHASHSEED" and value != marked.get(name))
             if usual.get(name) != value or (name == "PYTHONHASHSEED" and value == marked.get(name))
         }
-        return {name: placeholders.text(marked.get(name, value), value, self._places) for name, value in said.items()}
+        return {name: self._text(marked.get(name, value), value) for name, value in said.items()}
+
+    def _text(self, marked: str, plain: str) -> str:
+        """Return a text in which arguments have no place."""
+        return placeholders.text(placeholders.Asked(marked, marked, plain), self._places)
 
     def _passed(self) -> list[str]:
         """Return what passes; what passes without being said is left out."""
@@ -242,16 +251,15 @@ class _Translation:
         return [name for name in self._seen.plain.get("pass_env") or [] if name not in usual]
 
     def _directory(self) -> str | None:
-        text = placeholders.text(
-            str(self._seen.marked.get("change_dir", "")), str(self._seen.plain.get("change_dir", "")), self._places
-        )
+        seen = self._seen
+        text = self._text(str(seen.marked.get("change_dir", "")), str(seen.plain.get("change_dir", "")))
         return None if text == "{root}" else text.removeprefix("{root}/") or None
 
     def _texts(self, key: str) -> list[str]:
         plain, marked = self._seen.plain.get(key) or [], self._seen.marked.get(key) or []
         if len(plain) != len(marked):
             marked = plain
-        return [placeholders.text(one, other, self._places) for one, other in zip(marked, plain, strict=True)]
+        return [self._text(one, other) for one, other in zip(marked, plain, strict=True)]
 
     def _relative(self, path: str) -> str:
         root = str(self._project.core["tox_root"])

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 pytest.importorskip("tox")
+
+import tox.version
 
 from pytest_fastenv.cli.main import main
 from pytest_fastenv.errors import UsageError
@@ -120,6 +123,16 @@ def test_each_environment_says_what_tox_said(migration: Migration) -> None:
     assert setting(lint, "extras") is None
 
 
+def test_a_variable_may_be_several_words_or_none_as_in_tox(migration: Migration) -> None:
+    found = migration.read(
+        "[testenv:a]\ncommands =\n  {env:RUN:} pytest {posargs:{env:MORE:}}\n  - echo 'a b' {env:X:y}\n"
+    )
+    assert [(one.words, one.split, one.succeeds) for one in found["a"].commands] == [
+        (("{env:RUN} pytest {posargs:{env:MORE}}",), True, "must"),
+        (("echo 'a b' {env:X:y}",), True, "may"),
+    ]
+
+
 def test_what_differs_in_the_python_alone_becomes_a_matrix(migration: Migration) -> None:
     text = migration.of(INI)
     tables = tomllib.loads(text)["envs"]
@@ -129,6 +142,8 @@ def test_what_differs_in_the_python_alone_becomes_a_matrix(migration: Migration)
 
 def test_toml_and_ini_come_out_equal(migration: Migration) -> None:
     ini = "[tox]\nenv_list = a\n[testenv:a]\ndeps = pytest\ncommands = pytest {posargs:x}\nset_env =\n  V = {env:W:1}\n"
+    if Version(tox.version.version) < Version("4.21"):
+        pytest.skip("this tox reads no TOML")
     toml = """
 env_list = ["a"]
 [env.a]
@@ -206,6 +221,7 @@ def test_variables_are_as_before(migration: Migration, monkeypatch: pytest.Monke
     assert dict(os.environ) == before
 
 
+@pytest.mark.skipif(Version(tox.version.version) < Version("4.21"), reason="this tox reads no TOML")
 def test_what_tox_cannot_read_is_a_diagnosis(migration: Migration) -> None:
     with pytest.raises(UsageError, match=r"tox cannot read tox\.toml"):
         migration.of("env_list = 3\n", "tox.toml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_fastenv.migration.placeholders import text, words
+from pytest_fastenv.migration.placeholders import Asked, text, words
 
 P = "\x01posargs\x01"
 E = "\x01env:NAME\x01"
@@ -27,7 +27,7 @@ PLACES = {"/work/env": "{env_dir}", "/work/env/tmp": "{env_tmp_dir}", "/project"
     ],
 )
 def test_words(marked: list[str], plain: list[str], restored: list[str]) -> None:
-    assert words(marked, plain, PLACES) == restored
+    assert words(Asked.of_words(marked, plain, plain), PLACES) == restored
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,11 @@ def test_words(marked: list[str], plain: list[str], restored: list[str]) -> None
     ],
 )
 def test_texts(marked: str, plain: str, restored: str) -> None:
-    assert text(marked, plain, PLACES) == restored
+    assert text(Asked(marked, marked, plain), PLACES) == restored
+
+
+def test_a_variable_in_a_default() -> None:
+    asked = Asked.of_words(["pytest", P, "x"], ["pytest", "tests", E, "x"], ["pytest", "tests", "a", "x"])
+    assert words(asked, PLACES) == ["pytest", "{posargs:tests {env:NAME:a}}", "x"]
+    asked = Asked.of_words([E, "pytest", P], [E, "pytest", E], ["pytest"])
+    assert words(asked, PLACES) == ["{env:NAME}", "pytest", "{posargs:{env:NAME}}"]
