@@ -36,6 +36,7 @@ COMMANDS = (
     _Command("lock", "lock", "write what environments hold into lock files"),
     _Command("envs", "envs", "list the environments that are declared by name"),
     _Command("devenv", "devenv", "make a virtual environment to work in, with the project editable"),
+    _Command("why", "why", "say why an environment, or a distribution in it, is as it is"),
     _Command("pip", "pip.arguments", "install into an environment, and look at what it holds, as pip does"),
     _Command("migrate", "migrate", "say in [tool.fastenv] what a tox configuration says"),
     _Command("python", "python", "find, list and install interpreters"),

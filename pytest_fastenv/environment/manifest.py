@@ -198,11 +198,17 @@ def difference(prefix: Path, manifest: Manifest) -> str | None:
     known = read_tree(prefix, manifest)
     if known is None:
         return "the list of its files is damaged"
-    python = manifest.environment(prefix).python
-    if not os.path.exists(python):
-        return f"its interpreter is gone ({os.path.realpath(python)})"
+    gone = missing_interpreter(prefix, manifest)
+    if gone is not None:
+        return gone
     change = tree.first_change(prefix, known)
     return change.removeprefix(f"{manifest.interpreter['schemes']['purelib']}/") if change else None
+
+
+def missing_interpreter(prefix: Path, manifest: Manifest) -> str | None:
+    """Say that an environment's interpreter is gone, and where it was; ``None`` where it is there."""
+    python = manifest.environment(prefix).python
+    return None if os.path.exists(python) else f"its interpreter is gone ({os.path.realpath(python)})"
 
 
 def read_tree(prefix: Path, manifest: Manifest) -> Tree | None:

@@ -33,6 +33,8 @@ class AnsweredQuestion:
     :ivar requested: what its plugins asked for.
     :ivar runtime: digest of what was put into the environment for the session.
     :ivar asked_at: wall clock.
+    :ivar made_at: wall clock when its environment was made, and not only found to be the right one again.
+    :ivar made_because: why it was made anew then; empty for the first one.
     """
 
     key: str
@@ -44,6 +46,8 @@ class AnsweredQuestion:
     requested: tuple[str, ...]
     runtime: str
     asked_at: float
+    made_at: float = 0.0
+    made_because: str = ""
 
     @property
     def deciding(self) -> Mapping[str, Any]:

@@ -197,6 +197,10 @@ def deciding_settings(settings: Settings) -> Mapping[str, Any]:
 def _reason(known: Answer, age_s: float, max_age_s: float, target: Target, environ: Mapping[str, str]) -> str | None:
     """Say why an answer may not be used; ``None`` when it may."""
     if known.identity != target.identity:
+        described = manifest.read(known.prefix)
+        gone = manifest.missing_interpreter(known.prefix, described) if described is not None else None
+        if gone is not None:
+            return f"{gone}, {target.short} is here ({target.python})"
         if known.interpreter == target.short:
             return f"interpreter replaced: {target.python}"
         return f"interpreter changed: {known.interpreter} → {target.short}"

@@ -119,8 +119,8 @@ class Assembly:
             recreate=recreate,
             previous=self.missing.previous,
         )
-        self._remember(ready, resolution, warnings)
         told = self._told(ready, resolution)
+        self._remember(told, resolution, warnings)
         passing = _lines(recorder.warnings("run"))
         return replace(told, summary=replace(told.summary, warnings=(*passing, *warnings, *told.summary.warnings)))
 
@@ -170,7 +170,7 @@ class Assembly:
             pip_settings=self.request.pip_settings,
             warnings=warnings,
         )
-        remember_question(self.store, self.asked)
+        remember_question(self.store, self.asked, ready.summary)
 
     def _told(self, ready: Ready, resolution: Resolution) -> Ready:
         """Add to the summary what only a whole run knows."""

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from pytest_fastenv.environment.places import Missing
 from pytest_fastenv.environment.questions import QUESTIONS, AnsweredQuestion
-from pytest_fastenv.environment.request_cache import RequestCache, deciding_settings
+from pytest_fastenv.environment.request_cache import REQUESTS, RequestCache, deciding_settings
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.question import Question
+from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.settings.environment_keys import REQUIREMENTS
 from pytest_fastenv.settings.options import OPTIONS, Option
 from pytest_fastenv.store.store import Store
@@ -28,16 +29,23 @@ class Standing:
     :ivar why: why it would be made anew; empty for other states.
     :ivar age_s: how long ago its versions were chosen.
     :ivar prefix: where it lies, or lay.
+    :ivar question: what was asked when it was made.
     """
 
     state: State
     why: str = ""
     age_s: float | None = None
     prefix: Path | None = None
+    question: AnsweredQuestion | None = None
 
 
-def remember_question(store: Store, asked: Question) -> None:
-    """Keep what was asked, now that it has an answer."""
+def remember_question(store: Store, asked: Question, summary: Summary) -> None:
+    """Keep what was asked, now that it has an answer.
+
+    :param summary: of the answer.
+    """
+    before = store.read_record(QUESTIONS, asked.key) if summary.reused else None
+    now = time.time()
     question = AnsweredQuestion(
         key=asked.key,
         name=asked.name,
@@ -47,7 +55,9 @@ def remember_question(store: Store, asked: Question) -> None:
         requirements=asked.needs.requirements,
         requested=asked.needs.requested,
         runtime=asked.needs.runtime_digest,
-        asked_at=time.time(),
+        asked_at=now,
+        made_at=before.made_at if before is not None else 0.0 if summary.reused else now,
+        made_because=before.made_because if before is not None else "" if summary.reused else summary.reason or "",
     )
     store.write_record(QUESTIONS, question.key, question)
 
@@ -66,11 +76,17 @@ def standing(asked: Question, known: Iterable[AnsweredQuestion], store: Store, t
         changed = _changed(asked, question)
         if changed and question.name != asked.name:
             continue
-        found = Standing("outdated", changed) if changed else _answer(asked, question, store, target)
+        found = _outdated(changed, question, store) if changed else _answer(asked, question, store, target)
+        found = replace(found, question=question)
         if found.state == "ready":
             return found
         outdated = outdated or found
     return outdated or Standing("never made")
+
+
+def _outdated(why: str, question: AnsweredQuestion, store: Store) -> Standing:
+    answer = store.read_record(REQUESTS, question.key)
+    return Standing("outdated", why, prefix=answer.prefix if answer is not None else None)
 
 
 def _changed(asked: Question, question: AnsweredQuestion) -> str:
@@ -108,7 +124,7 @@ def _answer(asked: Question, question: AnsweredQuestion, store: Store, target: T
     """Look at the answer to a question that would be asked again."""
     settings = asked.settings
     if target is None:
-        return Standing("outdated", "its interpreter is not there")
+        return _outdated(f"there is no Python {asked.settings.python} on this machine", question, store)
     answer = RequestCache(store).lookup(
         question.key,
         max_age_s=float("inf") if settings.offline else settings.max_age_s,

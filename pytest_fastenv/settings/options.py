@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     on or off; several texts, report files, or constraints and files of them, each given by itself; several words, names
     (of projects, groups, extras), variables' names with ``*`` in them or not, projects' names and patterns of paths, in
     one text; indexes by name."""
-    Door = Literal["pytest", "table", "create", "run", "lock", "find", "list", "install", "envs", "pip", "migrate"]
+    Door = Literal[
+        "pytest", "table", "create", "run", "lock", "find", "list", "install", "envs", "why", "pip", "migrate"
+    ]
     """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
-    create``, ``run`` and ``lock``, to ``fastenv python find``, ``list`` and ``install``, to ``fastenv envs``, ``pip``
-    and ``migrate``. Its variable counts at all of them."""
+    create``, ``run`` and ``lock``, to ``fastenv python find``, ``list`` and ``install``, to ``fastenv envs``,
+    ``why``, ``pip`` and ``migrate``. Its variable counts at all of them."""
 
 
 class Decides(Enum):
