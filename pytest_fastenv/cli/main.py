@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -47,8 +48,8 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
-    0: done; 3: providing failed; 4: the request is wrong; 130 and 143 after SIGINT and SIGTERM. Diagnoses go to
-    standard error, results to standard output.
+    0: done; 3: providing failed; 4: the request is wrong; 130 and 143 after SIGINT and SIGTERM; 141: nothing reads
+    the results any more. Diagnoses go to standard error, results to standard output.
     """
     if arguments is None:  # this process is the command
         sys.path[:] = own_path()  # modules of PYTHONPATH may have any name
@@ -70,12 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loaded = read_settings(options, getattr(options, "defaults", {}))
         naming = Naming(options.door, loaded.origins)
         code: int = options.run(options, loaded)
+        sys.stdout.flush()
     except FastenvError as error:
         sys.stderr.write(f"fastenv: error: {error.diagnosis(naming)}\n")
         code = error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("fastenv: interrupted\n")
         code = 130
+    except BrokenPipeError:  # whatever reads the results has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is the rest written at the end
+        code = 141
     except Exception as error:  # noqa: BLE001 - every end is a diagnosis, also that of a defect
         sys.stderr.write(f"fastenv: error: {DefectError.of(error).diagnosis(naming)}\n")
         code = DefectError.exit_code

@@ -180,3 +180,14 @@ def test_only_the_command_that_is_run_is_imported() -> None:
     assert imported("--help") == ""
     assert imported("run", "--help") == "run"
     assert imported("python", "find", "--help") == "python"
+
+
+def test_a_reader_that_has_read_enough_is_no_defect() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    code = "import sys; from pytest_fastenv.cli.main import main; sys.exit(main())"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "python", "list", "--found"], stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, "")
