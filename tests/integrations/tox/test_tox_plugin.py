@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from kit.archives import make_project, make_wheel
-from kit.interpreters import Found
+from kit.interpreters import Found, hide_interpreters
 from kit.server import IndexServer
 
 pytest.importorskip("tox")
@@ -429,6 +429,22 @@ def test_a_missing_interpreter_that_nobody_offers_is_a_failure(project: Project,
     output = project.tox("run", code=None, FASTENV_PYTHON_MIRROR=mirror, FASTENV_OFFLINE="1")
     assert "could not find python interpreter" in output
     assert "3.99" in output
+
+
+def test_an_interpreter_that_tox_does_not_find_is_downloaded_where_tox_would_fail(
+    project: Project, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (version,) = re.findall(r"cpython-(\d+\.\d+)\.", archive.name)
+    (tmp_path / "machine").mkdir()
+    hide_interpreters(tmp_path / "machine", monkeypatch)
+    code = "import sys; print(sys.base_prefix)"
+    project.write(f'package = skip\nbase_python = {version}\ncommands = python -c "{code}"')
+    assert "SKIP" in project.tox(
+        "run", "--skip-missing-interpreters", "true", code=None, FASTENV_PYTHON_MIRROR=str(archive.parent)
+    )
+    project.tox("config", "-e", "a", "-k", "base_python", FASTENV_PYTHON_MIRROR=str(archive.parent))
+    output = project.tox("run", FASTENV_PYTHON_MIRROR=str(archive.parent))
+    assert f"\n{tmp_path / 'cache'}" in output
 
 
 @pytest.mark.network
