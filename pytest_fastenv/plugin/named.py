@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pytest_fastenv.environment.places import Ready
-from pytest_fastenv.errors import EnvironmentServerError, FailureGroup, FastenvError, Naming, error_from_json
+from pytest_fastenv.errors import (
+    EnvironmentServerError,
+    FailureGroup,
+    FastenvError,
+    Naming,
+    UsageError,
+    error_from_json,
+)
 from pytest_fastenv.matrix.declaration import NamedEnvironment
 from pytest_fastenv.plugin.request import Asked
 from pytest_fastenv.provisioning.named_states import state_of
@@ -179,6 +186,20 @@ class NamedEnvironments:
             self.states[answer["name"]] = answer["state"]
         elif "told" in answer:
             sys.stderr.write(answer["told"])
+
+
+def refuse_copies(requests: Sequence[tuple[NamedEnvironment, Asked]]) -> None:
+    """Refuse an environment for each worker where the workers are spread over several environments.
+
+    :raises UsageError: one of the environments asks for it.
+    """
+    for named, asked in requests:
+        if asked.settings.scope == "worker":
+            raise UsageError(
+                "--fastenv-scope worker: workers that are spread over several environments share those",
+                where=f"the environment {named.name}",
+                hint="ask for one environment (--fastenv-env NAME), or for --fastenv-scope session",
+            )
 
 
 def provided(requests: Sequence[tuple[NamedEnvironment, Asked]], *, quiet: bool) -> NamedEnvironments:

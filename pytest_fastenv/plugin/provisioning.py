@@ -87,6 +87,11 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                     invocation, only = without_names(invocation, [named.name for named, _ in requests], config)
                 if len(requests) > 1:
                     with _own_imports():
+                        from pytest_fastenv.plugin.named import refuse_copies
+                        from pytest_fastenv.runtime.options import starts_workers, words_of
+
+                        if starts_workers(words_of(config)):
+                            refuse_copies(requests)
                         return _enter_several(requests, invocation, only, replace=replace)
                 named, asked = requests[0] if requests else (None, asked)
                 origins = asked.loaded.origins

@@ -14,6 +14,7 @@ from ..errors import FastenvError
 from .named_environments import NamedEnvironments, NamedState
 from .node_names import name_of
 
+_INTERRUPTED = 130
 _COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 
@@ -39,6 +40,7 @@ class Outcomes:
         self._rows = {name: _Row() for name in environments.names}
         self._errors: list[FastenvError] = []
         self._told: set[str] = set()
+        self._is_interrupted = False
 
     def known(self, state: NamedState) -> None:
         """Tell what became of an environment, once."""
@@ -113,6 +115,10 @@ class Outcomes:
         name = getattr(report, "fastenv_environment", "") or name_of(report.nodeid, self._rows)
         return self._rows.get(name)
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note Ctrl-C; ``-x`` and the like come here as other kinds of it."""
+        self._is_interrupted = excinfo.type is KeyboardInterrupt
+
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Decide about the exit code before it is shown."""
@@ -128,6 +134,8 @@ class Outcomes:
 
     def _exit_status(self, status: int) -> int:
         """Return the exit code: a failed test's first, then that of an environment that could not be provided."""
+        if self._is_interrupted:
+            return _INTERRUPTED
         if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
             return status
         allowed = {name for name in self._rows if self._allows_failure(name)}

@@ -22,6 +22,7 @@ class MatrixScheduling:
         self._is_over = is_over
         self._parts: dict[str, Any] = {}
         self._last: Any = None
+        self._has_begun = False
 
     def expect(self, name: str, workers: int) -> None:
         """Let an environment's tests begin when so many workers have collected them."""
@@ -53,8 +54,9 @@ class MatrixScheduling:
 
     @property
     def has_pending(self) -> bool:
-        """Whether tests are under way."""
-        return any(part.has_pending for part in self._parts.values())
+        """Whether tests are under way, or were: pytest-xdist announces the first ones alone."""
+        self._has_begun = self._has_begun or any(part.has_pending for part in self._parts.values())
+        return self._has_begun
 
     def add_node(self, node: Any) -> None:
         """Take a worker that is ready."""

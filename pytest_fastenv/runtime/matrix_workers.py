@@ -7,6 +7,7 @@ is room; further room goes to the environment with most tests left. A worker is 
 from __future__ import annotations
 
 import contextlib
+import copy
 import queue
 import shlex
 import sys
@@ -130,12 +131,22 @@ class MatrixWorkers:
         if self._session is not None:
             self._session.testscollected = sum(self._collected.values())
 
-    @pytest.hookimpl(optionalhook=True)
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_report_from_serializable(self) -> Generator[None, Any, None]:
+        """Tell the same collection error of two environments apart: pytest-xdist shows each text once."""
+        outcome = yield
+        report = outcome.get_result()
+        name = getattr(report, "fastenv_environment", "")
+        if name and isinstance(report.longrepr, str):
+            report.longrepr += "\nIn the environment {}.".format(name)
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Use the room of a worker that has ended; one that crashed is replaced by pytest-xdist, in the same place."""
         if error:
             self._starting += 1
             return
+        node.gateway.exit()  # its process would stay until the session is over
         self._alive -= 1
         name = self._name(node)
         if not any(self._name(other) == name for other in self._scheduling_nodes() if other is not node):
@@ -195,9 +206,8 @@ class MatrixWorkers:
         if self._spare:
             spec = self._spare.pop(0)
         else:
-            import execnet  # xdist has imported it
-
-            spec = execnet.XSpec("execmodel=main_thread_only//popen")
+            spec = copy.copy(self._specs[0])
+            spec.id = None
             manager.group.allocate_id(spec)
         self._assign(spec, state)
         self._alive += 1

@@ -59,7 +59,9 @@ class _NodeNames:
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_make_collect_report(self) -> Generator[None, Any, None]:
         outcome = yield
-        for node in outcome.get_result().result or ():
+        report = outcome.get_result()
+        report.fastenv_environment = self._name
+        for node in report.result or ():
             if isinstance(node, pytest.Item):
                 _rename(node, with_name(node.nodeid, self._name))
 
