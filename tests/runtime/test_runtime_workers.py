@@ -78,7 +78,8 @@ def test_paths_move_with_their_environment(path: str, result: str) -> None:
 def test_what_is_sent_imports_nothing_of_ours() -> None:
     """It runs before ``sys.path`` is right."""
     imported = [line for line in inspect.getsource(worker_start).splitlines() if line.startswith(("import ", "from "))]
-    assert imported == ["from __future__ import annotations", "import os", "from typing import Any, Sequence"]
+    standard = ["import os", "import re", "import sys", "from typing import Any, Sequence"]
+    assert imported == ["from __future__ import annotations", *standard]
 
 
 def test_a_session_ends_with_an_error_as_the_outside_does(capsys: pytest.CaptureFixture[str]) -> None:
