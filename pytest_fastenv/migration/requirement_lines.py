@@ -55,6 +55,8 @@ def _option(text: str, path: Callable[[str], str], values: dict[str, Any], remar
         values[_INDEX[name]] = value
     elif name in _LISTS and value:
         values.setdefault(_LISTS[name], []).append(path(value))
+    elif name in {"-e", "--editable"} and path(value) in {".", "./"}:
+        remarks.append((f"deps: {text}", "the project here comes as the key project says"))
     elif name in {"-e", "--editable"}:
         values.setdefault("requirements", []).append(path(value))
         remarks.append((f"-e before {value}", "it is installed as a wheel: only the project here can be editable"))

@@ -176,6 +176,7 @@ set_env.V = { replace = "env", name = "W", default = "1" }
         ("recreate = true", "recreate"),
         ("constrain_package_deps = true", "constrain_package_deps"),
         ("deps = -e other", "-e before other"),
+        ("deps = -e .", "deps: -e .: the project here comes as"),
         ("deps = --pre", "deps: --pre"),
         ("deps = {env:WHAT:pytest}", "variables and arguments in deps"),
         ("package = external", "package = external"),
