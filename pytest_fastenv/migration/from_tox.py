@@ -59,7 +59,7 @@ def _of_core(project: ToxProject) -> list[str]:
         )
     if re.search(r"\[pkgenv\]|env_pkg_base|testenv:\.pkg|env\.[\"']?\.pkg", project.text):
         remarks.append(
-            "not carried over: the table of the packaging environment: the project is built in an environment of its own"
+            "not carried over: the packaging environment's table: the project is built in an environment of its own"
         )
     frozen = [word for word in ("{glob:", "{tty:", "{work_dir}", "{toxworkdir}", "{temp_dir}") if word in project.text]
     remarks += [f"{word.rstrip(':}')}}} stands in {project.file.name}: here is what it stood for" for word in frozen]
