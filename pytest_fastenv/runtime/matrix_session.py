@@ -207,6 +207,9 @@ class _Part:
         )
 
     def _restored(self, data: Any) -> Any:
+        for name in ("longrepr", "location"):  # JSON has no tuples
+            if isinstance(data.get(name), list):
+                data[name] = tuple(data[name])
         report = self._config.hook.pytest_report_from_serializable(config=self._config, data=data)
         report.fastenv_environment = self._state.name
         return report
