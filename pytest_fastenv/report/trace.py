@@ -56,4 +56,6 @@ def _name(what: str, pid: int, tid: int, args: dict[str, Any]) -> dict[str, Any]
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

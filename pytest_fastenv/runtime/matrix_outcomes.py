@@ -202,6 +202,27 @@ class Outcomes:
             sys.stderr.write(text + "\n")
 
 
+def nothing_to_do(config: pytest.Config, names: Sequence[str]) -> dict[str, str]:
+    """Return environments in which ``--lf`` and ``--sw`` leave nothing to do, and why.
+
+    pytest by itself would run everything where nothing failed the last time.
+    """
+    cache = getattr(config, "cache", None)
+    if cache is None:
+        return {}
+    if config.getoption("lf", False):
+        failed = {name_of(nodeid, names) for nodeid in cache.get("cache/lastfailed", {})}
+        if failed and "" not in failed:
+            return {name: "nothing failed the last time" for name in names if name not in failed}
+    if config.getoption("stepwise", False):
+        known = cache.get("cache/stepwise", None)
+        last = known.get("last_failed") if isinstance(known, dict) else known
+        name = name_of(last, names) if isinstance(last, str) else ""
+        if name:
+            return dict.fromkeys(names[: names.index(name)], "passed the last time")
+    return {}
+
+
 def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Return a table's lines: names on the left, figures on the right, remarks as they are."""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]

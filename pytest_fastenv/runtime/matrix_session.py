@@ -19,9 +19,8 @@ import pytest
 
 from . import session
 from .launch import read_launch
-from .matrix_outcomes import Outcomes
+from .matrix_outcomes import Outcomes, nothing_to_do
 from .named_environments import NamedEnvironments, NamedState
-from .node_names import name_of
 
 _PATIENCE_S = 20.0
 
@@ -49,7 +48,7 @@ class MatrixSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests in one environment after the other."""
-        left_out = self._left_out()
+        left_out = nothing_to_do(self._config, self._environments.names)
         for name in self._environments.names:
             state = self._environments.wait(name)
             self._outcomes.known(state)
@@ -62,24 +61,6 @@ class MatrixSession:
             if session.shouldstop:
                 raise session.Interrupted(session.shouldstop)
         return True
-
-    def _left_out(self) -> dict[str, str]:
-        """Return environments in which ``--lf`` and ``--sw`` leave nothing to do, and why."""
-        config, names = self._config, self._environments.names
-        cache = getattr(config, "cache", None)
-        if cache is None:
-            return {}
-        if config.getoption("lf", False):
-            failed = {name_of(nodeid, names) for nodeid in cache.get("cache/lastfailed", {})}
-            if failed and "" not in failed:
-                return {name: "nothing failed the last time" for name in names if name not in failed}
-        if config.getoption("stepwise", False):
-            known = cache.get("cache/stepwise", None)
-            last = known.get("last_failed") if isinstance(known, dict) else known
-            name = name_of(last, names) if isinstance(last, str) else ""
-            if name:
-                return dict.fromkeys(names[: names.index(name)], "passed the last time")
-        return {}
 
 
 class _Part:

@@ -18,7 +18,7 @@ import pytest
 
 from ..errors import UsageError
 from . import session, worker_start
-from .matrix_outcomes import Outcomes
+from .matrix_outcomes import Outcomes, nothing_to_do
 from .matrix_scheduling import MatrixScheduling
 from .named_environments import NamedEnvironments, NamedState
 from .workers import end_session, refuse_gateways, remote_module, spellings
@@ -41,6 +41,7 @@ class MatrixWorkers:
         self._handed = handed
         self._environments = environments
         self._outcomes = outcomes
+        self._left_out = nothing_to_do(config, environments.names)
         self._names: dict[int, str] = {}  # of environments, by the identity of xdist's specs
         self._specs: list[Any] = []  # held, so that an identity stays one's own
         self._spare: list[Any] = []
@@ -67,7 +68,15 @@ class MatrixWorkers:
             self._outcomes.known(state)
         for known in filter(None, map(self._environments.state, self._environments.names)):
             self._outcomes.known(known)
+        for name, why in self._left_out.items():
+            self._outcomes.left_out(name, why)
         ready = self._ready()
+        while not ready:  # the home environment is one in which there is nothing to do
+            waited = next(iter(name for name in self._environments.pending if name not in self._left_out), None)
+            if waited is None:
+                end_session(UsageError("none of the environments can be had"))
+            self._outcomes.known(self._environments.wait(waited))
+            ready = self._ready()
         count = len(specs) if not self._environments.pending else max(1, len(specs) // len(self._environments.names))
         plan = [ready[number % len(ready)] for number in range(min(len(specs), max(count, len(ready))))]
         self._spare = specs[len(plan) :]
@@ -126,6 +135,11 @@ class MatrixWorkers:
         self._collected[name] = len(ids)
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_collectreport(self, report: Any) -> None:
+        """Say which environment a module could not be collected in."""
+        report.fastenv_environment = self._name(report.node)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self) -> None:
         """Let progress be that of all environments: pytest-xdist knows the tests of the last worker alone."""
         if self._session is not None:
@@ -157,7 +171,7 @@ class MatrixWorkers:
         return [] if self._scheduling is None else self._scheduling.nodes
 
     def _ready(self) -> list[NamedState]:
-        states = [self._environments.state(name) for name in self._environments.names]
+        states = [self._environments.state(name) for name in self._environments.names if name not in self._left_out]
         return [state for state in states if state is not None and state.environment is not None]
 
     def _is_over(self) -> bool:
