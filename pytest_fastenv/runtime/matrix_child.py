@@ -55,8 +55,10 @@ class Child:
         """Let the controller alone write to the terminal; a listing of tests is written here."""
         reporter = config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and not config.getoption("collectonly", False):
+            # pytest's own, which old releases do not export, also where a plugin has put a subclass in its place.
+            kind: Any = next(kind for kind in type(reporter).__mro__ if kind.__name__ == "TerminalReporter")
             config.pluginmanager.unregister(reporter)
-            silent = pytest.TerminalReporter(config, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+            silent = kind(config, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
             config.pluginmanager.register(silent, "terminalreporter")
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -105,9 +107,10 @@ class Child:
             {"when": when, "nodeid": nodeid, "location": location},
         )
 
-    def pytest_internalerror(self, excrepr: object) -> None:
-        """Tell what went wrong in pytest itself."""
+    def pytest_internalerror(self, excrepr: object) -> bool:
+        """Tell what went wrong in pytest itself, in place of pytest."""
         self._tell("internalerror", str(excrepr))
+        return True
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell why it ends early. Ctrl-C and `pytest.exit` end the controller's session, too."""

@@ -90,7 +90,7 @@ class Outcomes:
     def failed(self, name: str, why: str) -> None:
         """Tell, and note, that an environment's tests ended early."""
         self.ended(name, why.splitlines()[0])
-        self._say("fastenv: {}".format(why))
+        self._say("fastenv: {}: error: {}".format(name, why))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -201,7 +201,7 @@ class _Part:
             self._outcomes.over(self._state.name)
             return
         ended = "was ended by signal {}".format(-code) if code < 0 else "ended with exit code {}".format(code)
-        text = "{}: the process in which the tests ran {}".format(self._state.name, ended)
+        text = "the process in which the tests ran {}".format(ended)
         if self._running is None:
             if self._status is None and code != 0:
                 self._outcomes.failed(self._state.name, text)
@@ -213,7 +213,7 @@ class _Part:
             location=tuple(location),
             keywords={},
             outcome="failed",
-            longrepr=text + " while it ran this test",
+            longrepr="{}: {} while it ran this test".format(self._state.name, text),
             when="call",
         )
         self._config.hook.pytest_runtest_logreport(report=report)
