@@ -14,6 +14,26 @@ from typing import Any, Mapping, Sequence
 import pytest
 
 _GO_ON = b"go on\n"
+_TUPLE = "fastenv-tuple"
+
+
+def encode(event: Sequence[Any]) -> bytes:
+    """Write an event down in a line; what JSON cannot tell is told by its text."""
+    return json.dumps(_marked(event), default=str).encode() + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """Read an event again; tuples, which plugins tell from lists in reports, are tuples."""
+    return json.loads(line, object_hook=lambda found: tuple(found[_TUPLE]) if set(found) == {_TUPLE} else found)
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _marked(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        plain = [_marked(one) for one in value]
+        return {_TUPLE: plain} if isinstance(value, tuple) else plain
+    return value
 
 
 def enter(config: pytest.Config, child: Mapping[str, Any]) -> None:
@@ -128,7 +148,7 @@ class Child:
     def _tell(self, *event: Any) -> None:
         """Write down what happened: its name, and what the controller's method of that name takes."""
         try:
-            self._events.write(json.dumps(event, default=str).encode() + b"\n")
+            self._events.write(encode(event))
             self._events.flush()
         except BrokenPipeError:  # the controller is gone
             if self._session is not None:

@@ -29,6 +29,7 @@ class _Row:
         self.collected: int | None = None
         self.remark = ""
         self.fails = False
+        self.was_found = True
 
 
 class Outcomes:
@@ -79,6 +80,11 @@ class Outcomes:
     def left_out(self, name: str, why: str) -> None:
         """Note that no tests are run in an environment."""
         self._rows[name].remark = "left out: {}".format(why)
+
+    def not_found(self, name: str) -> None:
+        """Note that an environment does not have what was asked for, as pytest said."""
+        self._rows[name].remark = "does not have what was asked for"
+        self._rows[name].was_found = False
 
     def ended(self, name: str, why: str) -> None:
         """Note that an environment's tests ended early, for something that was told already."""
@@ -134,15 +140,16 @@ class Outcomes:
 
     def _exit_status(self, status: int) -> int:
         """Return the exit code: a failed test's first, then that of an environment that could not be provided."""
-        if self._is_interrupted:
-            return _INTERRUPTED
-        if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
-            return status
+        tested = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if self._is_interrupted or status not in tested:
+            return _INTERRUPTED if self._is_interrupted else status
         allowed = {name for name in self._rows if self._allows_failure(name)}
         if any(row.fails for name, row in self._rows.items() if name not in allowed):
             return int(pytest.ExitCode.TESTS_FAILED)
         if self._errors:
             return max(self._errors, key=lambda error: error.exit_code == 3).exit_code
+        if not any(row.was_found for row in self._rows.values()):
+            return int(pytest.ExitCode.USAGE_ERROR)
         if status == pytest.ExitCode.TESTS_FAILED and not any(row.fails for row in self._rows.values()):
             return status  # something else than a test
         ran = any(row.collected or row.counts for row in self._rows.values())

@@ -7,7 +7,6 @@ durations and JUnit files are those of one session.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 
 from . import session
 from .launch import read_launch
+from .matrix_child import decode
 from .matrix_outcomes import Outcomes, nothing_to_do
 from .named_environments import NamedEnvironments, NamedState
 
@@ -100,7 +100,7 @@ class _Part:
         with os.fdopen(events, "rb") as stream, os.fdopen(answers, "wb") as reply:
             try:
                 for line in stream:
-                    self._take(json.loads(line), reply)
+                    self._take(decode(line), reply)
                 code = process.wait()
             except BaseException:
                 _end(process)
@@ -198,6 +198,8 @@ class _Part:
     def _over(self, code: int) -> None:
         """Say what became of it as a whole."""
         if code == self._status:
+            if code == pytest.ExitCode.USAGE_ERROR:
+                self._outcomes.not_found(self._state.name)
             self._outcomes.over(self._state.name)
             return
         ended = "was ended by signal {}".format(-code) if code < 0 else "ended with exit code {}".format(code)

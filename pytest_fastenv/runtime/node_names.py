@@ -10,6 +10,8 @@ from typing import Any, Container, Generator, Mapping, Sequence
 
 import pytest
 
+_NAMED = pytest.StashKey[bool]()
+
 
 def register(config: pytest.Config, name: str, only: Mapping[str, Sequence[str]]) -> None:
     """Let all items of a session carry an environment's name.
@@ -62,7 +64,9 @@ class _NodeNames:
         report = outcome.get_result()
         report.fastenv_environment = self._name
         for node in report.result or ():
-            if isinstance(node, pytest.Item):
+            # An item that was asked for by its node id is in the reports of its module and of the session.
+            if isinstance(node, pytest.Item) and not node.stash.get(_NAMED, False):
+                node.stash[_NAMED] = True
                 _rename(node, with_name(node.nodeid, self._name))
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
