@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -11,13 +11,11 @@ from pytest_fastenv.commands.programs import declared_program, program
 from pytest_fastenv.errors import Naming, UsageError
 from pytest_fastenv.matrix.declaration import Command, NamedEnvironment
 from pytest_fastenv.matrix.substitutions import VALUES
-from pytest_fastenv.matrix.variables import SetVariables, passed, place_of
+from pytest_fastenv.matrix.variables import NAME_VARIABLE, SetVariables, passed, place_of, placeholder_values
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.layers import Loaded
 
 Part = Literal["commands-pre", "commands", "commands-post"]
-NAME_VARIABLE = "FASTENV_ENV_NAME"
-"""Tells programs which environment they run in."""
 IGNORED_WORDS = "no command has {posargs}, so what stands behind -- reaches none"
 """What is told where words are given in vain."""
 
@@ -94,7 +92,7 @@ class CommandSequence:
         variables = SetVariables(
             named,
             asked.environ,
-            self._values(asked.root),
+            placeholder_values(named, environment, asked.root, self._temporary_directory),
             root=asked.root,
             posargs=None if replaces else asked.words,
             is_terminal=asked.is_terminal,
@@ -137,18 +135,6 @@ class CommandSequence:
 
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
-
-    def _values(self, root: Path) -> dict[str, str | Callable[[], str]]:
-        environment = self._environment
-        return {
-            "env_name": self._named.name,
-            "env_dir": str(environment.prefix),
-            "env_python": str(environment.python),
-            "env_bin_dir": str(environment.scripts),
-            "env_site_packages_dir": str(environment.purelib),
-            "env_tmp_dir": self._temporary_directory,
-            "root": str(root),
-        }
 
     def _temporary_directory(self) -> str:
         """Return a directory of this run of this environment, made when it is first asked for."""

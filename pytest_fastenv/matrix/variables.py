@@ -10,10 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import translate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.matrix.declaration import NamedEnvironment
 from pytest_fastenv.matrix.substitutions import Substitutions
+
+if TYPE_CHECKING:
+    from pytest_fastenv.runtime.environment import Environment
 
 ALWAYS_PASSED = (
     # where things are, and who asks
@@ -31,6 +35,8 @@ ALWAYS_PASSED = (
     "PROGRAMDATA", "PROGRAMFILES*", "SYSTEMDRIVE", "SYSTEMROOT", "USERPROFILE", "WINDIR",
 )  # fmt: skip
 """Variables that reach an environment whatever its ``pass-env`` says."""
+NAME_VARIABLE = "FASTENV_ENV_NAME"
+"""Tells programs and tests which environment they run in."""
 FILE = "file"
 """The key of ``set-env`` that names a file with further variables."""
 
@@ -49,6 +55,25 @@ def passed(environ: Mapping[str, str], patterns: Iterable[str] | None) -> dict[s
 def pattern_of(patterns: Iterable[str]) -> str:
     """Return the regular expression, for either case of letters, of the variables that ``pass-env`` lets through."""
     return "|".join(map(translate, (*ALWAYS_PASSED, *patterns)))
+
+
+def placeholder_values(
+    named: NamedEnvironment, environment: Environment, root: Path, temporary: Callable[[], str]
+) -> dict[str, str | Callable[[], str]]:
+    """Return what placeholders stand for in an environment that stands; see `Substitutions`.
+
+    :param root: the project's directory.
+    :param temporary: makes an empty directory, and returns it; called where it is needed.
+    """
+    return {
+        "env_name": named.name,
+        "env_dir": str(environment.prefix),
+        "env_python": str(environment.python),
+        "env_bin_dir": str(environment.scripts),
+        "env_site_packages_dir": str(environment.purelib),
+        "env_tmp_dir": temporary,
+        "root": str(root),
+    }
 
 
 class SetVariables:

@@ -46,11 +46,12 @@ def enter(entrance: Entrance, ready: Ready, named: NamedEnvironment | None) -> i
     :param named: what the project's files declare of it, where it was asked for by name.
     """
     environ: Mapping[str, str] = os.environ
-    if named is not None and (named.set_env or named.pass_env is not None):
-        from pytest_fastenv.matrix.variables import passed  # few environments say something about variables
+    temporary = ""
+    if named is not None:
+        from pytest_fastenv.matrix.variables import passed  # most sessions name no environment
         from pytest_fastenv.provisioning.named_states import set_variables
 
-        set_by_it = set_variables(named, ready.environment, entrance.asked.root, environ)
+        set_by_it, temporary = set_variables(named, ready.environment, entrance.asked.root, environ)
         environ = {**passed(environ, named.pass_env), **set_by_it}
     try:
         return _enter(
@@ -60,6 +61,7 @@ def enter(entrance: Entrance, ready: Ready, named: NamedEnvironment | None) -> i
             lease_fd=ready.lease_fd if entrance.replace and CAN_REPLACE else None,
             summary=ready.summary,
             name="" if named is None else named.name,
+            temporary=temporary,
         )
     finally:
         if ready.lease_fd is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from pytest_fastenv.environment.places import Ready
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, Naming, argument
 from pytest_fastenv.matrix.declaration import NamedEnvironment
-from pytest_fastenv.matrix.variables import SetVariables, pattern_of
+from pytest_fastenv.matrix.variables import NAME_VARIABLE, SetVariables, pattern_of, placeholder_values
 from pytest_fastenv.runtime.environment import Environment
 
 
@@ -33,7 +32,7 @@ def state_of(
     """
     if isinstance(result, Ready):
         try:
-            variables = set_variables(named, result.environment, root, environ)
+            variables, temporary = set_variables(named, result.environment, root, environ)
         except FastenvError as error:
             result = error
     if isinstance(result, InterpreterNotFoundError) and named.allow_missing_python:
@@ -47,23 +46,26 @@ def state_of(
         "passes": "" if named.pass_env is None else pattern_of(named.pass_env),
         "allow_failure": named.allow_failure,
         "same_as": same_as,
+        "temporary": temporary,
     }
 
 
 def set_variables(
     named: NamedEnvironment, environment: Environment, root: Path, environ: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the variables that an environment's ``set-env`` sets for tests.
+) -> tuple[dict[str, str], str]:
+    """Return the variables that an environment's ``set-env`` sets for tests, and the directory made for them, if any.
 
     :raises UsageError: a placeholder is not known.
     """
-    values = {
-        "env_name": named.name,
-        "env_dir": str(environment.prefix),
-        "env_python": str(environment.python),
-        "env_bin_dir": str(environment.scripts),
-        "env_site_packages_dir": str(environment.purelib),
-        "env_tmp_dir": os.path.join(root, ".fastenv", named.name),
-        "root": str(root),
-    }
-    return SetVariables(named, environ, values, root=root).all()
+    made: list[str] = []
+
+    def temporary() -> str:
+        if not made:
+            import tempfile  # few environments ask for it
+
+            made.append(tempfile.mkdtemp(prefix=f"fastenv-{named.name[:40]}-"))
+        return made[0]
+
+    values = placeholder_values(named, environment, root, temporary)
+    variables = SetVariables(named, environ, values, root=root).all()
+    return {**variables, NAME_VARIABLE: named.name}, made[0] if made else ""

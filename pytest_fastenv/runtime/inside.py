@@ -128,6 +128,10 @@ def enter(config: pytest.Config, handed: session.Handed | None) -> None:
     if handed is not None:
         session.settle(handed, os.environ)
         config.stash[_HANDED] = handed
+        if handed.temporary:
+            import shutil  # few environments have one
+
+            config.add_cleanup(lambda: shutil.rmtree(handed.temporary, ignore_errors=True))
         if handed.matrix is not None and "child" in handed.matrix:
             from . import matrix_child  # only in one of several environments
 

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import select
+import shutil
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from ..errors import EnvironmentServerError, FastenvError, error_from_json
@@ -32,6 +33,7 @@ class NamedState(NamedTuple):
     :ivar passes: a regular expression, for either case of letters, of the variables that reach its tests; empty: all.
     :ivar allow_failure: what happens in it does not decide about the exit code.
     :ivar same_as: another one of the session that is the same environment, or empty.
+    :ivar temporary: a directory that was made for its variables; gone when the session is over.
     :ivar error: why it is not to be had.
     :ivar skipped: why it is left out, where that is no failure.
     """
@@ -43,6 +45,7 @@ class NamedState(NamedTuple):
     passes: str = ""
     allow_failure: bool = False
     same_as: str = ""
+    temporary: str = ""
     error: FastenvError | None = None
     skipped: str = ""
 
@@ -58,6 +61,7 @@ class NamedState(NamedTuple):
             value.get("passes", ""),
             bool(value.get("allow_failure")),
             value.get("same_as", ""),
+            value.get("temporary", ""),
             None if error is None else error_from_json(error),
             value.get("skipped", ""),
         )
@@ -66,9 +70,12 @@ class NamedState(NamedTuple):
         """Return the variables for a process in the environment: those that pass, and those that are set for it."""
         passing = re.compile(self.passes or "", re.IGNORECASE)
         found = {name: value for name, value in environ.items() if passing.match(name) or name.startswith("PYTEST_")}
+        own = dict(self.set_env)
+        if "PATH" in own:  # the environment's programs come before it
+            found["PATH"] = own.pop("PATH")
         if self.environment is not None:
             found = self.environment.variables(found)
-        return {**found, **self.set_env}
+        return {**found, **own}
 
 
 class NamedEnvironments:
@@ -128,6 +135,9 @@ class NamedEnvironments:
             if descriptor is not None:
                 os.close(descriptor)
         self._answers = self._life = None
+        for state in self._states.values():
+            if state.temporary:
+                shutil.rmtree(state.temporary, ignore_errors=True)
 
     def _read(self) -> Iterator[NamedState]:
         piece = b"" if self._answers is None else os.read(self._answers, 1 << 16)

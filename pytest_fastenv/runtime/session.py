@@ -34,6 +34,7 @@ class Handed(NamedTuple):
         not in the environment.
     :ivar name: what the environment is called in the project's files; node ids carry it, those of workers, too.
     :ivar only: node ids that were asked for in certain environments alone, with the names of those.
+    :ivar temporary: a directory that was made for its variables; gone when the session is over.
     :ivar matrix: all environments of a session over several, for its controller: see
         `pytest_fastenv.runtime.named_environments.NamedEnvironments`.
     """
@@ -51,6 +52,7 @@ class Handed(NamedTuple):
     active: tuple[str, ...] = ()
     name: str = ""
     only: dict[str, list[str]] | None = None
+    temporary: str = ""
     matrix: dict[str, Any] | None = None
 
 
@@ -87,6 +89,7 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
             tuple(values.get("active", ())),
             str(values.get("name", "")),
             values.get("only"),
+            str(values.get("temporary", "")),
             values.get("matrix"),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -107,7 +110,7 @@ def settle(handed: Handed, environ: MutableMapping[str, str]) -> None:
 
     The lease's descriptor would otherwise be kept by every process a test leaves behind.
     """
-    environ[VARIABLE] = encode(handed._replace(summary=None, lease_fd=None, matrix=None))
+    environ[VARIABLE] = encode(handed._replace(summary=None, lease_fd=None, temporary="", matrix=None))
     if handed.lease_fd is not None:
         with contextlib.suppress(OSError):  # it was closed on the way
             os.set_inheritable(handed.lease_fd, False)

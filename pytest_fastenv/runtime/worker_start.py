@@ -42,7 +42,8 @@ def start(channel: Any, source: str, filename: str) -> None:
         passing = re.compile(home["passes"], re.IGNORECASE)
         for name in [name for name in os.environ if not passing.match(name)]:
             del os.environ[name]
-    entries = [moved(path, prefixes, prefix) for path in os.environ.get("PATH", os.defpath).split(os.pathsep)]
+    places = home["variables"].pop("PATH", os.environ.get("PATH", os.defpath))
+    entries = [moved(path, prefixes, prefix) for path in places.split(os.pathsep)]
     entries = [home["scripts"], *(path for path in entries if path != home["scripts"])]
     os.environ.update(home["variables"], PATH=os.pathsep.join(entries))
 
