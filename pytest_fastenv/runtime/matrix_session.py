@@ -48,6 +48,9 @@ class MatrixSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests in one environment after the other."""
+        capture = self._config.pluginmanager.getplugin("capturemanager")
+        if capture is not None:
+            capture.suspend_global_capture(in_=True)  # debuggers inside read what is typed here
         left_out = nothing_to_do(self._config, self._environments.names)
         for name in self._environments.names:
             state = self._environments.wait(name)

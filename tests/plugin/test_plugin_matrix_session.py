@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -151,3 +152,18 @@ def test_an_internal_error_of_one_is_told_once(apart: Project) -> None:
     assert "fastenv: one: error: an internal error of pytest" in run.stdout
     assert "INTERNALERROR" not in run.stderr
     assert "1 passed" in run.stdout
+
+
+def test_a_debugger_inside_reads_what_is_typed(apart: Project) -> None:
+    apart.write(test_it__py="def test_fails():\n    assert not 'typed'\n")
+    run = subprocess.run(
+        apart.command(*ALL, "--pdb"),
+        cwd=apart.directory,
+        env=apart.environ,
+        input="p 40 + 2\nc\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode != 0, run.stdout + run.stderr
+    assert "(Pdb) 42" in run.stdout, run.stdout + run.stderr
