@@ -115,7 +115,9 @@ class Recorder:
             self._tell("end", span)
 
     def add(self, span: Span) -> None:
-        """Record a span that was measured elsewhere (in a worker process)."""
+        """Record a span that was measured elsewhere (in a worker process); it belongs to the current strand."""
+        if strand := _STRAND.get():
+            span.args["environment"] = strand
         self.spans.append(span)
         self._tell("end", span)
 

@@ -83,7 +83,9 @@ class NamedEnvironments:
 
         :raises FastenvError: none can be had.
         """
-        missing = [name for name, (named, asked) in requests.items() if not self._find(named, asked)]
+        # One report is about all of them, so one process looks at all.
+        reports = any(asked.settings.reports for _, asked in requests.values())
+        missing = [name for name, (named, asked) in requests.items() if reports or not self._find(named, asked)]
         if missing:
             self._start({name: requests[name] for name in missing}, quiet=quiet)
         for name in self.names:
@@ -92,8 +94,27 @@ class NamedEnvironments:
             if "environment" in self.states[name]:
                 self.home = name
                 return
-        errors = [error_from_json(state["error"]) for state in self.states.values() if "error" in state]
-        raise errors[0] if len(errors) == 1 else FailureGroup(errors)
+        raise self._none()
+
+    def _none(self) -> FastenvError:
+        """Return the error that tells of each environment, in their order, why it cannot be had."""
+        errors: list[FastenvError] = []
+        for name in self.names:
+            state = self.states[name]
+            if "error" not in state:
+                continue
+            error = error_from_json(state["error"])
+            for failure in error.failures if isinstance(error, FailureGroup) else (error,):
+                failure.what = f"environment {name}: {failure.what}"
+                errors.append(failure)
+        if not errors:
+            return UsageError(
+                "no environment can be had: the interpreter of each is missing, and each allows that",
+                where=", ".join(self.names),
+                why="\n".join(dict.fromkeys(str(self.states[name]["skipped"]) for name in self.names)),
+                hint="install an interpreter, or ask for an environment whose interpreter is here",
+            )
+        return errors[0] if len(errors) == 1 else FailureGroup(errors)
 
     def close(self) -> None:
         """Let go of all that is held, and end what is on its way. Idempotent."""

@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.places import Missing, Ready
 from pytest_fastenv.errors import DefectError, FastenvError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.cold_path import make
 from pytest_fastenv.provisioning.question import Question
 from pytest_fastenv.provisioning.run import Run
-from pytest_fastenv.provisioning.story import interpreter_of, look, readable
+from pytest_fastenv.provisioning.story import interpreter_of, look, readable, reported
 from pytest_fastenv.provisioning.tools import SharedTools
 from pytest_fastenv.report.files import write_report
 from pytest_fastenv.schedule.event_loop import run_to_end
@@ -129,9 +127,7 @@ def _versions(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
         if isinstance(outcome.result, FastenvError):
             told[name] = {"error": outcome.result.what}
             continue
-        plan = manifest.read_plan(Path(outcome.result.environment.prefix))
-        held = {one.name: one.version for one in plan.distributions} if plan else {}
-        told[name] = {**outcome.result.summary.to_json(), "versions": held}
+        told[name] = reported(outcome.result)
         if outcome.same_as:
             told[name]["same_as"] = outcome.same_as
     return told

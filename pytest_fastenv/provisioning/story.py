@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pytest_fastenv.environment.manifest import read_plan
 from pytest_fastenv.environment.places import Missing, Ready
 from pytest_fastenv.environment.request_cache import RequestCache
 from pytest_fastenv.errors import InterpreterNotFoundError, UsageError, argument, named
@@ -203,4 +204,11 @@ def _write_reports(asked: Question, recorder: Recorder, ready: Ready) -> None:
     from pytest_fastenv.report.files import write_report  # only where one is asked for
 
     for path in asked.settings.reports:
-        write_report(asked.base / path, recorder.spans, ready.summary.to_json())
+        write_report(asked.base / path, recorder.spans, reported(ready))
+
+
+def reported(ready: Ready) -> dict[str, Any]:
+    """Return what reports say of an environment: how it came about, and the version of each distribution in it."""
+    plan = read_plan(Path(ready.environment.prefix))
+    held = {} if plan is None else {one.name: one.version for one in plan.distributions}
+    return {**ready.summary.to_json(), "versions": held}

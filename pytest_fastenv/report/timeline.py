@@ -49,7 +49,6 @@ def timeline(spans: Iterable[Span], meta: Mapping[str, Any]) -> str:
     """
     groups = place(spans)
     colours = "".join(f"svg .{kind} {{ fill: var(--{kind}) }}\n" for kind in groups)
-    facts = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in meta.items())
     body = (
         f'<div class="chart">{_chart(groups)}</div>\n{_table(groups)}' if groups else "<p>Nothing had to be done.</p>"
     )
@@ -57,8 +56,18 @@ def timeline(spans: Iterable[Span], meta: Mapping[str, Any]) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>pytest-fastenv timeline</title>\n<style>{_STYLE}{colours}</style>\n</head>\n<body>\n"
-        f"<h1>pytest-fastenv timeline</h1>\n<dl>{facts}</dl>\n{body}\n</body>\n</html>\n"
+        f"<h1>pytest-fastenv timeline</h1>\n{_facts(meta)}\n{body}\n</body>\n</html>\n"
     )
+
+
+def _facts(known: Mapping[str, Any]) -> str:
+    return f"<dl>{''.join(f'<dt>{_text(name)}</dt><dd>{_fact(value)}</dd>' for name, value in known.items())}</dl>"
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _facts(value)
+    return ", ".join(map(_text, value)) if isinstance(value, (list, tuple)) else _text(value)
 
 
 def _chart(groups: Mapping[Kind, list[Placed]]) -> str:

@@ -2,7 +2,8 @@
 
 Each span is one complete event (``ph: X``) named by its kind, with ``ts`` and ``dur`` in microseconds since the first
 span began. ``args`` has ``distribution`` (the span's subject) and, where they are known, ``version``, ``bytes``,
-``source`` (``network``, ``cache``, ``built``, ``waited``), ``key``, ``holder``, ``error``. A kind is shown as a
+``source`` (``network``, ``cache``, ``built``, ``waited``), ``key``, ``holder``, ``environment`` (by name, where several
+are made at once), ``error``. A kind is shown as a
 process, its lanes as threads; events of one lane never overlap.
 """
 
@@ -58,4 +59,6 @@ def _name(what: str, pid: int, tid: int, args: dict[str, Any]) -> dict[str, Any]
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

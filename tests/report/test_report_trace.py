@@ -59,3 +59,11 @@ def test_what_is_said_about_the_run_is_plain() -> None:
         "reused": False,
     }
     assert document["traceEvents"] == []
+
+
+def test_what_has_parts_keeps_them() -> None:
+    document = read([], environments={"one": {"versions": {"lib": "1.0"}, "path": Path("/a")}}, warnings=("a", "b"))
+    assert document["otherData"] == {
+        "environments": {"one": {"versions": {"lib": "1.0"}, "path": str(Path("/a"))}},
+        "warnings": ["a", "b"],
+    }
