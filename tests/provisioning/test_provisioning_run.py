@@ -15,7 +15,8 @@ from pytest_fastenv.settings.values import Settings
 #: What provisioning itself looks at, and no room below it.
 STORY = frozenset(
     {
-        "sources", "scope", "python", "project", "dir", "reports", "cache_dir", "inherit_pythonpath",
+        "sources", "groups", "extras", "constraints", "lock", "resolution", "environments",
+        "scope", "python", "project", "dir", "reports", "cache_dir", "inherit_pythonpath",
         "concurrent",  # tells, together with the numbers of the pools, whether work is serial
     }
 )  # fmt: skip
@@ -38,7 +39,7 @@ def test_each_setting_arrives_in_some_room(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(STORY - {"concurrent"}))
 def test_what_is_provisionings_own_is_not_passed_on(name: str) -> None:
-    words = {"scope": "worker", "project": "sdist", "dir": Path("x"), "cache_dir": Path("x")}
+    words = {"resolution": "lowest", "scope": "worker", "project": "sdist", "dir": Path("x"), "cache_dir": Path("x")}
     value = words.get(name, "x")
     assert Policies.of(replace(Settings(), **{name: value})) == Policies.of(Settings())
 
