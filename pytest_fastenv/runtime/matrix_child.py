@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import Any, Mapping, Sequence
+from typing import Any, Generator, Mapping, Sequence
 
 import pytest
 
@@ -85,6 +85,25 @@ class Child:
         """Note the session, which may be stopped."""
         self._session = session
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, Any, None]:
+        """Go on without what was asked for by name and is not in this environment: it may be in others."""
+        outcome = yield
+        if outcome.excinfo is None or not issubclass(outcome.excinfo[0], pytest.UsageError):
+            return
+        told = " ".join(str(outcome.excinfo[1]).split())
+        missing = [word for word in session.config.args if _is_told(word, session.config, told)]
+        rest = [word for word in session.config.args if word not in missing]
+        if not missing:
+            return
+        self._tell("missing", missing)
+        if rest:
+            session.perform_collect(rest)
+        else:
+            session.items = []
+            session.config.hook.pytest_collection_finish(session=session)
+        outcome.force_result(True)
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Tell what could not be collected, or is left out as a whole."""
         if not report.passed:
@@ -96,8 +115,8 @@ class Child:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Tell how many tests there are."""
-        self._tell("collected", len(session.items))
+        """Tell which tests there are."""
+        self._tell("collected", [item.nodeid for item in session.items])
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
         """Tell that a test begins."""
@@ -134,8 +153,9 @@ class Child:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell why it ends early. Ctrl-C and `pytest.exit` end the controller's session, too."""
-        is_own = isinstance(excinfo.value, pytest.Session.Interrupted)
-        self._tell("interrupted", str(excinfo.value) or type(excinfo.value).__name__, not is_own)
+        why = excinfo.value
+        is_own = isinstance(why, pytest.Session.Interrupted)
+        self._tell("interrupted", str(why) or type(why).__name__, not is_own, getattr(why, "returncode", None))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
@@ -153,3 +173,11 @@ class Child:
         except BrokenPipeError:  # the controller is gone
             if self._session is not None:
                 self._session.shouldstop = "the session is gone"
+
+
+def _is_told(word: str, config: pytest.Config, told: str) -> bool:
+    """Say whether pytest's error tells that it did not find what a word of the command line names."""
+    path, colons, rest = word.partition("::")
+    whole = os.path.join(str(config.invocation_params.dir), path)
+    names = {name + colons + rest for name in (path, whole, os.path.normpath(whole), os.path.realpath(whole))}
+    return any("not found: " + name + end in told + " " for name in names for end in (" ", "\n"))

@@ -29,7 +29,7 @@ class _Row:
         self.collected: int | None = None
         self.remark = ""
         self.fails = False
-        self.was_found = True
+        self.missing: frozenset[str] = frozenset()
 
 
 class Outcomes:
@@ -70,7 +70,7 @@ class Outcomes:
     def over(self, name: str) -> None:
         """Note that the tests of an environment are over."""
         row = self._rows[name]
-        if row.began is not None:
+        if row.began is not None and row.took_s is None:
             row.took_s = time.monotonic() - row.began
 
     def collected(self, name: str, count: int) -> None:
@@ -81,10 +81,10 @@ class Outcomes:
         """Note that no tests are run in an environment."""
         self._rows[name].remark = "left out: {}".format(why)
 
-    def not_found(self, name: str) -> None:
-        """Note that an environment does not have what was asked for, as pytest said."""
-        self._rows[name].remark = "does not have what was asked for"
-        self._rows[name].was_found = False
+    def not_found(self, name: str, words: Sequence[str]) -> None:
+        """Note that an environment does not have some of what was asked for."""
+        self._rows[name].remark = "does not have {}".format(", ".join(words))
+        self._rows[name].missing = frozenset(words)
 
     def ended(self, name: str, why: str) -> None:
         """Note that an environment's tests ended early, for something that was told already."""
@@ -148,8 +148,9 @@ class Outcomes:
             return int(pytest.ExitCode.TESTS_FAILED)
         if self._errors:
             return max(self._errors, key=lambda error: error.exit_code == 3).exit_code
-        if not any(row.was_found for row in self._rows.values()):
-            return int(pytest.ExitCode.USAGE_ERROR)
+        missing = [row.missing for row in self._rows.values() if row.collected is not None]
+        if missing and frozenset.intersection(*missing):
+            return int(pytest.ExitCode.USAGE_ERROR)  # no environment has it
         if status == pytest.ExitCode.TESTS_FAILED and not any(row.fails for row in self._rows.values()):
             return status  # something else than a test
         ran = any(row.collected or row.counts for row in self._rows.values())
@@ -184,6 +185,11 @@ class Outcomes:
         if self._config.getoption("verbose") < -1:
             return
         terminalreporter.section("environments")
+        if self._config.getoption("collectonly", False):
+            listed = [[name, str(row.collected or "-"), row.remark] for name, row in self._rows.items()]
+            for line in _aligned([["", "tests", ""], *listed]):
+                terminalreporter.line(line)
+            return
         shown = [kind for kind in _COUNTED if any(row.counts[kind] for row in self._rows.values())] or ["passed"]
         table = [["", *shown, "time", ""]]
         for name, row in self._rows.items():

@@ -58,7 +58,10 @@ class MatrixSession:
             if name in left_out:
                 self._outcomes.left_out(name, left_out[name])
             elif state.environment is not None:
-                _Part(self._config, session, self._handed, state, self._outcomes, self._run).run()
+                part = _Part(self._config, session, self._handed, state, self._outcomes, self._run)
+                part.run()
+                if part.returncode is not None:
+                    pytest.exit(str(session.shouldstop), part.returncode)
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
             if session.shouldstop:
@@ -66,8 +69,18 @@ class MatrixSession:
         return True
 
 
+class _Listed(pytest.Item):
+    """A test that one of the environments has, where tests are listed and not run."""
+
+    def runtest(self) -> None:
+        """Do nothing: it runs in its environment."""
+
+
 class _Part:
-    """A session in one environment, and its events as the controller's."""
+    """A session in one environment, and its events as the controller's.
+
+    :ivar returncode: what `pytest.exit` was given there.
+    """
 
     def __init__(
         self,
@@ -86,6 +99,7 @@ class _Part:
         self._run_id = run
         self._running: tuple[str, Any] | None = None
         self._status: int | None = None
+        self.returncode: int | None = None
 
     def run(self) -> None:
         """Run it to its end."""
@@ -117,6 +131,8 @@ class _Part:
         is_module = launch.module is not None if launch.arguments else os.path.basename(sys.argv[0]) == "__main__.py"
         words = ["-m", "pytest"] if is_module else [os.path.join(environment.scripts, "pytest")]
         arguments = [str(argument) for argument in self._config.invocation_params.args]
+        if self._config.getoption("collectonly", False):
+            arguments = ["--no-header", *arguments]
         if self._config.getoption("basetemp", None):
             arguments = ["--basetemp={}/{}".format(self._config.option.basetemp, self._state.name), *arguments]
         return [str(environment.python), *launch.flags, *words, *arguments]
@@ -158,18 +174,26 @@ class _Part:
     def _collectreport(self, data: Any) -> None:
         self._config.hook.pytest_collectreport(report=self._restored(data))
 
-    def _collected(self, count: int) -> None:
-        self._session.testscollected += count
-        self._outcomes.collected(self._state.name, count)
+    def _collected(self, nodeids: Sequence[str]) -> None:
+        self._session.testscollected += len(nodeids)
+        self._outcomes.collected(self._state.name, len(nodeids))
+        if self._config.getoption("collectonly", False):  # so that it is counted
+            items: list[Any] = [_Listed.from_parent(self._session, name=nodeid) for nodeid in nodeids]
+            report = pytest.CollectReport(self._state.name, "passed", None, items)
+            self._config.hook.pytest_collectreport(report=report)
+
+    def _missing(self, words: Sequence[str]) -> None:
+        self._outcomes.not_found(self._state.name, words)
 
     def _deselected(self, nodeids: Sequence[str]) -> None:
         self._config.hook.pytest_deselected(items=nodeids)
 
-    def _interrupted(self, why: str, ends_all: bool) -> None:
+    def _interrupted(self, why: str, ends_all: bool, returncode: int | None) -> None:
+        self._outcomes.ended(self._state.name, why)
         if ends_all:
-            self._session.shouldstop = "{}: {}".format(self._state.name, why)
-        else:
-            self._outcomes.ended(self._state.name, why)
+            place = " in {}".format(self._running[0]) if self._running is not None else ""
+            self._session.shouldstop = "{}: {}{}".format(self._state.name, why, place)
+        self.returncode = returncode
 
     def _internalerror(self, text: str) -> None:
         self._outcomes.failed(self._state.name, "an internal error of pytest:\n" + text)
@@ -201,8 +225,6 @@ class _Part:
     def _over(self, code: int) -> None:
         """Say what became of it as a whole."""
         if code == self._status:
-            if code == pytest.ExitCode.USAGE_ERROR:
-                self._outcomes.not_found(self._state.name)
             self._outcomes.over(self._state.name)
             return
         ended = "was ended by signal {}".format(-code) if code < 0 else "ended with exit code {}".format(code)

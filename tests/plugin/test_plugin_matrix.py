@@ -319,8 +319,8 @@ def test_interrupted_in_the_middle(matrix: Project, way: tuple[str, ...], tmp_pa
                 pass
 
             def test_wait():
-                with open({str(begun)!r}, "w"):
-                    time.sleep(600)
+                open({str(begun)!r}, "w").close()
+                time.sleep(600)
             """
     )
     process = subprocess.Popen(
@@ -335,12 +335,31 @@ def test_interrupted_in_the_middle(matrix: Project, way: tuple[str, ...], tmp_pa
     begun.read_text()
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 2, output
+    assert process.returncode == 130, output
     assert "KeyboardInterrupt" in output
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
     matrix.write(test_canary__py=CANARIES)
     assert "1 failed, 6 passed" in matrix.run(*ALL, *way).stdout
+
+
+def test_what_one_environment_lacks(matrix: Project) -> None:
+    """The rest of what was asked for runs there; what no environment has is an error."""
+    matrix.write(test_more__py="import canary\n\nif canary.VERSION == 2:\n    def test_new():\n        pass\n")
+    words = ("test_more.py::test_new", "test_canary.py::test_at_home")
+    run = matrix.run(*ALL, *words)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "5 passed" in run.stdout
+    assert rows(run.stdout)["one"]["remark"] == "does not have test_more.py::test_new"
+    assert matrix.run(*ALL, "test_more.py::test_never").returncode == 4
+
+
+def test_pytest_exit_gives_its_code(matrix: Project) -> None:
+    matrix.write(test_canary__py="import pytest\n\ndef test_it():\n    pytest.exit('no use', 7)\n")
+    run = matrix.run(*ALL)
+    assert run.returncode == 7, run.stdout + run.stderr
+    assert "one: no use" in run.stdout
+    assert "two: " not in run.stdout
 
 
 def test_unknown_name(matrix: Project) -> None:
