@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
+from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.runtime.launch import own_path
 
 _TERMINATED = 143
@@ -88,7 +89,10 @@ async def _serve(asked: Mapping[str, Any], questions: BinaryIO, answers: _Answer
     try:
         await asyncio.wait({making, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if making.done():
-            making.result()
+            try:
+                making.result()
+            except FastenvError as error:  # of what is about all of them: a report cannot be written
+                answers.tell({"error": error.to_json()})
             answers.tell({"done": True})
             await waiting
     finally:

@@ -128,6 +128,10 @@ class Outcomes:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Decide about the exit code before it is shown."""
+        self._environments.finish()
+        for error in self._environments.errors:
+            self._say("fastenv: error: {}".format(error.diagnosis()))
+        self._errors += self._environments.errors
         session.exitstatus = self._exit_status(int(session.exitstatus))
         yield
         path = self._config.getoption("xmlpath", None)

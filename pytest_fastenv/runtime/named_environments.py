@@ -5,6 +5,7 @@ installation outside, which writes a line of JSON for each as soon as it is ther
 
     {"name": "py312", "state": {"environment": {…}, …}}
     {"name": "py313", "state": {"error": {…}}}
+    {"error": {…}}                                      what is about all of them: a report cannot be written
     {"done": true}
 
 It holds the environments until the session ends, which it notices by the end of its standard input.
@@ -85,6 +86,7 @@ class NamedEnvironments:
         when the session began; the ends of two pipes: of what is told later (``answers``), and of the standard input
         of who tells it (``life``).
     :ivar names: all of them.
+    :ivar errors: what went wrong for all of them together.
     """
 
     def __init__(self, matrix: Mapping[str, Any]) -> None:
@@ -99,6 +101,7 @@ class NamedEnvironments:
             if descriptor is not None:
                 os.set_inheritable(descriptor, False)
         self._rest = b""
+        self.errors: list[FastenvError] = []
 
     def fileno(self) -> int | None:
         """Return a descriptor that is readable when there may be news; ``None`` when there will be no more."""
@@ -129,6 +132,12 @@ class NamedEnvironments:
                 pass
         return self._states[name]
 
+    def finish(self) -> None:
+        """Wait until all is told, where what becomes of each is known: reports are written last."""
+        while self._answers is not None and not self.pending:
+            for _ in self._read():
+                pass
+
     def close(self) -> None:
         """Let go of the environments: the process that holds them ends. Idempotent."""
         for descriptor in (self._answers, self._life):
@@ -151,6 +160,8 @@ class NamedEnvironments:
                 state = NamedState.from_json(answer["name"], answer["state"])
                 self._states[state.name] = state
                 yield state
+            elif "error" in answer:
+                self.errors.append(error_from_json(answer["error"]))
             elif "done" in answer and self._answers is not None:
                 os.close(self._answers)
                 self._answers = None

@@ -298,6 +298,16 @@ def test_report_says_what_each_held(matrix: Project, way: tuple[str, ...], tmp_p
     assert told["two"]["versions"]["canary"] == "2.0"
 
 
+@WAYS
+def test_report_that_cannot_be_written(matrix: Project, way: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    run = matrix.run(*ALL, *way, "-k", "not holds", "--fastenv-report", str(tmp_path / "file" / "trace.json"))
+    assert run.returncode == 3, run.stdout + run.stderr
+    assert "fastenv: error: a report cannot be written" in run.stdout
+    assert "Traceback" not in run.stdout + run.stderr
+    assert "5 passed" in run.stdout
+
+
 def test_listing(matrix: Project) -> None:
     run = matrix.run(*ALL, "--co", "-q")
     assert run.returncode == 0, run.stdout + run.stderr
