@@ -54,8 +54,8 @@ def classes_in(hint: Any) -> Iterator[type]:
 
 
 def names() -> dict[str, Any]:
-    """Return public names, for annotations that are only imported for type checkers."""
-    return {name: getattr(pytest_fastenv, name) for name in pytest_fastenv.__all__}
+    """Return public names, and a module that is as well known, for annotations that only type checkers import."""
+    return {"subprocess": subprocess, **{name: getattr(pytest_fastenv, name) for name in pytest_fastenv.__all__}}
 
 
 def test_what_public_names_mention_is_public() -> None:
