@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import socket
+import threading
+import time
 from typing import Any, Generator, Mapping, Sequence
 
 import pytest
 
+#: How long the tests have to put their things away when the controller is gone.
+_PATIENCE_S = 10.0
 _GO_ON = b"go on\n"
 _TUPLE = "fastenv-tuple"
 
@@ -69,6 +75,8 @@ class Child:
         self._answers = os.fdopen(answers, "rb")
         self._failed = False
         self._session: pytest.Session | None = None
+        if hasattr(select, "poll"):
+            threading.Thread(target=_end_with, args=(answers,), name="controller", daemon=True).start()
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -173,6 +181,16 @@ class Child:
         except BrokenPipeError:  # the controller is gone
             if self._session is not None:
                 self._session.shouldstop = "the session is gone"
+
+
+def _end_with(answers: int) -> None:
+    """End this process when the controller is gone, whatever a test does: as Ctrl-C would, then for good."""
+    gone = select.poll()
+    gone.register(answers, 0)  # nothing but the end
+    gone.poll()
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(_PATIENCE_S)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _is_told(word: str, config: pytest.Config, told: str) -> bool:

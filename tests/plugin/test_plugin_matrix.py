@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -351,6 +353,51 @@ def test_interrupted_in_the_middle(matrix: Project, way: tuple[str, ...], tmp_pa
         os.killpg(process.pid, 0)
     matrix.write(test_canary__py=CANARIES)
     assert "1 failed, 6 passed" in matrix.run(*ALL, *way).stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@WAYS
+def test_nothing_outlives_a_controller_that_is_killed(matrix: Project, way: tuple[str, ...], tmp_path: Path) -> None:
+    begun, over = tmp_path / "begun", tmp_path / "over"
+    for pipe in (begun, over):
+        os.mkfifo(pipe)
+    matrix.write(
+        test_canary__py=f"""\
+            import os
+            import time
+
+            def test_wait():
+                end = os.open({str(over)!r}, os.O_RDONLY | os.O_NONBLOCK)  # held as long as this process lives
+                with open({str(begun)!r}, "w") as file:
+                    file.write(str(end))
+                time.sleep(600)
+            """
+    )
+    process = subprocess.Popen(
+        matrix.command("--fastenv-env", "one", "--fastenv-env", "two", *way),
+        cwd=matrix.directory,
+        env=matrix.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    begun.read_text()
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while is_read(over):
+        assert time.monotonic() < deadline, "the test still runs"
+        time.sleep(0.05)
+
+
+def is_read(pipe: Path) -> bool:
+    """Say whether a process has the reading end of a named pipe."""
+    try:
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError as error:
+        assert error.errno == errno.ENXIO
+        return False
+    return True
 
 
 def test_what_one_environment_lacks(matrix: Project) -> None:
