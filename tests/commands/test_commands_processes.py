@@ -66,9 +66,14 @@ def test_what_does_not_listen_is_ended_the_hard_way(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_commands_get_the_signal_and_its_time(tmp_path: Path) -> None:
     processes = Processes()
-    heard = tmp_path / "heard"
-    code = f"import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: open({str(heard)!r}, 'w')"
+    heard, begun = tmp_path / "heard", tmp_path / "begun"
+    os.mkfifo(begun)
+    code = (
+        f"import time\ntry:\n  open({str(begun)!r}, 'w').close()\n  time.sleep(60)\n"
+        f"except KeyboardInterrupt: open({str(heard)!r}, 'w')"
+    )
     thread, ended = _in_thread(processes, f"exec({code!r})", tmp_path / "a")
+    begun.read_text()
     processes.stop(signal.SIGINT)
     thread.join(30)
     assert ended == ["stopped"]
