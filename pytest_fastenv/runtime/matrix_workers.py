@@ -46,9 +46,9 @@ class MatrixWorkers:
         self._specs: list[Any] = []  # held, so that an identity stays one's own
         self._spare: list[Any] = []
         self._begun: set[str] = set()
-        self._alive = 0
+        self._alive: set[Any] = set()  # workers
         self._most = 0
-        self._starting = 0
+        self._starting: set[Any] = set()  # those that have not collected yet
         self._deferred: list[Any] = []
         self._collected: dict[str, int] = {}
         self._session: pytest.Session | None = None
@@ -85,7 +85,6 @@ class MatrixWorkers:
             self._assign(spec, state)
         self._begun = {state.name for state in plan}
         self._planned = {name: [state.name for state in plan].count(name) for name in self._begun}
-        self._starting = self._alive = len(specs)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -106,6 +105,8 @@ class MatrixWorkers:
             "variables": {"VIRTUAL_ENV": prefix, **state.set_env, session.VARIABLE: session.encode(handed)},
         }
         self._defer_the_end(node)
+        self._alive.add(node)
+        self._starting.add(node)
 
     @pytest.hookimpl(optionalhook=True, hookwrapper=True)
     def pytest_xdist_getremotemodule(self) -> Generator[None, Any, None]:
@@ -128,7 +129,7 @@ class MatrixWorkers:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         """Note how many tests an environment has."""
-        self._starting -= 1
+        self._starting.discard(node)
         name = self._name(node)
         if name not in self._collected:
             self._outcomes.collected(name, len(ids))
@@ -157,11 +158,11 @@ class MatrixWorkers:
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Use the room of a worker that has ended; one that crashed is replaced by pytest-xdist, in the same place."""
+        self._alive.discard(node)
+        self._starting.discard(node)
         if error:
-            self._starting += 1
             return
         node.gateway.exit()  # its process would stay until the session is over
-        self._alive -= 1
         name = self._name(node)
         if not any(self._name(other) == name for other in self._scheduling_nodes() if other is not node):
             self._outcomes.over(name)
@@ -177,19 +178,19 @@ class MatrixWorkers:
     def _is_over(self) -> bool:
         """Say whether no environment is on its way, none waits for a worker, and no worker is starting."""
         waits = any(state.name not in self._begun for state in self._ready())
-        return not (self._environments.pending or waits or self._starting > 0)
+        return not (self._environments.pending or waits or self._starting)
 
     def _fill(self) -> None:
         """Start workers where there is room for them and work."""
         distribution = self._distribution()
         if distribution.shuttingdown or self._scheduling is None:
             return
-        while self._alive < self._most:
+        while len(self._alive) < self._most:
             state = self._next()
             if state is None:
                 break
             self._start(state)
-        if not self._environments.pending or self._starting > 0:
+        if not self._environments.pending or self._starting:
             for end in self._deferred:
                 end()
             self._deferred.clear()
@@ -224,8 +225,6 @@ class MatrixWorkers:
             spec.id = None
             manager.group.allocate_id(spec)
         self._assign(spec, state)
-        self._alive += 1
-        self._starting += 1
         node = manager.setup_node(spec, distribution.queue.put)
         distribution._active_nodes.add(node)  # noqa: SLF001 - as xdist's own replacement of a worker
 
@@ -247,7 +246,7 @@ class MatrixWorkers:
         end = node.shutdown
 
         def shutdown() -> None:
-            others = self._alive - len(self._deferred) > 1 or self._starting > 0
+            others = len(self._alive) - len(self._deferred) > 1 or self._starting
             if not self._environments.pending or others or self._distribution().shuttingdown:
                 end()
             elif end not in self._deferred:
