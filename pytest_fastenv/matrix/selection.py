@@ -18,11 +18,14 @@ _TAG = "tag:"
 def select(declared: Mapping[str, NamedEnvironment], words: Sequence[str]) -> tuple[NamedEnvironment, ...]:
     """Return the environments that words name, each once: in the order of the words, then as they are declared.
 
-    :param words: names, names of tables with a matrix, patterns (``py3*-django5``), ``tag:NAME``, ``all``.
+    :param words: names, names of tables with a matrix, patterns (``py3*-django5``), ``tag:NAME``, ``all``; several in
+        one, with commas between them, as well.
     :raises UsageError: a word matches none.
     """
     found: dict[str, NamedEnvironment] = {}
-    for word in words:
+    for word in (part.strip() for words_together in words for part in words_together.split(",")):
+        if not word:
+            continue
         matching = [one for one in declared.values() if _matches(one, word)]
         if not matching:
             raise _unknown(word, declared)

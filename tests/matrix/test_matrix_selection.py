@@ -33,6 +33,7 @@ def selected(directory: Path, *words: str) -> list[str]:
         (["tag:new"], ["py313-django5"]),
         (["tag:n*"], ["py312-django4", "py313-django5"]),
         (["all"], ["py312-django4", "py313-django5", "lint"]),
+        (["lint,py312-django4", "tag:new, lint"], ["lint", "py312-django4", "py313-django5"]),
         (["lint", "all"], ["lint", "py312-django4", "py313-django5"]),
     ],
 )

@@ -16,6 +16,7 @@ from tox.execute.request import ExecuteRequest
 from tox.tox_env.errors import Fail, Recreate
 from tox.tox_env.python.pip.pip_install import Pip
 from tox.tox_env.python.virtual_env.api import VirtualEnv
+from tox.tox_env.runner import RunToxEnv
 
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.integrations.tox.execution import Executor, Work
@@ -103,6 +104,10 @@ class FastenvEnvironment(VirtualEnv):
     def _may_download(self) -> bool:
         """Tell whether a missing interpreter is downloaded: where tox would fail without it, and not skip."""
         if self.options.command in _LOOKING_ONLY or getattr(self.options, "show_config", False):
+            return False
+        # tox looks at all environments to find how each is packaged, also at those that are not to be run.
+        chosen = [str(name) for name in getattr(self.options, "env", None) or ()]
+        if chosen and "ALL" not in chosen and isinstance(self, RunToxEnv) and self.conf.name not in chosen:
             return False
         return not (self.conf if "skip_missing_interpreters" in self.conf else self.core)["skip_missing_interpreters"]
 

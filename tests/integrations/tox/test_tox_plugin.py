@@ -447,6 +447,20 @@ def test_an_interpreter_that_tox_does_not_find_is_downloaded_where_tox_would_fai
     assert f"\n{tmp_path / 'cache'}" in output
 
 
+def test_nothing_is_downloaded_for_what_is_not_run(
+    project: Project, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tox looks at all environments to find out how each is packaged."""
+    (version,) = re.findall(r"cpython-(\d+\.\d+)\.", archive.name)
+    (tmp_path / "machine").mkdir()
+    hide_interpreters(tmp_path / "machine", monkeypatch)
+    make_mine(project)
+    more = f"[testenv:b]\nbase_python = {version}\n"
+    project.write(f"package = wheel\ncommands = {HELD}", more=more, names="a, b")
+    project.tox("run", "-e", "a", FASTENV_PYTHON_MIRROR=str(archive.parent))
+    assert not list((tmp_path / "cache").glob("pythons-*/*/*"))
+
+
 @pytest.mark.network
 @pytest.mark.nightly
 def test_the_oldest_release_of_tox(project: Project, tmp_path: Path) -> None:
