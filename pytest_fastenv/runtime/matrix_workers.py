@@ -142,7 +142,11 @@ class MatrixWorkers:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self) -> None:
-        """Let progress be that of all environments: pytest-xdist knows the tests of the last worker alone."""
+        """Let progress be that of all environments."""
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        """Say how many tests all environments have: pytest-xdist says how many the last worker found."""
         if self._session is not None:
             self._session.testscollected = sum(self._collected.values())
 
@@ -160,6 +164,7 @@ class MatrixWorkers:
         """Use the room of a worker that has ended; one that crashed is replaced by pytest-xdist, in the same place."""
         self._alive.discard(node)
         self._starting.discard(node)
+        self._tell_progress()
         if error:
             return
         node.gateway.exit()  # its process would stay until the session is over
