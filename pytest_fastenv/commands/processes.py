@@ -109,5 +109,5 @@ class Processes:
         while any(pid in self._running or group_lives(pid) for pid in pids):
             if time.monotonic() > until:
                 return False
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # the kernel does not tell when the last of a group has ended
         return True

@@ -136,11 +136,6 @@ class MatrixWorkers:
         self._collected[name] = len(ids)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collectreport(self, report: Any) -> None:
-        """Say which environment a module could not be collected in."""
-        report.fastenv_environment = self._name(report.node)
-
-    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self) -> None:
         """Let progress be that of all environments."""
         self._tell_progress()

@@ -8,7 +8,7 @@ from pytest_fastenv.migration.placeholders import Asked, text, words
 
 P = "\x01posargs\x01"
 E = "\x01env:NAME\x01"
-PLACES = {"/work/env": "{env_dir}", "/work/env/tmp": "{env_tmp_dir}", "/project": "{root}"}
+PLACES = {"/place/env": "{env_dir}", "/place/env/tmp": "{env_tmp_dir}", "/project": "{root}"}
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ PLACES = {"/work/env": "{env_dir}", "/work/env/tmp": "{env_tmp_dir}", "/project"
         (["pytest", P], ["pytest", "tests", "-k", "a b"], ["pytest", "{posargs:tests -k 'a b'}"]),
         (["pytest", f"--cov={P}"], ["pytest", "--cov=src"], ["pytest", "--cov={posargs:src}"]),
         (["x", P, "y", P], ["x", "1", "y", "2"], ["x", "{posargs:1}", "y", "{posargs:2}"]),
-        (["pytest", "/work/env/tmp/x"], ["pytest", "/work/env/tmp/x"], ["pytest", "{env_tmp_dir}/x"]),
-        (["a", "/work/envy", "/projects"], ["a", "/work/envy", "/projects"], ["a", "/work/envy", "/projects"]),
+        (["pytest", "/place/env/tmp/x"], ["pytest", "/place/env/tmp/x"], ["pytest", "{env_tmp_dir}/x"]),
+        (["a", "/place/envy", "/projects"], ["a", "/place/envy", "/projects"], ["a", "/place/envy", "/projects"]),
         (["a", "{b}", "{ c }"], ["a", "{b}", "{ c }"], ["a", "\\{b\\}", "\\{ c \\}"]),
         (["a", P], ["a", "/project/tests"], ["a", "{posargs:{root}/tests}"]),
     ],
@@ -35,7 +35,7 @@ def test_words(marked: list[str], plain: list[str], restored: list[str]) -> None
     [
         (E, "", "{env:NAME}"),
         (f"a{E}b", "a1b", "a{env:NAME:1}b"),
-        (E, "/work/env/tmp/x", "{env:NAME:{env_tmp_dir}/x}"),
+        (E, "/place/env/tmp/x", "{env:NAME:{env_tmp_dir}/x}"),
         ("/project", "/project", "{root}"),
     ],
 )
