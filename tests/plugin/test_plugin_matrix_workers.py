@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from kit.archives import make_wheel
+from kit.nightly import first_and_at_night
 from kit.server import IndexServer
 
 TYPE_CHECKING = False
@@ -121,7 +122,16 @@ def ids(project: Project) -> Counter[str]:
 
 @pytest.mark.parametrize(
     ("mode", "count"),
-    [("load", 1), ("load", 2), ("load", 5), ("loadscope", 2), ("loadfile", 3), ("loadgroup", 2), ("worksteal", 5)],
+    first_and_at_night(
+        ("load", 2),
+        ("worksteal", 5),
+        ("load", 1),
+        ("load", 5),
+        ("loadscope", 2),
+        ("loadfile", 3),
+        ("loadgroup", 2),
+        by_day=2,
+    ),
 )
 def test_each_canary_holds_in_its_environment_alone(apart: Project, mode: str, count: int) -> None:
     run = apart.run(*ALL, "-n", str(count), "--dist", mode)
