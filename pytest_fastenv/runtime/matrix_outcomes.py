@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from functools import cached_property
@@ -154,7 +155,9 @@ class Outcomes:
             return max(self._errors, key=lambda error: error.exit_code == 3).exit_code
         missing = [row.missing for row in self._rows.values() if row.collected is not None]
         if missing and frozenset.intersection(*missing):
-            return int(pytest.ExitCode.USAGE_ERROR)  # no environment has it
+            for word in sorted(frozenset.intersection(*missing)):
+                sys.stderr.write("ERROR: not found in any environment: {}\n".format(word))
+            return int(pytest.ExitCode.USAGE_ERROR)
         if status == pytest.ExitCode.TESTS_FAILED and not any(row.fails for row in self._rows.values()):
             return status  # something else than a test
         ran = any(row.collected or row.counts for row in self._rows.values())
@@ -214,8 +217,6 @@ class Outcomes:
             reporter.ensure_newline()
             reporter.write_line(text)
         elif "error" in text:
-            import sys
-
             sys.stderr.write(text + "\n")
 
 
