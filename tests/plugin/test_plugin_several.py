@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,8 @@ def _report(project: Project) -> dict[str, dict[str, dict[str, str]]]:
     return told
 
 
-def test_a_report_is_about_all_environments_also_when_all_are_there(project: Project) -> None:
+def test_a_report_is_about_all_environments_also_when_all_are_there(project: Project, tmp_path: Path) -> None:
+    project.variables["FASTENV_CACHE_DIR"] = str(tmp_path / "store")  # other tests make one of these environments
     project.write(pyproject__toml=_TWO)
     for reused in (False, True):
         result = project.run("--fastenv-env", "all", "--fastenv-report", "report.json")
