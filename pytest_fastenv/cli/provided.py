@@ -45,21 +45,20 @@ def provided(
     :param name: what it is called, where it is declared by name.
     :raises FastenvError: it cannot be had.
     """
-    from pytest_fastenv.provisioning.story import reuse  # help needs none of this
+    from pytest_fastenv.model.events import Recorder  # help needs none of this
+    from pytest_fastenv.provisioning.story import reuse
     from pytest_fastenv.settings.naming import Naming
 
     here = current_directory()
     base = here if sources else loaded.directory_of("sources", here)
     settings = replace(loaded.settings, sources=tuple(sources)) if sources else loaded.settings
-    naming = Naming(options.door, loaded.origins)
-    ready = reuse(settings, base=base, root=here, directory=directory, naming=naming)
+    recorder = Recorder(Naming(options.door, loaded.origins))
+    ready = reuse(settings, base=base, root=here, directory=directory, recorder=recorder)
     if ready is None:
-        from pytest_fastenv.model.events import Recorder
         from pytest_fastenv.provisioning.question import Question
         from pytest_fastenv.provisioning.story import answer
         from pytest_fastenv.report.progress import Progress
 
-        recorder = Recorder(naming)
         with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
             ready = answer(Question.of(settings, base, here, None, directory, os.environ, name), recorder)
     sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)

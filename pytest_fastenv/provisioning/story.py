@@ -94,16 +94,18 @@ def reuse(
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
     naming: Naming = argument,
+    recorder: Recorder | None = None,
 ) -> Ready | None:
     """Return the environment that the same request led to last time, if it may still be used.
 
     Makes no request and writes nothing.
 
     :param naming: how options are called in warnings; as `Recorder` has it for `provision`.
+    :param recorder: that of `provision`, which then has what was done here as well; in place of `naming`.
     :return: ``None`` when something has to be made: `provision` does.
     """
     asked = Question.of(settings, base, root, needs, directory, os.environ if environ is None else environ)
-    recorder = Recorder(naming)
+    recorder = recorder or Recorder(naming)
     with diagnosed(asked):
         store = asked.store(recorder)
         found = look(asked, store, interpreter_of(asked, store))
