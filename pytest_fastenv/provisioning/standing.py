@@ -14,6 +14,7 @@ from pytest_fastenv.environment.questions import QUESTIONS, AnsweredQuestion
 from pytest_fastenv.environment.request_cache import REQUESTS, RequestCache, deciding_settings
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.question import Question
+from pytest_fastenv.requirements.redaction import masked
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.settings.environment_keys import REQUIREMENTS
 from pytest_fastenv.settings.options import OPTIONS, Option
@@ -50,10 +51,10 @@ def remember_question(store: Store, asked: Question, summary: Summary) -> None:
         key=asked.key,
         name=asked.name,
         root=asked.root,
-        settings=json.dumps(deciding_settings(asked.settings)),
+        settings=_kept(asked),
         besides=asked.besides,
         requirements=asked.needs.requirements,
-        requested=asked.needs.requested,
+        requested=tuple(map(masked, asked.needs.requested)),
         runtime=asked.needs.runtime_digest,
         asked_at=now,
         made_at=before.made_at if before is not None else 0.0 if summary.reused else now,
@@ -91,7 +92,7 @@ def _outdated(why: str, question: AnsweredQuestion, store: Store) -> Standing:
 
 def _changed(asked: Question, question: AnsweredQuestion) -> str:
     """Say how what would be asked now differs from what was asked; empty where it does not."""
-    then, now = question.deciding, json.loads(json.dumps(deciding_settings(asked.settings)))
+    then, now = question.deciding, json.loads(_kept(asked))
     now |= {field: then[field] for field in question.besides if field in then and field in now}
     again = replace(
         asked.request_key,
@@ -138,3 +139,8 @@ def _answer(asked: Question, question: AnsweredQuestion, store: Store, target: T
     if isinstance(found, Missing):
         return Standing("outdated", found.reason or "it is gone", max(answer.age_s, 0.0), answer.prefix)
     return Standing("ready", "", max(answer.age_s, 0.0), found.environment.prefix)
+
+
+def _kept(asked: Question) -> str:
+    """Return the settings that decide as they are kept: without the passwords and tokens of their URLs."""
+    return masked(json.dumps(deciding_settings(asked.settings)))
