@@ -93,10 +93,11 @@ def _outdated(why: str, question: AnsweredQuestion, store: Store) -> Standing:
 def _changed(asked: Question, question: AnsweredQuestion) -> str:
     """Say how what would be asked now differs from what was asked; empty where it does not."""
     then, now = question.deciding, json.loads(_kept(asked))
-    now |= {field: then[field] for field in question.besides if field in then and field in now}
+    besides = {field: then[field] for field in question.besides if field in then and field in now}
+    now |= besides
     again = replace(
         asked.request_key,
-        settings=now,
+        settings={**deciding_settings(asked.settings), **besides},  # with logins, as the key has them
         requirements=question.requirements,
         requested=question.requested,
         runtime=question.runtime,

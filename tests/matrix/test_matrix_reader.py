@@ -225,7 +225,7 @@ def test_a_name_says_which_python_is_meant(tmp_path: Path, name: str, python: st
     [tool.fastenv.envs."{name}"]
     """
     assert said(read(tmp_path, text)[name]).get("python") == python
-    assert said(read(tmp_path, f'{text}extends = "_base"\n')[name]).get("python") == python or "3.9"
+    assert said(read(tmp_path, f'{text}extends = "_base"\n')[name]).get("python") == (python or "3.9")
     assert said(read(tmp_path, f'{text}python = ">=3.12"\n')[name])["python"] == ">=3.12"
 
 

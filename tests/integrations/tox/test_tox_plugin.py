@@ -384,7 +384,8 @@ def test_a_wrong_variable_is_told(project: Project) -> None:
     output = project.tox("run", code=None, FASTENV_CONCURRENT="sideways")
     assert "FASTENV_CONCURRENT" in output
     assert "sideways" in output
-    assert "FAIL" in output or "failed" in output
+    assert "a: failed with" in output
+    assert "a: FAIL" in output
 
 
 def test_what_was_half_made_is_made_again(project: Project) -> None:
