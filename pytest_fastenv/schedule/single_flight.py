@@ -18,7 +18,8 @@ class SingleFlight(Generic[K, T]):
     A failure is raised for the callers that wait for it and then forgotten: the next call tries again. For one event
     loop.
 
-    :param remembers: a result is kept for the life of this object; otherwise it is for those who waited for it.
+    :param remembers: a result is kept for the life of this object; otherwise it is for those who waited for it, and
+        for who asks before the last of them has taken it.
     """
 
     def __init__(self, *, remembers: bool = True) -> None:
@@ -44,8 +45,11 @@ class SingleFlight(Generic[K, T]):
             if flight is None or flight.task.cancelled():
                 flight = self._begin(key, make)
             if flight.task.done() or not flight.abandoned:
-                with flight.admission.shared_by(admission):
-                    return await flight.join()
+                try:
+                    with flight.admission.shared_by(admission):
+                        return await flight.join()
+                finally:
+                    self._let_go(key, flight)
             await asyncio.wait([flight.task])  # it is being cancelled: wait for its end, then make our own
 
     def done(self, key: K) -> T | None:
@@ -68,13 +72,14 @@ class SingleFlight(Generic[K, T]):
         admission = SharedAdmission()
         flight = self._flights[key] = _Flight(asyncio.create_task(_await(make, admission)), admission)
 
-        def landed(_task: asyncio.Task[T]) -> None:
-            forgets = not flight.succeeded() or not self._remembers
-            if forgets and self._flights.get(key) is flight:
-                del self._flights[key]
-
-        flight.task.add_done_callback(landed)
+        flight.task.add_done_callback(lambda _task: self._let_go(key, flight))
         return flight
+
+    def _let_go(self, key: K, flight: _Flight[T]) -> None:
+        # Those who waited wake up a turn of the loop after the landing: in between, what landed is still to be had.
+        kept = flight.succeeded() and (self._remembers or flight.waiting)
+        if flight.task.done() and not kept and self._flights.get(key) is flight:
+            del self._flights[key]
 
 
 class _Flight(Generic[T]):

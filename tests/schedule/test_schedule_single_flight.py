@@ -148,3 +148,38 @@ def test_a_failure_without_a_waiting_task_is_no_warning() -> None:
             await task
 
     run(scenario)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_what_has_landed_is_to_be_had_until_those_who_waited_have_taken_it(turns: int) -> None:
+    """Whoever asks some turns of the loop after the landing, but before the first has its result, gets that."""
+
+    async def scenario(_: SingleFlight[str, int], make: Maker) -> None:
+        flights: SingleFlight[str, int] = SingleFlight(remembers=False)
+        loop = asyncio.get_running_loop()
+        taken: list[int] = []
+        late: list[asyncio.Task[tuple[bool, int]]] = []
+
+        async def ask() -> tuple[bool, int]:
+            came_before_it_was_taken = not taken
+            return came_before_it_was_taken, await flights.do("key", make)
+
+        def begin(turns_left: int) -> None:
+            if turns_left:
+                loop.call_soon(begin, turns_left - 1)
+            else:
+                late.append(asyncio.create_task(ask()))
+
+        async def land() -> int:
+            loop.call_soon(begin, turns)
+            return await make()
+
+        make.gate.set()
+        taken.append(await flights.do("key", land))
+        while not late:
+            await asyncio.sleep(0)
+        came_before, got = await late[0]
+        assert got == (1 if came_before else 2)
+        assert await flights.do("key", make) == got + 1  # and nothing is remembered
+
+    run(scenario)
