@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import os
 import socket
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["pytester"]
 
+_PACKAGE = Path(__file__).parents[1] / "pytest_fastenv"
 _MISSING: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
@@ -101,6 +103,12 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the package once: tests start it in thousands of processes, some where no bytecode is to be written."""
+    if not hasattr(session.config, "workerinput"):
+        compileall.compile_dir(_PACKAGE, quiet=1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
