@@ -40,7 +40,6 @@ Naming = Callable[[str, str], str]
 OPTION_MARKS = "\x02\x03"
 """What stands around an option in a text that has no reader yet."""
 
-_MARK = re.compile("[\x02\x03]")
 _OPTION = re.compile("\x02([a-z_]+)=?([^\x03]*)\x03")
 
 
@@ -61,9 +60,29 @@ def argument(field: str, value: str) -> str:
 
 
 def named(text: str, naming: Naming) -> str:
-    """Return a text, of an error or a warning, with its options as a reader knows them."""
+    """Return a text, of an error or a warning, with its options as a reader knows them, ready to be shown.
+
+    What is quoted in it may come from anywhere; it cannot steer a terminal.
+    """
     told = _OPTION.sub(lambda found: naming(found[1], found[2]), text)
-    return _MARK.sub(lambda found: "\\x{:02x}".format(ord(found[0])), told)  # in texts from elsewhere
+    return printable(told.replace("\r\n", "\n"), but="\n\t")
+
+
+def printable(text: str, but: str = "") -> str:
+    """Return a text that cannot steer a terminal, change how its surroundings are read, or leave its line.
+
+    Control characters, bidirectional controls, invisible letters and separators other than the space are written as
+    escapes.
+
+    :param but: letters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in but else _escape(ord(letter)) for letter in text)
+
+
+def _escape(code: int) -> str:
+    return "\\x{:02x}".format(code) if code < 0x100 else ("\\u{:04x}" if code < 0x10000 else "\\U{:08x}").format(code)
 
 
 class FastenvError(Exception):
@@ -93,13 +112,14 @@ class FastenvError(Exception):
 
         :param naming: how the reader writes options; default: as a caller of `provision` does.
         """
-        lines = [self.what]
-        for label, text in (("where", self.where), ("why", self.why), ("next", self.hint)):
+        lines = []
+        labels = ("", "  where: ", "  why:   ", "  next:  ")
+        for label, text in zip(labels, (self.what, self.where, self.why, self.hint)):  # noqa: B905 - Python 3.8
             if text:
-                first, *rest = text.splitlines()
-                lines.append(f"  {label + ':':<7}{first}")
-                lines.extend(f"         {line}" for line in rest)
-        return named("\n".join(lines), naming)
+                first, *rest = named(text, naming).rstrip("\n").split("\n")
+                lines.append(label + first)
+                lines.extend(f"         {line}" for line in rest)  # so that no line of it looks like one of ours
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         return self.diagnosis()

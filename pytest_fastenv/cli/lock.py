@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_fastenv.cli.provided import asks
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options, read_settings
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.settings.layers import Loaded
@@ -126,9 +127,9 @@ def _one(wanted: _Wanted, options: argparse.Namespace) -> bool:
     label = f"{wanted.name}: {shown}" if wanted.name else shown
     if options.check:
         if there is None:
-            print(f"{label} is not there")
+            show(f"{label} is not there")
         elif changes:
-            print("\n".join([f"{label} is not what it is to be:", *(f"  {line}" for line in changes)]))
+            show("\n".join([f"{label} is not what it is to be:", *(f"  {line}" for line in changes)]))
         return there is None or bool(changes)
     text = text_of(made).encode("utf-8")
     same = wanted.file.exists() and wanted.file.read_bytes() == text
@@ -136,9 +137,9 @@ def _one(wanted: _Wanted, options: argparse.Namespace) -> bool:
         _write(wanted.file, text)
     if not options.quiet:
         told = "as it was" if same else f"{len(made.packages)} packages"
-        print("\n".join([f"fastenv: {label}: {told}", *(f"  {line}" for line in changes)]))
+        show("\n".join([f"fastenv: {label}: {told}", *(f"  {line}" for line in changes)]))
         if wanted.name and not wanted.loaded.settings.lock:
-            print(f'  to use it, set lock = "{shown}" in [tool.fastenv.envs.{wanted.name}]')
+            show(f'  to use it, set lock = "{shown}" in [tool.fastenv.envs.{wanted.name}]')
     return not same
 
 

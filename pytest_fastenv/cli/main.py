@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from pytest_fastenv.cli.settings import advice_on, read_settings
-from pytest_fastenv.errors import DefectError, FastenvError
+from pytest_fastenv.errors import DefectError, FastenvError, printable
 from pytest_fastenv.runtime.launch import own_path
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.version import __version__
@@ -101,7 +101,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         self.print_usage(sys.stderr)
-        self.exit(4, f"{self.prog}: error: {message}\n")
+        self.exit(4, printable(f"{self.prog}: error: {message}\n", but="\n"))
 
 
 def _parser(name: str, *, for_help: bool) -> argparse.ArgumentParser:

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options
-from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.errors import FastenvError, printable
 from pytest_fastenv.settings.layers import Loaded
 from pytest_fastenv.settings.values import Settings, current_directory, store_root
 
@@ -204,7 +205,7 @@ def _print_table(rows: Iterable[tuple[str, str, str]]) -> None:
     lines = list(rows)
     widths = [max((len(line[column]) for line in lines), default=0) for column in (0, 1)]
     for name, where, place in lines:
-        print(f"{name:<{widths[0]}}  {where:<{widths[1]}}  {place}")
+        show(f"{name:<{widths[0]}}  {where:<{widths[1]}}  {place}")
 
 
 def _install(options: argparse.Namespace, loaded: Loaded) -> int:
@@ -223,11 +224,11 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
             outcomes = run_to_end(install_all(options.words, _run(settings, recorder)))
         except OSError as error:
             raise unexpected(error, store_root(settings)) from error
-    sys.stderr.writelines(f"fastenv: warning: {text}\n" for text in recorder.warnings("run"))
+    sys.stderr.writelines(f"fastenv: warning: {printable(text)}\n" for text in recorder.warnings("run"))
     failures = [outcome for outcome in outcomes if isinstance(outcome, FastenvError)]
     for outcome in outcomes:
         if not options.quiet and not isinstance(outcome, FastenvError):
-            print(_said(outcome))
+            show(_said(outcome))
     if settings.reports:
         from pytest_fastenv.report.files import write_report  # only where one is asked for
 

@@ -21,7 +21,7 @@ from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import Found, Missing, Ready
 from pytest_fastenv.environment.request_cache import RequestCache
 from pytest_fastenv.environment.staging import StagedEnvironment
-from pytest_fastenv.errors import OPTION_MARKS, InterpreterNotFoundError, option
+from pytest_fastenv.errors import OPTION_MARKS, InterpreterNotFoundError, option, printable
 from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.plan import Plan
@@ -33,7 +33,6 @@ from pytest_fastenv.provisioning.resolutions import Resolution
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.standing import remember_question
 from pytest_fastenv.provisioning.tools import SharedTools, fetch_text
-from pytest_fastenv.report.quantities import printable
 from pytest_fastenv.requirements.sources import Additions, read_sources
 from pytest_fastenv.resolve.hashed import naming_lines
 from pytest_fastenv.runtime.summary import Summary

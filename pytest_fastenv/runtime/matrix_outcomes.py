@@ -11,7 +11,7 @@ from typing import Any, Generator, Sequence
 
 import pytest
 
-from ..errors import FastenvError
+from ..errors import FastenvError, printable
 from .named_environments import NamedEnvironments, NamedState
 from .node_names import name_of
 
@@ -209,9 +209,10 @@ class Outcomes:
             terminalreporter.line(line)
         if self._config.getoption("verbose") >= 0:
             for name, versions in self._differing().items():
-                terminalreporter.line("{}: {}".format(name, versions or "as the others"))
+                terminalreporter.line(printable("{}: {}".format(name, versions or "as the others")))
 
     def _say(self, text: str) -> None:
+        text = printable(text, but="\n\t")
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and self._config.getoption("verbose") >= 0:
             reporter.ensure_newline()
@@ -243,9 +244,10 @@ def nothing_to_do(config: pytest.Config, names: Sequence[str]) -> dict[str, str]
 
 def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Return a table's lines: names on the left, figures on the right, remarks as they are."""
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
+    shown = [[printable(cell) for cell in row] for row in table]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]) - 1)]
     lines = []
-    for row in table:
+    for row in shown:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:]))]  # noqa: B905 - Python 3.8
         lines.append("  ".join([*cells, row[-1]]).rstrip())
     return lines
