@@ -2,7 +2,7 @@
 
 ::
 
-    .fastenv/tree             names, sizes and mtimes of its files (`pytest_fastenv.filesystem.tree`)
+    .fastenv/tree             names, sizes, mtimes, modes and owners of its files (`pytest_fastenv.filesystem.tree`)
     .fastenv/manifest.json    what it was made of, for whom, and the digest of ``tree``
     .fastenv/plan.json        the plan that it was made from, where it was made from one; sealed
     .fastenv/ready            the digest of ``manifest.json``; made last, so without it nothing is whole

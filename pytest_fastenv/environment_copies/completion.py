@@ -109,11 +109,11 @@ class _Finishing:
             position = self._original.positions[index]
             numbers[position] = os.stat(f"{self._prefix}/{path}").st_mtime_ns
             for offset, name in enumerate(names):
-                first = position + 1 + 2 * offset
+                first = position + 1 + tree.PER_FILE * offset
                 if (index, name) in self._links:
                     link = self._links[index, name]
                     status = tree.behind(os.lstat(link), link)
-                    numbers[first], numbers[first + 1] = status.st_size, status.st_mtime_ns
+                    numbers[first : first + tree.PER_FILE] = array("q", tree.numbers_of(status))
                 elif (index, name) in self._sizes:
                     numbers[first] = self._sizes[index, name]
         return Tree(self._original.tree.directories, numbers)

@@ -28,7 +28,7 @@ from pytest_fastenv.store.buckets import EntryBucket
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.names import check_expected, check_file_name, normal_name, parse_wheel_name
 
-WHEELS = EntryBucket(name="wheels", version=2, about="wheels, unpacked, by SHA-256", check=check)
+WHEELS = EntryBucket(name="wheels", version=3, about="wheels, unpacked, by SHA-256", check=check)
 _ARCHIVE = "archive.whl"
 
 #: Name and version that a caller knows already.
