@@ -21,9 +21,10 @@ from typing import NamedTuple
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.quoted_paths import occurrences, replaced
 from pytest_fastenv.environment_copies.directory import Directory, opened, place_of
-from pytest_fastenv.environment_copies.duplication import NOT_LINKED, Duplicator, symlink
+from pytest_fastenv.environment_copies.duplication import Duplicator, symlink
 from pytest_fastenv.environment_copies.original import Original, read_original
 from pytest_fastenv.filesystem import tree
+from pytest_fastenv.filesystem.file_copies import NOT_LINKED
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree
 from pytest_fastenv.wheel.shebang import read_shebang, shebang
 

@@ -13,6 +13,7 @@ from pytest_fastenv.index.metadata import METADATA
 from pytest_fastenv.index.page_cache import PAGES
 from pytest_fastenv.installer.build.built_wheels import BUILT
 from pytest_fastenv.installer.build.records import RECIPES
+from pytest_fastenv.installer.bytecode import BYTECODE
 from pytest_fastenv.installer.fetch import URLS
 from pytest_fastenv.installer.sdists import SDISTS
 from pytest_fastenv.installer.timings import TIMINGS
@@ -27,6 +28,7 @@ from pytest_fastenv.store.buckets import EntryBucket, RecordBucket
 
 ENTRIES: tuple[EntryBucket, ...] = (
     WHEELS,
+    BYTECODE,
     SDISTS,
     REPOSITORIES,
     CHECKOUTS,

@@ -247,6 +247,18 @@ OPTIONS = (
         choices=("auto", "clone", "hardlink", "copy", "symlink"),
         help="How files get there",
     ),
+    # Python compiles what is not compiled: the same happens, later.
+    Option(
+        "bytecode",
+        "bytecode",
+        "choice",
+        Decides.SPEED,
+        doors=_CREATE,
+        variable="FASTENV_BYTECODE",
+        metavar="WHOSE",
+        choices=("shared", "own"),
+        help="Whether what sessions compile is kept in the store and comes with further environments",
+    ),
     Option(
         "dir",
         "dir",

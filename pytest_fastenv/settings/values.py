@@ -18,6 +18,7 @@ from pytest_fastenv.settings.options import OPTIONS, Decides
 
 Scope = Literal["session", "worker"]
 Project = Literal["auto", "editable", "wheel", "sdist", "none"]
+Bytecode = Literal["shared", "own"]
 Resolution = Literal["highest", "lowest", "lowest-direct"]
 
 
@@ -52,6 +53,7 @@ class Settings:
     resolution: Resolution = "highest"
     lock: Path | None = None
     link: LinkMode = LinkMode.AUTO
+    bytecode: Bytecode = "shared"
     dir: Path | None = None
     max_age_s: float = 24 * 3600.0
     offline: bool = False
