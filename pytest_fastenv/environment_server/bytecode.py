@@ -18,6 +18,8 @@ from pytest_fastenv.runtime.imported import mark_compiled, seal_of
 from pytest_fastenv.settings.values import Settings
 
 _LEAST_PRIORITY = 19
+#: Compiled files tell sources apart by whole seconds: those that were unpacked for the session are older by then.
+_SECOND_S = 1.0
 
 
 def finish(prefix: str, cache_dir: str = "", directory: str = "") -> int:
@@ -41,6 +43,7 @@ async def _finish(prefix: Path, settings: Settings) -> None:
     # One of many is not pruned meanwhile. One that its user chose is not held: the next run may want to replace it.
     held = place.hold(known.environment(prefix)) if known is not None and isinstance(place, Generations) else None
     sealed = seal_of(str(prefix))
+    await asyncio.sleep(_SECOND_S)
     try:
         await keep_bytecode(prefix, store, os.environ)
     except FastenvError:  # the store cannot be written: the end of the next session tries no more than this one

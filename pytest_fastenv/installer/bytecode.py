@@ -8,6 +8,7 @@
 Python takes a compiled file for valid where its header has size and time of the source (PEP 552). A hard link has the
 times of the store's file, and other ways to bring a file into an environment keep its time of modification; so what was
 compiled in one environment is valid in all that have the same unpacked wheel, until somebody edits the source there.
+Only whole seconds count: what was unpacked within this one comes without, since an edit that follows could not be seen.
 
 An entry is never changed; one with more modules takes its place (`pytest_fastenv.installer.compilation`).
 """
@@ -15,14 +16,16 @@ An entry is never changed; one with more modules takes its place (`pytest_fasten
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from pytest_fastenv.filesystem.bytecode import CACHE
+from pytest_fastenv.filesystem.tree import numbers_of
 from pytest_fastenv.installer.placement import Placer
-from pytest_fastenv.model.digest import key_of
+from pytest_fastenv.model.digest import file_sha256, key_of
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import EntryBucket
@@ -73,6 +76,8 @@ class Index(NamedTuple):
 
     :ivar sizes: of the compiled files.
     :ivar mtimes_ns: of the compiled files.
+    :ivar accesses: likewise (`pytest_fastenv.filesystem.tree.access`).
+    :ivar sha256s: of their contents.
     """
 
     sources: list[str]
@@ -81,6 +86,8 @@ class Index(NamedTuple):
     names: list[str]
     sizes: list[int]
     mtimes_ns: list[int]
+    accesses: list[int]
+    sha256s: list[str]
 
     @classmethod
     def load(cls, entry: str | Path) -> Index | None:
@@ -94,13 +101,10 @@ class Index(NamedTuple):
 
     def files(self, entry: str | Path) -> Iterator[Compiled]:
         """Yield what is in an entry as it was put there: an edit through a link, and a power cut, show here."""
-        for number, (source, size, mtime_s, name) in enumerate(
-            zip(self.sources, self.source_sizes, self.source_mtimes_s, self.names, strict=True)
-        ):
+        for number, (source, size, mtime_s, name, *known, _) in enumerate(zip(*self, strict=True)):
             place = f"{entry}/{FILES}/{number}"
             with suppress(OSError):
-                found = os.stat(place, follow_symlinks=False)
-                if found.st_size == self.sizes[number] and found.st_mtime_ns == self.mtimes_ns[number]:
+                if known == list(numbers_of(os.lstat(place))):
                     yield Compiled(source, Stamp(size, mtime_s), name, place)
 
 
@@ -108,8 +112,12 @@ def _check(entry: Path) -> str | None:
     index = Index.load(entry)
     if index is None:
         return "what is known of its files is damaged"
-    damaged = len(index.sources) - sum(1 for _ in index.files(entry))
-    return f"compiled files changed: {damaged}" if damaged else None
+    places = {one.place for one in index.files(entry)}
+    for number, (source, sha256) in enumerate(zip(index.sources, index.sha256s, strict=True)):
+        place = f"{entry}/{FILES}/{number}"
+        if place not in places or file_sha256(place) != sha256:
+            return f"what {source} was compiled to has changed"
+    return None
 
 
 BYTECODE = EntryBucket(
@@ -140,8 +148,9 @@ def place_bytecode(entry: str | Path, sources: Mapping[str, Stamp], base: str, m
     placer = Placer(way_of(mode), str(entry), base)
     made: set[str] = set()
     count = 0
+    now_s = int(time.time())
     for compiled in index.files(entry):
-        if sources.get(compiled.source) != compiled.of:
+        if sources.get(compiled.source) != compiled.of or compiled.of.mtime_s >= now_s:
             continue
         target = f"{base}/{compiled.target}"
         with suppress(OSError):  # the entry has been replaced since, or there is no room: Python compiles it

@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_fastenv.errors import ProvideError
 from pytest_fastenv.filesystem import bytecode, file_copies
+from pytest_fastenv.filesystem.tree import numbers_of
 from pytest_fastenv.installer.bytecode import BYTECODE, FILES, Compiled, Index, Stamp, place_bytecode
 from pytest_fastenv.installer.manifest import ManifestFile
+from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.schedule.program import run_program
 from pytest_fastenv.store.store import Store
@@ -202,17 +204,16 @@ def _fill(compiled: Iterable[Compiled], entry: Path, *, shares: bool) -> None:
     :param shares: files of the environment and of the store may be the same.
     """
     os.mkdir(entry / FILES)
-    rows: list[tuple[str, int, int, str, int, int]] = []
+    rows: list[tuple[Any, ...]] = []
     for one in compiled:
         target = f"{entry}/{FILES}/{len(rows)}"
         try:
             _bring(one.place, target, shares=shares)
         except FileNotFoundError:  # removed, or replaced, by a session just now
             continue
-        status = os.lstat(target)
-        rows.append((one.source, *one.of, one.name, status.st_size, status.st_mtime_ns))
-    index = Index(*map(list, zip(*rows, strict=True))) if rows else Index([], [], [], [], [], [])
-    index.save(entry)
+        rows.append((one.source, *one.of, one.name, *numbers_of(os.lstat(target)), file_sha256(target)))
+    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
+    Index(*columns or ([] for _ in Index._fields)).save(entry)
 
 
 def _bring(source: str, target: str, *, shares: bool) -> None:
