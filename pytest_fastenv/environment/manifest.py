@@ -27,7 +27,7 @@ from pytest_fastenv.model.codec import decode, encode
 from pytest_fastenv.model.digest import bytes_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
-from pytest_fastenv.store.buckets import EntryBucket, InStore
+from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 
 if TYPE_CHECKING:
@@ -241,6 +241,11 @@ def _uses(prefix: Path) -> Iterable[InStore]:
     return known.uses if known is not None else ()
 
 
+def _projects(prefix: Path) -> Iterable[str]:
+    plan = read_plan(prefix)
+    return () if plan is None else [one.name for one in plan.distributions]
+
+
 def _lease(prefix: Path) -> Path:
     return prefix.parent / ".leases" / f"{prefix.name}.lock"
 
@@ -249,8 +254,10 @@ ENVIRONMENTS = EntryBucket(
     name="environments",
     version=None,
     about="the environments that tests run in (unless another directory is chosen for them)",
+    remaking=Remaking.LINKED,
     check=_check,
     refers_to=_uses,
+    projects=_projects,
     mark=f"{OWN_DIRECTORY}/{_READY}",
     has_shards=False,
     lease=_lease,

@@ -32,7 +32,7 @@ from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.options import Decides
 from pytest_fastenv.settings.values import Settings, deciding
-from pytest_fastenv.store.buckets import InStore, RecordBucket
+from pytest_fastenv.store.buckets import InStore, RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.version import __version__
 
@@ -67,12 +67,15 @@ class Answer:
 def _environment_of(answer: Answer) -> Iterator[InStore]:
     if answer.name:
         yield InStore(ENVIRONMENTS.directory, answer.name)
+    else:  # it lies elsewhere, where nothing else tells of it
+        yield from ENVIRONMENTS.refers_to(answer.prefix)
 
 
 REQUESTS = RecordBucket(
     name="requests",
     version=3,
     about="which environment a request led to: what a second run looks at",
+    remaking=Remaking.ASKED,
     record=Answer,
     refers_to=_environment_of,
 )

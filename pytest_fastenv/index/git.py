@@ -28,7 +28,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Vcs
 from pytest_fastenv.runtime.sealed import seal, unseal
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.buckets import EntryBucket, Remaking
 from pytest_fastenv.store.store import Store
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -59,10 +59,19 @@ def _check_mirror(entry: Path) -> str | None:
 
 
 REPOSITORIES = EntryBucket(
-    name="repositories", version=1, about="mirrors of git repositories", check=_check_mirror, mark="HEAD"
+    name="repositories",
+    version=1,
+    about="mirrors of git repositories",
+    remaking=Remaking.FETCHED,
+    check=_check_mirror,
+    mark="HEAD",
 )
 CHECKOUTS = EntryBucket(
-    name="checkouts", version=2, about="trees of git repositories, by commit", check=_check_checkout
+    name="checkouts",
+    version=2,
+    about="trees of git repositories, by commit",
+    remaking=Remaking.FETCHED,
+    check=_check_checkout,
 )
 
 

@@ -327,6 +327,7 @@ async def open_engine(
     :raises UsageError: the index's configuration is not accepted.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(run.store.making())
         if shared is None:
             shared = await stack.enter_async_context(SharedTools(run))
         tools = await shared.tools(run, builds.index)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.store import lease
 from pytest_fastenv.store.buckets import Bucket, EntryBucket, InStore, LockSpace, RecordBucket
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ class Store:
         stem = self._stem(bucket, key)
         return Path(stem) if os.path.exists(f"{stem}/{bucket.mark}") else None
 
+    def note_use(self, bucket: EntryBucket, key: str) -> None:
+        """Note that an entry is used, for its age; at most once a day, and only where that can be written."""
+        lease.note_use(f"{self._stem(bucket, key)}/{bucket.mark}")
+
     async def publish(
         self,
         bucket: EntryBucket,
@@ -88,6 +93,7 @@ class Store:
         """
         found = self.lookup(bucket, key)
         if found is not None:
+            self.note_use(bucket, key)
             return found
         if lock is not None:
             return await self._make(bucket, key, make)
@@ -116,13 +122,13 @@ class Store:
         :param only_damaged: it goes only if its bucket's check, made under the lock, finds it damaged: another process
             that saw the same damage may have made it anew meanwhile, and others may be using that.
         """
-        from pytest_fastenv.store.inventory import remove_record  # neither this nor asyncio is on the warm path
-        from pytest_fastenv.store.publish import remove_entry
+        from pytest_fastenv.store.publish import remove_entry  # neither this nor asyncio is on the warm path
+        from pytest_fastenv.store.removal import remove_record
 
         async with self.lock(bucket, key):
             if isinstance(bucket, EntryBucket):
                 entry = self.path(bucket, key)
-                return await remove_entry(self.root, self._private(), bucket, entry, only_damaged=only_damaged)
+                return await remove_entry(self.root, self.private(), bucket, entry, only_damaged=only_damaged)
             if only_damaged and self.check(bucket, key) is None:
                 return False
             return remove_record(self.root, self._record_path(bucket, key))
@@ -163,6 +169,20 @@ class Store:
         return hold(LockRequest(path, subject or f"{space.directory}/{key}", key, self.lock_timeout_s), self.recorder)
 
     @asynccontextmanager
+    async def making(self) -> AsyncIterator[None]:
+        """Say for a block that something is made here: no entry that is looked up in it is taken out meanwhile.
+
+        :raises LockTimeoutError: a process that takes entries out does not come to its end.
+        """
+        from pytest_fastenv.errors import StoreError
+        from pytest_fastenv.store.makers import making  # asyncio is not on the warm path
+
+        with suppress(StoreError):  # what cannot be made is told where it is needed
+            self._prepare_root()
+        async with making(self.root, self.lock_timeout_s):
+            yield
+
+    @asynccontextmanager
     async def temporary(self, prefix: str) -> AsyncIterator[Path]:
         """Make a private directory below ``<root>/tmp`` for a block and remove it after.
 
@@ -174,7 +194,7 @@ class Store:
         from pytest_fastenv.store.publish import temporary  # asyncio is not on the warm path
 
         with diagnosed("the store cannot be written", self.root):
-            async with temporary(self._private(), prefix) as path:
+            async with temporary(self.private(), prefix) as path:
                 yield path
 
     def has_record(self, bucket: RecordBucket[T], key: str) -> bool:
@@ -182,10 +202,17 @@ class Store:
         return os.path.exists(self._record_path(bucket, key))
 
     def read_record(self, bucket: RecordBucket[T], key: str) -> T | None:
-        """Return a record, or ``None`` when it is missing or not as it was written. Writes nothing."""
+        """Return a record, or ``None`` when it is missing or not as it was written.
+
+        Writes nothing but the day of the use (`lease.note_use`).
+        """
         from pytest_fastenv.store.sealed import load  # a run that finds its environment by another way needs none
 
-        return load(self._record_path(bucket, key), bucket.record)
+        path = self._record_path(bucket, key)
+        record = load(path, bucket.record)
+        if record is not None:
+            lease.note_use(path)
+        return record
 
     def write_record(self, bucket: RecordBucket[T], key: str, value: T) -> None:
         """Keep a record, replacing the last one at once: readers see the one or the other.
@@ -198,7 +225,7 @@ class Store:
         content = to_bytes(value, bucket.record)
         target = self._record_path(bucket, key)
         with suppress(OSError, StoreError):
-            _replace(self._private().file("record"), target, content)
+            _replace(self.private().file("record"), target, content)
 
     def log_path(self, name: str) -> Path:
         """Return ``<root>/logs/<name>`` for writing; directories are made.
@@ -218,7 +245,7 @@ class Store:
 
         entry = self.path(bucket, key)
         if self.lookup(bucket, key) is None:  # another process may have made it while we waited for the lock
-            await make_entry(self.root, self._private(), entry, make)
+            await make_entry(self.root, self.private(), entry, make)
         return entry
 
     def _stem(self, bucket: Bucket, key: str) -> str:
@@ -237,8 +264,11 @@ class Store:
             msg = f"{key!r} does not do as a key of the store"
             raise ValueError(msg)
 
-    def _private(self) -> Home:
-        """Return this object's directory below ``tmp/``, made when first needed and removed at the end."""
+    def private(self) -> Home:
+        """Return this object's directory below ``tmp/``, made when first needed and removed at the end.
+
+        :raises StoreError: the store cannot be written.
+        """
         with self._mutex:
             if self._home is None or not os.path.isdir(self._home.path):  # the user may have removed the whole store
                 from pytest_fastenv.filesystem.uncollected import keep_from_collection  # nothing is written when warm
