@@ -28,7 +28,7 @@ from pytest_fastenv.installer.placement import Placer
 from pytest_fastenv.model.digest import file_sha256, key_of
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.buckets import EntryBucket, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 
 FILES, INDEX = "files", "index.json"
@@ -124,6 +124,7 @@ BYTECODE = EntryBucket(
     name="bytecode",
     version=1,
     about="compiled modules of wheels, by the wheel and the form of bytecode",
+    remaking=Remaking.LINKED,
     check=_check,
 )
 

@@ -110,7 +110,7 @@ class Store:
         from pytest_fastenv.store.publish import make_entry  # asyncio is not on the warm path
 
         entry = self.path(bucket, key)
-        await make_entry(self.root, self._private(), entry, make)
+        await make_entry(self.root, self.private(), entry, make)
         return entry
 
     async def withdraw(self, bucket: Bucket, key: str, *, only_damaged: bool = False) -> bool:
