@@ -148,6 +148,8 @@ def _locked(wanted: _Wanted, there: Pylock | None, options: argparse.Namespace) 
     from pytest_fastenv.provisioning.locking import Kept, lock
     from pytest_fastenv.provisioning.question import Question
     from pytest_fastenv.provisioning.story import diagnosed, interpreter_of
+    from pytest_fastenv.report.failure import failure_reported
+    from pytest_fastenv.report.files import write_report
     from pytest_fastenv.report.progress import Progress
     from pytest_fastenv.schedule.event_loop import run_to_end
 
@@ -160,9 +162,16 @@ def _locked(wanted: _Wanted, there: Pylock | None, options: argparse.Namespace) 
         settings = replace(settings, project="none")
     asked = Question.of(settings, wanted.base, current_directory(), None, None, os.environ)
     recorder = Recorder(Naming("lock", wanted.loaded.origins))
-    with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()), diagnosed(asked):
+    reports = [asked.base / path for path in settings.reports]
+    with (
+        Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()),
+        failure_reported(reports, recorder),
+        diagnosed(asked),
+    ):
         store = asked.store(recorder)
         made = run_to_end(lock(asked, store, interpreter_of(asked, store), wanted.file.parent, kept))
+    for path in reports:
+        write_report(path, recorder.spans, {"lock": str(wanted.file), "packages": len(made.packages)})
     made.validate()
     return made
 

@@ -211,6 +211,8 @@ def _print_table(rows: Iterable[tuple[str, str, str]]) -> None:
 def _install(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.provisioning.interpreters import install_all
+    from pytest_fastenv.report.failure import failure_reported
+    from pytest_fastenv.report.files import write_report
     from pytest_fastenv.report.progress import Progress
     from pytest_fastenv.schedule.event_loop import run_to_end
     from pytest_fastenv.schedule.outcome import together
@@ -219,7 +221,11 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
     begun = time.monotonic()
     settings, recorder = loaded.settings, Recorder()
     check_descriptors()
-    with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
+    reports = [current_directory() / path for path in settings.reports]
+    with (
+        Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()),
+        failure_reported(reports, recorder),
+    ):
         try:
             outcomes = run_to_end(install_all(options.words, _run(settings, recorder)))
         except OSError as error:
@@ -229,12 +235,11 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
     for outcome in outcomes:
         if not options.quiet and not isinstance(outcome, FastenvError):
             show(_said(outcome))
-    if settings.reports:
-        from pytest_fastenv.report.files import write_report  # only where one is asked for
-
-        summary = {"seconds": time.monotonic() - begun, "interpreters": len(outcomes) - len(failures)}
-        for path in settings.reports:
-            write_report(current_directory() / path, recorder.spans, summary)
+    summary: dict[str, object] = {"seconds": time.monotonic() - begun, "interpreters": len(outcomes) - len(failures)}
+    if failures:
+        summary["error"] = together(failures).diagnosis(recorder.naming)
+    for path in reports:
+        write_report(path, recorder.spans, summary)
     if failures:
         raise together(failures)
     return 0

@@ -19,6 +19,7 @@ from pytest_fastenv.provisioning.question import Question
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.story import interpreter_of, look, readable, reported
 from pytest_fastenv.provisioning.tools import SharedTools
+from pytest_fastenv.report.failure import failure_reported
 from pytest_fastenv.report.files import write_report
 from pytest_fastenv.schedule.event_loop import run_to_end
 from pytest_fastenv.store.diagnosis import check_descriptors, unexpected
@@ -66,17 +67,19 @@ async def make_several(
     first = next(iter(asked.values()))
     store = first.store(recorder)
     making = _Making(store, recorder, on_outcome)
-    async with SharedTools(Run.of(first.settings, store, first.environ)) as shared:
-        tasks = [asyncio.create_task(making.make(name, question, shared)) for name, question in asked.items()]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    reports = [first.base / path for path in first.settings.reports]
+    with failure_reported(reports, recorder):
+        async with SharedTools(Run.of(first.settings, store, first.environ)) as shared:
+            tasks = [asyncio.create_task(making.make(name, question, shared)) for name, question in asked.items()]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
     outcomes = {name: making.outcomes[name] for name in asked}
-    for path in first.settings.reports:
-        write_report(first.base / path, recorder.spans, {"environments": _versions(outcomes)})
+    for path in reports:
+        write_report(path, recorder.spans, {"environments": _versions(outcomes)})
     return outcomes
 
 
