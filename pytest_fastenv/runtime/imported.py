@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 from typing import Any, Iterable, Mapping
@@ -21,6 +22,8 @@ from .sealed import seal, unseal
 #: Names in an environment's ``.fastenv`` directory: the list, and how far it has been compiled.
 NAME, DONE = "imported", "compiled"
 _KEY = "fastenv_imported"
+#: What no wheel brings: of virtualenv, and our own, which pytest rewrites.
+_NOT_KEPT = ("_virtualenv", "pytest_fastenv_runtime")
 #: The others may compile something else than the source is, and may have kept it under the usual name.
 _LOADERS = frozenset({"SourceFileLoader", "AssertionRewritingHook"})
 _APART: dict[str, Any] = (  # of the terminal's signals, and of whatever waits for the session's processes
@@ -32,7 +35,9 @@ def sources(prefix: str) -> set[str]:
     """Return the sources of what is imported now from an environment, relative to it."""
     below = os.path.join(prefix, "")
     found = set()
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in _NOT_KEPT:
+            continue
         try:
             values = object.__getattribute__(module, "__dict__")  # a lazy module is not imported for the question
             path, loader = values.get("__file__"), values.get("__loader__")
@@ -81,9 +86,14 @@ class Controller:
     def pytest_unconfigure(self) -> None:
         """Keep what is new, for as long as the environment stands."""
         prefix = self._handed.prefix
-        keep(prefix, self._found | sources(prefix))
+        was_compiled = is_compiled(prefix)
+        new = keep(prefix, self._found | sources(prefix))
+        if was_compiled and not any(_is_to_be_compiled(prefix, source) for source in new):
+            if new:
+                mark_compiled(prefix, seal_of(prefix))
+            return
         shares = (self._handed.settings or {}).get("bytecode") != "own"
-        if shares and self._handed.server and not is_compiled(prefix):
+        if shares and self._handed.server:
             _compile(self._handed, self._environ)
 
 
@@ -96,14 +106,17 @@ def read(path: str | os.PathLike[str]) -> list[str]:
         return []
 
 
-def keep(prefix: str, found: Iterable[str]) -> None:
-    """Add sources to an environment's list; an environment that cannot be written goes without."""
+def keep(prefix: str, found: Iterable[str]) -> set[str]:
+    """Add sources to an environment's list, and return those that were not in it.
+
+    An environment that cannot be written goes without.
+    """
     path = _own(prefix, NAME)
     known = set(read(path))
-    together = known.union(found)
-    if together == known:
-        return
-    _write(path, seal("\n".join(sorted(together)).encode("utf-8", "surrogateescape")))
+    new = set(found) - known
+    if new:
+        _write(path, seal("\n".join(sorted(known | new)).encode("utf-8", "surrogateescape")))
+    return new
 
 
 def seal_of(prefix: str) -> bytes:
@@ -127,6 +140,15 @@ def mark_compiled(prefix: str, sealed: bytes) -> None:
     :param sealed: what `seal_of` returned before that was begun.
     """
     _write(_own(prefix, DONE), sealed)
+
+
+def _is_to_be_compiled(prefix: str, source: str) -> bool:
+    """Say whether a source is not compiled, or was compiled in this environment: the store may not have that."""
+    try:
+        compiled = os.stat(importlib.util.cache_from_source(os.path.join(prefix, source)))
+        return compiled.st_mtime_ns >= os.stat(_own(prefix, "ready")).st_mtime_ns
+    except OSError:
+        return True
 
 
 def _own(prefix: str, name: str) -> str:

@@ -7,6 +7,7 @@ import os
 import py_compile
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from installing import SITE, TARGET, SomeStaging, artifact, engine, run
 from kit.archives import make_wheel
 from kit.tools import NOWHERE
+from kit.unpacked import unpacked_at
 
 from pytest_fastenv.installer.bytecode import BYTECODE, FILES, bytecode_key
 from pytest_fastenv.installer.compilation import Compilation, Modules
@@ -37,18 +39,7 @@ class Bench:
         self._directory = directory
         self._count = 0
         self.environment()
-        self.age(60)
-
-    def age(self, seconds: int) -> None:
-        """Make the wheel in the store as it would be if it had been unpacked earlier."""
-        path = self.entry / MANIFEST
-        manifest = Manifest.load(str(path))
-        assert manifest is not None
-        times = [time_ns - seconds * 10**9 for time_ns in manifest.mtimes_ns]
-        for name, time_ns in zip(manifest.paths, times, strict=True):
-            os.utime(self.entry / TREE / name, ns=(time_ns, time_ns))
-        path.unlink()
-        manifest._replace(mtimes_ns=times).save(str(path))
+        unpacked_at(self.entry, 1_700_000_000)
 
     @property
     def entry(self) -> Path:
@@ -242,7 +233,7 @@ def test_what_is_damaged_in_the_store_is_not_linked_and_made_again(
 
 def test_a_wheel_that_was_unpacked_again_has_other_times(bench: Bench) -> None:
     bench.keep(bench.environment())
-    bench.age(60)
+    unpacked_at(bench.entry, 1_600_000_000)
     base = bench.environment()
     assert list(base.rglob("*.pyc")) == [], "Python would not believe them"
     assert bench.keep(base) == 3
@@ -252,10 +243,36 @@ def test_a_wheel_that_was_unpacked_again_has_other_times(bench: Bench) -> None:
 @pytest.mark.parametrize("link", MODES)
 def test_what_was_unpacked_in_this_second_comes_without(bench: Bench, link: LinkMode) -> None:
     """An edit within the second has the same time."""
-    bench.age(-3600)
+    unpacked_at(bench.entry, int(time.time()) + 3600)
     base = bench.environment(link)
     assert bench.keep(base, link=link) == 3
     assert list(base.rglob("*.pyc")) == list(bench.environment(link).rglob("*.pyc")) == []
+
+
+@pytest.mark.parametrize("first", ["alpha", "omega"])
+def test_of_a_place_that_several_want_only_what_lies_there_is_compiled(
+    store: Store, artifacts: Path, tmp_path: Path, first: str
+) -> None:
+    """Also where size and time of the other file are the same, and whichever was linked first."""
+    benches = []
+    for name in ("alpha", "omega"):
+        size = 1000 if name == first else 1
+        files = {"tests/__init__.py": f"VALUE = {name!r}\n", f"{name}.py": "#" * size}
+        directory = tmp_path / name
+        directory.mkdir()
+        benches.append(Bench(store, directory, make_wheel(artifacts, name, files=files)))
+        benches[-1].keep(benches[-1].environment(), "tests/__init__.py")
+    for number in range(2):
+        prefix = tmp_path / str(number)
+        prefix.mkdir()
+
+        async def work(prefix: Path = prefix) -> None:
+            async with engine(store) as parts:
+                await parts.install([artifact(bench.wheel) for bench in benches], SomeStaging(prefix, prefix))
+
+        run(work())
+        assert value(prefix / SITE, "tests") == "alpha"
+        run(store.withdraw(BYTECODE, benches[0].key))  # then nothing that is compiled is in the way
 
 
 def test_what_cannot_be_compiled_is_left_out(store: Store, artifacts: Path, tmp_path: Path) -> None:

@@ -44,13 +44,19 @@ def library(project: Project, tmp_path: Path) -> Project:
     return project
 
 
-def run(project: Project, *arguments: str) -> str:
-    """Run the suite, wait until what it compiled is kept, and return what it saw."""
+def start(project: Project, *arguments: str) -> str:
+    """Run the suite, and return what it saw."""
     ran = project.run("--fastenv", "requirements.txt", *arguments)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    return (project.directory / "seen").read_text().splitlines()[-1]
+
+
+def run(project: Project, *arguments: str) -> str:
+    """Run the suite, wait until what it compiled is kept, and return what it saw."""
+    saw = start(project, *arguments)
     for prefix in environments(project):
         wait_until_compiled(prefix)
-    return (project.directory / "seen").read_text().splitlines()[-1]
+    return saw
 
 
 def environments(project: Project) -> Iterator[Path]:
@@ -61,10 +67,14 @@ def environments(project: Project) -> Iterator[Path]:
 def wait_until_compiled(prefix: Path, within_s: float = 60.0) -> None:
     """Wait for a process that belongs to nobody."""
     end = time.monotonic() + within_s
-    listed, done = prefix / ".fastenv" / "imported", prefix / ".fastenv" / "compiled"
-    while not (done.exists() and listed.read_text().startswith(done.read_text() + "\n")):
-        assert time.monotonic() < end, f"nobody compiled what {listed} has"
+    while not is_compiled(prefix):
+        assert time.monotonic() < end, f"nobody compiled what was imported in {prefix}"
         time.sleep(0.01)
+
+
+def is_compiled(prefix: Path) -> bool:
+    listed, done = prefix / ".fastenv" / "imported", prefix / ".fastenv" / "compiled"
+    return done.exists() and listed.read_text().startswith(done.read_text() + "\n")
 
 
 def inodes(project: Project) -> list[str]:
@@ -73,13 +83,41 @@ def inodes(project: Project) -> list[str]:
     return [str(os.stat(path).st_ino) for path in found]
 
 
+def own_files(prefix: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (prefix / ".fastenv").iterdir()}
+
+
 def test_a_fresh_environment_has_what_a_session_compiled(library: Project) -> None:
-    """The very file: nothing is compiled again."""
+    """The very file: nothing is compiled again. Where nothing new was imported no process is left behind."""
     compiled = run(library)
-    assert run(library, "--fastenv-recreate") == compiled
+    assert start(library, "--fastenv-recreate") == compiled
     assert inodes(library) == [compiled, compiled]
     _, second = environments(library)
     assert list((second / "lib").rglob("_pytest/__pycache__/stepwise.*.pyc")), "of pytest's all, imported or not"
+    assert is_compiled(second), "at once: the session saw that nothing is left to do"
+    before = own_files(second)
+    assert start(library) == compiled
+    assert own_files(second) == before
+
+
+def test_workers_and_environments_inside_tests_have_it(library: Project) -> None:
+    library.variables["PYTHONDONTWRITEBYTECODE"] = "1"
+    run(library)
+    compiled = inodes(library)[0]
+    library.write(
+        test_inside__py=SUITE,
+        test_other__py="""\
+            import os
+
+            def test_fresh(venv, worker_id):
+                venv.install("library==2.0")
+                (cached,) = venv.site_packages.glob("library/__pycache__/part.*.pyc")
+                with open("seen", "a") as file:
+                    file.write(f"{os.stat(cached).st_ino}\\n")
+            """,
+    )
+    start(library, "--fastenv-recreate", "--fastenv-scope", "worker", "-n", "2", "--dist", "each")
+    assert (library.directory / "seen").read_text().splitlines()[1:] == [compiled] * 4
 
 
 def test_where_python_keeps_nothing_it_is_compiled_after_the_session(library: Project) -> None:
