@@ -273,7 +273,8 @@ def test_killed_at_every_change_while_an_entry_takes_the_place_of_another_one(
     else:
         pytest.fail("it never came to its end")
     assert whole(store.lookup(ENTRIES, KEY))
-    assert seen == {(".ready", "one"), (".ready", "one", "two"), None}
+    before, after = (".ready", "one"), (".ready", "one", "two")
+    assert {before, after} <= seen <= {before, after, None}  # which points are met depends on what is swept beside
     temporary.sweep(str(store.root / "tmp"))
     leases = [path.name for path in (store.root / "tmp").iterdir()]
     assert {name.split("-")[0] for name in leases} <= {str(os.getpid())}
