@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterator, Sequence
 
+#: So many tests a worker keeps: it knows the next one before it begins with one.
+_KEPT = 2
+
 
 class MatrixScheduling:
     """A scheduler of pytest-xdist (`xdist.scheduler.Scheduling`) that is made of one for each environment.
@@ -14,12 +17,20 @@ class MatrixScheduling:
     :param make: makes the one of an environment.
     :param name_of: says which environment a worker is in.
     :param is_over: says whether no further environment and no further worker is to come.
+    :param on_schedule: is called when tests of an environment were given to workers that have collected them.
     """
 
-    def __init__(self, make: Callable[[], Any], name_of: Callable[[Any], str], is_over: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        name_of: Callable[[Any], str],
+        is_over: Callable[[], bool],
+        on_schedule: Callable[[], None],
+    ) -> None:
         self._make = make
         self._name_of = name_of
         self._is_over = is_over
+        self._on_schedule = on_schedule
         self._parts: dict[str, Any] = {}
         self._last: Any = None
         self._has_begun = False
@@ -29,13 +40,20 @@ class MatrixScheduling:
         self._part(name).numnodes = workers
 
     def waiting(self, name: str) -> int:
-        """Return how many tests of an environment no worker has been given."""
+        """Return how many tests of an environment a further worker could have."""
         part = self._parts.get(name)
         if part is None:
             return 0
+        if (given := _stealable(part)) is not None:
+            return sum(max(0, len(tests) - _KEPT) for tests in given.values()) + len(part.pending)
         # A list of tests; or scopes with tests in them.
         waiting = getattr(part, "workqueue", None)
         return sum(map(len, waiting.values())) if waiting is not None else len(getattr(part, "pending", ()))
+
+    def goes_on_without(self, node: Any) -> bool:
+        """Say whether a worker that gets no further tests leaves those to others that it would have got."""
+        part = self._of(node)
+        return _stealable(part) is None and self.waiting(self._name_of(node)) > 0
 
     @property
     def nodes(self) -> list[Any]:
@@ -91,6 +109,7 @@ class MatrixScheduling:
                 part.schedule()
                 for node in _idle(part):
                     node.shutdown()
+        self._on_schedule()
 
     def _of(self, node: Any) -> Any:
         return self._part(self._name_of(node))
@@ -100,6 +119,11 @@ class MatrixScheduling:
             self._parts[name] = self._make()
             self._parts[name].numnodes = 1
         return self._parts[name]
+
+
+def _stealable(part: Any) -> dict[Any, list[int]] | None:
+    """Return the tests by worker where workers have all of them and give them back (``worksteal``)."""
+    return part.node2pending if hasattr(part, "steal_requested_from_node") else None
 
 
 def _idle(part: Any) -> Iterator[Any]:

@@ -1,7 +1,9 @@
 """One session over several environments with the workers of pytest-xdist spread over them (``-n``).
 
 There are never more workers than were asked for. An environment gets its first worker as soon as it is there and there
-is room; further room goes to the environment with most tests left. A worker is in one environment as long as it lives.
+is room; further room goes to the environment with most tests left. A worker is in one environment as long as it lives:
+where there is no room for an environment that has come late, a worker of another one that has several gets no further
+tests.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import queue
 import shlex
 import sys
 import threading
+from collections import Counter
 from typing import Any, Generator, Sequence
 
 import pytest
@@ -118,7 +121,9 @@ class MatrixWorkers:
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         """Schedule each environment's tests by itself, as it was asked for (``--dist``, or a plugin's scheduler)."""
         others = config.pluginmanager.subset_hook_caller("pytest_xdist_make_scheduler", [self])
-        self._scheduling = MatrixScheduling(lambda: others(config=config, log=log), self._name, self._is_over)
+        self._scheduling = MatrixScheduling(
+            lambda: others(config=config, log=log), self._name, self._is_over, on_schedule=self._fill
+        )
         for name, workers in self._planned.items():
             self._scheduling.expect(name, workers)
         for name in self._begun:
@@ -177,8 +182,7 @@ class MatrixWorkers:
 
     def _is_over(self) -> bool:
         """Say whether no environment is on its way, none waits for a worker, and no worker is starting."""
-        waits = any(state.name not in self._begun for state in self._ready())
-        return not (self._environments.pending or waits or self._starting)
+        return not (self._environments.pending or self._waiting() or self._starting)
 
     def _fill(self) -> None:
         """Start workers where there is room for them and work."""
@@ -190,17 +194,38 @@ class MatrixWorkers:
             if state is None:
                 break
             self._start(state)
+        self._make_room()
         if not self._environments.pending or self._starting:
             for end in self._deferred:
                 end()
             self._deferred.clear()
 
+    def _make_room(self) -> None:
+        """Let a worker end for each environment that is there and has none, where another one has several."""
+        wanted = len(self._waiting()) - sum(node.shutting_down for node in self._alive)
+        for _ in range(wanted):
+            staying = [node for node in self._scheduling_nodes() if self._may_leave(node)]
+            counts = Counter(map(self._name, staying))
+            several = [node for node in staying if counts[self._name(node)] > 1]
+            if not several:
+                return
+            most = max(several, key=lambda node: counts[self._name(node)])
+            youngest = [node for node in several if self._name(node) == self._name(most)][-1]
+            youngest.shutdown()
+
+    def _may_leave(self, node: Any) -> bool:
+        assert self._scheduling is not None  # noqa: S101
+        return not (node.shutting_down or node in self._starting) and self._scheduling.goes_on_without(node)
+
+    def _waiting(self) -> list[NamedState]:
+        """Return the environments that are there and have had no worker."""
+        return [state for state in self._ready() if state.name not in self._begun]
+
     def _next(self) -> NamedState | None:
         """Return the environment that the next worker is for."""
         ready = self._ready()
-        for state in ready:
-            if state.name not in self._begun:
-                return state
+        for state in self._waiting():
+            return state
         assert self._scheduling is not None  # noqa: S101
         if self._config.getoption("dist") == "each" or not ready:
             return None

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from kit.archives import make_wheel
+from kit.archives import make_sdist, make_wheel
 from kit.nightly import first_and_at_night
 from kit.server import IndexServer
 
@@ -230,6 +230,80 @@ def test_workers_with_environments_of_their_own_are_refused(apart: Project) -> N
     assert "workers that are spread over several environments share those" in run.stderr
     assert not (Path(apart.directory) / "events").exists()
     assert apart.run(*ALL, "--fastenv-scope", "worker", "-k", "at_home").returncode == 0
+
+
+#: An environment that is made only when the tests of another one let it.
+LATE = """\
+    [tool.fastenv]
+    project = "none"
+
+    [tool.fastenv.envs.ahead]
+    set-env = {{ WHERE = "ahead" }}
+
+    [tool.fastenv.envs.late]
+    requirements = ["{sdist}"]
+    set-env = {{ WHERE = "late" }}
+"""
+
+#: The first worker waits for a second one in its environment, then lets the other environment be made, and goes on
+#: when a test runs there; the second one goes on when that environment is there.
+TESTS_AHEAD = """\
+    import functools
+    import os
+    import time
+    from pathlib import Path
+
+    import pytest
+
+    WHERE = os.environ["WHERE"]
+    WORKER = os.environ["PYTEST_XDIST_WORKER"]
+
+    @functools.cache
+    def wait_for(directory, pattern):
+        deadline = time.monotonic() + 60
+        while not list(Path(directory).glob(pattern)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    @pytest.mark.parametrize("number", range(240 if WHERE == "ahead" else 1))
+    def test_it(number):
+        Path(f"{WHERE}-{WORKER}").touch()
+        if WHERE == "late":
+            return
+        wait_for(".", "ahead-gw1")
+        if WORKER == "gw0":
+            if not Path("opened").exists():
+                Path("opened").touch()
+                Path("gate").write_text("go on")
+            wait_for(".", "late-*")
+        else:
+            wait_for(os.environ["ENVIRONMENTS"], "*/lib/*/site-packages/late.py")
+"""
+
+
+def test_room_is_used_while_environments_are_made_and_given_to_those_that_come_late(
+    project: Project, artifacts: Path
+) -> None:
+    gate = project.directory / "gate"
+    os.mkfifo(gate)
+    waits = f"""
+_build = build_wheel
+
+def build_wheel(*given):
+    open({str(gate)!r}).read()
+    return _build(*given)
+"""
+    sdist = make_sdist(artifacts, "late", backend_code=waits, files={"late.py": ""})
+    (project.directory / "test_inside.py").unlink()
+    project.write(pyproject__toml=LATE.format(sdist=sdist), test_it__py=TESTS_AHEAD, conftest__py=EVENTS)
+    project.variables["FASTENV_CACHE_DIR"] = str(project.directory / "store")
+    project.variables["ENVIRONMENTS"] = str(project.directory / "store" / "environments")
+    run = project.run(*ALL, "-n", "2")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "241 passed" in run.stdout
+    assert most_alive(project) == 2
+    # The second worker would have had three quarters of them, had it not made room.
+    assert Counter(words[1] for words in events(project) if words[0] == "test")["gw1"] < 120
 
 
 def test_stops_after_the_first_failure(apart: Project) -> None:
