@@ -21,6 +21,7 @@
     │   ├── StoreError              LockTimeoutError
     │   ├── InterpreterError        UnusableInterpreterError
     │   ├── PublishError            an environment that could not be made whole
+    │   ├── ShortageError           the system has no memory, threads or processes left
     │   ├── DefectError             this package has a fault of its own
     │   └── EnvironmentServerError  the process that makes environments while a session runs
     ├── FailureGroup                several independent failures of one run, shown one after the other
@@ -31,6 +32,7 @@ Standard library only, Python 3.8 and newer: this module is on the warm path, an
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Any, Callable, Mapping, Optional, Sequence
 
@@ -342,6 +344,47 @@ class UnusableInterpreterError(InterpreterError):
 
 class PublishError(ProvideError):
     """An environment could not be made whole; nothing of it is left for a later run."""
+
+
+class ShortageError(ProvideError):
+    """The system has no memory, threads or processes left for this one."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> ShortageError | None:
+        """Return the diagnosis of an exception that a shortage led to, whatever reports it; else ``None``."""
+        for one in _chain(error):
+            told = str(one) or type(one).__name__
+            short_of_memory = isinstance(one, MemoryError) or getattr(one, "errno", None) == errno.ENOMEM
+            if short_of_memory or any(sign in told for sign in _OF_MEMORY):
+                return cls("the system has no memory left for this", why=told, hint=_LESS)
+            no_thread = isinstance(one, RuntimeError) and ("new thread" in told or "os error 11" in told)
+            if no_thread or getattr(one, "errno", None) == errno.EAGAIN:
+                what = "the system has no threads or processes left for this"
+                return cls(what, why=told, hint=_LESS)
+        return None
+
+
+_OF_MEMORY = ("annot allocate memory", "failed to map segment", "os error 12", "error return without exception set")
+_LESS = "raise the limits of processes and memory (ulimit -u, ulimit -v, a container's), or set {}".format(
+    option("concurrent", "1")
+)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an exception, and those that led to it or are in it."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and one not in found:
+            found.append(one)
+            waiting += [*getattr(one, "exceptions", ()), one.__context__, one.__cause__]
+    return found
+
+
+def unforeseen(error: BaseException, *, traceback: bool = True) -> FastenvError:
+    """Return the diagnosis of an exception that no code nearer to it has explained: a shortage, else a defect."""
+    return ShortageError.of(error) or DefectError.of(error, traceback=traceback)
 
 
 class DefectError(ProvideError):

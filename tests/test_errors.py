@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import inspect
 import json
 import pickle
@@ -15,14 +16,17 @@ import pytest
 from pytest_fastenv import errors
 from pytest_fastenv.errors import (
     BuildError,
+    DefectError,
     FailureGroup,
     FastenvError,
     InterpreterNotFoundError,
     ProvideError,
     RequestError,
+    ShortageError,
     UsageError,
     error_from_json,
     printable,
+    unforeseen,
 )
 from pytest_fastenv.interpreter.missing import NothingFitsError
 
@@ -96,6 +100,37 @@ def test_a_text_from_elsewhere_does_not_look_like_a_diagnosis_of_its_own() -> No
         "  next:  that",
         "           next:  run this",
     ]
+
+
+SHORTAGES = [
+    (MemoryError(), "no memory"),
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), "no memory"),
+    (ImportError("x.so: failed to map segment from shared object"), "no memory"),
+    (RuntimeError("can't start new thread"), "no threads or processes"),
+    (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "no threads or processes"),
+    (ExceptionGroup("several", [ValueError("odd"), RuntimeError("can't start new thread")]), "no threads or processes"),
+]
+
+
+@pytest.mark.parametrize(("error", "told"), SHORTAGES)
+def test_a_shortage_is_no_defect(error: Exception, told: str) -> None:
+    for one in (error, _led_to_by(error)):
+        diagnosis = unforeseen(one)
+        assert isinstance(diagnosis, ShortageError)
+        assert told in diagnosis.what
+        assert "Traceback" not in diagnosis.diagnosis()
+
+
+def _led_to_by(error: Exception) -> Exception:
+    try:
+        raise ValueError("another") from error
+    except ValueError as later:
+        return later
+
+
+def test_what_is_no_shortage_is_a_defect() -> None:
+    assert isinstance(unforeseen(RuntimeError("odd")), DefectError)
+    assert isinstance(unforeseen(OSError(errno.EIO, "bad")), DefectError)
 
 
 def test_exit_codes_follow_the_tree() -> None:

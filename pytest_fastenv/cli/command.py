@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from pytest_fastenv.cli.settings import advice_on, read_settings
-from pytest_fastenv.errors import DefectError, FastenvError, printable
+from pytest_fastenv.errors import FastenvError, printable, unforeseen
 from pytest_fastenv.runtime.launch import own_path
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.version import __version__
@@ -75,8 +75,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is the rest written at the end
         code = 141
     except Exception as error:  # noqa: BLE001 - every end is a diagnosis, also that of a defect
-        sys.stderr.write(f"fastenv: error: {DefectError.of(error).diagnosis(naming)}\n")
-        code = DefectError.exit_code
+        diagnosis = unforeseen(error)
+        sys.stderr.write(f"fastenv: error: {diagnosis.diagnosis(naming)}\n")
+        code = diagnosis.exit_code
     return code
 
 

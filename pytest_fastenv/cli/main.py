@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 _INTERRUPTED = 130
 _TOLD = "fastenv: interrupted\n"
+_NO_MEMORY = b"fastenv: error: the system has no memory left for this\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(_TOLD)
         return _INTERRUPTED
+    except (MemoryError, SystemError):  # so little that not even the diagnosis could be made
+        os.write(2, _NO_MEMORY)
+        return 3
     finally:
         if is_command:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said; the interpreter's end is no place to interrupt

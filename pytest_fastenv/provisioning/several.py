@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_fastenv.environment.places import Missing, Ready
-from pytest_fastenv.errors import DefectError, FastenvError
+from pytest_fastenv.errors import FastenvError, unforeseen
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.cold_path import make
 from pytest_fastenv.provisioning.question import Question
@@ -109,7 +109,7 @@ class _Making:
         except OSError as error:
             return unexpected(error, self._store.root)
         except Exception as error:  # noqa: BLE001 - a defect costs this one environment, and is told with where it is
-            return DefectError.of(error)
+            return unforeseen(error)
 
     async def _ready(self, question: Question, shared: SharedTools) -> Ready:
         target = await asyncio.to_thread(interpreter_of, question, self._store)
