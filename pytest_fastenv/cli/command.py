@@ -40,6 +40,7 @@ COMMANDS = (
     _Command("why", "why", "say why an environment, or a distribution in it, is as it is"),
     _Command("pip", "pip.arguments", "install into an environment, and look at what it holds, as pip does"),
     _Command("migrate", "migrate", "say in [tool.fastenv] what a tox configuration says"),
+    _Command("cache", "cache", "look at the store: what it holds, whether that is whole, what may go"),
     _Command("python", "python", "find, list and install interpreters"),
 )
 """All commands, in the order of the help text."""

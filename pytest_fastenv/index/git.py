@@ -103,6 +103,7 @@ async def checkout(
     if revision is not None and _COMMIT.fullmatch(revision):
         found = store.lookup(CHECKOUTS, key_of(git.url, revision))
         if found is not None:
+            store.note_use(CHECKOUTS, found.name)
             return Checkout(found / _TREE, revision)
     mirror = store.path(REPOSITORIES, key_of(git.url))
     async with (
@@ -112,6 +113,7 @@ async def checkout(
         with recorder.span("fetch", git.url, source="network", revision=revision or "HEAD") as span:
             commit = await _update(git, mirror, revision, offline=offline)
             span.args["commit"] = commit
+    store.note_use(REPOSITORIES, mirror.name)
     key = key_of(git.url, commit)
 
     # Outside the mirror's lock: a mirror only gains objects, and each is written whole.

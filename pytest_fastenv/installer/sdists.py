@@ -148,6 +148,7 @@ class Sdists:
         if entry is None:
             return None
         path = _archive_in(entry)
+        self._store.note_use(SDISTS, sha256)
         if path is not None and not await asyncio.to_thread(SDISTS.is_damaged, entry):
             return FetchedSdist(path, sha256, artifact.name, artifact.version, filename=artifact.filename)
         self._recorder.notice(

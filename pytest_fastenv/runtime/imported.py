@@ -26,9 +26,6 @@ _KEY = "fastenv_imported"
 _NOT_KEPT = ("_virtualenv", "pytest_fastenv_runtime")
 #: The others may compile something else than the source is, and may have kept it under the usual name.
 _LOADERS = frozenset({"SourceFileLoader", "AssertionRewritingHook"})
-_APART: dict[str, Any] = (  # of the terminal's signals, and of whatever waits for the session's processes
-    {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000208}  # DETACHED, NEW_PROCESS_GROUP
-)
 
 
 def sources(prefix: str) -> set[str]:
@@ -165,20 +162,9 @@ def _write(path: str, content: bytes) -> None:
 
 def _compile(handed: session.Handed, environ: Mapping[str, str]) -> None:
     """Start the process that does it, and leave it to itself."""
-    import subprocess  # most sessions import nothing new
+    from .afterwards import start  # most sessions import nothing new
 
     settings = handed.settings or {}
     words = [*handed.server, "--bytecode", handed.prefix]
     words += [str(settings.get(name) or "") for name in ("cache_dir", "dir")]
-    variables = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
-    with contextlib.suppress(OSError):  # the installation is gone, or no process is left
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=variables,
-            cwd=os.path.abspath(os.sep),
-            **_APART,
-        )
-        process.returncode = 0  # it is not waited for, so Popen shall not warn
+    start(words, environ)

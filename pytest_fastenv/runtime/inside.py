@@ -132,6 +132,11 @@ def enter(config: pytest.Config, handed: session.Handed | None) -> None:
             import shutil  # few environments have one
 
             config.add_cleanup(lambda: shutil.rmtree(handed.temporary, ignore_errors=True))
+        if handed.upkeep:
+            from .afterwards import start  # once a day
+
+            outside = session.outside_variables(os.environ)
+            config.add_cleanup(lambda: start(handed.upkeep, outside))
         if handed.matrix is not None and "child" in handed.matrix:
             from . import matrix_child  # only in one of several environments
 

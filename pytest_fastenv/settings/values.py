@@ -65,6 +65,8 @@ class Settings:
     concurrent_builds: int = field(default_factory=lambda: os.cpu_count() or 1)
     concurrent_installs: int = field(default_factory=lambda: os.cpu_count() or 1)
     cache_dir: Path | None = None
+    cache_unused_s: float = 30 * 86400.0
+    cache_max_size: str | None = None
     lock_timeout_s: float = 900.0
     build_timeout_s: float = 1800.0
     http_timeout_s: float = 30.0

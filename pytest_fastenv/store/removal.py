@@ -32,11 +32,11 @@ def take_out(root: Path, home: Home, bucket: EntryBucket, entry: Path) -> str | 
         try:
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(entry / bucket.mark)
-            aside = home.file("removed")
+            aside: str | None = home.file("removed")
             try:
-                os.rename(entry, aside)
+                os.rename(entry, str(aside))
             except FileNotFoundError:
-                return None
+                aside = None
             if lease_path is not None and os.name != "nt":  # there a claimed lease has another name by now
                 with suppress(FileNotFoundError):
                     os.unlink(lease_path)

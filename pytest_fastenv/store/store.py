@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNFIT = frozenset('/\\:*?"<>|\0\n')
+_TAG_FILE = "CACHEDIR.TAG"
 _TAG = """Signature: 8a477f597d28d172789f06886806bc55
 # This directory is a cache of pytest-fastenv: it can be made again, so backups need not hold it.
 # See https://bford.info/cachedir/
@@ -62,13 +64,19 @@ class Store:
         return InStore(parts[0], parts[2]) if is_inside else None
 
     def lookup(self, bucket: EntryBucket, key: str) -> Path | None:
-        """Return a whole entry's directory, or ``None``. Costs one look at the file system and writes nothing."""
+        """Return a whole entry's directory, or ``None``. Costs one look at the file system and writes nothing.
+
+        What goes on to use it says so (`note_use`), unless it becomes part of an environment that says so itself.
+        """
         stem = self._stem(bucket, key)
         return Path(stem) if os.path.exists(f"{stem}/{bucket.mark}") else None
 
-    def note_use(self, bucket: EntryBucket, key: str) -> None:
-        """Note that an entry is used, for its age; at most once a day, and only where that can be written."""
-        lease.note_use(f"{self._stem(bucket, key)}/{bucket.mark}")
+    def note_use(self, bucket: EntryBucket, key: str, used_at: float | None = None) -> None:
+        """Note that an entry is used, for its age; at most once a day, and only where that can be written.
+
+        :param used_at: seconds since the epoch; default: now.
+        """
+        lease.note_use(f"{self._stem(bucket, key)}/{bucket.mark}", used_at)
 
     async def publish(
         self,
@@ -227,6 +235,24 @@ class Store:
         with suppress(OSError, StoreError):
             _replace(self.private().file("record"), target, content)
 
+    @property
+    def wants_upkeep(self) -> bool:
+        """Whether nobody has looked after it for a day, and this process may. Costs one look at the file system."""
+        try:
+            looked_after_at = os.stat(f"{self.root}/{_TAG_FILE}").st_mtime
+        except OSError:
+            looked_after_at = 0.0
+        is_due = abs(time.time() - looked_after_at) > lease.NOTED_EVERY_S
+        return is_due and os.access(self.root, os.W_OK)
+
+    def note_upkeep(self) -> None:
+        """Note that it is being looked after."""
+        with suppress(OSError):
+            with open(self.root / _TAG_FILE, "a", encoding="utf-8") as file:
+                if not file.tell():
+                    file.write(_TAG)
+            os.utime(self.root / _TAG_FILE)
+
     def log_path(self, name: str) -> Path:
         """Return ``<root>/logs/<name>`` for writing; directories are made.
 
@@ -290,7 +316,7 @@ class Store:
 
         with diagnosed("the store's directory cannot be made", self.root, any_reason=True):
             os.makedirs(self.root, exist_ok=True)
-            with open(self.root / "CACHEDIR.TAG", "w", encoding="utf-8") as file:
+            with open(self.root / _TAG_FILE, "w", encoding="utf-8") as file:
                 file.write(_TAG)
 
 

@@ -25,6 +25,7 @@ from pytest_fastenv.interpreter_downloads.supply import ARCHIVES
 from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS
 from pytest_fastenv.provisioning.resolutions import RESOLUTIONS
 from pytest_fastenv.store.buckets import EntryBucket, RecordBucket
+from pytest_fastenv.upkeep.diary import DIARY
 
 ENTRIES: tuple[EntryBucket, ...] = (
     WHEELS,
@@ -50,4 +51,5 @@ RECORDS: tuple[RecordBucket[Any], ...] = (
     QUESTIONS,
     RESOLUTIONS,
     TIMINGS,
+    DIARY,
 )
