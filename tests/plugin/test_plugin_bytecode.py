@@ -92,7 +92,7 @@ def test_a_fresh_environment_has_what_a_session_compiled(library: Project) -> No
     compiled = run(library)
     assert start(library, "--fastenv-recreate") == compiled
     assert inodes(library) == [compiled]
-    _, second = environments(library)
+    (second,) = environments(library)
     assert list((second / "lib").rglob("_pytest/__pycache__/stepwise.*.pyc")), "of pytest's all, imported or not"
     assert is_compiled(second), "at once: the session saw that nothing is left to do"
     before = own_files(second)
