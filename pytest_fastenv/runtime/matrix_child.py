@@ -17,8 +17,13 @@ from typing import Any, Generator, Mapping, Sequence
 
 import pytest
 
+from .relay import in_foreground
+
 #: How long the tests have to put their things away when the controller is gone.
 _PATIENCE_S = 10.0
+#: How long Ctrl-C may take to show, where a terminal or a signal to the whole group brought it here, too.
+_GRACE_S = 1.0
+_GRACE_AT_TERMINAL_S = 5.0
 _GO_ON = b"go on\n"
 _TUPLE = "fastenv-tuple"
 
@@ -59,7 +64,9 @@ def enter(config: pytest.Config, child: Mapping[str, Any]) -> None:
         "cov_master_topdir": os.getcwd(),
     }
     config.workeroutput = {}  # type: ignore[attr-defined]
-    config.pluginmanager.register(Child(config, child["events"], child["answers"]), "fastenv-matrix-child")
+    config.pluginmanager.register(
+        Child(config, child["events"], child["answers"], child["controller"]), "fastenv-matrix-child"
+    )
 
 
 class Child:
@@ -67,16 +74,19 @@ class Child:
 
     :param events: a descriptor to write to.
     :param answers: a descriptor to read from.
+    :param controller: a process id.
     """
 
-    def __init__(self, config: pytest.Config, events: int, answers: int) -> None:
+    def __init__(self, config: pytest.Config, events: int, answers: int, controller: int) -> None:
         self._config = config
         self._events = os.fdopen(events, "wb")
         self._answers = os.fdopen(answers, "rb")
         self._failed = False
         self._session: pytest.Session | None = None
+        self._controller = controller
+        self._ends = threading.Event()
         if hasattr(select, "poll"):
-            threading.Thread(target=_end_with, args=(answers,), name="controller", daemon=True).start()
+            threading.Thread(target=self._end_with_controller, args=(answers,), name="controller", daemon=True).start()
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -161,6 +171,7 @@ class Child:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell why it ends early. Ctrl-C and `pytest.exit` end the controller's session, too."""
+        self._ends.set()
         why = excinfo.value
         is_own = isinstance(why, pytest.Session.Interrupted)
         self._tell("interrupted", str(why) or type(why).__name__, not is_own, getattr(why, "returncode", None))
@@ -168,7 +179,23 @@ class Child:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Tell that it is over."""
+        self._ends.set()
         self._tell("finished", int(exitstatus))
+
+    def _end_with_controller(self, answers: int) -> None:
+        """End this process when the controller ends or is gone, whatever a test does: as Ctrl-C would, then for good.
+
+        Ctrl-C that came here by itself counts: a second one would disturb what puts things away.
+        """
+        gone = select.poll()
+        gone.register(answers, 0)  # nothing but the end
+        gone.poll()
+        if not self._ends.wait(_GRACE_AT_TERMINAL_S if in_foreground() else _GRACE_S):
+            os.kill(os.getpid(), signal.SIGINT)
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until or os.getppid() == self._controller:  # that one has patience of its own
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def _serialized(self, report: Any) -> Any:
         return self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
@@ -181,16 +208,6 @@ class Child:
         except BrokenPipeError:  # the controller is gone
             if self._session is not None:
                 self._session.shouldstop = "the session is gone"
-
-
-def _end_with(answers: int) -> None:
-    """End this process when the controller is gone, whatever a test does: as Ctrl-C would, then for good."""
-    gone = select.poll()
-    gone.register(answers, 0)  # nothing but the end
-    gone.poll()
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(_PATIENCE_S)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _is_told(word: str, config: pytest.Config, told: str) -> bool:

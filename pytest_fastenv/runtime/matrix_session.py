@@ -105,7 +105,13 @@ class _Part:
         """Run it to its end."""
         events, events_inside = os.pipe()
         answers_inside, answers = os.pipe()
-        child = {"events": events_inside, "answers": answers_inside, "run": self._run_id, "argv": sys.argv}
+        child = {
+            "events": events_inside,
+            "answers": answers_inside,
+            "controller": os.getpid(),
+            "run": self._run_id,
+            "argv": sys.argv,
+        }
         try:
             process = subprocess.Popen(
                 self._command(), env=self._variables(child), pass_fds=(events_inside, answers_inside)
@@ -120,6 +126,8 @@ class _Part:
                     self._take(decode(line), reply)
                 code = process.wait()
             except BaseException:
+                for pipe in (stream, reply):  # their end is what the child goes by
+                    pipe.close()
                 _end(process)
                 raise
         self._over(code)
@@ -249,9 +257,9 @@ class _Part:
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
-    """End a child in good order: Ctrl-C reached it as well, an error of the controller did not."""
+    """Wait for a child, which interrupts itself when the ends of its pipes are closed; then end it."""
     try:
-        process.wait(_PATIENCE_S if _was_interrupted() else 0.1)
+        process.wait(_PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.terminate()
         try:
@@ -259,7 +267,3 @@ def _end(process: subprocess.Popen[Any]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _was_interrupted() -> bool:
-    return isinstance(sys.exc_info()[1], KeyboardInterrupt)
