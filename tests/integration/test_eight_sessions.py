@@ -206,11 +206,13 @@ def test_a_living_run_keeps_its_environment(seeded: Desk, index: IndexServer, tm
         assert run("back").prefix == living.prefix
 
         seeded.run([*command, "test_edit.py"]).is_fine()
-        made = [run("found-out")]
-        assert re.search(r"made anew: .*shared_wheel\.py changed", made[0].outcome.output)
-        made.append(run("recreated", "--fastenv-recreate"))
-        assert len({living.prefix, other.prefix, *(ended.prefix for ended in made)}) == 2 + len(made)
-        assert all("shared-wheel" in whole(ended.prefix) for ended in made)
+        found_out = run("found-out")
+        assert re.search(r"made anew: .*shared_wheel\.py changed", found_out.outcome.output)
+        assert "shared-wheel" in whole(found_out.prefix)
+        recreated = run("recreated", "--fastenv-recreate")
+        assert "shared-wheel" in whole(recreated.prefix)
+        assert len({living.prefix, other.prefix, found_out.prefix, recreated.prefix}) == 4
+        assert not found_out.prefix.exists()  # nobody was in it when another one took its place
 
         assert identity(living.prefix) == held
         assert "1 passed" in living.goes_on().is_fine()

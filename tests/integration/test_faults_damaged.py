@@ -18,7 +18,7 @@ from kit.nightly import first_and_at_night
 from pytest_fastenv.environment.skeleton import SKELETONS
 from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.link import LinkMode
-from pytest_fastenv.provisioning import buckets
+from pytest_fastenv.upkeep import buckets
 from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS
 
 pytestmark = pytest.mark.slow
