@@ -18,8 +18,8 @@ from kit.nightly import first_and_at_night
 from pytest_fastenv.environment.skeleton import SKELETONS
 from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.link import LinkMode
-from pytest_fastenv.upkeep import buckets
 from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS
+from pytest_fastenv.upkeep import buckets
 
 pytestmark = pytest.mark.slow
 
@@ -97,10 +97,10 @@ def test_a_pytest_run_that_edits_its_environment_is_told_so(seeded: Desk) -> Non
     test = f"def test_it():\n    import good\n    assert not hasattr(good, 'EDITED')\n    exec({edit!r})\n"
     seeded.write("test_suite.py", test)
     seeded.ask("pytest", "good", link="hardlink").is_fine()
-    said = seeded.ask("pytest", "good", link="hardlink").is_fine()
-    assert "good/__init__.py changed" in said
-    first, second = seeded.environments()
-    assert first != second
+    for _ in range(2):
+        said = seeded.ask("pytest", "good", link="hardlink").is_fine()
+        assert "good/__init__.py changed" in said
+    assert [prefix.name[-2:] for prefix in seeded.environments()] == ["-3"], "the edited ones are gone"
 
 
 @pytest.mark.parametrize("link", first_and_at_night(LinkMode.HARDLINK, LinkMode.SYMLINK))
