@@ -10,13 +10,13 @@ import json
 import os
 import select
 import signal
-import socket
 import threading
 import time
 from typing import Any, Generator, Mapping, Sequence
 
 import pytest
 
+from .matrix_node import WorkerInput
 from .relay import in_foreground
 
 #: How long the tests have to put their things away when the controller is gone.
@@ -50,19 +50,14 @@ def _marked(value: Any) -> Any:
 def enter(config: pytest.Config, child: Mapping[str, Any]) -> None:
     """Make a session a part of another one, before it is configured.
 
-    :param child: what the controller handed over: the ends of two pipes, ``events`` and ``answers``.
+    :param child: what the controller handed over: the ends of two pipes, ``events`` and ``answers``; a file with the
+        session's ``input``, as a worker; and the ``controller`` itself, a process id.
     """
     for name in ("events", "answers"):
         os.set_inheritable(child[name], False)
-    # What pytest-xdist gives its workers, and what pytest-cov reads of it.
-    config.workerinput = {  # type: ignore[attr-defined]
-        "workerid": "master",
-        "workercount": 1,
-        "testrunuid": child["run"],
-        "mainargv": child["argv"],
-        "cov_master_host": socket.gethostname(),
-        "cov_master_topdir": os.getcwd(),
-    }
+    with open(child["input"], "rb") as file:
+        file.seek(0)
+        config.workerinput = WorkerInput(*decode(file.read()))  # type: ignore[attr-defined]
     config.workeroutput = {}  # type: ignore[attr-defined]
     config.pluginmanager.register(
         Child(config, child["events"], child["answers"], child["controller"]), "fastenv-matrix-child"
@@ -180,7 +175,8 @@ class Child:
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Tell that it is over."""
         self._ends.set()
-        self._tell("finished", int(exitstatus))
+        told = {"exitstatus": int(exitstatus), **self._config.workeroutput}  # type: ignore[attr-defined]
+        self._tell("finished", int(exitstatus), told)
 
     def _end_with_controller(self, answers: int) -> None:
         """End this process when the controller ends or is gone, whatever a test does: as Ctrl-C would, then for good.

@@ -167,3 +167,49 @@ def test_a_debugger_inside_reads_what_is_typed(afar: Project) -> None:
     )
     assert run.returncode != 0, run.stdout + run.stderr
     assert "(Pdb) 42" in run.stdout, run.stdout + run.stderr
+
+
+#: What plugins do that tell workers of pytest-xdist something, and are told something by them.
+TELLS = """\
+    import pathlib
+
+    class Hooks:
+        def pytest_configure_node(self, node):
+            node.workerinput["seed"] = node.config.option.seed
+
+        def pytest_testnodedown(self, node, error):
+            with pathlib.Path("told").open("a") as file:
+                print(node.gateway.id, node.workeroutput["seen"], error, file=file)
+
+    def pytest_addoption(parser):
+        parser.addoption("--seed", type=int)
+
+    def pytest_configure(config):
+        if config.pluginmanager.hasplugin("xdist"):
+            config.pluginmanager.register(Hooks())
+        if hasattr(config, "workerinput"):
+            config.workeroutput["seen"] = config.workerinput["seed"]
+        else:
+            config.option.seed = 7
+"""
+
+
+def test_plugins_tell_and_are_told_as_with_workers(afar: Project) -> None:
+    afar.write(
+        pyproject__toml=ENVIRONMENTS.replace("afar==", 'pytest-xdist", "pytest-cov", "afar=='),
+        conftest__py=TELLS,
+        test_it__py="def test_it(request): assert request.config.workerinput['seed'] == 7\n",
+    )
+    run = afar.run(*ALL, "--cov=.")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (afar.directory / "told").read_text() == "one 7 None\ntwo 7 None\n"
+
+
+def test_plugins_that_would_tell_workers_find_their_options_where_xdist_is_missing(afar: Project) -> None:
+    afar.write(
+        conftest__py=TELLS,
+        test_it__py="def test_it(request): assert request.config.workerinput['seed'] == 7\n",
+    )
+    run = afar.run(*ALL)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert not (afar.directory / "told").exists()
