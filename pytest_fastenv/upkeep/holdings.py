@@ -147,5 +147,5 @@ def _latest(directory: Path) -> float:
                 status = os.lstat(os.path.join(place, name))
             except OSError:
                 continue
-            latest = max(latest, status.st_mtime, status.st_atime)
+            latest = max(latest, status.st_mtime)
     return latest
