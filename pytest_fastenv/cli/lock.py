@@ -75,8 +75,7 @@ def _all_wanted(options: argparse.Namespace, loaded: Loaded) -> list[_Wanted]:
 
     known = declared(here)
     if options.environments:
-        words = [word for text in options.environments for word in text.split(",") if word]
-        selected = select(known, words)
+        selected = select(known, options.environments)
     else:
         selected = tuple(one for one in known.values() if "lock" in one.layer)
     if not selected and asks(loaded):

@@ -102,20 +102,19 @@ class Child:
     def pytest_collection(self, session: pytest.Session) -> Generator[None, Any, None]:
         """Go on without what was asked for by name and is not in this environment: it may be in others."""
         outcome = yield
-        if outcome.excinfo is None or not issubclass(outcome.excinfo[0], pytest.UsageError):
-            return
-        told = " ".join(str(outcome.excinfo[1]).split())
-        missing = [word for word in session.config.args if _is_told(word, session.config, told)]
-        rest = [word for word in session.config.args if word not in missing]
-        if not missing:
-            return
-        self._tell("missing", missing)
-        if rest:
-            session.perform_collect(rest)
-        else:
-            session.items = []
-            session.config.hook.pytest_collection_finish(session=session)
-        outcome.force_result(True)
+        error = None if outcome.excinfo is None else outcome.excinfo[1]
+        words: list[str] = list(session.config.args)
+        missing: list[str] = []
+        while isinstance(error, pytest.UsageError):
+            lacking = _lacking(words, session.config, " ".join(str(error).split()))
+            if not lacking:
+                return
+            missing += lacking
+            words = [word for word in words if word not in lacking]
+            error = _collected(session, words)
+        if missing:
+            self._tell("missing", missing)
+            outcome.force_result(True)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Tell what could not be collected, or is left out as a whole."""
@@ -204,6 +203,28 @@ class Child:
         except BrokenPipeError:  # the controller is gone
             if self._session is not None:
                 self._session.shouldstop = "the session is gone"
+
+
+def _collected(session: pytest.Session, words: list[str]) -> pytest.UsageError | None:
+    """Collect what words name; return the error where pytest does not find all of it."""
+    if words:
+        try:
+            session.perform_collect(words)
+        except pytest.UsageError as error:
+            return error
+    else:
+        session.items = []
+        session.config.hook.pytest_collection_finish(session=session)
+    return None
+
+
+def _lacking(words: Sequence[str], config: pytest.Config, told: str) -> list[str]:
+    """Return the words of the command line of which pytest's error tells that it did not find what they name.
+
+    Since pytest 9 it tells of ``test_a.py::test_x[1]`` without the parameters: then that is meant first.
+    """
+    without = [word for word in words if word.endswith("]") and _is_told(word[: word.rfind("[")], config, told)]
+    return without or [word for word in words if _is_told(word, config, told)]
 
 
 def _is_told(word: str, config: pytest.Config, told: str) -> bool:

@@ -235,15 +235,15 @@ class _Part:
         """Say what became of it as a whole."""
         if code == self._status:
             self._node.ended(None)
-            self._outcomes.over(self._state.name)
+            self._outcomes.ended_with(self._state.name, code)
             return
         ended = "was ended by signal {}".format(-code) if code < 0 else "ended with exit code {}".format(code)
         text = "the process in which the tests ran {}".format(ended)
         self._node.ended(text)
         if self._running is None:
-            if self._status is None and code != 0:
+            if self._status is None and code not in (0, pytest.ExitCode.USAGE_ERROR):
                 self._outcomes.failed(self._state.name, text)
-            self._outcomes.over(self._state.name)
+            self._outcomes.ended_with(self._state.name, code)
             return
         nodeid, location = self._running
         report = pytest.TestReport(

@@ -213,3 +213,41 @@ def test_plugins_that_would_tell_workers_find_their_options_where_xdist_is_missi
     run = afar.run(*ALL)
     assert run.returncode == 0, run.stdout + run.stderr
     assert not (afar.directory / "told").exists()
+
+
+@pytest.mark.parametrize("option", ["-k", "-m"])
+def test_what_pytest_refuses_inside_is_a_wrong_request(afar: Project, option: str) -> None:
+    run = afar.run(*ALL, option, "(")
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR, run.stdout + run.stderr
+    assert f"Wrong expression passed to '{option}'" in run.stderr
+    assert run.stdout.count("pytest refused its command line or its configuration") == 2
+
+
+def test_an_exit_code_that_nothing_else_accounts_for_is_a_failure(afar: Project) -> None:
+    afar.write(
+        conftest__py="""\
+            import afar
+
+            def pytest_sessionfinish(session):
+                if hasattr(session.config, "workerinput") and afar.VERSION == "2.0":
+                    session.exitstatus = 1
+            """,
+        test_it__py="def test_it(): pass\n",
+    )
+    run = afar.run(*ALL)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "fastenv: two: error: pytest ended with exit code 1" in run.stdout
+
+
+def test_parameters_that_no_environment_has_are_a_wrong_request(afar: Project) -> None:
+    run = afar.run(*ALL, "test_it.py::test_at_home[3]", "test_it.py::test_canary[1.0]")
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert run.stdout.count("does not have test_it.py::test_at_home[3]") == 2
+    assert "1 failed, 1 passed" in run.stdout
+    assert afar.run(*ALL, "test_it.py::test_at_home[3]").returncode == pytest.ExitCode.USAGE_ERROR
+
+
+def test_sessions_that_run_nothing_are_pytests_own(afar: Project) -> None:
+    run = afar.run("--fastenv-env", "all", "--fixtures")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "= environments =" not in run.stdout
