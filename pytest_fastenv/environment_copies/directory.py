@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_fastenv.environment_copies.original import Original
 from pytest_fastenv.errors import StoreError, option
-from pytest_fastenv.filesystem.tree import PER_FILE, behind, numbers_of
+from pytest_fastenv.filesystem.tree import behind
 
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 #: For `os.link`: one more name for a symbolic link, not for what it leads to.
@@ -54,14 +54,13 @@ class Directory:
                 status = look(lead + name, follow_symlinks=False, **options)
             except FileNotFoundError:
                 raise changed(self._original, f"{self.path}/{name}", "it is missing") from None
-            if numbers_of(status) != tuple(numbers[position : position + PER_FILE]):
+            if status.st_size != numbers[position] or status.st_mtime_ns != numbers[position + 1]:
                 # The numbers of a link are those of the file that it leads to, if there was one.
                 seen = behind(status, lead + name, **options) if stat.S_ISLNK(status.st_mode) else status
-                if numbers_of(seen) != tuple(numbers[position : position + PER_FILE]):
-                    how = "its size, time, mode or owner is another one"
-                    raise changed(self._original, f"{self.path}/{name}", how)
+                if seen.st_size != numbers[position] or seen.st_mtime_ns != numbers[position + 1]:
+                    raise changed(self._original, f"{self.path}/{name}", "its size or its time is another one")
             found.append(status)
-            position += PER_FILE
+            position += 2
         return found
 
     def readlink(self, name: str) -> str:

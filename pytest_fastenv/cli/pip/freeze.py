@@ -12,7 +12,6 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.cli.pip.chosen import chosen, content
-from pytest_fastenv.cli.results import show
 from pytest_fastenv.environment.held import Held, held, is_below
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.events import Recorder
@@ -29,7 +28,7 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     skipped = frozenset() if options.all else _of_every_environment(options, loaded)
     for one in among(options):
         if one.key not in skipped:
-            show("\n".join(_lines(one)))
+            print("\n".join(_lines(one)))
     return 0
 
 
