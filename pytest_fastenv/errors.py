@@ -21,6 +21,7 @@
     │   ├── StoreError              LockTimeoutError
     │   ├── InterpreterError        UnusableInterpreterError
     │   ├── PublishError            an environment that could not be made whole
+    │   ├── ShortageError           the system has no memory, threads or processes left
     │   ├── DefectError             this package has a fault of its own
     │   └── EnvironmentServerError  the process that makes environments while a session runs
     ├── FailureGroup                several independent failures of one run, shown one after the other
@@ -31,6 +32,7 @@ Standard library only, Python 3.8 and newer: this module is on the warm path, an
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Any, Callable, Mapping, Optional, Sequence
 
@@ -40,7 +42,6 @@ Naming = Callable[[str, str], str]
 OPTION_MARKS = "\x02\x03"
 """What stands around an option in a text that has no reader yet."""
 
-_MARK = re.compile("[\x02\x03]")
 _OPTION = re.compile("\x02([a-z_]+)=?([^\x03]*)\x03")
 
 
@@ -61,9 +62,29 @@ def argument(field: str, value: str) -> str:
 
 
 def named(text: str, naming: Naming) -> str:
-    """Return a text, of an error or a warning, with its options as a reader knows them."""
+    """Return a text, of an error or a warning, with its options as a reader knows them, ready to be shown.
+
+    What is quoted in it may come from anywhere; it cannot steer a terminal.
+    """
     told = _OPTION.sub(lambda found: naming(found[1], found[2]), text)
-    return _MARK.sub(lambda found: "\\x{:02x}".format(ord(found[0])), told)  # in texts from elsewhere
+    return printable(told.replace("\r\n", "\n"), but="\n\t")
+
+
+def printable(text: str, but: str = "") -> str:
+    """Return a text that cannot steer a terminal, change how its surroundings are read, or leave its line.
+
+    Control characters, bidirectional controls, invisible letters and separators other than the space are written as
+    escapes.
+
+    :param but: letters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in but else _escape(ord(letter)) for letter in text)
+
+
+def _escape(code: int) -> str:
+    return "\\x{:02x}".format(code) if code < 0x100 else ("\\u{:04x}" if code < 0x10000 else "\\U{:08x}").format(code)
 
 
 class FastenvError(Exception):
@@ -93,13 +114,14 @@ class FastenvError(Exception):
 
         :param naming: how the reader writes options; default: as a caller of `provision` does.
         """
-        lines = [self.what]
-        for label, text in (("where", self.where), ("why", self.why), ("next", self.hint)):
+        lines = []
+        labels = ("", "  where: ", "  why:   ", "  next:  ")
+        for label, text in zip(labels, (self.what, self.where, self.why, self.hint)):  # noqa: B905 - Python 3.8
             if text:
-                first, *rest = text.splitlines()
-                lines.append(f"  {label + ':':<7}{first}")
-                lines.extend(f"         {line}" for line in rest)
-        return named("\n".join(lines), naming)
+                first, *rest = named(text, naming).rstrip("\n").split("\n")
+                lines.append(label + first)
+                lines.extend(f"         {line}" for line in rest)  # so that no line of it looks like one of ours
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         return self.diagnosis()
@@ -322,6 +344,47 @@ class UnusableInterpreterError(InterpreterError):
 
 class PublishError(ProvideError):
     """An environment could not be made whole; nothing of it is left for a later run."""
+
+
+class ShortageError(ProvideError):
+    """The system has no memory, threads or processes left for this one."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> ShortageError | None:
+        """Return the diagnosis of an exception that a shortage led to, whatever reports it; else ``None``."""
+        for one in _chain(error):
+            told = str(one) or type(one).__name__
+            short_of_memory = isinstance(one, MemoryError) or getattr(one, "errno", None) == errno.ENOMEM
+            if short_of_memory or any(sign in told for sign in _OF_MEMORY):
+                return cls("the system has no memory left for this", why=told, hint=_LESS)
+            no_thread = isinstance(one, RuntimeError) and ("new thread" in told or "os error 11" in told)
+            if no_thread or getattr(one, "errno", None) == errno.EAGAIN:
+                what = "the system has no threads or processes left for this"
+                return cls(what, why=told, hint=_LESS)
+        return None
+
+
+_OF_MEMORY = ("annot allocate memory", "failed to map segment", "os error 12", "error return without exception set")
+_LESS = "raise the limits of processes and memory (ulimit -u, ulimit -v, a container's), or set {}".format(
+    option("concurrent", "1")
+)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an exception, and those that led to it or are in it."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and one not in found:
+            found.append(one)
+            waiting += [*getattr(one, "exceptions", ()), one.__context__, one.__cause__]
+    return found
+
+
+def unforeseen(error: BaseException, *, traceback: bool = True) -> FastenvError:
+    """Return the diagnosis of an exception that no code nearer to it has explained: a shortage, else a defect."""
+    return ShortageError.of(error) or DefectError.of(error, traceback=traceback)
 
 
 class DefectError(ProvideError):

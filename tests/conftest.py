@@ -37,6 +37,7 @@ def _isolated_variables(request: pytest.FixtureRequest, tmp_path: Path, monkeypa
         if name.startswith("FASTENV_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FASTENV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("FASTENV_BYTECODE", "own")  # else each of thousands of sessions would leave a process behind
     if request.node.get_closest_marker("network"):
         return
     for name in list(os.environ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import inspect
 import json
 import pickle
@@ -15,13 +16,17 @@ import pytest
 from pytest_fastenv import errors
 from pytest_fastenv.errors import (
     BuildError,
+    DefectError,
     FailureGroup,
     FastenvError,
     InterpreterNotFoundError,
     ProvideError,
     RequestError,
+    ShortageError,
     UsageError,
     error_from_json,
+    printable,
+    unforeseen,
 )
 from pytest_fastenv.interpreter.missing import NothingFitsError
 
@@ -55,6 +60,77 @@ def test_a_diagnosis_has_its_parts_in_order() -> None:
         "  next:  install a compiler",
     ]
     assert str(error) == error.diagnosis()
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07 \x9b31m \x08\x7f \u202egnp.exe\u2066\u200b\ufeff \u2028 \r"
+
+
+def can_steer(text: str) -> list[str]:
+    """Return the letters of a text that a terminal acts on, or that change how what stands beside them is read."""
+    return [letter for letter in text if not letter.isprintable() and letter not in "\n\t"]
+
+
+@pytest.mark.parametrize("part", ["what", "where", "why", "hint"])
+def test_no_part_of_a_diagnosis_steers_a_terminal(part: str) -> None:
+    parts = {"what": "it failed", part: f"spam {HOSTILE} ham"}
+    told = ProvideError(**parts).diagnosis()
+    assert can_steer(told) == []
+    assert len(told.splitlines()) == (1 if part == "what" else 2)
+    assert "\\x1b[2J" in told
+    assert "\\u202egnp.exe" in told
+    assert can_steer(str(FailureGroup([ProvideError(**parts), UsageError("two")]))) == []
+
+
+def test_letters_that_are_not_shown_are_written_as_escapes() -> None:
+    assert printable("a\x1b[31m\nb ü") == "a\\x1b[31m\\x0ab ü"
+    assert printable("a\n\tb\u202e\U000e0001\udce9", but="\n") == "a\n\\x09b\\u202e\\U000e0001\\udce9"
+
+
+def test_a_diagnosis_ends_lines_as_this_system_does() -> None:
+    error = BuildError("it failed", why="first\r\n\tsecond ü 日本 \U0001f40d\r\n")
+    assert error.diagnosis() == "it failed\n  why:   first\n         \tsecond ü 日本 \U0001f40d"
+
+
+def test_a_text_from_elsewhere_does_not_look_like_a_diagnosis_of_its_own() -> None:
+    error = ProvideError("spam\nfastenv: error: ham\n  next:  run this", hint="that\n  next:  run this")
+    assert error.diagnosis().splitlines() == [
+        "spam",
+        "         fastenv: error: ham",
+        "           next:  run this",
+        "  next:  that",
+        "           next:  run this",
+    ]
+
+
+SHORTAGES = [
+    (MemoryError(), "no memory"),
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), "no memory"),
+    (ImportError("x.so: failed to map segment from shared object"), "no memory"),
+    (RuntimeError("can't start new thread"), "no threads or processes"),
+    (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "no threads or processes"),
+    (ExceptionGroup("several", [ValueError("odd"), RuntimeError("can't start new thread")]), "no threads or processes"),
+]
+
+
+@pytest.mark.parametrize(("error", "told"), SHORTAGES)
+def test_a_shortage_is_no_defect(error: Exception, told: str) -> None:
+    for one in (error, _led_to_by(error)):
+        diagnosis = unforeseen(one)
+        assert isinstance(diagnosis, ShortageError)
+        assert told in diagnosis.what
+        assert "Traceback" not in diagnosis.diagnosis()
+
+
+def _led_to_by(error: Exception) -> Exception:
+    try:
+        raise ValueError("another") from error
+    except ValueError as later:
+        return later
+
+
+def test_what_is_no_shortage_is_a_defect() -> None:
+    assert isinstance(unforeseen(RuntimeError("odd")), DefectError)
+    assert isinstance(unforeseen(OSError(errno.EIO, "bad")), DefectError)
 
 
 def test_exit_codes_follow_the_tree() -> None:

@@ -9,18 +9,19 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import platformdirs
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.machine import describe
+from benchmarks.machine import Quiet, describe, look_around
 from benchmarks.report import around_marks
 from benchmarks.runners.artifacts import provide_index
 from benchmarks.runners.measure import CASES, Run, measure
 from benchmarks.runners.report import Measured, write_report
-from benchmarks.runners.runners import known_runners
-from benchmarks.runners.sample import Sample, requirements
+from benchmarks.runners.runners import Runner, known_runners
+from benchmarks.runners.sample import FULL, SMALL, Sample
 from benchmarks.server import serve
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.interpreter.discovery import find_target
@@ -30,6 +31,7 @@ from pytest_fastenv.store.store import Store
 
 _TOOLS = {"tox": ("tox",), "tox-uv": ("tox", "tox-uv"), "nox": ("nox",), "hatch": ("hatch",)}
 _MOST_PYTHONS = 3
+_QUICK = ("fastenv-pytest", "fastenv-run")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,47 +58,63 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, default=data, metavar="DIR", help="index, tools and work (default: %(default)s)")
     add("--rounds", type=int, default=5, metavar="N", help="every tool once in each (default: %(default)s)")
     add("--cases", nargs="+", default=list(CASES), choices=list(CASES), metavar="CASE", help="default: all")
-    add("--runners", nargs="+", metavar="NAME", help="default: all")
+    add("--runners", nargs="+", metavar="NAME", help=f"default: all; with --quick {', '.join(_QUICK)}")
     add("--pythons", nargs="+", metavar="VERSION", help="default: the running one and two more that are found")
     add("--fastenv", type=Path, metavar="DIR", help="its programs (default: those beside the running interpreter)")
     add("--tools", type=Path, metavar="DIR", help="environments of the other tools (default: made in --data)")
     add("--results", type=Path, metavar="FILE", help="where all figures go, as JSON")
     add("--report", type=Path, metavar="PAGE", help="write tables into this Markdown page")
-    add("--quick", action="store_true", help="one round")
+    add("--quick", action="store_true", help="one round with a small project and one interpreter: does it work?")
     return parser
 
 
 def _measured(options: argparse.Namespace) -> Measured:
     data = options.data.absolute()
     data.mkdir(parents=True, exist_ok=True)
-    pythons = _interpreters(options.pythons)
-    tools = _provide_tools(options.tools or data / "tools")
     fastenv = options.fastenv.absolute() if options.fastenv else Path(sys.executable).parent
-    known = known_runners({**tools, "fastenv": fastenv})
-    unknown = set(options.runners or ()) - set(known)
+    runners = _runners(options.runners or (_QUICK if options.quick else ()), fastenv, options.tools or data / "tools")
+    pythons = _interpreters(options.pythons, 1 if options.quick else _MOST_PYTHONS)
+    sample, runs, quiet = Sample(list(pythons), SMALL if options.quick else FULL), list[Run](), list[Quiet]()
+    index = data / ("index-quick" if options.quick else "index")
+    provide_index(sample.needs, list(pythons), index)
+    programs = [path.parent for path in pythons.values()]
+    with serve(index) as served, tempfile.TemporaryDirectory(prefix="runs-", dir=data) as work:
+        for number in range(1 if options.quick else options.rounds):
+            quiet.append(look_around())
+            runs += measure(runners, sample, options.cases, number, Path(work), served.url, programs, _tell)
+    facts = {
+        "date": datetime.now(UTC).date().isoformat(),
+        **describe(data, sys.version.split()[0]),
+        "index": f"{served.by} on loopback",
+        "interpreters of the matrix": ", ".join(pythons),
+    }
+    versions = {runner.name: runner.versions for runner in runners}
+    commands = {runner.name: [runner.shown(sample, matrix=each) for each in (False, True)] for runner in runners}
+    return Measured(facts, versions, commands, quiet, runs)
+
+
+def _runners(names: Sequence[str], fastenv: Path, tools: Path) -> list[Runner]:
+    """Return the tools that are named, or all; those of others are installed where they are not there.
+
+    :raises BenchmarkError: there is no tool of a name, or it does not work: before anything is measured.
+    """
+    known = known_runners({"fastenv": fastenv, **{name: tools.absolute() / name / "bin" for name in _TOOLS}})
+    unknown = set(names) - set(known)
     if unknown:
         raise BenchmarkError(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    runners = [runner for name, runner in known.items() if not options.runners or name in options.runners]
-    provide_index(requirements(), list(pythons), data / "index")
-    sample, runs = Sample(list(pythons)), list[Run]()
-    programs = [path.parent for path in pythons.values()]
-    versions = [runner.version for runner in runners]
-    with serve(data / "index") as served, tempfile.TemporaryDirectory(prefix="runs-", dir=data) as work:
-        rounds = 1 if options.quick else options.rounds
-        for run in measure(runners, sample, options.cases, rounds, Path(work), served.url, programs, _tell):
-            runs.append(run)
-    machine = describe(data, sys.version.split()[0])
-    commands = {
-        runner.name: [runner.command(sample, matrix=False), runner.command(sample, matrix=True)] for runner in runners
-    }
-    return Measured({**machine, "index": f"on loopback, {served.by}"}, versions, list(pythons), commands, runs)
+    chosen = [runner for name, runner in known.items() if not names or name in names]
+    for runner in chosen:
+        if runner.name in _TOOLS:
+            _provide_tool(runner.name, tools.absolute() / runner.name)
+        _tell(f"{runner.name}: {runner.versions}")
+    return chosen
 
 
 def _tell(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _interpreters(versions: Sequence[str] | None) -> dict[str, Path]:
+def _interpreters(versions: Sequence[str] | None, most: int) -> dict[str, Path]:
     """Return the programs of the interpreters: those that are named, or the running one and the newest others.
 
     :raises BenchmarkError: one that is named is not on this machine.
@@ -110,24 +128,28 @@ def _interpreters(versions: Sequence[str] | None) -> dict[str, Path]:
         except FastenvError as error:
             if versions:
                 raise BenchmarkError(error.diagnosis()) from None
-    return found if versions else dict(list(found.items())[:_MOST_PYTHONS])
+    return found if versions else dict(list(found.items())[:most])
 
 
-def _provide_tools(directory: Path) -> dict[str, Path]:
-    """Make an environment for each of the other tools; one that is there stays as it is."""
-    places = {}
-    for name, wanted in _TOOLS.items():
-        place = directory / name
-        if not (place / "bin" / wanted[0]).exists():
-            subprocess.run([sys.executable, "-m", "venv", place], check=True)
-            command = [place / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted]
-            ran = subprocess.run(command, check=False, capture_output=True, text=True)
-            if ran.returncode:
-                raise BenchmarkError(f"{name} cannot be installed:\n{ran.stderr.strip()}")
-            # A user's tools have their bytecode, also on machines where none is written.
-            subprocess.run([place / "bin" / "python", "-m", "compileall", "-q", place / "lib"], check=False)
-        places[name] = place / "bin"
-    return places
+def _provide_tool(name: str, place: Path) -> None:
+    """Make an environment for another tool; one that is there stays as it is."""
+    if (place / "bin" / _TOOLS[name][0]).exists():
+        return
+    subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    command = [
+        str(place / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        *_TOOLS[name],
+    ]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
+    if ran.returncode:
+        raise BenchmarkError(f"{name} cannot be installed:\n{ran.stderr.strip()}")
+    # A user's tools have their bytecode, also on machines where none is written.
+    subprocess.run([place / "bin" / "python", "-m", "compileall", "-q", place / "lib"], check=False)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def add_arguments(devenv: argparse.ArgumentParser) -> None:
     )
     devenv.add_argument(
         "-e",
-        dest="environment",
+        dest="environments",
+        action="append",
         metavar="NAME",
         help="the one that the project's files declare (default: [tool.fastenv], or the project and its group dev)",
     )
@@ -53,8 +55,8 @@ def _devenv(options: argparse.Namespace, loaded: Loaded) -> int:
     if options.dir:
         raise UsageError("--dir has no meaning here", hint="the last word of fastenv devenv is the directory")
     here = current_directory()
-    if options.environment is not None:
-        loaded = read_settings(options, {}, _one(options.environment, here).layer)
+    if options.environments is not None:
+        loaded = read_settings(options, {}, _one(options.environments, here).layer)
     elif not asks(loaded):
         loaded = replace(loaded, settings=_of_project(loaded.settings, here))
     settings = _for_work(loaded, with_pip=options.pip)
@@ -64,11 +66,11 @@ def _devenv(options: argparse.Namespace, loaded: Loaded) -> int:
     return 0
 
 
-def _one(word: str, here: Path) -> NamedEnvironment:
-    selected = select(declared(here), [word])
+def _one(words: Sequence[str], here: Path) -> NamedEnvironment:
+    selected = select(declared(here), words)
     if len(selected) > 1:
         names = ", ".join(named.name for named in selected)
-        raise UsageError(f"one environment is needed, and {word} means {len(selected)}", why=names)
+        raise UsageError(f"one environment is needed, and {' and '.join(words)} means {len(selected)}", why=names)
     return selected[0]
 
 

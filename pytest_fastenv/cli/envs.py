@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options, read_settings
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, UsageError
 from pytest_fastenv.settings.layers import Loaded
@@ -73,7 +74,7 @@ def _run(options: argparse.Namespace, _: Loaded) -> int:
     if options.json:
         print(json.dumps([_to_json(row) for row in rows], indent=2))
     else:
-        print("\n".join(_lines(rows)))
+        show("\n".join(_lines(rows)))
     return 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_fastenv.cli.provided import asks
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options, read_settings
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.settings.layers import Loaded
@@ -74,8 +75,7 @@ def _all_wanted(options: argparse.Namespace, loaded: Loaded) -> list[_Wanted]:
 
     known = declared(here)
     if options.environments:
-        words = [word for text in options.environments for word in text.split(",") if word]
-        selected = select(known, words)
+        selected = select(known, options.environments)
     else:
         selected = tuple(one for one in known.values() if "lock" in one.layer)
     if not selected and asks(loaded):
@@ -126,9 +126,9 @@ def _one(wanted: _Wanted, options: argparse.Namespace) -> bool:
     label = f"{wanted.name}: {shown}" if wanted.name else shown
     if options.check:
         if there is None:
-            print(f"{label} is not there")
+            show(f"{label} is not there")
         elif changes:
-            print("\n".join([f"{label} is not what it is to be:", *(f"  {line}" for line in changes)]))
+            show("\n".join([f"{label} is not what it is to be:", *(f"  {line}" for line in changes)]))
         return there is None or bool(changes)
     text = text_of(made).encode("utf-8")
     same = wanted.file.exists() and wanted.file.read_bytes() == text
@@ -136,9 +136,9 @@ def _one(wanted: _Wanted, options: argparse.Namespace) -> bool:
         _write(wanted.file, text)
     if not options.quiet:
         told = "as it was" if same else f"{len(made.packages)} packages"
-        print("\n".join([f"fastenv: {label}: {told}", *(f"  {line}" for line in changes)]))
+        show("\n".join([f"fastenv: {label}: {told}", *(f"  {line}" for line in changes)]))
         if wanted.name and not wanted.loaded.settings.lock:
-            print(f'  to use it, set lock = "{shown}" in [tool.fastenv.envs.{wanted.name}]')
+            show(f'  to use it, set lock = "{shown}" in [tool.fastenv.envs.{wanted.name}]')
     return not same
 
 
@@ -147,6 +147,8 @@ def _locked(wanted: _Wanted, there: Pylock | None, options: argparse.Namespace) 
     from pytest_fastenv.provisioning.locking import Kept, lock
     from pytest_fastenv.provisioning.question import Question
     from pytest_fastenv.provisioning.story import diagnosed, interpreter_of
+    from pytest_fastenv.report.failure import failure_reported
+    from pytest_fastenv.report.files import write_report
     from pytest_fastenv.report.progress import Progress
     from pytest_fastenv.schedule.event_loop import run_to_end
 
@@ -159,9 +161,16 @@ def _locked(wanted: _Wanted, there: Pylock | None, options: argparse.Namespace) 
         settings = replace(settings, project="none")
     asked = Question.of(settings, wanted.base, current_directory(), None, None, os.environ)
     recorder = Recorder(Naming("lock", wanted.loaded.origins))
-    with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()), diagnosed(asked):
+    reports = [asked.base / path for path in settings.reports]
+    with (
+        Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()),
+        failure_reported(reports, recorder),
+        diagnosed(asked),
+    ):
         store = asked.store(recorder)
         made = run_to_end(lock(asked, store, interpreter_of(asked, store), wanted.file.parent, kept))
+    for path in reports:
+        write_report(path, recorder.spans, {"lock": str(wanted.file), "packages": len(made.packages)})
     made.validate()
     return made
 

@@ -18,6 +18,14 @@ def add_arguments(migrate: argparse.ArgumentParser) -> None:
     migrate.add_argument(
         "file", nargs="?", metavar="FILE", help=f"{', '.join(_KNOWN)} (default: the first that is here)"
     )
+    migrate.add_argument(
+        "-e",
+        action="append",
+        default=[],
+        dest="further",
+        metavar="NAME",
+        help="an environment that tox makes of factors and does not list; again, or with commas, for more",
+    )
     migrate.add_argument("--own-file", action="store_true", help="print it for fastenv.toml, without [tool.fastenv]")
     migrate.set_defaults(run=_run, door="migrate")
 
@@ -26,7 +34,8 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
     del loaded
     from pytest_fastenv.migration.from_tox import migrated  # help needs none of this
 
-    print(migrated(_file(options.file), own_file=options.own_file), end="")
+    further = [name.strip() for names in options.further for name in names.split(",") if name.strip()]
+    print(migrated(_file(options.file), further=further, own_file=options.own_file), end="")
     return 0
 
 

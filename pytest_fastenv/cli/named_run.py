@@ -45,7 +45,7 @@ def run_named(options: argparse.Namespace) -> int:
         raise UsageError(
             "--exec needs a command, after --", hint=f"fastenv run -e {options.environments[0]} --exec -- python"
         )
-    selected = select(declared(root), [word for text in options.environments for word in text.split(",") if word])
+    selected = select(declared(root), options.environments)
     jobs = _jobs(options.jobs)
     asked = Asked(
         root,

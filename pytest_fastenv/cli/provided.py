@@ -46,6 +46,7 @@ def provided(
     :raises FastenvError: it cannot be had.
     """
     from pytest_fastenv.model.events import Recorder  # help needs none of this
+    from pytest_fastenv.provisioning.question import upkeep_words
     from pytest_fastenv.provisioning.story import reuse
     from pytest_fastenv.settings.naming import Naming
 
@@ -62,6 +63,11 @@ def provided(
         with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
             ready = answer(Question.of(settings, base, here, None, directory, os.environ, name), recorder)
     sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
+    upkeep = upkeep_words(settings)
+    if upkeep:
+        from pytest_fastenv.runtime.afterwards import start  # once a day
+
+        start(upkeep, os.environ)
     return ready
 
 

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options
-from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.errors import FastenvError, printable
 from pytest_fastenv.settings.layers import Loaded
 from pytest_fastenv.settings.values import Settings, current_directory, store_root
 
@@ -204,12 +205,14 @@ def _print_table(rows: Iterable[tuple[str, str, str]]) -> None:
     lines = list(rows)
     widths = [max((len(line[column]) for line in lines), default=0) for column in (0, 1)]
     for name, where, place in lines:
-        print(f"{name:<{widths[0]}}  {where:<{widths[1]}}  {place}")
+        show(f"{name:<{widths[0]}}  {where:<{widths[1]}}  {place}")
 
 
 def _install(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.provisioning.interpreters import install_all
+    from pytest_fastenv.report.failure import failure_reported
+    from pytest_fastenv.report.files import write_report
     from pytest_fastenv.report.progress import Progress
     from pytest_fastenv.schedule.event_loop import run_to_end
     from pytest_fastenv.schedule.outcome import together
@@ -218,22 +221,25 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
     begun = time.monotonic()
     settings, recorder = loaded.settings, Recorder()
     check_descriptors()
-    with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
+    reports = [current_directory() / path for path in settings.reports]
+    with (
+        Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()),
+        failure_reported(reports, recorder),
+    ):
         try:
             outcomes = run_to_end(install_all(options.words, _run(settings, recorder)))
         except OSError as error:
             raise unexpected(error, store_root(settings)) from error
-    sys.stderr.writelines(f"fastenv: warning: {text}\n" for text in recorder.warnings("run"))
+    sys.stderr.writelines(f"fastenv: warning: {printable(text)}\n" for text in recorder.warnings("run"))
     failures = [outcome for outcome in outcomes if isinstance(outcome, FastenvError)]
     for outcome in outcomes:
         if not options.quiet and not isinstance(outcome, FastenvError):
-            print(_said(outcome))
-    if settings.reports:
-        from pytest_fastenv.report.files import write_report  # only where one is asked for
-
-        summary = {"seconds": time.monotonic() - begun, "interpreters": len(outcomes) - len(failures)}
-        for path in settings.reports:
-            write_report(current_directory() / path, recorder.spans, summary)
+            show(_said(outcome))
+    summary: dict[str, object] = {"seconds": time.monotonic() - begun, "interpreters": len(outcomes) - len(failures)}
+    if failures:
+        summary["error"] = together(failures).diagnosis(recorder.naming)
+    for path in reports:
+        write_report(path, recorder.spans, summary)
     if failures:
         raise together(failures)
     return 0

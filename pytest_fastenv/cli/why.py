@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options, read_settings
 from pytest_fastenv.errors import InterpreterNotFoundError, UsageError
 from pytest_fastenv.settings.naming import Naming
@@ -58,7 +59,7 @@ def _run(options: argparse.Namespace, _: Loaded) -> int:
     selected = select(known, environments or [ALL])
     found = [(named, _standing(options, named, here)) for named in selected]
     if not distributions:
-        print("\n".join(line for named, standing in found for line in _told(named, standing)))
+        show("\n".join(line for named, standing in found for line in _told(named, standing)))
         return 0
     lines = [line for named, standing in found for line in _distributions(named, standing, distributions)]
     if not lines:
@@ -67,7 +68,7 @@ def _run(options: argparse.Namespace, _: Loaded) -> int:
             f"{' and '.join(distributions)}: no such distribution in {names}",
             hint=f"environments that are declared: {', '.join(known)}; one that was never made holds nothing",
         )
-    print("\n".join(lines))
+    show("\n".join(lines))
     return 0
 
 

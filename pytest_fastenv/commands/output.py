@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from pytest_fastenv.commands.results import EnvironmentResult
+from pytest_fastenv.errors import printable
 
 #: How long after a command's end its output is still read where something that it left behind has it open.
 _HELD_S = 1.0
@@ -44,7 +45,7 @@ class Terminal:
         if always or not self._quiet:
             with self._lock:
                 self._clear()
-                sys.stderr.writelines(f"fastenv: {line}\n" for line in text.splitlines())
+                sys.stderr.writelines(f"fastenv: {printable(line)}\n" for line in text.splitlines())
                 sys.stderr.flush()
 
     def status(self, text: str) -> None:
@@ -53,7 +54,7 @@ class Terminal:
             with self._lock:
                 self._clear()
                 if text:
-                    sys.stderr.write(text[: shutil.get_terminal_size().columns - 1])
+                    sys.stderr.write(printable(text)[: shutil.get_terminal_size().columns - 1])
                     self._has_status = True
                 sys.stderr.flush()
 
@@ -86,7 +87,7 @@ class Terminal:
 
     def _mark(self, text: str) -> None:
         if self._in_groups:
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{printable(text)}\n")
         sys.stdout.flush()
 
     def _clear(self) -> None:
@@ -177,7 +178,7 @@ class AsBlock(Channel):
     def begin(self, words: Sequence[str]) -> None:
         """See `Channel.begin`."""
         self._content.seek(0, os.SEEK_END)
-        self._content.write(os.fsencode(f"fastenv: {self._name}: {shlex.join(words)}\n"))
+        self._content.write(f"{printable(f'fastenv: {self._name}: {shlex.join(words)}')}\n".encode())
         self._content.flush()
 
     @contextmanager

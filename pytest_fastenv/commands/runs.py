@@ -1,4 +1,8 @@
-"""The commands of several environments: each begins as soon as its environment is there and there is room for it."""
+"""The commands of several environments: each begins as soon as its environment is there and there is room for it.
+
+Where one follows the other, they do so in the order that they were asked for in: what sums up what the others have left
+behind comes last.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +57,7 @@ class Manner:
 class Runs:
     """Commands of several environments on their way.
 
-    :param naming: by the environments' names, for their errors.
+    :param naming: by the environments' names, in the order that they were asked for in, for their errors.
     :ivar results: by the environments' names, as they come.
     """
 
@@ -64,6 +68,8 @@ class Runs:
         self._terminal = terminal
         self._naming = naming
         self._processes = Processes()
+        self._order = list(naming)
+        self._standing: dict[str, Standing] = {}
         self._waiting: queue.SimpleQueue[Standing | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._began: dict[str, float] = {}
@@ -77,7 +83,8 @@ class Runs:
 
     def begin(self, standing: Standing) -> None:
         """Run the commands of an environment as soon as there is room for it; returns at once."""
-        self._waiting.put(standing)
+        self._standing[standing.named.name] = standing
+        self._let_in()
         if len(self._threads) < self._manner.jobs:
             thread = threading.Thread(target=self._work, name=f"commands-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
@@ -100,6 +107,8 @@ class Runs:
         else:
             self._terminal.tell(f"{named.name}: error: {error.diagnosis(naming)}", always=True)
         self._note(result)
+        self._order.remove(named.name)
+        self._let_in()
 
     def result(self, named: NamedEnvironment) -> EnvironmentResult:
         """Return how an environment went; one that was not begun was stopped."""
@@ -133,6 +142,16 @@ class Runs:
         self._is_over.set()
         self._processes.kill()
         self.wait()
+
+    def _let_in(self) -> None:
+        """Let those begin whose turn it is; alone, an environment waits for all before it to be there, or refused."""
+        for name in list(self._order):
+            standing = self._standing.pop(name, None)
+            if standing is not None:
+                self._order.remove(name)
+                self._waiting.put(standing)
+            elif self._manner.jobs == 1:
+                return
 
     def _work(self) -> None:
         while (standing := self._waiting.get()) is not None:

@@ -2,7 +2,7 @@
 
 ::
 
-    .fastenv/tree             names, sizes and mtimes of its files (`pytest_fastenv.filesystem.tree`)
+    .fastenv/tree             names, sizes, mtimes, modes and owners of its files (`pytest_fastenv.filesystem.tree`)
     .fastenv/manifest.json    what it was made of, for whom, and the digest of ``tree``
     .fastenv/plan.json        the plan that it was made from, where it was made from one; sealed
     .fastenv/ready            the digest of ``manifest.json``; made last, so without it nothing is whole
@@ -27,7 +27,7 @@ from pytest_fastenv.model.codec import decode, encode
 from pytest_fastenv.model.digest import bytes_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
-from pytest_fastenv.store.buckets import EntryBucket, InStore
+from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 
 if TYPE_CHECKING:
@@ -233,12 +233,24 @@ def is_whole(prefix: Path) -> bool:
 
 def _check(prefix: Path) -> str | None:
     known = read(prefix)
-    return "its manifest is damaged" if known is None else difference(prefix, known)
+    if known is None:
+        return "its manifest is damaged"
+    change = difference(prefix, known)
+    if change is not None or known.is_changed:
+        return change
+    from pytest_fastenv.environment.recorded_digests import other_content  # runs compare sizes and times
+
+    return other_content(prefix, known.interpreter["schemes"])
 
 
 def _uses(prefix: Path) -> Iterable[InStore]:
     known = read(prefix)
     return known.uses if known is not None else ()
+
+
+def _projects(prefix: Path) -> Iterable[str]:
+    plan = read_plan(prefix)
+    return () if plan is None else [one.name for one in plan.distributions]
 
 
 def _lease(prefix: Path) -> Path:
@@ -249,8 +261,10 @@ ENVIRONMENTS = EntryBucket(
     name="environments",
     version=None,
     about="the environments that tests run in (unless another directory is chosen for them)",
+    remaking=Remaking.LINKED,
     check=_check,
     refers_to=_uses,
+    projects=_projects,
     mark=f"{OWN_DIRECTORY}/{_READY}",
     has_shards=False,
     lease=_lease,

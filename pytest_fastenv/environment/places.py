@@ -6,14 +6,14 @@
     <directory>/.leases/<name>.lock             held by the runs that use it
     <directory>/.staging/                       environments in the making
 
-An environment that was changed since it was made is left to its users; the next generation is made beside
-it. Standard library only as far as finding and holding: that is the warm path.
+An environment that was changed since it was made is left to those that use it; the next generation is made beside it,
+and then those go that nobody holds. Standard library only as far as finding and holding: that is the warm path.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,9 +173,28 @@ class Generations:
             keep_from_collection(self.path)
         held = lease.hold(self._lease_path(staged.final.name))  # until the ready mark is there: see _next_name
         try:
-            return await staging.publish(staged, summary)
+            made = await staging.publish(staged, summary)
         finally:
             os.close(held)
+        generations = [self.path / name for _, name in self._generations(staged.fingerprint)]
+        self.remove(prefix for prefix in generations if prefix != staged.final)
+        return made
+
+    def remove(self, superseded: Iterable[Path]) -> None:
+        """Take environments away that others took the place of, but for those that somebody holds.
+
+        They are gone at once; a process with little priority deletes their files.
+        """
+        from pytest_fastenv.store.removal import take_out  # nothing is removed on the warm path
+        from pytest_fastenv.store.temporary import Home
+
+        home: Home | None = None
+        with suppress(StoreError):  # no environment is missing for what cannot be removed
+            for prefix in superseded:
+                home = home or Home(str(self.path / ".staging"))
+                take_out(self.path, home, ENVIRONMENTS, prefix)
+        if home is not None:
+            home.leave()
 
     def _generations(self, fingerprint: str) -> list[tuple[int, str]]:
         """Return the numbers and names of what is there for a fingerprint, whole or not, newest first."""

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.environment.request_cache import REQUESTS
+from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 
 
@@ -60,7 +61,9 @@ QUESTIONS = RecordBucket(
     name="questions",
     version=1,
     about="what was asked when an environment was made: what the list of environments by name looks through",
+    remaking=Remaking.ASKED,
     record=AnsweredQuestion,
+    beside=REQUESTS,
 )
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    requests-v3/ab/<key of the request>.json
+    requests-v4/ab/<key of the request>.json
 
 As long as all of that is as it was seen (`pytest_fastenv.filesystem.observations`), the answer is younger than the
 maximum age, and interpreter and environment are still there, neither resolver nor index is asked, nor anything imported
@@ -32,11 +32,14 @@ from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.options import Decides
 from pytest_fastenv.settings.values import Settings, deciding
-from pytest_fastenv.store.buckets import InStore, RecordBucket
+from pytest_fastenv.store.buckets import InStore, RecordBucket, Remaking
+from pytest_fastenv.store.sealed import load
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.version import __version__
 
 CLOCK_TOLERANCE_S = 60.0
+#: How many environments of one request stay besides the present one: branches that are switched between.
+_KEPT_BEFORE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Answer:
     :ivar resolved_at: wall clock when the resolution began.
     :ivar pip_settings: which of pip's own settings had a say.
     :ivar warnings: what was told about it, besides what is told about the environment.
+    :ivar before: the environments that it led to before and may lead to again, the latest first.
     """
 
     observed: tuple[Observation, ...]
@@ -62,17 +66,21 @@ class Answer:
     resolved_at: float
     pip_settings: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    before: tuple[Path, ...] = ()
 
 
 def _environment_of(answer: Answer) -> Iterator[InStore]:
     if answer.name:
         yield InStore(ENVIRONMENTS.directory, answer.name)
+    else:  # it lies elsewhere, where nothing else tells of it
+        yield from ENVIRONMENTS.refers_to(answer.prefix)
 
 
 REQUESTS = RecordBucket(
     name="requests",
-    version=3,
+    version=4,
     about="which environment a request led to: what a second run looks at",
+    remaking=Remaking.ASKED,
     record=Answer,
     refers_to=_environment_of,
 )
@@ -133,15 +141,19 @@ class RequestCache:
         resolved_at: float,
         pip_settings: tuple[str, ...] = (),
         warnings: tuple[str, ...] = (),
-    ) -> None:
+    ) -> list[Path]:
         """Keep an answer; it replaces an earlier answer to the same key.
 
         :param observed: everything that was looked at for the request.
         :param resolved_at: wall clock when the resolution began.
         :param pip_settings: which of pip's own settings had a say.
         :param warnings: what is told about the answer in every run.
+        :return: the environments that nothing leads to any more: those that it led to longest ago.
         """
         prefix = environment.prefix
+        known = self._store.read_record(REQUESTS, key)
+        earlier = dict.fromkeys((known.prefix, *known.before) if known is not None else ())
+        before = [place for place in earlier if place != prefix]
         answer = Answer(
             observed=tuple(dict.fromkeys(observed)),
             fingerprint=environment.fingerprint,
@@ -152,8 +164,19 @@ class RequestCache:
             resolved_at=resolved_at,
             pip_settings=pip_settings,
             warnings=warnings,
+            before=tuple(before[:_KEPT_BEFORE]),
         )
         self._store.write_record(REQUESTS, key, answer)
+        return self._led_to_by_none(before[_KEPT_BEFORE:])
+
+    def _led_to_by_none(self, environments: Iterable[Path]) -> list[Path]:
+        """Return those of some environments that no request leads to, now or possibly again."""
+        found = list(environments)
+        if found:
+            answers = (load(kept.path, Answer) for kept in self._store.kept(REQUESTS))
+            asked_for = {place for one in answers if one is not None for place in (one.prefix, *one.before)}
+            found = [place for place in found if place not in asked_for]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

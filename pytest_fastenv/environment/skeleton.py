@@ -28,7 +28,7 @@ from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import PROMPT
 from pytest_fastenv.schedule.program import run_program
-from pytest_fastenv.store.buckets import EntryBucket, InStore
+from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.store.store import Store
 
@@ -111,6 +111,7 @@ SKELETONS = EntryBucket(
     name="skeletons",
     version=2,
     about="empty virtual environments, one for each interpreter",
+    remaking=Remaking.LINKED,
     check=_check,
     refers_to=_uses,
 )

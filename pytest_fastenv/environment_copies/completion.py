@@ -21,9 +21,10 @@ from typing import NamedTuple
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.quoted_paths import occurrences, replaced
 from pytest_fastenv.environment_copies.directory import Directory, opened, place_of
-from pytest_fastenv.environment_copies.duplication import NOT_LINKED, Duplicator, symlink
+from pytest_fastenv.environment_copies.duplication import Duplicator, symlink
 from pytest_fastenv.environment_copies.original import Original, read_original
 from pytest_fastenv.filesystem import tree
+from pytest_fastenv.filesystem.file_copies import NOT_LINKED
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree
 from pytest_fastenv.wheel.shebang import read_shebang, shebang
 
@@ -109,11 +110,11 @@ class _Finishing:
             position = self._original.positions[index]
             numbers[position] = os.stat(f"{self._prefix}/{path}").st_mtime_ns
             for offset, name in enumerate(names):
-                first = position + 1 + 2 * offset
+                first = position + 1 + tree.PER_FILE * offset
                 if (index, name) in self._links:
                     link = self._links[index, name]
                     status = tree.behind(os.lstat(link), link)
-                    numbers[first], numbers[first + 1] = status.st_size, status.st_mtime_ns
+                    numbers[first : first + tree.PER_FILE] = array("q", tree.numbers_of(status))
                 elif (index, name) in self._sizes:
                     numbers[first] = self._sizes[index, name]
         return Tree(self._original.tree.directories, numbers)

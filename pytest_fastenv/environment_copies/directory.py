@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_fastenv.environment_copies.original import Original
 from pytest_fastenv.errors import StoreError, option
-from pytest_fastenv.filesystem.tree import behind
+from pytest_fastenv.filesystem.tree import PER_FILE, behind, numbers_of
 
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 #: For `os.link`: one more name for a symbolic link, not for what it leads to.
@@ -54,13 +54,14 @@ class Directory:
                 status = look(lead + name, follow_symlinks=False, **options)
             except FileNotFoundError:
                 raise changed(self._original, f"{self.path}/{name}", "it is missing") from None
-            if status.st_size != numbers[position] or status.st_mtime_ns != numbers[position + 1]:
+            if numbers_of(status) != tuple(numbers[position : position + PER_FILE]):
                 # The numbers of a link are those of the file that it leads to, if there was one.
                 seen = behind(status, lead + name, **options) if stat.S_ISLNK(status.st_mode) else status
-                if seen.st_size != numbers[position] or seen.st_mtime_ns != numbers[position + 1]:
-                    raise changed(self._original, f"{self.path}/{name}", "its size or its time is another one")
+                if numbers_of(seen) != tuple(numbers[position : position + PER_FILE]):
+                    how = "its size, time, mode or owner is another one"
+                    raise changed(self._original, f"{self.path}/{name}", how)
             found.append(status)
-            position += 2
+            position += PER_FILE
         return found
 
     def readlink(self, name: str) -> str:

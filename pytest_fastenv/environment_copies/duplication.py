@@ -7,7 +7,6 @@ own is copied. Files that hold a prefix are left to `pytest_fastenv.environment_
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from array import array
@@ -15,13 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from pytest_fastenv.environment_copies import bytecode
 from pytest_fastenv.environment_copies.directory import NOT_FOLLOWED, Directory, opened
 from pytest_fastenv.environment_copies.original import read_original
-from pytest_fastenv.filesystem.file_copies import IMPOSSIBLE, clone, copy
-
-#: Of a hard link: a file of its own does as well.
-NOT_LINKED = IMPOSSIBLE | {errno.EMLINK}
+from pytest_fastenv.filesystem import bytecode
+from pytest_fastenv.filesystem.file_copies import IMPOSSIBLE, NOT_LINKED, clone, copy
 
 
 class Part(NamedTuple):

@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.manifest import Manifest
 from pytest_fastenv.errors import StoreError
-from pytest_fastenv.filesystem.tree import Tree
+from pytest_fastenv.filesystem.tree import PER_FILE, Tree
 from pytest_fastenv.model.link import LinkMode
 
 
@@ -109,7 +109,7 @@ def _read(prefix: str, tree_sha256: str) -> Original | None:
     below: dict[str, list[str]] = {}
     for block in tree.directories:
         positions.append(position)
-        position += 1 + 2 * block.count("\0")
+        position += 1 + PER_FILE * block.count("\0")
         parent, _, name = block.partition("\0")[0].rpartition("/")
         if block and name:
             below.setdefault(parent, []).append(name)

@@ -117,7 +117,7 @@ class WorkerEnvironments:
         count = self._pool.count
         ranges = source.parts(count * _PARTS if count > 1 else 1)
         folded = await self._foldable(source, ranges) if source.link.folds_directories else frozenset()
-        self._files += 0 if folded else len(source.tree.numbers) // 2 * len(places)
+        self._files += 0 if folded else source.tree.file_count * len(places)
         parts = [Part(source.prefix, begin, end, places, folded) for begin, end in ranges]
         times: list[list[bytes]] = await run_all(self._pool.call(_COPY, part) for part in parts)
         return {place: b"" if folded else b"".join(of_each) for place, *of_each in zip(places, *times, strict=True)}

@@ -1,4 +1,7 @@
-"""``python -P -m pytest_fastenv.environment_server``: started by the runtime, spoken to in lines of JSON."""
+"""``python -P -m pytest_fastenv.environment_server``: started by the runtime, spoken to in lines of JSON.
+
+With ``--bytecode`` and further words it keeps what a session compiled instead, and nobody speaks to it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,10 @@ def main() -> int:
     warnings.simplefilter("ignore")  # the filters of the code under test are not for the engine
     # After Ctrl-C can do no harm; and the modules of PYTHONPATH are for the code under test.
     sys.path[:] = own_path()
+    if sys.argv[1:2] == ["--bytecode"]:
+        from pytest_fastenv.environment_server.bytecode import finish
+
+        return finish(*sys.argv[2:])
     from pytest_fastenv.environment_server.server import serve
 
     answers = os.dup(1)

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar, cast
 
 from pytest_fastenv.environment_server.context import Context
-from pytest_fastenv.errors import DefectError, FastenvError, UsageError
+from pytest_fastenv.errors import FastenvError, UsageError, unforeseen
 from pytest_fastenv.model.codec import CodecError, decode
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import store_of
@@ -131,7 +131,7 @@ class _Server:
             place = store_root(self._context.settings) if self._context else Path.cwd()
             return {"error": unexpected(error, place).to_json(partial(self._named, request))}
         except Exception as error:  # noqa: BLE001 - a defect costs this one answer, and is told with where it is
-            return {"error": DefectError.of(error).to_json()}
+            return {"error": unforeseen(error).to_json()}
 
     def _named(self, request: Mapping[str, Any], name: str, value: str) -> str:
         """Name an option: as an argument of the fixture where the test gave it, else as the session knows it."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.places import Generations
 from pytest_fastenv.environment.single_directory import place_of
-from pytest_fastenv.environment_copies.compilation import compile_imported
 from pytest_fastenv.environment_copies.worker_environments import WorkerEnvironments
 from pytest_fastenv.environment_server.context import Context
-from pytest_fastenv.errors import PublishError
+from pytest_fastenv.errors import PublishError, StoreError
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
+from pytest_fastenv.runtime.imported import is_compiled
 from pytest_fastenv.schedule.process_pool import ProcessPool
 
 
@@ -59,10 +61,13 @@ def _hold(context: Context, session: Path) -> None:
 
 async def _compile(context: Context, session: Path) -> None:
     """Compile once, for all copies, what earlier sessions imported."""
-    known = manifest.read(session)
-    if known is not None:
-        processes = context.settings.concurrent_installs
-        await compile_imported(known.environment(session), processes, context.environ, context.recorder)
+    shares = context.settings.bytecode == "shared"
+    if not shares or is_compiled(str(session)) or not os.access(session / OWN_DIRECTORY, os.W_OK):
+        return
+    from pytest_fastenv.provisioning.bytecode import keep_bytecode  # mostly all is compiled
+
+    with suppress(StoreError):  # the workers compile it, then
+        await keep_bytecode(session, context.store, context.environ, context.settings.concurrent_installs)
 
 
 async def _environments(context: Context) -> WorkerEnvironments:

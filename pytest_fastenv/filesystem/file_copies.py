@@ -1,7 +1,7 @@
 """Copies of one file: clones, which share their blocks until one side is written, and plain ones.
 
-Both make a new file, with the execute bits of the source; nothing is ever overwritten, and nothing is left of a copy
-that failed.
+Both make a new file, with the execute bits and the time of modification of the source; nothing is ever overwritten, and
+nothing is left of a copy that failed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ IMPOSSIBLE = frozenset(
     for name in ("EXDEV", "EPERM", "EACCES", "EOPNOTSUPP", "ENOTSUP", "EINVAL", "ENOTTY", "ENOSYS", "EBADF", "ELOOP")
     if hasattr(errno, name)
 )
+#: Of a hard link: a file of its own does as well.
+NOT_LINKED = IMPOSSIBLE | {errno.EMLINK}
 
 
 def clone(source: str, target: str) -> None:
@@ -68,17 +70,26 @@ def _clonefile(source: str, target: str) -> None:
 
 @contextmanager
 def _opened(source: str, target: str) -> Iterator[tuple[int, int]]:
-    """Open a source to read and a new target to write, with the source's execute bits; no target is left on failure."""
+    """Open a source to read and a new target to write, with the source's execute bits; no target is left on failure.
+
+    The target gets the source's time at the end: what was compiled from the one is valid for the other (PEP 552).
+    """
     reading = os.open(source, _READ)
     try:
-        mode = 0o777 if os.fstat(reading).st_mode & 0o111 else 0o666
+        status = os.fstat(reading)
+        times = (status.st_mtime_ns, status.st_mtime_ns)
+        mode = 0o777 if status.st_mode & 0o111 else 0o666
         writing = os.open(target, _NEW, mode)
         try:
             yield reading, writing
+            if os.utime in os.supports_fd:
+                os.utime(writing, ns=times)
         except BaseException:
             os.unlink(target)
             raise
         finally:
             os.close(writing)
+        if os.utime not in os.supports_fd:
+            os.utime(target, ns=times)
     finally:
         os.close(reading)

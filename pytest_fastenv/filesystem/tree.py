@@ -1,4 +1,4 @@
-"""Take down what a directory tree holds, and find out whether it still does: names, sizes, modification times.
+"""Take down what a directory tree holds, and find out whether it still does: names, sizes, times, modes, owners.
 
 Left out: ``__pycache__`` and ``*.pyc``, which running programs write, and what lies in ``.fastenv``. A symbolic link to
 a file is taken as that file: writing through the link changes what the tree holds. Any other symbolic link is taken as
@@ -26,7 +26,9 @@ from dataclasses import dataclass
 
 OWN_DIRECTORY = ".fastenv"
 _BYTECODE = "__pycache__"
-_HEADER = b"fastenv-tree 1\n"
+_HEADER = b"fastenv-tree 2\n"
+PER_FILE = 3
+"""How many numbers of a tree belong to each file."""
 #: Below this many files, a second process costs more than it gains.
 _WORTH_FORKING = 4000
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -38,7 +40,8 @@ class Tree:
 
     :ivar directories: for each one its relative path (empty for the root itself) and the sorted names of the files
         and links in it, joined by NUL. They are split when they are looked at, each half in its own process.
-    :ivar numbers: for each directory its mtime, then size and mtime of each of its files; times in nanoseconds.
+    :ivar numbers: for each directory its mtime, then size, mtime and `access` of each of its files; times in
+        nanoseconds.
     """
 
     directories: tuple[str, ...]
@@ -47,7 +50,7 @@ class Tree:
     @property
     def file_count(self) -> int:
         """How many files and links there are."""
-        return (len(self.numbers) - len(self.directories)) // 2
+        return (len(self.numbers) - len(self.directories)) // PER_FILE
 
     @property
     def paths(self) -> set[str]:
@@ -79,10 +82,28 @@ class Tree:
         numbers.frombytes(content[end:])  # a ValueError when it was cut off within a number
         if sys.byteorder == "big":
             numbers.byteswap()
-        if len(numbers) != 2 * (text.count("\0") + 2 - len(directories)) - len(directories):
+        files = text.count("\0") + 2 - 2 * len(directories)
+        if len(numbers) != len(directories) + PER_FILE * files:
             msg = "the record of a directory tree is cut off"
             raise ValueError(msg)
         return cls(directories, numbers)
+
+
+def access(status: os.stat_result) -> int:
+    """Return who may do what with a file, as one number below 2**63: type and mode, and who owns it."""
+    return status[0] | (status[4] & 0xFFFFFF) << 16 | (status[5] & 0x7FFFFF) << 40  # the quickest way to these fields
+
+
+def numbers_of(status: os.stat_result) -> tuple[int, int, int]:
+    """Return what a tree knows of a file."""
+    return status.st_size, status.st_mtime_ns, access(status)
+
+
+def told_access(before: int, now: int) -> str:
+    """Say how `access` of a file differs (``is of mode 000, not 644``)."""
+    if before & 0xFFFF != now & 0xFFFF:
+        return f"is of mode {stat.S_IMODE(now & 0xFFFF):03o}, not {stat.S_IMODE(before & 0xFFFF):03o}"
+    return "has another owner"
 
 
 def snapshot(root: str | os.PathLike[str]) -> Tree:
@@ -138,7 +159,7 @@ def _listing(place: str, path: str) -> tuple[set[str], set[str]]:
 
 
 def _look_below(place: str, files: Sequence[str]) -> array[int]:
-    """Return a directory's mtime and its files' sizes and mtimes, asking below an open directory: shorter ways."""
+    """Return a directory's mtime and its files' numbers, asking below an open directory: shorter ways."""
     directory = os.open(place, _OPEN_DIRECTORY)
     try:
         values = [os.fstat(directory).st_mtime_ns]
@@ -146,7 +167,7 @@ def _look_below(place: str, files: Sequence[str]) -> array[int]:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
                 status = behind(status, name, dir_fd=directory)
-            values += (status.st_size, status.st_mtime_ns)
+            values += numbers_of(status)
     finally:
         os.close(directory)
     return array("q", values)
@@ -158,7 +179,7 @@ def _look_at_paths(place: str, files: Sequence[str]) -> array[int]:
         status = os.lstat(f"{place}/{name}")
         if stat.S_ISLNK(status.st_mode):
             status = behind(status, f"{place}/{name}")
-        values += (status.st_size, status.st_mtime_ns)
+        values += numbers_of(status)
     return array("q", values)
 
 
@@ -193,7 +214,7 @@ class _Comparison:
         numbers = self._tree.numbers
         for index in indexes:
             path, *files = self._tree.directories[index].split("\0")
-            end = position + 1 + 2 * len(files)
+            end = position + 1 + PER_FILE * len(files)
             try:
                 found = _look(f"{self._root}/{path}", files)
             except FileNotFoundError as error:
@@ -213,9 +234,12 @@ class _Comparison:
     def _change(self, path: str, files: list[str], found: array[int], expected: array[int]) -> str | None:
         """Say what differs in one directory; ``None`` when only its own time does, as after writing bytecode."""
         for offset, name in enumerate(files):
-            numbers = expected[1 + 2 * offset : 3 + 2 * offset]
-            if found[1 + 2 * offset : 3 + 2 * offset] != numbers and not self._is_the_link(_join(path, name), numbers):
-                return f"{_join(path, name)} changed since"
+            first, end = 1 + PER_FILE * offset, 1 + PER_FILE * (offset + 1)
+            size, mtime_ns, before = numbers = expected[first:end]
+            if found[first:end] != numbers and not self._is_the_link(_join(path, name), numbers):
+                same = found[first : end - 1] == array("q", (size, mtime_ns))
+                how = told_access(before, found[end - 1]) if same else "changed since"
+                return f"{_join(path, name)} {how}"
         names, below = _listing(os.path.join(self._root, path) if path else self._root, path)
         new = sorted(names.difference(files)) or sorted(os.path.basename(place) for place in below - self._paths)
         return f"{_join(path, new[0])} is new" if new else None
@@ -223,7 +247,7 @@ class _Comparison:
     def _is_the_link(self, path: str, numbers: array[int]) -> bool:
         """Tell whether numbers are those of a link that led to nothing when they were taken: to where a draft goes."""
         status = os.lstat(f"{self._root}/{path}")
-        return stat.S_ISLNK(status.st_mode) and [status.st_size, status.st_mtime_ns] == list(numbers)
+        return stat.S_ISLNK(status.st_mode) and numbers_of(status) == tuple(numbers)
 
     @functools.cached_property
     def _paths(self) -> set[str]:
@@ -240,7 +264,7 @@ def _middle(tree: Tree) -> tuple[int, int]:
     for index, block in enumerate(tree.directories):
         if position >= half:
             return index, position
-        position += 1 + 2 * block.count("\0")
+        position += 1 + PER_FILE * block.count("\0")
     return len(tree.directories), position
 
 

@@ -28,7 +28,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Vcs
 from pytest_fastenv.runtime.sealed import seal, unseal
 from pytest_fastenv.schedule.pools import Pools
-from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.buckets import EntryBucket, Remaking
 from pytest_fastenv.store.store import Store
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -59,10 +59,19 @@ def _check_mirror(entry: Path) -> str | None:
 
 
 REPOSITORIES = EntryBucket(
-    name="repositories", version=1, about="mirrors of git repositories", check=_check_mirror, mark="HEAD"
+    name="repositories",
+    version=1,
+    about="mirrors of git repositories",
+    remaking=Remaking.FETCHED,
+    check=_check_mirror,
+    mark="HEAD",
 )
 CHECKOUTS = EntryBucket(
-    name="checkouts", version=2, about="trees of git repositories, by commit", check=_check_checkout
+    name="checkouts",
+    version=2,
+    about="trees of git repositories, by commit",
+    remaking=Remaking.FETCHED,
+    check=_check_checkout,
 )
 
 
@@ -94,6 +103,7 @@ async def checkout(
     if revision is not None and _COMMIT.fullmatch(revision):
         found = store.lookup(CHECKOUTS, key_of(git.url, revision))
         if found is not None:
+            store.note_use(CHECKOUTS, found.name)
             return Checkout(found / _TREE, revision)
     mirror = store.path(REPOSITORIES, key_of(git.url))
     async with (
@@ -103,6 +113,7 @@ async def checkout(
         with recorder.span("fetch", git.url, source="network", revision=revision or "HEAD") as span:
             commit = await _update(git, mirror, revision, offline=offline)
             span.args["commit"] = commit
+    store.note_use(REPOSITORIES, mirror.name)
     key = key_of(git.url, commit)
 
     # Outside the mirror's lock: a mirror only gains objects, and each is written whole.

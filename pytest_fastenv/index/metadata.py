@@ -24,7 +24,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.single_flight import SingleFlight
-from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.wheel.core_metadata import parse_core_metadata
 from pytest_fastenv.wheel.filenames import normalized
@@ -33,7 +33,12 @@ from pytest_fastenv.wheel.names import same_version
 _TAIL = 32 << 10
 _MOST_RANGES = 6
 METADATA = RecordBucket(
-    name="metadata", version=2, about="core metadata of wheels, by their SHA-256", record=CoreMetadata
+    name="metadata",
+    version=2,
+    about="core metadata of wheels, by their SHA-256",
+    remaking=Remaking.ASKED,
+    record=CoreMetadata,
+    projects=lambda metadata: (metadata.name,),
 )
 
 

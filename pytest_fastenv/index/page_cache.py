@@ -12,11 +12,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import unquote, urlsplit
 
 from pytest_fastenv.index.links_page import Links
 from pytest_fastenv.index.page import Page
 from pytest_fastenv.model.digest import key_of
-from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 
 #: How long a page stands when its answer does not say.
@@ -43,7 +44,12 @@ class KeptPage:
 
 
 PAGES = RecordBucket(
-    name="index", version=3, about="pages of package indexes, and for how long they are good", record=KeptPage
+    name="index",
+    version=3,
+    about="pages of package indexes, and for how long they are good",
+    remaking=Remaking.ASKED,
+    record=KeptPage,
+    projects=lambda page: (unquote(urlsplit(page.url).path).rstrip("/").rpartition("/")[2],),
 )
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from pytest_fastenv.errors import NotFoundError
@@ -25,8 +25,9 @@ from pytest_fastenv.model.events import Span
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.model.protocols import Transferred
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.store.buckets import EntryBucket, LockSpace, RecordBucket
+from pytest_fastenv.store.buckets import EntryBucket, LockSpace, RecordBucket, Remaking
 from pytest_fastenv.tools import Tools
+from pytest_fastenv.wheel.filenames import parse_filename
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,19 @@ class FoundAtUrl:
     validators: Mapping[str, str]
 
 
+def _project_at(found: FoundAtUrl) -> Iterator[str]:
+    told = parse_filename(unquote(urlsplit(found.url).path.rpartition("/")[2]))
+    if told is not None:
+        yield told.name
+
+
 URLS = RecordBucket(
-    name="urls", version=3, about="what was found at URLs of artifacts without hashes", record=FoundAtUrl
+    name="urls",
+    version=3,
+    about="what was found at URLs of artifacts without hashes",
+    remaking=Remaking.ASKED,
+    record=FoundAtUrl,
+    projects=_project_at,
 )
 FETCHES = LockSpace(name="fetches", about="transfers from a URL whose digest is not known yet")
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_fastenv.archive.member_paths import NEW_FILE
+from pytest_fastenv.installer.bytecode import Stamp, place_bytecode
 from pytest_fastenv.installer.garbage_collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
 from pytest_fastenv.installer.placement import Placer
@@ -51,6 +52,7 @@ class LinkOrder(NamedTuple):
     :ivar entry: its store entry.
     :ivar direct_url: the text of ``direct_url.json`` (PEP 610); empty when it was not asked for by URL.
     :ivar fresh: the entry was made by this run a moment ago, so its files need not be checked for changes.
+    :ivar bytecode: the store entry with its compiled modules; empty where there is none.
     """
 
     entry: str
@@ -61,6 +63,7 @@ class LinkOrder(NamedTuple):
     requested: bool
     direct_url: str
     fresh: bool = False
+    bytecode: str = ""
 
 
 class Linked(NamedTuple):
@@ -142,6 +145,8 @@ class _Linking:
         self._make_directories()
         if not self.blocked:
             self._place_root()
+            if self._order.bytecode:
+                self._place_bytecode()
             self._place_data()
             self._write_scripts()
             self._write_records()
@@ -180,6 +185,15 @@ class _Linking:
                 self.taken.append(f"{self._root}/{path}")
         lines = manifest.lines[:end]
         self._lines += [line for index, line in enumerate(lines) if index not in taken] if taken else lines
+
+    def _place_bytecode(self) -> None:
+        manifest, end = self._manifest, self._manifest.data_from
+        stamps = map(Stamp.of, manifest.sizes[:end], manifest.mtimes_ns[:end])
+        sources = dict(zip(manifest.paths[:end], stamps, strict=True))
+        for path in self.taken:  # the file of another distribution
+            sources.pop(path.removeprefix(f"{self._root}/"), None)
+        base = f"{self._destination.prefix}/{self._root}"
+        place_bytecode(self._order.bytecode, sources, base, self._destination.mode)
 
     def _place_data(self) -> None:
         manifest, destination = self._manifest, self._destination

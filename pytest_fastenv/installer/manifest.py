@@ -2,9 +2,9 @@
 
 ::
 
-    wheels-v2/ab/<sha256 of the wheel>/tree/            its files
-    wheels-v2/ab/<sha256 of the wheel>/manifest.json    what is known of each, so that a change is noticed later
-    wheels-v2/ab/<sha256 of the wheel>/wheel.json       the facts
+    wheels-v3/ab/<sha256 of the wheel>/tree/            its files
+    wheels-v3/ab/<sha256 of the wheel>/manifest.json    what is known of each, so that a change is noticed later
+    wheels-v3/ab/<sha256 of the wheel>/wheel.json       the facts
 
 The manifest is a sealed file of columns. Reading it is a matter of a few milliseconds for a thousand files.
 """
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_fastenv.archive.member_paths import paths_below
+from pytest_fastenv.filesystem.tree import access
 from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.wheel.entry_points import Script
 from pytest_fastenv.wheel.record import encode, quote
@@ -105,6 +106,9 @@ class Manifest(NamedTuple):
     :ivar executable: indexes of files with the execute bits set.
     :ivar rewritten: indexes of scripts that begin with ``#!python`` and get the environment's interpreter.
     :ivar scripts: console and GUI scripts.
+    :ivar plain_access: mode and owner of files without the execute bits (`pytest_fastenv.filesystem.tree.access`); 0
+        where there are none.
+    :ivar executable_access: likewise of those with them.
     """
 
     directories: list[str]
@@ -116,6 +120,8 @@ class Manifest(NamedTuple):
     executable: list[int]
     rewritten: list[int]
     scripts: list[Script]
+    plain_access: int
+    executable_access: int
 
     def save(self, path: str) -> None:
         """Write it to a new file."""
@@ -134,20 +140,23 @@ class Manifest(NamedTuple):
             yield ManifestFile(path, size, mtime_ns, digest)
 
     def changed(self, tree: str) -> list[str]:
-        """Return the files whose size or modification time is not what it was, or that are gone.
+        """Return the files whose size, modification time, mode or owner is not what it was, or that are gone.
 
-        An edit that reached the store through a hard link shows here, and so does what a power cut took.
+        What reached the store through a hard link shows here, and so does what a power cut took.
         """
         changed = []
+        allowed = [self.plain_access] * len(self.paths)
+        for index in self.executable:
+            allowed[index] = self.executable_access
         try:
             with paths_below(tree) as (before, options):
-                for path, size, mtime_ns in zip(self.paths, self.sizes, self.mtimes_ns, strict=True):
+                for path, *known in zip(self.paths, self.sizes, self.mtimes_ns, allowed, strict=True):
                     try:
                         found = os.stat(before + path, follow_symlinks=False, **options)
                     except OSError:
                         changed.append(path)
                         continue
-                    if found.st_size != size or found.st_mtime_ns != mtime_ns:
+                    if [found.st_size, found.st_mtime_ns, access(found)] != known:
                         changed.append(path)
         except FileNotFoundError:
             return list(self.paths) or [TREE]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pytest_fastenv.archive.member_paths import NEW_FILE
+from pytest_fastenv.filesystem import bytecode
 from pytest_fastenv.installer.link import Destination, LinkOrder, location
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
 from pytest_fastenv.installer.namespaces import is_namespace
@@ -182,6 +183,7 @@ def settle(overlaps: Overlaps, destination: Destination) -> None:
             is_there = file.read() == taken.content
         if not is_there:
             os.unlink(full)
+            bytecode.forget(full)  # size and time of the other file may be the same
             if taken.source is not None:
                 tree = f"{taken.order.entry}/{TREE}"
                 placers.setdefault(tree, Placer(destination.mode, tree, destination.prefix)).place(taken.source, full)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pytest_fastenv.errors import StoreError, option
+from pytest_fastenv.installer.bytecode import BYTECODE, bytecode_key
 from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
 from pytest_fastenv.installer.links import Links
@@ -25,6 +27,7 @@ from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import Staging
+from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.outcome import Admission, run_all
 from pytest_fastenv.tools import Tools
@@ -43,7 +46,11 @@ class Installer:
         link: LinkMode = LinkMode.AUTO,
         timings: Timings | None = None,
         overlaps: OverlapPolicy = _NO_OVERLAPS,
+        *,
+        shares_bytecode: bool = True,
     ) -> None:
+        self._store = tools.store
+        self._shares_bytecode = shares_bytecode
         self._overlaps = overlaps
         self._timings = timings
         self._distributions = distributions
@@ -72,7 +79,13 @@ class Installer:
             admission.lead(leads)
         overlaps = replace(self._overlaps, strict=False) if for_builds else self._overlaps
         installation = _Installation(
-            self._distributions, admission, links, self._recorder, overlaps, for_builds=for_builds
+            self._distributions,
+            admission,
+            links,
+            self._recorder,
+            overlaps,
+            for_builds=for_builds,
+            bytecode=partial(self._bytecode, staging.target),
         )
         wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
         for wheel in wheels:
@@ -108,6 +121,12 @@ class Installer:
             self._link,
         )
 
+    def _bytecode(self, target: Target, wheel: UnpackedWheel) -> str:
+        """Return the store entry with a wheel's compiled modules; empty where there is none."""
+        if not self._shares_bytecode:
+            return ""
+        return str(self._store.lookup(BYTECODE, bytecode_key(wheel.sha256, target)) or "")
+
     def _report_method(self, methods: set[LinkMode]) -> None:
         wanted = self._link
         if wanted.names_a_way and methods - {wanted}:
@@ -127,7 +146,9 @@ class _Installation:
         overlaps: OverlapPolicy,
         *,
         for_builds: bool,
+        bytecode: Callable[[UnpackedWheel], str],
     ) -> None:
+        self._bytecode = bytecode
         self._overlaps = overlaps
         self._distributions = distributions
         self._for_builds = for_builds
@@ -173,7 +194,7 @@ class _Installation:
 
     async def _link(self, distribution: Distribution, wheel: UnpackedWheel) -> Linked:
         self._admission.check()
-        order = _order(distribution, wheel)
+        order = _order(distribution, wheel, self._bytecode(wheel))
         self._orders.append(order)
         linked = await self._links.link(order, wheel.facts.files)
         if linked.changed:
@@ -217,7 +238,7 @@ def _size(distribution: Distribution) -> int:
     return distribution.source.size_bytes
 
 
-def _order(distribution: Distribution, wheel: UnpackedWheel) -> LinkOrder:
+def _order(distribution: Distribution, wheel: UnpackedWheel, bytecode: str) -> LinkOrder:
     direct_url = ""
     if distribution.direct_url is not None:
         sha256 = None if distribution.source.needs_build else wheel.sha256
@@ -232,4 +253,5 @@ def _order(distribution: Distribution, wheel: UnpackedWheel) -> LinkOrder:
         distribution.requested,
         direct_url,
         fresh=wheel.fresh,
+        bytecode=bytecode,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from pytest_fastenv.installer.fetch import FETCHES, Fetching, url_key
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.freshness import Freshness
-from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.buckets import EntryBucket, Remaking
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.tools import Tools
+from pytest_fastenv.wheel.filenames import parse_filename
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Sdists:
         if entry is None:
             return None
         path = _archive_in(entry)
+        self._store.note_use(SDISTS, sha256)
         if path is not None and not await asyncio.to_thread(SDISTS.is_damaged, entry):
             return FetchedSdist(path, sha256, artifact.name, artifact.version, filename=artifact.filename)
         self._recorder.notice(
@@ -167,4 +169,18 @@ def _check(entry: Path) -> str | None:
     return None if file_sha256(path) == entry.name else f"{path.name} has other content"
 
 
-SDISTS = EntryBucket(name="sdists", version=1, about="source distributions as downloaded, by SHA-256", check=_check)
+def _project(entry: Path) -> Iterator[str]:
+    path = _archive_in(entry)
+    told = parse_filename(path.name) if path is not None else None
+    if told is not None:
+        yield told.name
+
+
+SDISTS = EntryBucket(
+    name="sdists",
+    version=1,
+    about="source distributions as downloaded, by SHA-256",
+    remaking=Remaking.FETCHED,
+    check=_check,
+    projects=_project,
+)

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_fastenv.model.events import Span
-from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 
 TIMINGS = RecordBucket(
     name="timings",
     version=2,
     about="how long fetching, building and unpacking took, by project",
+    remaking=Remaking.ASKED,
     record=dict[str, dict[str, float]],
 )
 _KEY = "work"

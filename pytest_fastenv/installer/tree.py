@@ -11,6 +11,7 @@ from pytest_fastenv.archive.inflate import WHOLE_BYTES, inflate, inflate_pieces
 from pytest_fastenv.archive.member_paths import NEW_FILE, paths_below, shown
 from pytest_fastenv.archive.zip_directory import Member
 from pytest_fastenv.errors import ArchiveError
+from pytest_fastenv.filesystem.tree import access
 from pytest_fastenv.installer.manifest import Manifest
 from pytest_fastenv.wheel.entry_points import Script
 from pytest_fastenv.wheel.record import content_digest, encode, line
@@ -86,13 +87,15 @@ class Written(NamedTuple):
     executable: list[int]
     rewritten: list[int]
     pth_code: list[str]
+    plain_access: int
+    executable_access: int
 
     def manifest(self, directories: Sequence[str], scripts: list[Script]) -> Manifest:
         """Return the manifest of the tree."""
         kept = [self.lines[path] for path in self.paths]
         return Manifest(
             list(directories), self.paths, self.sizes, self.mtimes_ns, kept, self.data_from, self.executable,
-            self.rewritten, scripts,
+            self.rewritten, scripts, self.plain_access, self.executable_access,
         )  # fmt: skip
 
 
@@ -133,6 +136,7 @@ class _Writer:
         self._executable: list[int] = []
         self._rewritten: list[int] = []
         self._pth_code: list[str] = []
+        self._access = [0, 0]  # of plain files, of executable ones
 
     def write_all(self, members: Sequence[Member]) -> None:
         """Write files; this loop is where installing spends its time."""
@@ -153,14 +157,15 @@ class _Writer:
                 if os.write(file, content) != size:
                     os.lseek(file, 0, os.SEEK_SET)
                     _write_all(file, content)
-                mtime_ns = os.fstat(file).st_mtime_ns
+                status = os.fstat(file)
             finally:
                 os.close(file)
             if executable:
                 self._executable.append(len(paths))
+            self._access[executable] = access(status)
             paths.append(path)
             sizes.append(size)
-            mtimes_ns.append(mtime_ns)
+            mtimes_ns.append(status.st_mtime_ns)
             lines[path] = line(path, encode(sha256(content).digest()), size)
             if path.endswith(".pth") and path.rpartition("/")[0] in self._library_roots and _runs_code(content):
                 self._pth_code.append(path)
@@ -181,16 +186,17 @@ class _Writer:
                 head = head or bytes(piece[:8])
                 hasher.update(piece)
                 _write_all(file, piece)
-            mtime_ns = os.fstat(file).st_mtime_ns
+            status = os.fstat(file)
         finally:
             os.close(file)
+        self._access[executable] = access(status)
         if is_script and head == b"#!python":
             self._rewritten.append(len(self.paths))
         if executable:
             self._executable.append(len(self.paths))
         self.paths.append(path)
         self._sizes.append(member.size)
-        self._mtimes_ns.append(mtime_ns)
+        self._mtimes_ns.append(status.st_mtime_ns)
         self._lines[path] = line(path, encode(hasher.digest()), member.size)
 
     def written(self, data_from: int) -> Written:
@@ -203,6 +209,7 @@ class _Writer:
             self._executable,
             self._rewritten,
             self._pth_code,
+            *self._access,
         )
 
 

@@ -9,7 +9,7 @@ holds two locks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,25 @@ from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.buckets import EntryBucket, Remaking
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.names import check_expected, check_file_name, normal_name, parse_wheel_name
 
-WHEELS = EntryBucket(name="wheels", version=2, about="wheels, unpacked, by SHA-256", check=check)
+
+def _project(entry: Path) -> Iterator[str]:
+    facts = WheelFacts.load(entry / SUMMARY)
+    if facts is not None:
+        yield facts.name
+
+
+WHEELS = EntryBucket(
+    name="wheels",
+    version=3,
+    about="wheels, unpacked, by SHA-256",
+    remaking=Remaking.FETCHED,
+    check=check,
+    projects=_project,
+)
 _ARCHIVE = "archive.whl"
 
 #: Name and version that a caller knows already.

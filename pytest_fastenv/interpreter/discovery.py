@@ -24,7 +24,7 @@ from pytest_fastenv.interpreter.places import fingerprint, search_variables
 from pytest_fastenv.interpreter.record import Host, this_host
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.version import __version__
 
@@ -68,7 +68,11 @@ class Search:
 
 
 SEARCHES = RecordBucket(
-    name="searches", version=1, about="which interpreters searches of the machine found", record=Search
+    name="searches",
+    version=1,
+    about="which interpreters searches of the machine found",
+    remaking=Remaking.ASKED,
+    record=Search,
 )
 
 

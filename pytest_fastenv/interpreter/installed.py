@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pytest_fastenv.interpreter.record import Host, Stamp, stamp, this_host, under_this_kernel
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.buckets import EntryBucket, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.store.store import Store
 
@@ -80,7 +80,9 @@ PYTHONS = EntryBucket(
     name="pythons",
     version=2,
     about="interpreters that were downloaded, by SHA-256 of their archives",
+    remaking=Remaking.FETCHED,
     check=check,
+    has_strangers=True,
 )
 
 

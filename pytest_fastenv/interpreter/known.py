@@ -20,7 +20,7 @@ from pytest_fastenv.interpreter.installed import PYTHONS, installed
 from pytest_fastenv.interpreter.record import Host, Stamp, stamp, this_host, under_this_kernel
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.version import __version__
 
@@ -80,7 +80,11 @@ class Asked:
 
 
 INTERPRETERS = RecordBucket(
-    name="interpreters", version=2, about="what executables said when they were asked what they are", record=Asked
+    name="interpreters",
+    version=2,
+    about="what executables said when they were asked what they are",
+    remaking=Remaking.ASKED,
+    record=Asked,
 )
 
 

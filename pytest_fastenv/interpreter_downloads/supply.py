@@ -24,7 +24,7 @@ from pytest_fastenv.interpreter_downloads.selection import Selection
 from pytest_fastenv.interpreter_downloads.shortage import Shortage
 from pytest_fastenv.model.digest import file_sha256, key_of
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 
 
@@ -47,7 +47,11 @@ class ArchiveDigest:
 
 
 ARCHIVES = RecordBucket(
-    name="archives", version=1, about="digests of interpreters' archives in a mirror's directory", record=ArchiveDigest
+    name="archives",
+    version=1,
+    about="digests of interpreters' archives in a mirror's directory",
+    remaking=Remaking.ASKED,
+    record=ArchiveDigest,
 )
 
 

@@ -112,7 +112,7 @@ def _value(row: Row) -> Schema:
 
 def _setting(option: Option) -> Schema:  # noqa: PLR0911 - one for each kind
     match option.kind:
-        case "text" | "path":
+        case "text" | "path" | "size":
             return _TEXT
         case "choice":
             return {"enum": list(option.choices)}

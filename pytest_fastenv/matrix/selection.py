@@ -13,6 +13,7 @@ from pytest_fastenv.matrix.reader import declared
 __all__ = ["declared", "select"]
 
 _TAG = "tag:"
+_DECLARE = "declare one: [tool.fastenv.envs.NAME] in pyproject.toml"
 
 
 def select(declared: Mapping[str, NamedEnvironment], words: Sequence[str]) -> tuple[NamedEnvironment, ...]:
@@ -20,7 +21,7 @@ def select(declared: Mapping[str, NamedEnvironment], words: Sequence[str]) -> tu
 
     :param words: names, names of tables with a matrix, patterns (``py3*-django5``), ``tag:NAME``, ``all``; several in
         one, with commas between them, as well.
-    :raises UsageError: a word matches none.
+    :raises UsageError: a word matches none, or there is none: a variable of a script may be empty.
     """
     found: dict[str, NamedEnvironment] = {}
     for word in (part.strip() for words_together in words for part in words_together.split(",")):
@@ -30,6 +31,9 @@ def select(declared: Mapping[str, NamedEnvironment], words: Sequence[str]) -> tu
         if not matching:
             raise _unknown(word, declared)
         found.update((one.name, one) for one in matching)
+    if not found:
+        hint = f"declared are {', '.join(declared)}" if declared else _DECLARE
+        raise UsageError("no environment is named", hint=f"{hint}; all means all of them" if declared else hint)
     return tuple(found.values())
 
 
@@ -41,8 +45,7 @@ def _matches(environment: NamedEnvironment, word: str) -> bool:
 
 def _unknown(word: str, declared: Mapping[str, NamedEnvironment]) -> UsageError:
     if not declared:
-        hint = "declare one: [tool.fastenv.envs.NAME] in pyproject.toml"
-        return UsageError("no environments are declared here", where=word, hint=hint)
+        return UsageError("no environments are declared here", where=word, hint=_DECLARE)
     import difflib  # only for the message
 
     known = list(declared)

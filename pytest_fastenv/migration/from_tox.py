@@ -16,15 +16,16 @@ from pytest_fastenv.settings.environment_keys import ENVIRONMENTS
 from pytest_fastenv.settings.tables import FASTENV_TOML, FastenvTable
 
 
-def migrated(file: Path, *, own_file: bool = False) -> str:
+def migrated(file: Path, *, further: Sequence[str] = (), own_file: bool = False) -> str:
     """Return the text of ``[tool.fastenv]`` that says what a tox configuration says.
 
     What could not be said stands in comments, with the reason. The text was read back when it is returned.
 
+    :param further: environments that tox does not list: it makes them of factors when they are asked for.
     :param own_file: it is for ``fastenv.toml``, where the keys stand at the top.
     :raises UsageError: tox is not there, or cannot read the file.
     """
-    project = read(file)
+    project = read(file, further)
     environments = [translate(name, seen, project) for name, seen in project.environments.items()]
     for one in environments:
         one.remarks = list(dict.fromkeys(one.remarks))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,6 @@ _WANTS_INTERPRETER = {
     "env_site_packages_dir": ("env_site_packages_dir", "envsitepackagesdir"),
 }
 _VARIABLE = re.compile(r"\{env:([^:{}\\\s]+)|replace\s*=\s*[\"']env[\"'][^}]*?name\s*=\s*[\"']([^\"']+)")
-_ENVIRONMENTS = ("run", "--workdir", "{work}", "-e", "ALL")
 #: Of the core section; all of an environment's own settings are read.
 _CORE = ("labels", "skip_missing_interpreters", "no_package", "package_root", "env_list", "tox_root")
 #: Where an environment's things lie; reading one may mean to look for its interpreter.
@@ -84,11 +83,12 @@ class ToxProject:
         return self.file.suffix != ".toml" or "legacy_tox_ini" in self.text
 
 
-def read(file: Path) -> ToxProject:
+def read(file: Path, further: Sequence[str] = ()) -> ToxProject:
     """Read a project's configuration. Variables of this process change while it is read, and are as before then.
 
     :param file: ``tox.ini``, ``tox.toml``, ``pyproject.toml`` or ``setup.cfg``.
-    :raises UsageError: tox is not installed, or cannot read it.
+    :param further: names of environments that tox makes of factors when they are asked for, and does not list.
+    :raises UsageError: tox is not installed, cannot read it, or cannot make such an environment.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -103,10 +103,10 @@ def read(file: Path) -> ToxProject:
             path.parent.mkdir()
         copy.write_text(_without_interpreters(text), encoding="utf-8")
         with _variables({name: f"\x01env:{name}\x01" for name in names}):
-            _, marked, _ = _ask(copy, file, work, "--", POSARGS)
-            _, variables, _ = _ask(copy, file, work)
+            _, marked, _ = _ask(copy, file, work, further, "--", POSARGS)
+            _, variables, _ = _ask(copy, file, work, further)
         with _variables(dict.fromkeys(names)):
-            core, plain, unused = _ask(copy, file, work)
+            core, plain, unused = _ask(copy, file, work, further)
             empty.write_text(f"[tox]\nenv_list = {','.join(plain)}\n", encoding="utf-8")  # says nothing but names
             _, usual, _ = _ask(empty, file, work)
     environments = {name: Seen(marked[name], variables[name], plain[name], usual.get(name, {})) for name in plain}
@@ -147,10 +147,11 @@ def _set(changes: Mapping[str, str | None]) -> None:
 _Asked = tuple[dict[str, Any], dict[str, dict[str, Any]], dict[str, tuple[str, ...]]]
 
 
-def _ask(copy: Path, file: Path, work: str, *words: str) -> _Asked:
+def _ask(copy: Path, file: Path, work: str, further: Sequence[str] = (), *words: str) -> _Asked:
     """Return core settings, environments by name, and the keys that tox does not know by section.
 
     :param copy: what is read in place of the project's own file.
+    :param further: environments beside those that tox lists.
     """
     try:
         from tox.run import setup_state
@@ -158,8 +159,9 @@ def _ask(copy: Path, file: Path, work: str, *words: str) -> _Asked:
         hint = "install it: pip install pytest-fastenv[tox]"
         raise UsageError("tox is needed to read what tox reads, and it is not installed here", hint=hint) from error
     try:
-        arguments = [part.replace("{work}", work) for part in _ENVIRONMENTS]
-        state = setup_state([*arguments[:1], "-c", str(copy), "--root", str(file.parent), *arguments[1:], *words])
+        where = ["-c", str(copy), "--root", str(file.parent), "--workdir", work]
+        # With "ALL" tox forgets the other names; those that it lists come without it, too.
+        state = setup_state(["run", *where, "-e", ",".join(further) or "ALL", *words])
         names = list(state.envs.iter(only_active=False))
         environments = {name: _values(state.envs[name].conf) for name in names}
         core = {key: _plain(state.conf.core[key]) for key in _CORE if key in set(state.conf.core)}

@@ -58,6 +58,20 @@ class Target:
         return int(major), int(minor)
 
     @property
+    def bytecode(self) -> str:
+        """What files compiled by this interpreter are told from others by.
+
+        Releases of one minor version of CPython have one form of bytecode (PEP 3147); a pre-release, and a release of
+        another implementation, may have one of its own.
+        """
+        release = self.version
+        if self.implementation != "cpython":
+            release += f" {self.markers.get('implementation_version', '')}"
+        elif release.replace(".", "").isdecimal():
+            release = release.rpartition(".")[0]
+        return f"{self.implementation} {release}{'t' if self.free_threaded else ''}"
+
+    @property
     def short(self) -> str:
         """A name for people: ``CPython 3.12.1``, ``CPython 3.13.0t``, ``PyPy 3.10.14``."""
         return short_name(self.implementation, self.version, free_threaded=self.free_threaded)

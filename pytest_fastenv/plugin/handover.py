@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.plugin.inner_command import Command, Invocation, inner_command, outside_words
+from pytest_fastenv.provisioning.question import upkeep_words
 from pytest_fastenv.runtime.relay import CAN_REPLACE, replace_process, run_in_place
 from pytest_fastenv.runtime.session import Handed
 from pytest_fastenv.settings.layers import origins_to_json
@@ -97,6 +98,7 @@ def _enter(
         origins=origins_to_json(asked.loaded.origins),
         base=str(asked.base),
         only={nodeid: list(names) for nodeid, names in entrance.only.items()} or None,
+        upkeep=upkeep_words(asked.settings),
         **values,
     )
     inherit = asked.settings.inherit_pythonpath

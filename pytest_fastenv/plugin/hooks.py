@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Generator
 
 import pytest
@@ -20,6 +21,7 @@ from pytest_fastenv.runtime import inside, options, session
 _BEGUN = pytest.StashKey[bool]()
 _LATER = pytest.StashKey[Callable[[], int]]()
 _EXIT_CODE = pytest.StashKey[int]()
+_INTERRUPTED = 130
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -79,10 +81,14 @@ def _begin(config: pytest.Config, parser: pytest.Parser) -> None:
     if inside.is_own_session(handed):
         inside.enter(config, handed)
     elif not session.is_worker(os.environ) and (inside.asks_itself(config) if handed else _asks(config)):
-        # All that follows costs start-up time, so it is imported here.
-        from pytest_fastenv.plugin.provisioning import begin
+        try:
+            # All that follows costs start-up time, so it is imported here.
+            from pytest_fastenv.plugin.provisioning import begin
 
-        config.stash[_LATER] = begin(config, parser)
+            config.stash[_LATER] = begin(config, parser)
+        except KeyboardInterrupt:  # pytest would let it pass to the interpreter, which shows a traceback
+            sys.stderr.write("fastenv: interrupted\n")
+            raise SystemExit(_INTERRUPTED) from None
 
 
 def _asks(config: pytest.Config) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_fastenv.errors import DefectError, FastenvError
+from pytest_fastenv.errors import FastenvError, unforeseen
 from pytest_fastenv.runtime.launch import Launch, own_path, read_launch
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _exit_code(ended: BaseException, origins: Mapping[str, Origin], *, verbose: 
         case pytest.UsageError():
             raise ended
         case _:
-            error = ended if isinstance(ended, FastenvError) else DefectError.of(ended, traceback=verbose)
+            error = ended if isinstance(ended, FastenvError) else unforeseen(ended, traceback=verbose)
             text, code = f"error: {error.diagnosis(_naming(origins))}", error.exit_code
     sys.stderr.write(f"fastenv: {text}\n")
     return code

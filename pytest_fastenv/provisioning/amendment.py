@@ -26,6 +26,7 @@ from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.fingerprint import distribution_identity
 from pytest_fastenv.environment.staging import StagingDirectory
 from pytest_fastenv.errors import ConflictError, PublishError
+from pytest_fastenv.filesystem import bytecode
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.installer.link import INSTALLER
 from pytest_fastenv.installer.overlaps import OverlapPolicy
@@ -280,6 +281,8 @@ class _Swap:
     def _place(self, source: str, path: str) -> None:
         if not os.path.lexists(path):
             self._move(source, path)
+        elif os.path.basename(os.path.dirname(path)) == bytecode.CACHE:
+            return  # what was compiled from the source that stays
         elif not (os.path.isfile(path) and filecmp.cmp(source, path, shallow=False)):
             raise self._conflict(path)
 
@@ -349,7 +352,7 @@ def _bytecode(paths: Sequence[str]) -> Iterator[str]:
     for path in paths:
         if path.endswith(".py"):
             directory, name = os.path.split(path)
-            stems.setdefault(os.path.join(directory, "__pycache__"), set()).add(name[:-3])
+            stems.setdefault(os.path.join(directory, bytecode.CACHE), set()).add(name[:-3])
     for cache, names in stems.items():
         with suppress(OSError):  # mostly there is none
             yield from (f"{cache}/{name}" for name in os.listdir(cache) if name.partition(".")[0] in names)

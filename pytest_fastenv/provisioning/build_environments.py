@@ -32,7 +32,7 @@ from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
 from pytest_fastenv.schedule.single_flight import SingleFlight
-from pytest_fastenv.store.buckets import EntryBucket, InStore
+from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.tools import Tools
 
@@ -269,6 +269,7 @@ BUILD_ENVIRONMENTS = EntryBucket(
     name="build-environments",
     version=2,
     about="isolated environments for build backends",
+    remaking=Remaking.LINKED,
     check=_check,
     refers_to=_uses,
 )

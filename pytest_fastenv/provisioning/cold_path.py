@@ -18,10 +18,10 @@ from packaging.utils import canonicalize_name
 from pytest_fastenv.environment import manifest, supply
 from pytest_fastenv.environment.fingerprint import fingerprint
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
-from pytest_fastenv.environment.places import Found, Missing, Ready
+from pytest_fastenv.environment.places import Found, Generations, Missing, Ready
 from pytest_fastenv.environment.request_cache import RequestCache
 from pytest_fastenv.environment.staging import StagedEnvironment
-from pytest_fastenv.errors import OPTION_MARKS, InterpreterNotFoundError, option
+from pytest_fastenv.errors import OPTION_MARKS, InterpreterNotFoundError, option, printable
 from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.plan import Plan
@@ -33,7 +33,6 @@ from pytest_fastenv.provisioning.resolutions import Resolution
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.standing import remember_question
 from pytest_fastenv.provisioning.tools import SharedTools, fetch_text
-from pytest_fastenv.report.quantities import printable
 from pytest_fastenv.requirements.sources import Additions, read_sources
 from pytest_fastenv.resolve.hashed import naming_lines
 from pytest_fastenv.runtime.summary import Summary
@@ -162,7 +161,7 @@ class Assembly:
         return any(InStore(WHEELS.directory, sha256) not in uses for sha256 in built)
 
     def _remember(self, ready: Ready, resolution: Resolution, warnings: tuple[str, ...]) -> None:
-        RequestCache(self.store).remember(
+        superseded = RequestCache(self.store).remember(
             self.asked.key,
             [*self.request.observed, *self.engine.configuration_files, *resolution.observed],
             ready.environment,
@@ -170,6 +169,9 @@ class Assembly:
             pip_settings=self.request.pip_settings,
             warnings=warnings,
         )
+        place = self.asked.place(self.store)
+        if isinstance(place, Generations):
+            place.remove(prefix for prefix in superseded if prefix.parent == place.path)
         remember_question(self.store, self.asked, ready.summary)
 
     def _told(self, ready: Ready, resolution: Resolution) -> Ready:

@@ -114,7 +114,14 @@ class Engine:
         # Strictly serial work begins nothing before it is its turn.
         early = not (tools.pools.serial or tools.offline)
         self.distributions = Distributions(wheels, builder, begins_early=early)
-        self._installer = Installer(tools, self.distributions, policies.link, self._timings, policies.overlaps)
+        self._installer = Installer(
+            tools,
+            self.distributions,
+            policies.link,
+            self._timings,
+            policies.overlaps,
+            shares_bytecode=policies.shares_bytecode,
+        )
 
     def _arrival(self, awaited: Awaited) -> Arrival:
         from pytest_fastenv.interpreter_downloads.installation import install  # as above
@@ -320,6 +327,7 @@ async def open_engine(
     :raises UsageError: the index's configuration is not accepted.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(run.store.making())
         if shared is None:
             shared = await stack.enter_async_context(SharedTools(run))
         tools = await shared.tools(run, builds.index)

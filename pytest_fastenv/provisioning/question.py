@@ -6,6 +6,7 @@ Standard library only: this module is on the warm path.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,12 @@ from pytest_fastenv.store.store import Store
 def store_of(settings: Settings, recorder: Recorder) -> Store:
     """Return the store that settings name; nothing is touched."""
     return Store(store_root(settings), recorder=recorder, lock_timeout_s=settings.lock_timeout_s)
+
+
+def upkeep_words(settings: Settings) -> tuple[str, ...]:
+    """Return the words that start the process which looks after the store; none where that is not due."""
+    store = store_of(settings, Recorder())
+    return (sys.executable, "-P", "-m", "pytest_fastenv.upkeep", str(store.root)) if store.wants_upkeep else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from pytest_fastenv.model.plan import Distribution, Plan, TreeSource
 from pytest_fastenv.model.request import IndexOptions, Request
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.settings.values import NamedIndex
-from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 
 
@@ -52,7 +52,12 @@ class Resolution:
 
 
 RESOLUTIONS = RecordBucket(
-    name="resolutions", version=3, about="the plans that requests were resolved to", record=Resolution
+    name="resolutions",
+    version=3,
+    about="the plans that requests were resolved to",
+    remaking=Remaking.ASKED,
+    record=Resolution,
+    projects=lambda resolution: [one.name for one in resolution.plan.distributions],
 )
 
 

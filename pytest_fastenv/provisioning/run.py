@@ -38,6 +38,7 @@ class Concurrency:
 class Policies:
     """Settings, taken apart: to each room what it needs.
 
+    :ivar shares_bytecode: environments get the compiled modules that the store has.
     :ivar lock_timeout_s: how long a slot of the machine is waited for.
     """
 
@@ -50,6 +51,7 @@ class Policies:
     backends: BackendPolicy
     downloads: DownloadPolicy
     link: LinkMode
+    shares_bytecode: bool
     lock_timeout_s: float
 
     @classmethod
@@ -83,6 +85,7 @@ class Policies:
             ),
             downloads=DownloadPolicy(settings.python_mirror, settings.python_downloads == "auto", settings.offline),
             link=settings.link,
+            shares_bytecode=settings.bytecode == "shared",
             lock_timeout_s=settings.lock_timeout_s,
         )
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_fastenv.environment.places import Missing, Ready
-from pytest_fastenv.errors import DefectError, FastenvError
+from pytest_fastenv.errors import FastenvError, unforeseen
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.cold_path import make
 from pytest_fastenv.provisioning.question import Question
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.story import interpreter_of, look, readable, reported
 from pytest_fastenv.provisioning.tools import SharedTools
+from pytest_fastenv.report.failure import failure_reported
 from pytest_fastenv.report.files import write_report
 from pytest_fastenv.schedule.event_loop import run_to_end
 from pytest_fastenv.store.diagnosis import check_descriptors, unexpected
@@ -66,17 +67,19 @@ async def make_several(
     first = next(iter(asked.values()))
     store = first.store(recorder)
     making = _Making(store, recorder, on_outcome)
-    async with SharedTools(Run.of(first.settings, store, first.environ)) as shared:
-        tasks = [asyncio.create_task(making.make(name, question, shared)) for name, question in asked.items()]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    reports = [first.base / path for path in first.settings.reports]
+    with failure_reported(reports, recorder):
+        async with SharedTools(Run.of(first.settings, store, first.environ)) as shared:
+            tasks = [asyncio.create_task(making.make(name, question, shared)) for name, question in asked.items()]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
     outcomes = {name: making.outcomes[name] for name in asked}
-    for path in first.settings.reports:
-        write_report(first.base / path, recorder.spans, {"environments": _versions(outcomes)})
+    for path in reports:
+        write_report(path, recorder.spans, {"environments": _versions(outcomes)})
     return outcomes
 
 
@@ -106,7 +109,7 @@ class _Making:
         except OSError as error:
             return unexpected(error, self._store.root)
         except Exception as error:  # noqa: BLE001 - a defect costs this one environment, and is told with where it is
-            return DefectError.of(error)
+            return unforeseen(error)
 
     async def _ready(self, question: Question, shared: SharedTools) -> Ready:
         target = await asyncio.to_thread(interpreter_of, question, self._store)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from pytest_fastenv.filesystem import bytecode
 from pytest_fastenv.installer.overlaps import OverlapPolicy, judge, list_in_record, told
 from pytest_fastenv.runtime.environment import installed_release
 
@@ -25,7 +26,7 @@ def yield_to_what_stands(
     :param owners: tells which distribution each file below a directory belongs to; absolute paths.
     :return: what is to be said.
     """
-    clashes = [path for path in _files(new) if _differs(new / path, prefix / path)]
+    clashes = [path for path in _files(new) if bytecode.CACHE not in path and _differs(new / path, prefix / path)]
     if not clashes:
         return []
     added, standing = owners(new), owners(prefix)
@@ -57,6 +58,7 @@ def _differs(one: Path, other: Path) -> bool:
 def _take_out(new: Path, path: str, schemes: Mapping[str, str], name: str) -> None:
     """Remove a file of what is added, and its line in RECORD."""
     (new / path).unlink()
+    bytecode.forget(str(new / path))
     for library in dict.fromkeys((schemes["purelib"], schemes["platlib"])):
         for entry in (new / library).glob("*.dist-info"):
             release = installed_release(str(entry))

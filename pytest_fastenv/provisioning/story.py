@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,7 @@ def provision(
 
 def answer(asked: Question, recorder: Recorder) -> Ready:
     """Return the environment that a question is about; see `provision`."""
-    with diagnosed(asked):
+    with _failure_reported(asked, recorder), diagnosed(asked):
         store = asked.store(recorder)
         importing = _import_the_cold_path() if asked.is_new(store) else None
         target = interpreter_of(asked, store)
@@ -106,7 +106,7 @@ def reuse(
     """
     asked = Question.of(settings, base, root, needs, directory, os.environ if environ is None else environ)
     recorder = recorder or Recorder(naming)
-    with diagnosed(asked):
+    with _failure_reported(asked, recorder), diagnosed(asked):
         store = asked.store(recorder)
         found = look(asked, store, interpreter_of(asked, store))
     if isinstance(found, Missing):
@@ -198,6 +198,14 @@ def readable(ready: Ready, recorder: Recorder) -> Ready:
     """Return an environment whose warnings name options as the reader of this run knows them."""
     warnings = tuple(named(text, recorder.naming) for text in ready.summary.warnings)
     return replace(ready, summary=replace(ready.summary, warnings=warnings))
+
+
+def _failure_reported(asked: Question, recorder: Recorder) -> AbstractContextManager[None]:
+    if not asked.settings.reports:
+        return nullcontext()
+    from pytest_fastenv.report.failure import failure_reported  # only where one is asked for
+
+    return failure_reported([asked.base / path for path in asked.settings.reports], recorder)
 
 
 def _write_reports(asked: Question, recorder: Recorder, ready: Ready) -> None:

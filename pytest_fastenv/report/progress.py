@@ -14,8 +14,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
+from pytest_fastenv.errors import printable
 from pytest_fastenv.model.events import Notice, Recorder, Span
-from pytest_fastenv.report.quantities import bytes_text, printable, seconds_text
+from pytest_fastenv.report.quantities import bytes_text, seconds_text
 from pytest_fastenv.report.tally import Tally, makes_a_wheel
 
 SHOW_AFTER_S = 0.3

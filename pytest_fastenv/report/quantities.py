@@ -1,4 +1,4 @@
-"""Quantities and foreign text as people read them."""
+"""Quantities as people read them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,3 @@ def seconds_text(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
-
-
-def printable(text: str, but: str = "") -> str:
-    """Return one line of text that cannot steer a terminal or leave its place in a document.
-
-    :param but: letters that stay as they are.
-    """
-    return "".join(letter if letter.isprintable() or letter in but else f"\\x{ord(letter):02x}" for letter in text)

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
+from pytest_fastenv.errors import printable
 from pytest_fastenv.model.events import Kind, Span
 from pytest_fastenv.report.lanes import Placed, lane_count, place
-from pytest_fastenv.report.quantities import bytes_text, printable, seconds_text
+from pytest_fastenv.report.quantities import bytes_text, seconds_text
 
 _WIDTH = 1200
 _LEFT = 96

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from ..errors import printable
 from ..model.link import LinkMode
 from . import session
 from .edit_watch import Edit, Watch, shared_changes, shares_files
@@ -89,12 +90,12 @@ class _SessionWatch:
         if own and not self._own_environments:
             more = " ({} more)".format(len(own) - 1) if len(own) > 1 else ""
             told = "fastenv: {} was edited in place by {}{}: the next run gets a fresh environment"
-            terminalreporter.write_line(told.format(own[0].path, own[0].who, more))
+            terminalreporter.write_line(printable(told.format(own[0].path, own[0].who, more)))
 
     def _tell(self, terminal: Any, lines: list[_Line]) -> None:
         terminal.write_sep("=", "fastenv: installed files were edited in place")
         for line in lines[:_MOST_LINES]:
-            terminal.write_line("{}  by {}".format(*line))
+            terminal.write_line(printable("{}  by {}".format(*line)))
         if len(lines) > _MOST_LINES:
             terminal.write_line("... and {} more".format(len(lines) - _MOST_LINES))
         reached = "the environments of all workers" if self._own_environments else "every environment that has them"

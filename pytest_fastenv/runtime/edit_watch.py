@@ -24,6 +24,10 @@ _STARTING = frozenset(
 )
 _MOST = 1000
 _OWN_DIRECTORY = ".fastenv"
+#: How many numbers the record has of each file.
+_PER_FILE = 3
+#: What changes a file that is there, and is given its path or its descriptor first.
+_CHANGING = frozenset({"os.truncate", "os.chmod", "os.chown", "os.utime"})
 
 
 class Edit(NamedTuple):
@@ -69,7 +73,7 @@ class Watch:
         """Watch from now on."""
         self._on = True
         others = {
-            "os.truncate": lambda arguments: self._wrote(arguments[0]),
+            **dict.fromkeys(_CHANGING, lambda arguments: self._wrote(arguments[0])),
             "os.remove": lambda arguments: self._replaced(arguments[0]),
             "os.rename": self._renames,
             **dict.fromkeys(_STARTING, self._starts),
@@ -148,18 +152,19 @@ def shared_changes(prefix: str) -> Iterator[str]:
     Looks at each of its files (6 µs a file, with symbolic links 12), so it is for sessions whose tests started
     processes.
     """
-    for directory, names, numbers in _recorded(prefix):
+    for directory, names, of_all in _recorded(prefix):
         with _standing_in("{}/{}".format(prefix, directory)) as (before, options):
             for index, name in enumerate(names):
                 try:
                     status = os.stat(before + name, follow_symlinks=False, **options)
                     shared = status.st_nlink > 1
-                    known = status.st_size == numbers[2 * index] and status.st_mtime_ns == numbers[2 * index + 1]
+                    numbers = of_all[_PER_FILE * index : _PER_FILE * (index + 1)]
+                    known = _numbers_of(status) == numbers
                     if not known and stat.S_ISLNK(status.st_mode):
                         # The numbers of a link are those of the file that it leads to, if there was one.
                         status = os.stat(before + name, **options)
                         shared = stat.S_ISREG(status.st_mode)
-                        known = status.st_size == numbers[2 * index] and status.st_mtime_ns == numbers[2 * index + 1]
+                        known = _numbers_of(status) == numbers
                     edited = shared and not known
                 except OSError:  # removed, perhaps with its directory: that concerns this environment alone
                     continue
@@ -168,7 +173,7 @@ def shared_changes(prefix: str) -> Iterator[str]:
 
 
 def _recorded(prefix: str) -> Iterator[tuple[str, list[str], array[int]]]:
-    """Yield each directory with the names of its files, and sizes and mtimes as they were when all that was made.
+    """Yield each directory with the names of its files, and their numbers as they were when all that was made.
 
     Nothing when the record cannot be read: `pytest_fastenv.filesystem.tree` tells what is in it.
     """
@@ -186,8 +191,14 @@ def _recorded(prefix: str) -> Iterator[tuple[str, list[str], array[int]]]:
     position = 0
     for block in rest[:end].decode("utf-8", "surrogateescape").split("\0\0"):
         directory, *names = block.split("\0")
-        begin, position = position + 1, position + 1 + 2 * len(names)
+        begin, position = position + 1, position + 1 + _PER_FILE * len(names)
         yield directory, names, numbers[begin:position]
+
+
+def _numbers_of(status: os.stat_result) -> array[int]:
+    """Return what the record has of a file, with the same numbers as `pytest_fastenv.filesystem.tree`."""
+    access = status.st_mode | (status.st_uid & 0xFFFFFF) << 16 | (status.st_gid & 0x7FFFFF) << 40
+    return array("q", (status.st_size, status.st_mtime_ns, access))
 
 
 @contextmanager

@@ -132,6 +132,11 @@ def enter(config: pytest.Config, handed: session.Handed | None) -> None:
             import shutil  # few environments have one
 
             config.add_cleanup(lambda: shutil.rmtree(handed.temporary, ignore_errors=True))
+        if handed.upkeep:
+            from .afterwards import start  # once a day
+
+            outside = session.outside_variables(os.environ)
+            config.add_cleanup(lambda: start(handed.upkeep, outside))
         if handed.matrix is not None and "child" in handed.matrix:
             from . import matrix_child  # only in one of several environments
 
@@ -152,14 +157,16 @@ def _arrange(config: pytest.Config, handed: session.Handed) -> None:
         return
     starts_workers = _starts_workers(config)
     if starts_workers and _is_scope_worker(handed):
-        from . import imported
         from .workers import prepare
 
         prepare(config, handed)
-        config.pluginmanager.register(imported.Controller(handed.prefix), "fastenv-imported")
     elif starts_workers:
         _refuse_interpreters(config)
     edit_report.watch_session(config, handed, controller=starts_workers)
+    from . import imported
+
+    environ = session.outside_variables(os.environ)
+    config.pluginmanager.register(imported.Controller(handed, environ), "fastenv-imported")
 
 
 def _arrange_matrix(config: pytest.Config, handed: session.Handed) -> None:
@@ -200,10 +207,9 @@ def _arrange_worker(config: pytest.Config) -> None:
 
         _carry_name(config, handed)
         edit_report.watch_worker(config, handed)
-        if handed.worker:
-            from . import imported
+        from . import imported
 
-            config.pluginmanager.register(imported.Worker(handed.prefix), "fastenv-imported")
+        config.pluginmanager.register(imported.Worker(handed.prefix), "fastenv-imported")
 
 
 def _is_scope_worker(handed: session.Handed) -> bool:

@@ -10,15 +10,20 @@ import json
 import os
 import select
 import signal
-import socket
 import threading
 import time
 from typing import Any, Generator, Mapping, Sequence
 
 import pytest
 
+from .matrix_node import WorkerInput
+from .relay import in_foreground
+
 #: How long the tests have to put their things away when the controller is gone.
 _PATIENCE_S = 10.0
+#: How long Ctrl-C may take to show, where a terminal or a signal to the whole group brought it here, too.
+_GRACE_S = 1.0
+_GRACE_AT_TERMINAL_S = 5.0
 _GO_ON = b"go on\n"
 _TUPLE = "fastenv-tuple"
 
@@ -45,21 +50,18 @@ def _marked(value: Any) -> Any:
 def enter(config: pytest.Config, child: Mapping[str, Any]) -> None:
     """Make a session a part of another one, before it is configured.
 
-    :param child: what the controller handed over: the ends of two pipes, ``events`` and ``answers``.
+    :param child: what the controller handed over: the ends of two pipes, ``events`` and ``answers``; a file with the
+        session's ``input``, as a worker; and the ``controller`` itself, a process id.
     """
     for name in ("events", "answers"):
         os.set_inheritable(child[name], False)
-    # What pytest-xdist gives its workers, and what pytest-cov reads of it.
-    config.workerinput = {  # type: ignore[attr-defined]
-        "workerid": "master",
-        "workercount": 1,
-        "testrunuid": child["run"],
-        "mainargv": child["argv"],
-        "cov_master_host": socket.gethostname(),
-        "cov_master_topdir": os.getcwd(),
-    }
+    with open(child["input"], "rb") as file:
+        file.seek(0)
+        config.workerinput = WorkerInput(*decode(file.read()))  # type: ignore[attr-defined]
     config.workeroutput = {}  # type: ignore[attr-defined]
-    config.pluginmanager.register(Child(config, child["events"], child["answers"]), "fastenv-matrix-child")
+    config.pluginmanager.register(
+        Child(config, child["events"], child["answers"], child["controller"]), "fastenv-matrix-child"
+    )
 
 
 class Child:
@@ -67,16 +69,19 @@ class Child:
 
     :param events: a descriptor to write to.
     :param answers: a descriptor to read from.
+    :param controller: a process id.
     """
 
-    def __init__(self, config: pytest.Config, events: int, answers: int) -> None:
+    def __init__(self, config: pytest.Config, events: int, answers: int, controller: int) -> None:
         self._config = config
         self._events = os.fdopen(events, "wb")
         self._answers = os.fdopen(answers, "rb")
         self._failed = False
         self._session: pytest.Session | None = None
+        self._controller = controller
+        self._ends = threading.Event()
         if hasattr(select, "poll"):
-            threading.Thread(target=_end_with, args=(answers,), name="controller", daemon=True).start()
+            threading.Thread(target=self._end_with_controller, args=(answers,), name="controller", daemon=True).start()
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -97,20 +102,19 @@ class Child:
     def pytest_collection(self, session: pytest.Session) -> Generator[None, Any, None]:
         """Go on without what was asked for by name and is not in this environment: it may be in others."""
         outcome = yield
-        if outcome.excinfo is None or not issubclass(outcome.excinfo[0], pytest.UsageError):
-            return
-        told = " ".join(str(outcome.excinfo[1]).split())
-        missing = [word for word in session.config.args if _is_told(word, session.config, told)]
-        rest = [word for word in session.config.args if word not in missing]
-        if not missing:
-            return
-        self._tell("missing", missing)
-        if rest:
-            session.perform_collect(rest)
-        else:
-            session.items = []
-            session.config.hook.pytest_collection_finish(session=session)
-        outcome.force_result(True)
+        error = None if outcome.excinfo is None else outcome.excinfo[1]
+        words: list[str] = list(session.config.args)
+        missing: list[str] = []
+        while isinstance(error, pytest.UsageError):
+            lacking = _lacking(words, session.config, " ".join(str(error).split()))
+            if not lacking:
+                return
+            missing += lacking
+            words = [word for word in words if word not in lacking]
+            error = _collected(session, words)
+        if missing:
+            self._tell("missing", missing)
+            outcome.force_result(True)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Tell what could not be collected, or is left out as a whole."""
@@ -161,6 +165,7 @@ class Child:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell why it ends early. Ctrl-C and `pytest.exit` end the controller's session, too."""
+        self._ends.set()
         why = excinfo.value
         is_own = isinstance(why, pytest.Session.Interrupted)
         self._tell("interrupted", str(why) or type(why).__name__, not is_own, getattr(why, "returncode", None))
@@ -168,7 +173,24 @@ class Child:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Tell that it is over."""
-        self._tell("finished", int(exitstatus))
+        self._ends.set()
+        told = {"exitstatus": int(exitstatus), **self._config.workeroutput}  # type: ignore[attr-defined]
+        self._tell("finished", int(exitstatus), told)
+
+    def _end_with_controller(self, answers: int) -> None:
+        """End this process when the controller ends or is gone, whatever a test does: as Ctrl-C would, then for good.
+
+        Ctrl-C that came here by itself counts: a second one would disturb what puts things away.
+        """
+        gone = select.poll()
+        gone.register(answers, 0)  # nothing but the end
+        gone.poll()
+        if not self._ends.wait(_GRACE_AT_TERMINAL_S if in_foreground() else _GRACE_S):
+            os.kill(os.getpid(), signal.SIGINT)
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until or os.getppid() == self._controller:  # that one has patience of its own
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def _serialized(self, report: Any) -> Any:
         return self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
@@ -183,14 +205,26 @@ class Child:
                 self._session.shouldstop = "the session is gone"
 
 
-def _end_with(answers: int) -> None:
-    """End this process when the controller is gone, whatever a test does: as Ctrl-C would, then for good."""
-    gone = select.poll()
-    gone.register(answers, 0)  # nothing but the end
-    gone.poll()
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(_PATIENCE_S)
-    os.kill(os.getpid(), signal.SIGKILL)
+def _collected(session: pytest.Session, words: list[str]) -> pytest.UsageError | None:
+    """Collect what words name; return the error where pytest does not find all of it."""
+    if words:
+        try:
+            session.perform_collect(words)
+        except pytest.UsageError as error:
+            return error
+    else:
+        session.items = []
+        session.config.hook.pytest_collection_finish(session=session)
+    return None
+
+
+def _lacking(words: Sequence[str], config: pytest.Config, told: str) -> list[str]:
+    """Return the words of the command line of which pytest's error tells that it did not find what they name.
+
+    Since pytest 9 it tells of ``test_a.py::test_x[1]`` without the parameters: then that is meant first.
+    """
+    without = [word for word in words if word.endswith("]") and _is_told(word[: word.rfind("[")], config, told)]
+    return without or [word for word in words if _is_told(word, config, told)]
 
 
 def _is_told(word: str, config: pytest.Config, told: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Generator, Sequence
 
 import pytest
 
-from ..errors import FastenvError
+from ..errors import FastenvError, printable
 from .named_environments import NamedEnvironments, NamedState
 from .node_names import name_of
 
@@ -30,6 +30,7 @@ class _Row:
         self.collected: int | None = None
         self.remark = ""
         self.fails = False
+        self.refused = False
         self.missing: frozenset[str] = frozenset()
 
 
@@ -43,6 +44,7 @@ class Outcomes:
         self._errors: list[FastenvError] = []
         self._told: set[str] = set()
         self._is_interrupted = False
+        self._has_begun = False
 
     def known(self, state: NamedState) -> None:
         """Tell what became of an environment, once."""
@@ -77,6 +79,16 @@ class Outcomes:
     def collected(self, name: str, count: int) -> None:
         """Note how many tests an environment has."""
         self._rows[name].collected = count
+
+    def ended_with(self, name: str, code: int) -> None:
+        """Note the exit code of an environment's pytest; one that nothing else accounts for is told."""
+        row = self._rows[name]
+        if code == pytest.ExitCode.USAGE_ERROR and not row.fails:
+            row.refused = True
+            row.remark = "pytest refused its command line or its configuration"
+        elif code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and not row.fails:
+            self.failed(name, "pytest ended with exit code {}".format(code))
+        self.over(name)
 
     def left_out(self, name: str, why: str) -> None:
         """Note that no tests are run in an environment."""
@@ -127,6 +139,12 @@ class Outcomes:
         self._is_interrupted = excinfo.type is KeyboardInterrupt
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, None, None]:
+        """Note that tests are collected: a session may also show fixtures or the cache."""
+        self._has_begun = True
+        yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Decide about the exit code before it is shown."""
         self._environments.finish()
@@ -146,13 +164,16 @@ class Outcomes:
     def _exit_status(self, status: int) -> int:
         """Return the exit code: a failed test's first, then that of an environment that could not be provided."""
         tested = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if self._is_interrupted or status not in tested:
+        if self._is_interrupted or status not in tested or not self._has_begun:
             return _INTERRUPTED if self._is_interrupted else status
         allowed = {name for name in self._rows if self._allows_failure(name)}
         if any(row.fails for name, row in self._rows.items() if name not in allowed):
             return int(pytest.ExitCode.TESTS_FAILED)
-        if self._errors:
-            return max(self._errors, key=lambda error: error.exit_code == 3).exit_code
+        codes = {error.exit_code for error in self._errors}
+        if any(row.refused for name, row in self._rows.items() if name not in allowed):
+            codes.add(int(pytest.ExitCode.USAGE_ERROR))
+        if codes:
+            return 3 if 3 in codes else max(codes)
         missing = [row.missing for row in self._rows.values() if row.collected is not None]
         if missing and frozenset.intersection(*missing):
             for word in sorted(frozenset.intersection(*missing)):
@@ -189,7 +210,7 @@ class Outcomes:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table: environments, outcomes, time."""
-        if self._config.getoption("verbose") < -1:
+        if self._config.getoption("verbose") < -1 or not (self._has_begun or self._told):
             return
         terminalreporter.section("environments")
         if self._config.getoption("collectonly", False):
@@ -209,9 +230,10 @@ class Outcomes:
             terminalreporter.line(line)
         if self._config.getoption("verbose") >= 0:
             for name, versions in self._differing().items():
-                terminalreporter.line("{}: {}".format(name, versions or "as the others"))
+                terminalreporter.line(printable("{}: {}".format(name, versions or "as the others")))
 
     def _say(self, text: str) -> None:
+        text = printable(text, but="\n\t")
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and self._config.getoption("verbose") >= 0:
             reporter.ensure_newline()
@@ -243,9 +265,10 @@ def nothing_to_do(config: pytest.Config, names: Sequence[str]) -> dict[str, str]
 
 def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Return a table's lines: names on the left, figures on the right, remarks as they are."""
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
+    shown = [[printable(cell) for cell in row] for row in table]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]) - 1)]
     lines = []
-    for row in table:
+    for row in shown:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:]))]  # noqa: B905 - Python 3.8
         lines.append("  ".join([*cells, row[-1]]).rstrip())
     return lines

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 import warnings
 from typing import IO, Any, Mapping, Sequence
@@ -18,7 +19,8 @@ import pytest
 
 from . import session
 from .launch import read_launch
-from .matrix_child import decode
+from .matrix_child import decode, encode
+from .matrix_node import Node
 from .matrix_outcomes import Outcomes, nothing_to_do
 from .named_environments import NamedEnvironments, NamedState
 
@@ -96,7 +98,7 @@ class _Part:
         self._handed = handed
         self._state = state
         self._outcomes = outcomes
-        self._run_id = run
+        self._node = Node(config, state.name, run)
         self._running: tuple[str, Any] | None = None
         self._status: int | None = None
         self.returncode: int | None = None
@@ -105,14 +107,18 @@ class _Part:
         """Run it to its end."""
         events, events_inside = os.pipe()
         answers_inside, answers = os.pipe()
-        child = {"events": events_inside, "answers": answers_inside, "run": self._run_id, "argv": sys.argv}
+        pipes = {"events": events_inside, "answers": answers_inside}
         try:
-            process = subprocess.Popen(
-                self._command(), env=self._variables(child), pass_fds=(events_inside, answers_inside)
-            )
+            with tempfile.TemporaryFile() as file:  # may be too long for a variable
+                file.write(encode(self._node.begins()))
+                file.flush()
+                child = {**pipes, "input": file.fileno(), "controller": os.getpid()}
+                process = subprocess.Popen(
+                    self._command(), env=self._variables(child), pass_fds=(*pipes.values(), file.fileno())
+                )
         finally:
-            os.close(events_inside)
-            os.close(answers_inside)
+            for pipe in pipes.values():
+                os.close(pipe)
         self._outcomes.begins(self._state.name)
         with os.fdopen(events, "rb") as stream, os.fdopen(answers, "wb") as reply:
             try:
@@ -120,6 +126,8 @@ class _Part:
                     self._take(decode(line), reply)
                 code = process.wait()
             except BaseException:
+                for end in (stream, reply):  # their end is what the child goes by
+                    end.close()
                 _end(process)
                 raise
         self._over(code)
@@ -198,8 +206,9 @@ class _Part:
     def _internalerror(self, text: str) -> None:
         self._outcomes.failed(self._state.name, "an internal error of pytest:\n" + text)
 
-    def _finished(self, status: int) -> None:
+    def _finished(self, status: int, told: Mapping[str, Any]) -> None:
         self._status = status
+        self._node.workeroutput = told
 
     def _warning(self, text: str, kind: Sequence[str], place: Sequence[Any], told: Mapping[str, Any]) -> None:
         module, name = kind
@@ -225,14 +234,16 @@ class _Part:
     def _over(self, code: int) -> None:
         """Say what became of it as a whole."""
         if code == self._status:
-            self._outcomes.over(self._state.name)
+            self._node.ended(None)
+            self._outcomes.ended_with(self._state.name, code)
             return
         ended = "was ended by signal {}".format(-code) if code < 0 else "ended with exit code {}".format(code)
         text = "the process in which the tests ran {}".format(ended)
+        self._node.ended(text)
         if self._running is None:
-            if self._status is None and code != 0:
+            if self._status is None and code not in (0, pytest.ExitCode.USAGE_ERROR):
                 self._outcomes.failed(self._state.name, text)
-            self._outcomes.over(self._state.name)
+            self._outcomes.ended_with(self._state.name, code)
             return
         nodeid, location = self._running
         report = pytest.TestReport(
@@ -249,9 +260,9 @@ class _Part:
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
-    """End a child in good order: Ctrl-C reached it as well, an error of the controller did not."""
+    """Wait for a child, which interrupts itself when the ends of its pipes are closed; then end it."""
     try:
-        process.wait(_PATIENCE_S if _was_interrupted() else 0.1)
+        process.wait(_PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.terminate()
         try:
@@ -259,7 +270,3 @@ def _end(process: subprocess.Popen[Any]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _was_interrupted() -> bool:
-    return isinstance(sys.exc_info()[1], KeyboardInterrupt)

@@ -89,7 +89,7 @@ def _signals(pending: list[int]) -> Iterator[list[subprocess.Popen[bytes]]]:
         return
 
     def pass_on(number: int, _frame: Any) -> None:
-        if number in keyboard and _in_foreground():
+        if number in keyboard and in_foreground():
             return  # the terminal sends it to the whole process group
         if children:
             children[0].send_signal(number)
@@ -110,7 +110,8 @@ def _signals(pending: list[int]) -> Iterator[list[subprocess.Popen[bytes]]]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _in_foreground() -> bool:
+def in_foreground() -> bool:
+    """Say whether the keys of a terminal, such as Ctrl-C, reach this process and those that it starts."""
     for descriptor in (0, 1, 2):
         try:
             return os.tcgetpgrp(descriptor) == os.getpgrp()

@@ -37,6 +37,7 @@ class Handed(NamedTuple):
     :ivar temporary: a directory that was made for its variables; gone when the session is over.
     :ivar matrix: all environments of a session over several, for its controller: see
         `pytest_fastenv.runtime.named_environments.NamedEnvironments`.
+    :ivar upkeep: the words that start the process which looks after the store; empty where that is not due.
     """
 
     prefix: str
@@ -54,6 +55,7 @@ class Handed(NamedTuple):
     only: dict[str, list[str]] | None = None
     temporary: str = ""
     matrix: dict[str, Any] | None = None
+    upkeep: tuple[str, ...] = ()
 
 
 def encode(handed: Handed) -> str:
@@ -91,6 +93,7 @@ def current(environ: MutableMapping[str, str]) -> Handed | None:
             values.get("only"),
             str(values.get("temporary", "")),
             values.get("matrix"),
+            tuple(values.get("upkeep", ())),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -110,7 +113,7 @@ def settle(handed: Handed, environ: MutableMapping[str, str]) -> None:
 
     The lease's descriptor would otherwise be kept by every process a test leaves behind.
     """
-    environ[VARIABLE] = encode(handed._replace(summary=None, lease_fd=None, temporary="", matrix=None))
+    environ[VARIABLE] = encode(handed._replace(summary=None, lease_fd=None, temporary="", matrix=None, upkeep=()))
     if handed.lease_fd is not None:
         with contextlib.suppress(OSError):  # it was closed on the way
             os.set_inheritable(handed.lease_fd, False)

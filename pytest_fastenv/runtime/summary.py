@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Mapping
 
+from ..errors import printable
+
 SHOWN_WARNINGS = 20
 """How many warnings are shown to people."""
 
@@ -72,21 +74,20 @@ class Summary:
         """
         python = "{} (downloaded)".format(self.python) if self.downloaded else self.python
         told = "fastenv: " + ", ".join(filter(None, (self._contents, python, self.path)))
-        return (
-            "{} ({} anew: {})".format(told, "checked" if self.reused else "made", self.reason) if self.reason else told
-        )
+        if self.reason:
+            told = "{} ({} anew: {})".format(told, "checked" if self.reused else "made", self.reason)
+        return printable(told)
 
     @property
     def details(self) -> list[str]:
         """What only ``-v`` tells, in lines."""
-        return (
-            ["fastenv: heeded of pip's settings: {}".format(", ".join(self.pip_settings))] if self.pip_settings else []
-        )
+        heeded = ["fastenv: heeded of pip's settings: {}".format(", ".join(self.pip_settings))]
+        return [printable(line) for line in heeded if self.pip_settings]
 
     @property
     def warning_lines(self) -> list[str]:
         """The warnings for people: a line each, and how many more there are than anybody reads."""
-        lines = ["fastenv: warning: " + text for text in self.warnings[:SHOWN_WARNINGS]]
+        lines = ["fastenv: warning: " + printable(text) for text in self.warnings[:SHOWN_WARNINGS]]
         more = len(self.warnings) - SHOWN_WARNINGS
         if more > 0:
             lines.append("fastenv: and {} more warnings; --fastenv-report FILE.json has them all".format(more))

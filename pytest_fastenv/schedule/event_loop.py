@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Self, TypeVar
 
+from pytest_fastenv.errors import ShortageError
+
 T = TypeVar("T")
 
 TERMINATED = 143
@@ -73,7 +75,8 @@ def run_briefly(work: Coroutine[Any, Any, T]) -> T:
 
     In the main thread Ctrl-C cancels it. Where an event loop runs it runs in another thread while this one waits.
     """
-    return _in_thread(partial(asyncio.run, work)) if _a_loop_runs() else asyncio.run(work)
+    run = partial(asyncio.run, _with_one_voice(work))
+    return _in_thread(run) if _a_loop_runs() else run()
 
 
 def _a_loop_runs() -> bool:
@@ -91,7 +94,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     gc.set_threshold(_FEW_COLLECTIONS, *thresholds[1:])
     try:
         with asyncio.Runner() as runner:
-            return runner.run(_terminable(work, terminated))
+            return runner.run(_with_one_voice(_terminable(work, terminated)))
     except asyncio.CancelledError:
         if terminated.is_set():
             raise SystemExit(TERMINATED) from None
@@ -100,6 +103,18 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         gc.set_threshold(*thresholds)
         if threading.current_thread() is threading.main_thread() and before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+async def _with_one_voice(work: Coroutine[Any, Any, T]) -> T:
+    """Keep asyncio from telling, with a traceback, of what a shortage left half begun: the diagnosis tells it."""
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, asyncio.CancelledError) and (error is None or ShortageError.of(error) is None):
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(handle)
+    return await work
 
 
 async def _terminable(work: Coroutine[Any, Any, T], terminated: threading.Event) -> T:

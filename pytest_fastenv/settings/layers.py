@@ -252,7 +252,7 @@ def refused(origin: Origin, value: Any, expected: str) -> UsageError:
 def _shown(value: Any) -> str:
     """Write down a value, as a user knows it: several texts one by one, not as a list of Python's."""
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_shown, value))
+        return ", ".join(map(_shown, value)) or "an empty list"
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
     Kind = Literal[
         "text", "choice", "path", "number", "seconds", "age", "flag", "lines", "reports", "words", "names",
-        "variables", "overlaps", "indexes", "constraints",
+        "variables", "overlaps", "indexes", "constraints", "size",
     ]  # fmt: skip
     """What a value is: one text, one of some words, a path, a number above zero, a duration, a duration or ``forever``,
     on or off; several texts, report files, or constraints and files of them, each given by itself; several words, names
     (of projects, groups, extras), variables' names with ``*`` in them or not, projects' names and patterns of paths, in
-    one text; indexes by name."""
+    one text; indexes by name; a size in bytes or a share of a disk."""
     Door = Literal[
-        "pytest", "table", "create", "run", "lock", "find", "list", "install", "envs", "why", "pip", "migrate"
+        "pytest", "table", "create", "run", "lock", "find", "list", "install", "envs", "why", "pip", "migrate", "cache"
     ]
     """Where an option can be given: to pytest (an option and an ini value), in ``[tool.fastenv]``, to ``fastenv
     create``, ``run`` and ``lock``, to ``fastenv python find``, ``list`` and ``install``, to ``fastenv envs``,
-    ``why``, ``pip`` and ``migrate``. Its variable counts at all of them."""
+    ``why``, ``pip``, ``migrate`` and ``cache``. Its variable counts at all of them."""
 
 
 class Decides(Enum):
@@ -247,6 +247,18 @@ OPTIONS = (
         choices=("auto", "clone", "hardlink", "copy", "symlink"),
         help="How files get there",
     ),
+    # Python compiles what is not compiled: the same happens, later.
+    Option(
+        "bytecode",
+        "bytecode",
+        "choice",
+        Decides.SPEED,
+        doors=_CREATE,
+        variable="FASTENV_BYTECODE",
+        metavar="WHOSE",
+        choices=("shared", "own"),
+        help="Whether what sessions compile is kept in the store and comes with further environments",
+    ),
     Option(
         "dir",
         "dir",
@@ -336,6 +348,24 @@ OPTIONS = (
         variable="FASTENV_CACHE_DIR",
         metavar="PATH",
         help="The store (default: the platform's cache directory)",
+    ),
+    Option(
+        "cache_unused_s",
+        "cache-unused",
+        "age",
+        Decides.RUN,
+        variable="FASTENV_CACHE_UNUSED",
+        metavar="AGE",
+        help="How long what nothing uses stays in the store (default: 30d; forever: nothing goes by itself)",
+    ),
+    Option(
+        "cache_max_size",
+        "cache-max-size",
+        "size",
+        Decides.RUN,
+        variable="FASTENV_CACHE_MAX_SIZE",
+        metavar="SIZE",
+        help="How large the store may get: 20GB, 10% of its disk (default: as large as it gets)",
     ),
     Option(
         "lock_timeout_s",

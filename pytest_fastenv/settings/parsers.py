@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MOST_SECONDS = 3650 * 86400.0
 """Ten years: what the operating system's and libraries' clocks can take everywhere."""
 _DURATION_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>%|[kMGT]?B|[KMGT]iB)", re.ASCII)
+"""A size in bytes, or a share of a disk."""
 #: What words of choices stand for, where they are more than words.
 _ENUMERATIONS = {"link": LinkMode}
 
@@ -41,8 +43,8 @@ def parse(option: Option, value: Any) -> Any:  # noqa: PLR0911 - one line for ea
             return _positive(value)
         case "seconds":
             return _seconds(value)
-        case "age":
-            return _age(value)
+        case "age" | "size":
+            return parse_age(value) if option.kind == "age" else parse_size(value)
         case "flag":
             return _flag(value)
         case "lines" | "constraints" | "words":
@@ -91,7 +93,11 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
-def _age(value: Any) -> float:
+def parse_age(value: Any) -> float:
+    """Return an age in seconds; infinite for ``forever``.
+
+    :raises ValueError: it is none.
+    """
     text = str(value).strip()
     if text == "forever":
         return float("inf")
@@ -102,6 +108,18 @@ def _age(value: Any) -> float:
     except ValueError:
         msg = "expected 0, a duration such as 90m or 24h, or forever"
         raise ValueError(msg) from None
+
+
+def parse_size(value: Any) -> str:
+    """Return a size in bytes or a share of a disk, as it was written.
+
+    :raises ValueError: it is neither.
+    """
+    text = str(value).strip()
+    if isinstance(value, bool) or not SIZE.fullmatch(text):
+        msg = "expected a size such as 20GB, 500MB or 2GiB, or a share of the disk such as 10%"
+        raise ValueError(msg)
+    return text
 
 
 def _flag(value: Any) -> bool:

@@ -147,7 +147,7 @@ def _types(option: Option) -> tuple[tuple[type, ...], str]:  # noqa: PLR0911 - o
             return (dict,), "expected a table for each index, by its name: [tool.fastenv.indexes.NAME]"
         case "choice":
             return (str,), f"expected one of {', '.join(option.choices)}"
-        case "text" | "path":
+        case "text" | "path" | "size":
             return (str,), "expected text"
         case _:
             assert_never(option.kind)

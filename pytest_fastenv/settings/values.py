@@ -18,6 +18,7 @@ from pytest_fastenv.settings.options import OPTIONS, Decides
 
 Scope = Literal["session", "worker"]
 Project = Literal["auto", "editable", "wheel", "sdist", "none"]
+Bytecode = Literal["shared", "own"]
 Resolution = Literal["highest", "lowest", "lowest-direct"]
 
 
@@ -52,6 +53,7 @@ class Settings:
     resolution: Resolution = "highest"
     lock: Path | None = None
     link: LinkMode = LinkMode.AUTO
+    bytecode: Bytecode = "shared"
     dir: Path | None = None
     max_age_s: float = 24 * 3600.0
     offline: bool = False
@@ -63,6 +65,8 @@ class Settings:
     concurrent_builds: int = field(default_factory=lambda: os.cpu_count() or 1)
     concurrent_installs: int = field(default_factory=lambda: os.cpu_count() or 1)
     cache_dir: Path | None = None
+    cache_unused_s: float = 30 * 86400.0
+    cache_max_size: str | None = None
     lock_timeout_s: float = 900.0
     build_timeout_s: float = 1800.0
     http_timeout_s: float = 30.0

@@ -1,7 +1,7 @@
 """Buckets: every kind of thing that the store keeps, as values that describe themselves.
 
 A room declares the buckets that it owns beside the code that fills them, with the shape of their paths;
-`pytest_fastenv.provisioning.buckets` names them all. An entry is a directory
+`pytest_fastenv.upkeep.buckets` names them all. An entry is a directory
 ``<root>/<bucket>/<key[:2]>/<key>/`` that counts once it has its mark (see `pytest_fastenv.store.store`); a record is
 one sealed file ``<root>/<bucket>/<key[:2]>/<key>.json``. A bucket whose content changes its shape gets another
 version; the old one is left to its users and to pruning.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -35,7 +36,20 @@ class InStore(NamedTuple):
     key: str
 
 
-def _nothing(_: Any) -> Iterable[InStore]:
+class Remaking(Enum):
+    """How something is had again that the store has lost; what costs least comes first."""
+
+    #: It is asked again: a question to a server or to a program of this machine.
+    ASKED = 0
+    #: It is made of other things in the store, in moments.
+    LINKED = 1
+    #: It is downloaded again.
+    FETCHED = 2
+    #: It is built again, which may take many minutes.
+    BUILT = 3
+
+
+def _nothing(_: Any) -> Iterable[Any]:
     return ()
 
 
@@ -61,9 +75,11 @@ class Bucket(LockSpace):
     """A kind of thing in the store.
 
     :ivar version: changes with the shape of what is kept; ``None`` where names tell shapes apart already.
+    :ivar remaking: what it costs to lose it. What something refers to costs as much as that, if it does not cost more.
     """
 
     version: int | None
+    remaking: Remaking
 
     @property
     def directory(self) -> str:
@@ -77,10 +93,14 @@ class RecordBucket(Bucket, Generic[T]):
 
     :ivar record: their class, or another type that `pytest_fastenv.model.codec` knows.
     :ivar refers_to: what a record needs of other buckets to be of use.
+    :ivar projects: names of the projects that a record is about, normalized or not.
+    :ivar beside: another bucket, whose record of the same key a record is about.
     """
 
     record: type[T]
     refers_to: Callable[[T], Iterable[InStore]] = _nothing
+    projects: Callable[[T], Iterable[str]] = _nothing
+    beside: Bucket | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +109,20 @@ class EntryBucket(Bucket):
 
     :ivar check: says in a few words how a whole entry differs from what was made; ``None`` when it does not. Blocks.
     :ivar refers_to: what an entry needs of other buckets for as long as it stands.
+    :ivar projects: names of the projects that an entry holds, normalized or not.
     :ivar mark: the file that makes an entry count, relative to it.
     :ivar has_shards: entries lie in directories named by the first two characters of their keys.
     :ivar lease: where the lease lies that users of an entry hold; it is not removed under them.
+    :ivar has_strangers: an entry may be used by what the store does not know of, and so does not go by itself.
     """
 
     check: Callable[[Path], str | None]
     refers_to: Callable[[Path], Iterable[InStore]] = _nothing
+    projects: Callable[[Path], Iterable[str]] = _nothing
     mark: str = READY
     has_shards: bool = True
     lease: Callable[[Path], Path] | None = None
+    has_strangers: bool = False
 
     def difference(self, entry: Path) -> str | None:
         """Say how a whole entry differs from what was made, as `check` does; where files are none any more as well."""

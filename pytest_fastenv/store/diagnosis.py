@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pytest_fastenv.errors import FastenvError, StoreError, UsageError, option
+from pytest_fastenv.errors import FastenvError, ShortageError, StoreError, UsageError, option
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
@@ -55,6 +55,9 @@ def unexpected(error: OSError, root: str | os.PathLike[str]) -> FastenvError:
     if error.errno in _UNFIT_PATHS and isinstance(error.filename, (str, bytes)) and not _is_below(error.filename, root):
         reason = error.strerror or str(error)
         return UsageError("a path cannot be used", where=os.fsdecode(error.filename), why=reason)
+    shortage = ShortageError.of(error)
+    if shortage is not None:
+        return shortage
     named = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
     return StoreError(
         "the environment cannot be provided: the operating system refused something",

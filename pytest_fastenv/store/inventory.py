@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_fastenv.store import lease
 from pytest_fastenv.store.buckets import Bucket, EntryBucket, InStore, RecordBucket
-from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.sealed import load
 
 _RECORD = ".json"
@@ -21,7 +21,9 @@ class Kept:
     :ivar path: the entry's directory, or the record's file.
     :ivar is_whole: it has its mark, or can be read. What is not whole is a leftover, or being made at this moment.
     :ivar size_bytes: of all its files; a file with several links counts once, for the entry that was listed first.
-    :ivar used_at: seconds since the epoch when it was made or, as far as the file system notes that, last read.
+    :ivar used_at: seconds since the epoch when it was made or last used, as far as that is noted (`Store.note_use`, the
+        lease of an entry, the file system).
+    :ivar is_held: its users hold its lease.
     :ivar refers_to: what it needs of other buckets.
     """
 
@@ -31,27 +33,34 @@ class Kept:
     is_whole: bool
     size_bytes: int
     used_at: float
+    is_held: bool
     refers_to: tuple[InStore, ...]
 
+    @property
+    def name(self) -> InStore:
+        """What others call it that need it."""
+        return InStore(self.bucket.directory, self.key)
 
-def kept(root: Path, buckets: Sequence[Bucket]) -> Iterator[Kept]:
-    """Yield what is in some buckets; see `Store.kept`."""
-    seen: set[tuple[int, int]] = set()
+    @property
+    def projects(self) -> frozenset[str]:
+        """The projects that it is about, as they are written there; it is read for that."""
+        if isinstance(self.bucket, EntryBucket):
+            return frozenset(self.bucket.projects(self.path) if self.is_whole else ())
+        record = load(self.path, self.bucket.record) if isinstance(self.bucket, RecordBucket) else None
+        return frozenset(self.bucket.projects(record) if record is not None else ())  # type: ignore[attr-defined]
+
+
+def kept(root: Path, buckets: Sequence[Bucket], seen: set[tuple[int, int]] | None = None) -> Iterator[Kept]:
+    """Yield what is in some buckets; see `Store.kept`.
+
+    :param seen: files with several links that were counted already; those that are counted are added.
+    """
+    seen = set() if seen is None else seen
     for bucket in buckets:
         for key, path in _found(root / bucket.directory, bucket):
             described = _described(bucket, key, path, seen)
             if described is not None:
                 yield described
-
-
-def remove_record(root: Path, path: str) -> bool:
-    """Take a record out of the store; tell whether it was there."""
-    with diagnosed("a record of the store cannot be removed", root):
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            return False
-    return True
 
 
 def _found(directory: Path, bucket: Bucket) -> Iterator[tuple[str, Path]]:
@@ -84,24 +93,28 @@ def _described(bucket: Bucket, key: str, path: Path, seen: set[tuple[int, int]])
     if isinstance(bucket, EntryBucket):
         is_whole = os.path.exists(path / bucket.mark)
         refers_to = tuple(bucket.refers_to(path)) if is_whole else ()
-        used_at = max([status.st_mtime, *_times(path)])
-        return Kept(bucket, key, path, is_whole, _size_bytes(path, seen), used_at, refers_to)
-    record = load(path, bucket.record) if isinstance(bucket, RecordBucket) else None
-    refers_to = tuple(bucket.refers_to(record)) if isinstance(bucket, RecordBucket) and record is not None else ()
-    used_at = max(status.st_mtime, status.st_atime)
-    return Kept(bucket, key, path, record is not None, _counted(status, seen), used_at, refers_to)
+        lease_path = bucket.lease(path) if bucket.lease is not None else None
+        used_at = max(status.st_mtime, _modified(path / bucket.mark), _modified(lease_path))
+        is_held = lease_path is not None and lease.is_held(lease_path)
+        return Kept(bucket, key, path, is_whole, size_bytes(path, seen), used_at, is_held, refers_to)
+    size = _counted(status, seen)
+    if not isinstance(bucket, RecordBucket) or (record := load(path, bucket.record)) is None:
+        return Kept(bucket, key, path, False, size, status.st_mtime, False, ())
+    refers_to = tuple(bucket.refers_to(record))
+    if bucket.beside is not None:
+        refers_to = (*refers_to, InStore(bucket.beside.directory, key))
+    return Kept(bucket, key, path, True, size, status.st_mtime, False, refers_to)
 
 
-def _times(entry: Path) -> Iterator[float]:
-    """Yield when the files directly in an entry were written or read; every use of the entry reads them."""
-    with os.scandir(entry) as found:
-        for item in found:
-            if item.is_file(follow_symlinks=False):
-                status = item.stat(follow_symlinks=False)
-                yield max(status.st_mtime, status.st_atime)
+def _modified(path: Path | None) -> float:
+    try:
+        return os.stat(path).st_mtime if path is not None else 0.0
+    except OSError:
+        return 0.0
 
 
-def _size_bytes(directory: Path, seen: set[tuple[int, int]]) -> int:
+def size_bytes(directory: Path, seen: set[tuple[int, int]]) -> int:
+    """Return the size of all files below a directory, without those that were counted already; see `kept`."""
     total = 0
     waiting = [os.fspath(directory)]
     while waiting:

@@ -1,7 +1,14 @@
-"""Leases: users of a thing hold one together; pruning needs it for itself.
+"""Who uses things of the store now, and when they were used last.
 
-A lease is a shared lock on a small file. It ends with the last descriptor, so also when its holder is killed. The
-descriptor survives ``exec``: a run that replaces its own process keeps its lease.
+A lease is a shared lock on a small file: users of a thing hold it together; pruning needs it for itself. It ends with
+the last descriptor, so also when its holder is killed. The descriptor survives ``exec``: a run that replaces its own
+process keeps its lease.
+
+When a thing was used last is told by the modification time of one file: a lease, an entry's mark, a record. It is
+touched at most once a day, so a run that is repeated within a day writes nothing. Where nothing can be written (a
+read-only store, files of another user) nothing is noted; who cannot write there cannot prune there either. The times of
+the last access that file systems keep are not looked at: many are mounted without them, and whatever reads a file (a
+backup, ``fastenv cache verify``) would count as its user.
 
 Standard library only: a warm run holds a lease before anything else is imported.
 """
@@ -11,6 +18,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
+from contextlib import suppress
 
 from pytest_fastenv.errors import StoreError
 from pytest_fastenv.filesystem import oslock
@@ -22,12 +31,19 @@ else:
 
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
+NOTED_EVERY_S = 86400.0
+"""How often a use is noted, at most."""
+
+#: How often a lease is asked for that is claimed at this moment, and how long between: whether it is held can only be
+#: found out by claiming it (`is_held`), which takes microseconds.
+_TRIES, _PAUSE_S = 50, 0.002
+
 
 def hold(path: str | os.PathLike[str]) -> int:
     """Hold a lease until the returned descriptor is closed, here and in every child that inherited it.
 
-    The descriptor is inheritable. Where the file neither exists nor can be made (a read-only store) nothing can be
-    pruned either, and the descriptor stands for nothing. An existing file is not written to.
+    That the thing is used is noted (`note_use`). The descriptor is inheritable. Where the file neither exists nor can
+    be made (a read-only store) nothing can be pruned either, and the descriptor stands for nothing.
 
     :raises StoreError: the thing is being removed at this moment, or is gone: take it as missing.
     """
@@ -35,7 +51,7 @@ def hold(path: str | os.PathLike[str]) -> int:
     while True:
         fd = _open(name)
         try:
-            current = fd is None or _share(fd, name)
+            current = fd is None or _share_soon(fd, name)
         except BaseException:
             if fd is not None:
                 os.close(fd)
@@ -43,6 +59,7 @@ def hold(path: str | os.PathLike[str]) -> int:
         if fd is None:
             fd = os.open(os.devnull, os.O_RDONLY)
         if current:
+            note_use(name)
             os.set_inheritable(fd, True)
             return fd
         os.close(fd)
@@ -87,15 +104,60 @@ def _open(name: str) -> int | None:
         raise StoreError("a lease cannot be taken", where=name, why=error.strerror or str(error)) from error
 
 
+def is_held(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a lease is held, without making it. For people: it may be another thing a moment later."""
+    try:
+        if fcntl is None:
+            os.rename(path, path)  # Windows refuses that of an open file
+            return False
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def note_use(file: str | os.PathLike[str], used_at: float | None = None) -> None:
+    """Note that a thing is used, unless that is noted already for the same day, or cannot be.
+
+    :param file: the file whose modification time tells it.
+    :param used_at: seconds since the epoch; default: now.
+    """
+    with suppress(OSError):
+        noted_at = os.stat(file).st_mtime
+        if used_at is None:
+            now = time.time()
+            # A time in the future, of a clock that was wrong, would keep the thing for ever.
+            if not now - NOTED_EVERY_S < noted_at <= now + NOTED_EVERY_S:
+                os.utime(file)
+        elif used_at > noted_at:
+            os.utime(file, (used_at, used_at))
+
+
+def _share_soon(fd: int, name: str) -> bool:
+    """Lock for use beside others, once nobody asks whether it is held; see `_share`."""
+    for _ in range(_TRIES):
+        try:
+            return _share(fd, name)
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+    raise StoreError("it is being removed by another process", where=name, hint="try again")
+
+
 def _share(fd: int, name: str) -> bool:
     """Lock for use beside others; false when the file was replaced meanwhile."""
     if fcntl is None:  # holding it open is enough: Windows refuses to rename an open file, see `_claim_by_rename`
         return True
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StoreError("it is being removed by another process", where=name, hint="try again") from None
     except OSError as error:
+        if isinstance(error, BlockingIOError):
+            raise
         raise oslock.no_locks(name, error) from error
     return oslock.is_at(fd, name)
 

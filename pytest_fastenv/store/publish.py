@@ -20,12 +20,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pytest_fastenv.store import lease
 from pytest_fastenv.store.buckets import READY, EntryBucket
 from pytest_fastenv.store.diagnosis import diagnosed
+from pytest_fastenv.store.removal import take_out
 from pytest_fastenv.store.temporary import Home, remove_tree
 
 
@@ -64,25 +64,13 @@ async def remove_entry(root: Path, home: Home, bucket: EntryBucket, entry: Path,
     :param only_damaged: a whole entry goes only if it is not as it was made.
     """
     with diagnosed("an entry of the store cannot be removed", root):
-        mark = entry / bucket.mark
-        if only_damaged and mark.exists() and not await asyncio.to_thread(bucket.is_damaged, entry):
+        is_marked = (entry / bucket.mark).exists()
+        if only_damaged and is_marked and not await asyncio.to_thread(bucket.is_damaged, entry):
             return False
-        claim = lease.try_claim(bucket.lease(entry)) if bucket.lease is not None else None
-        if claim is None and bucket.lease is not None:
-            return False
-        try:
-            with suppress(FileNotFoundError):
-                os.unlink(mark)
-            aside = home.file("removed")
-            try:
-                os.rename(entry, aside)
-            except FileNotFoundError:
-                return False
-        finally:
-            if claim is not None:
-                os.close(claim)
-        await _remove(aside)
-    return True
+        aside = take_out(root, home, bucket, entry)
+        if aside is not None:
+            await _remove(aside)
+    return aside is not None
 
 
 def _move_in(staging: str, entry: Path, home: Home) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.store import lease
 from pytest_fastenv.store.buckets import Bucket, EntryBucket, InStore, LockSpace, RecordBucket
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNFIT = frozenset('/\\:*?"<>|\0\n')
+_TAG_FILE = "CACHEDIR.TAG"
 _TAG = """Signature: 8a477f597d28d172789f06886806bc55
 # This directory is a cache of pytest-fastenv: it can be made again, so backups need not hold it.
 # See https://bford.info/cachedir/
@@ -61,9 +64,19 @@ class Store:
         return InStore(parts[0], parts[2]) if is_inside else None
 
     def lookup(self, bucket: EntryBucket, key: str) -> Path | None:
-        """Return a whole entry's directory, or ``None``. Costs one look at the file system and writes nothing."""
+        """Return a whole entry's directory, or ``None``. Costs one look at the file system and writes nothing.
+
+        What goes on to use it says so (`note_use`), unless it becomes part of an environment that says so itself.
+        """
         stem = self._stem(bucket, key)
         return Path(stem) if os.path.exists(f"{stem}/{bucket.mark}") else None
+
+    def note_use(self, bucket: EntryBucket, key: str, used_at: float | None = None) -> None:
+        """Note that an entry is used, for its age; at most once a day, and only where that can be written.
+
+        :param used_at: seconds since the epoch; default: now.
+        """
+        lease.note_use(f"{self._stem(bucket, key)}/{bucket.mark}", used_at)
 
     async def publish(
         self,
@@ -88,11 +101,25 @@ class Store:
         """
         found = self.lookup(bucket, key)
         if found is not None:
+            self.note_use(bucket, key)
             return found
         if lock is not None:
             return await self._make(bucket, key, make)
         async with self.lock(bucket, key, subject=subject):
             return await self._make(bucket, key, make)
+
+    async def supersede(self, bucket: EntryBucket, key: str, make: Callable[[Path], Awaitable[None]]) -> Path:
+        """Make an entry also where there is one, which then goes; see `publish`. The caller holds the key's lock.
+
+        For a moment between two renames there is none. For entries of which nothing is missed but time.
+
+        :raises StoreError: the store cannot be written.
+        """
+        from pytest_fastenv.store.publish import make_entry  # asyncio is not on the warm path
+
+        entry = self.path(bucket, key)
+        await make_entry(self.root, self.private(), entry, make)
+        return entry
 
     async def withdraw(self, bucket: Bucket, key: str, *, only_damaged: bool = False) -> bool:
         """Take an entry or a record out of the store, whole or not, under its lock; tell whether that was done.
@@ -103,13 +130,13 @@ class Store:
         :param only_damaged: it goes only if its bucket's check, made under the lock, finds it damaged: another process
             that saw the same damage may have made it anew meanwhile, and others may be using that.
         """
-        from pytest_fastenv.store.inventory import remove_record  # neither this nor asyncio is on the warm path
-        from pytest_fastenv.store.publish import remove_entry
+        from pytest_fastenv.store.publish import remove_entry  # neither this nor asyncio is on the warm path
+        from pytest_fastenv.store.removal import remove_record
 
         async with self.lock(bucket, key):
             if isinstance(bucket, EntryBucket):
                 entry = self.path(bucket, key)
-                return await remove_entry(self.root, self._private(), bucket, entry, only_damaged=only_damaged)
+                return await remove_entry(self.root, self.private(), bucket, entry, only_damaged=only_damaged)
             if only_damaged and self.check(bucket, key) is None:
                 return False
             return remove_record(self.root, self._record_path(bucket, key))
@@ -150,6 +177,20 @@ class Store:
         return hold(LockRequest(path, subject or f"{space.directory}/{key}", key, self.lock_timeout_s), self.recorder)
 
     @asynccontextmanager
+    async def making(self) -> AsyncIterator[None]:
+        """Say for a block that something is made here: no entry that is looked up in it is taken out meanwhile.
+
+        :raises LockTimeoutError: a process that takes entries out does not come to its end.
+        """
+        from pytest_fastenv.errors import StoreError
+        from pytest_fastenv.store.makers import making  # asyncio is not on the warm path
+
+        with suppress(StoreError):  # what cannot be made is told where it is needed
+            self._prepare_root()
+        async with making(self.root, self.lock_timeout_s):
+            yield
+
+    @asynccontextmanager
     async def temporary(self, prefix: str) -> AsyncIterator[Path]:
         """Make a private directory below ``<root>/tmp`` for a block and remove it after.
 
@@ -161,7 +202,7 @@ class Store:
         from pytest_fastenv.store.publish import temporary  # asyncio is not on the warm path
 
         with diagnosed("the store cannot be written", self.root):
-            async with temporary(self._private(), prefix) as path:
+            async with temporary(self.private(), prefix) as path:
                 yield path
 
     def has_record(self, bucket: RecordBucket[T], key: str) -> bool:
@@ -169,10 +210,17 @@ class Store:
         return os.path.exists(self._record_path(bucket, key))
 
     def read_record(self, bucket: RecordBucket[T], key: str) -> T | None:
-        """Return a record, or ``None`` when it is missing or not as it was written. Writes nothing."""
+        """Return a record, or ``None`` when it is missing or not as it was written.
+
+        Writes nothing but the day of the use (`lease.note_use`).
+        """
         from pytest_fastenv.store.sealed import load  # a run that finds its environment by another way needs none
 
-        return load(self._record_path(bucket, key), bucket.record)
+        path = self._record_path(bucket, key)
+        record = load(path, bucket.record)
+        if record is not None:
+            lease.note_use(path)
+        return record
 
     def write_record(self, bucket: RecordBucket[T], key: str, value: T) -> None:
         """Keep a record, replacing the last one at once: readers see the one or the other.
@@ -185,7 +233,25 @@ class Store:
         content = to_bytes(value, bucket.record)
         target = self._record_path(bucket, key)
         with suppress(OSError, StoreError):
-            _replace(self._private().file("record"), target, content)
+            _replace(self.private().file("record"), target, content)
+
+    @property
+    def wants_upkeep(self) -> bool:
+        """Whether nobody has looked after it for a day, and this process may. Costs one look at the file system."""
+        try:
+            looked_after_at = os.stat(f"{self.root}/{_TAG_FILE}").st_mtime
+        except OSError:
+            looked_after_at = 0.0
+        is_due = abs(time.time() - looked_after_at) > lease.NOTED_EVERY_S
+        return is_due and os.access(self.root, os.W_OK)
+
+    def note_upkeep(self) -> None:
+        """Note that it is being looked after."""
+        with suppress(OSError):
+            with open(self.root / _TAG_FILE, "a", encoding="utf-8") as file:
+                if not file.tell():
+                    file.write(_TAG)
+            os.utime(self.root / _TAG_FILE)
 
     def log_path(self, name: str) -> Path:
         """Return ``<root>/logs/<name>`` for writing; directories are made.
@@ -205,7 +271,7 @@ class Store:
 
         entry = self.path(bucket, key)
         if self.lookup(bucket, key) is None:  # another process may have made it while we waited for the lock
-            await make_entry(self.root, self._private(), entry, make)
+            await make_entry(self.root, self.private(), entry, make)
         return entry
 
     def _stem(self, bucket: Bucket, key: str) -> str:
@@ -224,8 +290,11 @@ class Store:
             msg = f"{key!r} does not do as a key of the store"
             raise ValueError(msg)
 
-    def _private(self) -> Home:
-        """Return this object's directory below ``tmp/``, made when first needed and removed at the end."""
+    def private(self) -> Home:
+        """Return this object's directory below ``tmp/``, made when first needed and removed at the end.
+
+        :raises StoreError: the store cannot be written.
+        """
         with self._mutex:
             if self._home is None or not os.path.isdir(self._home.path):  # the user may have removed the whole store
                 from pytest_fastenv.filesystem.uncollected import keep_from_collection  # nothing is written when warm
@@ -247,7 +316,7 @@ class Store:
 
         with diagnosed("the store's directory cannot be made", self.root, any_reason=True):
             os.makedirs(self.root, exist_ok=True)
-            with open(self.root / "CACHEDIR.TAG", "w", encoding="utf-8") as file:
+            with open(self.root / _TAG_FILE, "w", encoding="utf-8") as file:
                 file.write(_TAG)
 
 

@@ -90,6 +90,7 @@ def test_an_environment_by_name_has_the_project_editable(project: Path, devenv: 
     refused = devenv("-e", "all")
     assert refused.returncode == 4
     assert "all means 2" in refused.stderr
+    assert "a and b means 2" in devenv("-e", "a", "-e", "b").stderr
 
 
 def test_a_second_run_updates_what_the_first_made(project: Path, devenv: Devenv) -> None:

@@ -167,10 +167,10 @@ def test_a_current_directory_that_is_gone_is_told(
 
 def test_only_the_command_that_is_run_is_imported() -> None:
     script = (
-        "import sys; from pytest_fastenv.cli import main\n"
+        "import sys; from pytest_fastenv.cli import command, main\n"
         "try: main.main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
-        "print(*(row.name for row in main.COMMANDS if 'pytest_fastenv.cli.' + row.module in sys.modules))"
+        "print(*(row.name for row in command.COMMANDS if 'pytest_fastenv.cli.' + row.module in sys.modules))"
     )
 
     def imported(*words: str) -> str:

@@ -101,6 +101,18 @@ def test_a_failure_ends_its_environment_but_for_what_comes_after(project: Path, 
     assert run("-e", "a,b").returncode == 1, "several failed"
 
 
+def test_one_after_the_other_they_keep_their_order(project: Path, run: Run) -> None:
+    _declare(
+        project,
+        "[envs.first]\nrequirements = ['app', 'other']\ncommands = ['tool {env_name}']\n"
+        "[envs.nowhere]\nrequirements = ['app==7']\n[envs.last]\nextends = 'first'\nrequirements = ['app']\n",
+    )
+    make_wheel(project.parent / "artifacts", "other")
+    assert run("-e", "last").returncode == 0  # it is there, so it could begin before the others
+    assert run("-e", "all").stdout == "tool first\ntool last\n"
+    assert run("-e", "last,first").stdout == "tool last\ntool first\n"
+
+
 def test_one_command_takes_the_place_of_this_process(project: Path, run: Run) -> None:
     _declare(project, "[envs.a]\ncommands = ['tool {posargs}']\n[envs.none]\n")
     found = run("-e", "a", "--", "x", CODE="3")

@@ -30,6 +30,20 @@ def blocks(*languages: str) -> list[tuple[str, str, str]]:
 
 
 COMMANDS = blocks("sh", "console", "bash")
+#: What follows one another on its page, in a project that the page shows.
+IN_A_PROJECT = "in a tox project"
+SHOWN_NOT_RUN = re.compile(r"^(?: {4}|\$ )(?:fastenv|pytest|python3?|pip|tox|nox|hatch|uv|cat) (?!= ).*$", re.MULTILINE)
+PYPROJECT = """
+[build-system]
+requires = ["flit_core>=3.11,<5"]
+build-backend = "flit_core.buildapi"
+[project]
+name = "shelf"
+version = "1.0"
+description = "A project with a tox file"
+[project.optional-dependencies]
+test = ["pytest"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +74,65 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_every_page_is_linked_from_the_first_screen() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(ROOT)) for page in PAGES if page.name != "README.md"}
+    assert {page for page in pages if f"]({page})" not in readme} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_stand_in_blocks_that_are_run(page: Path) -> None:
+    outside = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert SHOWN_NOT_RUN.findall(outside) == []
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_a_tox_project_moves_as_shown(checkout: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "from-tox.md").read_text(encoding="utf-8")
+    script = "".join(text for _, mark, text in COMMANDS if mark == IN_A_PROJECT)
+    ini = re.search(r"```ini\n(.*?)```", page, re.DOTALL)
+    assert ini is not None
+    project = tmp_path / "project"  # the store lies beside it
+    files = {"tox.ini": ini[1], "pyproject.toml": PYPROJECT, "shelf.py": ""}
+    files["tests/test_api.py"] = "def test_api(): pass\n"
+    for name, text in files.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    install(checkout)
+    ran = run(script, checkout, project)
+    assert ran.returncode == 0, f"{script}\n{ran.stdout}\n{ran.stderr}"
+    assert "2 passed" in ran.stdout  # of the one session, and the table tells them apart
+    assert "fastenv: 3 OK in" in ran.stderr
+
+
 @pytest.mark.network
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "mark", "text"),
-    [command for command in COMMANDS if command[1] not in RUN_ELSEWHERE],
+    [command for command in COMMANDS if command[1] not in {*RUN_ELSEWHERE, IN_A_PROJECT}],
     ids=lambda value: value.splitlines()[0][:40] if isinstance(value, str) and value else "plain",
 )
 def test_commands_run_as_shown(page: str, mark: str, text: str, checkout: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", ".venv"], cwd=checkout, check=True)
     if mark != "main job":
-        subprocess.run([".venv/bin/python", "-m", "pip", "install", "-q", "."], cwd=checkout, check=True)
+        install(checkout)
     directory = checkout / "examples" / "notes" if mark == "in the example" else checkout
-    script = f'export PATH="{checkout}/.venv/bin:$PATH"; set -eu; {text}'
-    ran = subprocess.run(["bash", "-c", script], cwd=directory, capture_output=True, text=True)
+    ran = run(text, checkout, directory)
     assert ran.returncode == 0, f"{page}:\n{text}\n{ran.stdout}\n{ran.stderr}"
+
+
+def install(checkout: Path) -> None:
+    """Install the project into ``.venv`` of its copy, as README says, where no block has done so before."""
+    if (checkout / ".venv" / "bin" / "fastenv").exists():
+        return
+    subprocess.run([sys.executable, "-m", "venv", ".venv"], cwd=checkout, check=True)
+    subprocess.run([".venv/bin/python", "-m", "pip", "install", "-q", "."], cwd=checkout, check=True)
+
+
+def run(text: str, checkout: Path, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run a block in a shell that has the programs of the copy."""
+    script = f'export PATH="{checkout}/.venv/bin:$PATH"; set -eu; {text}'
+    return subprocess.run(["bash", "-c", script], cwd=directory, capture_output=True, text=True)
 
 
 @pytest.mark.network

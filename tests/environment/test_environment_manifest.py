@@ -99,7 +99,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_with_any_damage_to_its_files_it_is_not_whole(place: Path) -> None:
-    made = manifest.write(place, parts(), INTERPRETER, Summary(), {InStore("wheels-v2", "ab")})
+    made = manifest.write(place, parts(), INTERPRETER, Summary(), {InStore("wheels-v3", "ab")})
     manifest.write_plan(place, example(Plan))
     manifest.mark_ready(place)
     own = place / ".fastenv"
@@ -118,7 +118,7 @@ def test_with_any_damage_to_its_files_it_is_not_whole(place: Path) -> None:
 
 
 def test_what_it_is_made_of_is_in_it(place: Path) -> None:
-    used = {InStore("wheels-v2", "ab"), InStore("skeletons-v2", "cd")}
+    used = {InStore("wheels-v3", "ab"), InStore("skeletons-v2", "cd")}
     manifest.write(place, parts(), INTERPRETER, Summary(), used)
     manifest.mark_ready(place)
     assert set(manifest.ENVIRONMENTS.refers_to(place)) == used

@@ -70,6 +70,8 @@ def test_running_it_does_not_change_it(store: Store, environments: Generations) 
 
 def test_one_that_was_changed_is_left_and_another_made_beside_it(store: Store, environments: Generations) -> None:
     first = provide(store).environment
+    held = environments.hold(first)
+    assert held is not None
     (first.purelib / "six.py").write_text("edited by its user")
     assert environments.find(parts()) == Missing("six.py changed since")
     second = provide(store)
@@ -77,16 +79,33 @@ def test_one_that_was_changed_is_left_and_another_made_beside_it(store: Store, e
     assert names(environments) == [f"{parts()[:16]}-1", f"{parts()[:16]}-2"]
     assert (first.purelib / "six.py").read_text() == "edited by its user"
     assert provide(store).environment == second.environment
+    os.close(held)
     shutil.rmtree(second.environment.prefix)
     (first.purelib / "six.py").unlink()
     assert environments.find(parts()) == Missing("six.py is missing")
+
+
+def test_those_that_were_edited_go_when_the_next_one_is_made(store: Store, environments: Generations) -> None:
+    for number in range(1, 13):
+        made = provide(store).environment
+        assert made.prefix.name == f"{parts()[:16]}-{number}"
+        (made.purelib / "six.py").write_text("edited by its suite")
+    assert names(environments) == [f"{parts()[:16]}-12"]
+    assert os.listdir(environments.path / ".leases") == [f"{parts()[:16]}-12.lock"]
+
+
+def test_what_cannot_be_removed_is_no_reason_to_fail(store: Store, environments: Generations) -> None:
+    first = provide(store).environment
+    environments.remove([first.prefix.with_name("gone-1")])
+    assert names(environments) == [first.prefix.name]
+    assert not (environments.path / ".leases" / "gone-1.lock").exists()
 
 
 def test_recreate(store: Store, environments: Generations) -> None:
     provide(store)
     again = provide(store, recreate=True)
     assert (again.summary.reused, again.summary.reason) == (False, "asked for")
-    assert names(environments) == [f"{parts()[:16]}-1", f"{parts()[:16]}-2"]
+    assert names(environments) == [f"{parts()[:16]}-2"]
     assert provide(store).environment == again.environment
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from kit.archives import make_project, make_sdist, make_wheel, write_zip
 from kit.server import IndexServer
+from kit.unpacked import unpacked_at
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment_server.context import Context
@@ -30,7 +31,9 @@ from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.link import LinkMode
+from pytest_fastenv.provisioning.bytecode import keep_bytecode
 from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.runtime.imported import keep
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
@@ -336,6 +339,50 @@ def test_replacing_takes_all_of_the_old_one_away(play: Any, artifacts: Path) -> 
         assert not (made.prefix / "etc").exists()
         assert (made.purelib / "alpha" / "__init__.py").read_text() == "new = True\n"
         assert not (made.purelib / "alpha-1.0.dist-info").exists()
+
+    play(part)
+
+
+def test_compiled_modules_are_in_nobodys_way(play: Any, artifacts: Path, store: Store) -> None:
+    """Of a file that two distributions bring alike, or that gives way to what stands, what stands there is kept."""
+    for name in ("alpha", "beta"):
+        files = {f"{name}/__init__.py": "", "space/__init__.py": "", "tests/__init__.py": f"NAME = {name!r:7}\n"}
+        make_wheel(artifacts, name, files=files)
+
+    async def part(session: Session) -> None:
+        await session.make("unpacked with", "alpha")
+        await session.make("unpacked, too, with", "beta")
+        for number, kept in enumerate(store.kept(WHEELS)):
+            unpacked_at(kept.path, 1_700_000_000 + number)
+        for made in (await session.make("first", "alpha"), await session.make("other", "beta")):
+            sources = [str(path.relative_to(made.prefix)) for path in made.purelib.rglob("__init__.py")]
+            keep(str(made.prefix), sources)
+            assert await keep_bytecode(made.prefix, store, os.environ) == 3
+        made = await session.make("env", "alpha")
+        assert len(list(made.purelib.rglob("__init__.*.pyc"))) == 3
+        await session.install(made, "beta")
+        assert len(list(made.purelib.rglob("__init__.*.pyc"))) == 4
+        code = "import space, tests; print(tests.NAME)"
+        assert made.run(["python", "-c", code], capture_output=True, text=True, check=True).stdout == "alpha\n"
+
+    play(part)
+
+
+def test_what_gives_way_leaves_nothing_compiled(play: Any, artifacts: Path, store: Store) -> None:
+    """Python would believe it beside a file of the same size and time."""
+    for name in ("alpha", "omega"):
+        make_wheel(artifacts, name, files={f"{name}/__init__.py": "", "tests/__init__.py": f"NAME = {name!r}\n"})
+
+    async def part(session: Session) -> None:
+        made = await session.make("env", "alpha")
+        await session.make("unpacked with", "omega")
+        for kept in store.kept(WHEELS):
+            unpacked_at(kept.path, 1_700_000_000)
+        other = await session.make("other", "omega")
+        keep(str(other.prefix), [str((other.purelib / "tests/__init__.py").relative_to(other.prefix))])
+        assert await keep_bytecode(other.prefix, store, os.environ) == 1
+        await session.install(made, "omega")
+        assert list((made.purelib / "tests").rglob("*.pyc")) == []
 
     play(part)
 

@@ -22,6 +22,7 @@ def place(tmp_path: Path) -> Path:
     for name in ("lib/django/conf/__init__.py", "lib/django/apps.py", "lib/six.py", "bin/python", "at-the-top"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
+        (root / name).chmod(0o644)
     (root / "empty").mkdir()
     (root / "linked").symlink_to(tmp_path)
     (root / "bin" / "dangling").symlink_to("nowhere")
@@ -90,7 +91,23 @@ def link_for_directory(root: Path) -> None:
     (root / "lib").symlink_to(root.parent / "elsewhere")
 
 
+def forbid(root: Path) -> None:
+    (root / "lib/six.py").chmod(0)
+
+
+def let_others_be(root: Path) -> None:
+    """Give a file to whoever runs it: that its mode says so matters more than its bits for reading."""
+    (root / "bin/python").chmod(0o4777)
+
+
+def give_away(root: Path) -> None:
+    os.chown(root / "lib/six.py", 4321, 4321)
+
+
 CHANGES = [
+    (forbid, "lib/six.py is of mode 000, not 644"),
+    (let_others_be, "bin/python is of mode 4777, not 644"),
+    *([(give_away, "lib/six.py has another owner")] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     (edit, "lib/django/conf/__init__.py changed since"),
     (edit_keeping_size, "lib/six.py changed since"),
     (remove, "lib/six.py is missing"),

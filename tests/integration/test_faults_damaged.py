@@ -13,12 +13,13 @@ import pytest
 from front_doors import DOORS, Desk, content, whole
 from kit.archives import make_sdist, make_wheel
 from kit.links import has_clones
+from kit.nightly import first_and_at_night
 
 from pytest_fastenv.environment.skeleton import SKELETONS
 from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.link import LinkMode
-from pytest_fastenv.provisioning import buckets
 from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS
+from pytest_fastenv.upkeep import buckets
 
 pytestmark = pytest.mark.slow
 
@@ -53,24 +54,40 @@ def edited_in_place(path: Path) -> None:
         file.write("\nEDITED = True\n")
 
 
+def forbidden(path: Path) -> None:
+    path.chmod(0)
+
+
+def runs_as_its_owner(path: Path) -> None:
+    path.chmod(0o4777)
+
+
+def given_away(path: Path) -> None:
+    os.chown(path, 4321, 4321)
+
+
 def emptied(path: Path) -> None:
     os.truncate(path, 0)
 
 
 EDITS = [(link, edited_in_place) for link in LinkMode]
 EDITS += [(LinkMode.HARDLINK, flip_a_byte), (LinkMode.HARDLINK, emptied)]
+RIGHTS = [runs_as_its_owner, forbidden, *([given_away] if os.geteuid() == 0 else [])]
+RIGHTS_BY_LINK = [(link, change) for change in RIGHTS for link in (LinkMode.HARDLINK, LinkMode.SYMLINK)]
 
 
-@pytest.mark.parametrize(("link", "edit"), EDITS, ids=[f"{link}-{edit.__name__}" for link, edit in EDITS])
+@pytest.mark.parametrize(("link", "edit"), [*EDITS, *first_and_at_night(*RIGHTS_BY_LINK)])
 def test_an_edit_in_an_environment_never_reaches_a_later_one(seeded: Desk, link: LinkMode, edit: Damage) -> None:
     first, _ = another(seeded, "good", link=link)
     before = content(purelib(first) / "good")
+    owner = first.stat().st_uid
     edited = purelib(first) / "good" / "__init__.py"
     shared = link.shares_files and not (link.clones_own_files and has_clones(seeded.directory))
     assert (link is LinkMode.SYMLINK or edited.stat().st_nlink > 1) == shared
     edit(edited)
     second, said = another(seeded, "good", link=link)
     assert content(purelib(second) / "good") == before
+    assert (purelib(second) / "good" / "__init__.py").stat().st_uid == owner
     assert "good" in whole(second)
     assert shared == ("the store's copy of good 1.0 was changed (good/__init__.py): made anew" in said)
 
@@ -80,10 +97,22 @@ def test_a_pytest_run_that_edits_its_environment_is_told_so(seeded: Desk) -> Non
     test = f"def test_it():\n    import good\n    assert not hasattr(good, 'EDITED')\n    exec({edit!r})\n"
     seeded.write("test_suite.py", test)
     seeded.ask("pytest", "good", link="hardlink").is_fine()
-    said = seeded.ask("pytest", "good", link="hardlink").is_fine()
-    assert "good/__init__.py changed" in said
-    first, second = seeded.environments()
-    assert first != second
+    for _ in range(2):
+        said = seeded.ask("pytest", "good", link="hardlink").is_fine()
+        assert "good/__init__.py changed" in said
+    assert [prefix.name[-2:] for prefix in seeded.environments()] == ["-3"], "the edited ones are gone"
+
+
+@pytest.mark.parametrize("link", first_and_at_night(LinkMode.HARDLINK, LinkMode.SYMLINK))
+def test_a_mode_that_was_changed_in_an_environment_is_told_and_put_right(seeded: Desk, link: LinkMode) -> None:
+    seeded.ask("pytest", "good", link=link).is_fine()
+    (first,) = seeded.environments()
+    (purelib(first) / "good" / "__init__.py").chmod(0o4777)
+    said = seeded.ask("pytest", "good", link=link).is_fine()
+    assert "(made anew: good/__init__.py is of mode 4777, not 644)" in said
+    assert "reused" in seeded.ask("pytest", "good", link=link).is_fine()
+    (second,) = set(seeded.environments()) - {first}
+    assert (purelib(second) / "good" / "__init__.py").stat().st_mode & 0o7777 == 0o644
 
 
 def repaired(desk: Desk, damage: Callable[[], object], *sources: str) -> str:

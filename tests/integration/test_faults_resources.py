@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from front_doors import DOORS, Desk, Outcome, missing, whole
 from kit.archives import make_sdist, make_wheel
+from kit.nightly import first_and_at_night
 
 from pytest_fastenv.model.link import LinkMode
 
@@ -205,3 +206,25 @@ def test_store_and_environment_on_different_file_systems(seeded: Desk, link: Lin
     command = [*seeded.words("fastenv", "good", link=link)[:-1], str(place / "made")]
     said = seeded.run(["unshare", "-rm", "sh", "-uc", script, "sh", str(place), *command]).is_fine()
     assert said.endswith("1.0\n")
+
+
+#: Root has no limit of processes, so the command runs as nobody, who may read what root may.
+_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_override",
+           "--ambient-caps=+dac_override")  # fmt: skip
+_NO_OTHER_USER = "another user is needed" if os.geteuid() else missing(*_NOBODY, "true")
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "--nproc=2",
+        *first_and_at_night(*(f"--nproc={n}" for n in (4, 6, 8)), *(f"--as={n << 20}" for n in (40, 60))),
+    ],
+)
+@pytest.mark.skipif(bool(_NO_OTHER_USER), reason=_NO_OTHER_USER)
+def test_too_few_processes_threads_or_memory(limit: str, desk: Desk) -> None:
+    for place in (desk.directory, desk.store):
+        place.mkdir(exist_ok=True)
+        os.chown(place, 65534, 65534)
+    desk.before = (*_NOBODY, "prlimit", limit)
+    desk.ask("fastenv", "good").is_diagnosis(3, "no (threads|memory)|cannot be started", "ulimit")

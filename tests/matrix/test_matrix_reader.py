@@ -279,6 +279,8 @@ REFUSED = [
     ("[envs.a]\nproject = 'egg'", "project in [envs.a] of fastenv.toml: 'egg' is not accepted", 2, ""),
     ("[envs.a]\nrequirements = 'x'", "requirements in [envs.a] of fastenv.toml: 'x' is not accepted", 2, ""),
     ("[envs.a]\ngroups = ['a b']", "groups in [envs.a] of fastenv.toml: 'a b' is not accepted", 2, ""),
+    ("[envs.a]\nextends = []", "extends in [envs.a] of fastenv.toml: an empty list is not accepted", 2, ""),
+    ("[envs.a]\nmatrix = { lib = [] }", "matrix.lib in [envs.a] of fastenv.toml: an empty list is not accepted", 2, ""),
     ("[envs.a]\ntags = 'x'", "tags in [envs.a] of fastenv.toml: 'x' is not accepted", 2, ""),
     ("[envs.a]\nallow-failure = 1", "allow-failure in [envs.a] of fastenv.toml: 1 is not accepted", 2, ""),
     ("[envs.a]\nset-env = { A = 1 }", "set-env in [envs.a] of fastenv.toml: {'A': 1} is not accepted", 2, ""),

@@ -20,7 +20,7 @@ from pytest_fastenv.settings.tables import FastenvTable, layer_of
 
 VALUES: list[Any] = [
     True, 1, 0, -3, 2.5, 400000000, "", " ", "x", "a b", "a,b", "wheel", "3.12", "90m", "0", "0s", "soon", "forever",
-    "copy", "lowest", "x.html", "{inherited}", "- x", "-x", "! x", "!x", "worker",
+    "copy", "lowest", "own", "x.html", "{inherited}", "- x", "-x", "! x", "!x", "worker",
     [], [""], ["x"], ["a b"], ["a-"], ["{inherited}", "x"], ["x.json"], [".html"], [1], ["x", 1], ["-", "x"], ["../x"],
     ["a/./b"], ["a\\b"], ["V_*"], ["copy"], ["wheel", "sdist"], [">=3"], [["x", "-y"]], [[]], [["-"]], [["!", "x"]],
     [["- x"]], ["- x"], ["-x"], [[1]], [["x", 1]], [["", "x"]],

@@ -41,6 +41,14 @@ def test_words(tmp_path: Path, words: list[str], names: list[str]) -> None:
     assert selected(tmp_path, *words) == names
 
 
+@pytest.mark.parametrize("words", [[], [""], [" , "], ["", ","]])
+def test_nothing_selects_nothing(tmp_path: Path, words: list[str]) -> None:
+    """A variable of a script that is empty must not pass for a run that went well."""
+    with pytest.raises(UsageError, match="no environment is named") as raised:
+        selected(tmp_path, *words)
+    assert raised.value.hint == "declared are py312-django4, py313-django5, lint; all means all of them"
+
+
 @pytest.mark.parametrize(
     ("word", "hint"),
     [

@@ -249,3 +249,34 @@ def test_the_command_prints_the_table(
     (migration.directory / "tox.ini").write_text(INI)
     assert main(["migrate"]) == 0
     assert "[tool.fastenv.envs.lint]" in capsys.readouterr().out
+
+
+FACTORS = """
+[tox]
+env_list = py311
+[testenv]
+skip_install = true
+deps =
+    coverage: coverage
+commands = pytest {posargs}
+"""
+
+
+def test_an_environment_that_tox_makes_of_factors_is_carried_over_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tox.ini").write_text(FACTORS)
+    monkeypatch.chdir(tmp_path)
+    assert main(["migrate", "--own-file", "-e", "py312-coverage,py313", "-e", "py311-coverage"]) == 0
+    (tmp_path / "fastenv.toml").write_text(capsys.readouterr().out)
+    environments = declared(tmp_path)
+    assert {"py311", "py311-coverage", "py312-coverage", "py313"} <= set(environments)
+    sources = setting(environments["py312-coverage"], "sources")
+    assert [str(source) for source in sources] == ["coverage"]
+    assert setting(environments["py313"], "sources") is None
+
+
+def test_an_environment_that_tox_cannot_make_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tox.ini").write_text(FACTORS)
+    with pytest.raises(UsageError, match="tox cannot read"):
+        migrated(tmp_path / "tox.ini", further=["py312-nosuch"])

@@ -356,6 +356,41 @@ def test_interrupted_in_the_middle(matrix: Project, way: tuple[str, ...], tmp_pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_interrupting_the_controller_alone_interrupts_the_tests(matrix: Project, tmp_path: Path) -> None:
+    """What the tests hold is put away, as where pytest runs them itself; a CI service signals one process."""
+    begun, put_away = tmp_path / "begun", tmp_path / "put-away"
+    os.mkfifo(begun)
+    matrix.write(
+        test_canary__py=f"""\
+            import pathlib
+            import time
+
+            def test_wait():
+                open({str(begun)!r}, "w").close()
+                try:
+                    time.sleep(600)
+                finally:
+                    pathlib.Path({str(put_away)!r}).touch()
+            """
+    )
+    process = subprocess.Popen(
+        matrix.command(*ALL),
+        cwd=matrix.directory,
+        env=matrix.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    begun.read_text()
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert put_away.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
 @WAYS
 def test_nothing_outlives_a_controller_that_is_killed(matrix: Project, way: tuple[str, ...], tmp_path: Path) -> None:
     begun, over = tmp_path / "begun", tmp_path / "over"

@@ -167,3 +167,87 @@ def test_a_debugger_inside_reads_what_is_typed(afar: Project) -> None:
     )
     assert run.returncode != 0, run.stdout + run.stderr
     assert "(Pdb) 42" in run.stdout, run.stdout + run.stderr
+
+
+#: What plugins do that tell workers of pytest-xdist something, and are told something by them.
+TELLS = """\
+    import pathlib
+
+    class Hooks:
+        def pytest_configure_node(self, node):
+            node.workerinput["seed"] = node.config.option.seed
+
+        def pytest_testnodedown(self, node, error):
+            with pathlib.Path("told").open("a") as file:
+                print(node.gateway.id, node.workeroutput["seen"], error, file=file)
+
+    def pytest_addoption(parser):
+        parser.addoption("--seed", type=int)
+
+    def pytest_configure(config):
+        if config.pluginmanager.hasplugin("xdist"):
+            config.pluginmanager.register(Hooks())
+        if hasattr(config, "workerinput"):
+            config.workeroutput["seen"] = config.workerinput["seed"]
+        else:
+            config.option.seed = 7
+"""
+
+
+def test_plugins_tell_and_are_told_as_with_workers(afar: Project) -> None:
+    afar.write(
+        pyproject__toml=ENVIRONMENTS.replace("afar==", 'pytest-xdist", "pytest-cov", "afar=='),
+        conftest__py=TELLS,
+        test_it__py="def test_it(request): assert request.config.workerinput['seed'] == 7\n",
+    )
+    run = afar.run(*ALL, "--cov=.")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (afar.directory / "told").read_text() == "one 7 None\ntwo 7 None\n"
+
+
+def test_plugins_that_would_tell_workers_find_their_options_where_xdist_is_missing(afar: Project) -> None:
+    afar.write(
+        conftest__py=TELLS,
+        test_it__py="def test_it(request): assert request.config.workerinput['seed'] == 7\n",
+    )
+    run = afar.run(*ALL)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert not (afar.directory / "told").exists()
+
+
+@pytest.mark.parametrize("option", ["-k", "-m"])
+def test_what_pytest_refuses_inside_is_a_wrong_request(afar: Project, option: str) -> None:
+    run = afar.run(*ALL, option, "(")
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR, run.stdout + run.stderr
+    assert f"Wrong expression passed to '{option}'" in run.stderr
+    assert run.stdout.count("pytest refused its command line or its configuration") == 2
+
+
+def test_an_exit_code_that_nothing_else_accounts_for_is_a_failure(afar: Project) -> None:
+    afar.write(
+        conftest__py="""\
+            import afar
+
+            def pytest_sessionfinish(session):
+                if hasattr(session.config, "workerinput") and afar.VERSION == "2.0":
+                    session.exitstatus = 1
+            """,
+        test_it__py="def test_it(): pass\n",
+    )
+    run = afar.run(*ALL)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "fastenv: two: error: pytest ended with exit code 1" in run.stdout
+
+
+def test_parameters_that_no_environment_has_are_a_wrong_request(afar: Project) -> None:
+    run = afar.run(*ALL, "test_it.py::test_at_home[3]", "test_it.py::test_canary[1.0]")
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert run.stdout.count("does not have test_it.py::test_at_home[3]") == 2
+    assert "1 failed, 1 passed" in run.stdout
+    assert afar.run(*ALL, "test_it.py::test_at_home[3]").returncode == pytest.ExitCode.USAGE_ERROR
+
+
+def test_sessions_that_run_nothing_are_pytests_own(afar: Project) -> None:
+    run = afar.run("--fastenv-env", "all", "--fixtures")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "= environments =" not in run.stdout

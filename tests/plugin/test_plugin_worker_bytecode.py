@@ -39,9 +39,11 @@ def heavy(project: Project) -> Project:
     artifacts = project.directory.parent / "artifacts"
     artifacts.mkdir()
     project.variables["FASTENV_FIND_LINKS"] = str(artifacts)
-    make_wheel(artifacts, "heavy", files={"heavy/__init__.py": "", "heavy/part.py": "X = 1\n", "heavy/unused.py": ""})
+    unlike = f"# another wheel than that of other tests: {artifacts}\n"
+    files = {"heavy/__init__.py": unlike, "heavy/part.py": "X = 1\n", "heavy/unused.py": ""}
+    make_wheel(artifacts, "heavy", files=files)
     project.write(requirements__txt="heavy\n", test_inside__py=SUITE)
-    project.variables["PYTHONDONTWRITEBYTECODE"] = "1"
+    project.variables |= {"PYTHONDONTWRITEBYTECODE": "1", "FASTENV_BYTECODE": "shared"}
     return project
 
 

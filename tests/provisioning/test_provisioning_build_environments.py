@@ -21,7 +21,7 @@ def test_with_any_damage_to_its_lists_it_is_damaged(tmp_path: Path) -> None:
         (tmp_path / place).parent.mkdir()
         (tmp_path / place).touch()
     (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\n")
-    used = InStore("wheels-v2", "ab")
+    used = InStore("wheels-v3", "ab")
     write_held(tmp_path, replace(example(Target), schemes=schemes), {used})
     assert BUILD_ENVIRONMENTS.check(tmp_path) is None
     assert BUILD_ENVIRONMENTS.refers_to(tmp_path) == (used,)

@@ -23,6 +23,7 @@ STORY = frozenset(
 OTHER: dict[type, Any] = {bool: True, int: 7, float: 7.0, type(None): "http://other.invalid/", tuple: ("x",)}
 CHOICES: dict[str, Any] = {
     "link": LinkMode.COPY,
+    "bytecode": "own",
     "build_isolation": "process",
     "python_downloads": "never",
     "unchecked_records": frozenset({"x"}),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_fastenv.report.quantities import bytes_text, printable, seconds_text
+from pytest_fastenv.report.quantities import bytes_text, seconds_text
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,3 @@ def test_sizes(size: int, text: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
-
-
-def test_control_characters_are_shown() -> None:
-    assert printable("a\x1b[31m\nb ü") == "a\\x1b[31m\\x0ab ü"

@@ -52,6 +52,14 @@ def test_it_comes_back_from_json() -> None:
     assert Summary.from_json({"distributions": 3, "colour": "green"}) == Summary(distributions=3)
 
 
+def test_nothing_in_it_steers_a_terminal() -> None:
+    odd = "a\x1b[2J\nfastenv: \u202eb"
+    summary = Summary(python=odd, path=odd, reason=odd, warnings=(odd,), pip_settings=(odd,))
+    lines = [summary.line, *summary.warning_lines, *summary.details]
+    assert [line for line in lines if not line.isprintable()] == []
+    assert len(lines) == 3
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(-1, "0 s"), (59.9, "59 s"), (60, "1 min"), (7199, "1 h"), (86400 * 3, "3 d")]
 )

@@ -16,7 +16,7 @@ from pytest_fastenv.settings.values import Settings
 
 ROWS = {option.field: option for option in OPTIONS}
 A_VALUE = {
-    "text": "x", "path": "x", "number": "3", "seconds": "90m", "age": "forever", "flag": "yes",
+    "text": "x", "path": "x", "number": "3", "seconds": "90m", "age": "forever", "flag": "yes", "size": "20GB",
     "lines": "x\ny z", "reports": "x.html", "words": "x y", "names": "X_y z",
     "variables": "X_* Y", "overlaps": "x y/*", "constraints": "x y\nz",
     "indexes": {"name": {"url": "x", "only": ["y"]}},

@@ -129,7 +129,7 @@ DURATION, LIST, TEXT = {"text", "number", "float"}, {"list"}, {"text"}
 TYPES = {
     "flag": {"flag"}, "number": {"number"}, "seconds": DURATION, "age": DURATION, "lines": LIST, "reports": LIST,
     "constraints": LIST, "words": LIST, "names": LIST, "variables": LIST, "overlaps": LIST,
-    "indexes": {"table"}, "text": TEXT, "choice": TEXT, "path": TEXT,
+    "indexes": {"table"}, "text": TEXT, "choice": TEXT, "path": TEXT, "size": TEXT,
 }  # fmt: skip
 
 

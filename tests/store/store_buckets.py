@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pytest_fastenv.store.buckets import EntryBucket, RecordBucket
+from pytest_fastenv.store.buckets import EntryBucket, RecordBucket, Remaking
 
 
 def check(entry: Path) -> str | None:
@@ -13,5 +13,5 @@ def check(entry: Path) -> str | None:
     return None if (entry / "one").exists() else "one is missing"
 
 
-ENTRIES = EntryBucket(name="entries", version=1, about="directories", check=check)
-RECORDS = RecordBucket(name="records", version=1, about="small values", record=dict[str, Any])
+ENTRIES = EntryBucket(name="entries", version=1, about="directories", remaking=Remaking.FETCHED, check=check)
+RECORDS = RecordBucket(name="records", version=1, about="small values", remaking=Remaking.ASKED, record=dict[str, Any])

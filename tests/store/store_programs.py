@@ -87,8 +87,19 @@ async def publish_half(store: Store) -> None:
     await store.publish(ENTRIES, KEY, make)
 
 
-async def publish_until_killed(store: Store, log: str, point: str) -> None:
-    """Publish, and kill this process at the n-th call that changes the file system of the store."""
+async def supersede(store: Store, _log: str) -> None:
+    """Make an entry of two files in place of another one."""
+
+    async def make(directory: Path) -> None:
+        (directory / "one").write_text("1")
+        (directory / "two").write_text("2")
+
+    async with store.lock(ENTRIES, KEY):
+        await store.supersede(ENTRIES, KEY, make)
+
+
+async def until_killed(store: Store, log: str, point: str, what: str) -> None:
+    """Publish or supersede, and kill this process at the n-th call that changes the file system of the store."""
     left = int(point)
 
     def audit(event: str, args: tuple[Any, ...]) -> None:
@@ -99,12 +110,12 @@ async def publish_until_killed(store: Store, log: str, point: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(audit)
-    await publish(store, log)
+    await PROGRAMS[what](store, log)
 
 
 PROGRAMS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     function.__name__: function
-    for function in (contend, log_intervals, hold, hold_with_child, publish, publish_half, publish_until_killed)
+    for function in (contend, log_intervals, hold, hold_with_child, publish, publish_half, supersede, until_killed)
 }
 
 if __name__ == "__main__":

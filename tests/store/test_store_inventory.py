@@ -96,15 +96,61 @@ def test_links_are_not_followed(store: Store, tmp_path: Path) -> None:
     assert found.used_at < later - 60
 
 
-def test_the_latest_use_counts(store: Store) -> None:
+def test_the_latest_use_counts(store: Store, tmp_path: Path) -> None:
     publish(store, KEY)
-    early, late = time.time() - 7200, time.time() - 3600
+    leased = replace(ENTRIES, lease=lambda entry: tmp_path / f"{entry.name}.lease")
     entry = store.path(ENTRIES, KEY)
-    for times, name in (((early, early), ".ready"), ((late, early), "one")):
-        os.utime(entry / name, times)
-    os.utime(entry, (early, early))
-    (found,) = store.kept(ENTRIES)
-    assert found.used_at == (entry / "one").stat().st_atime
+    os.close(lease.hold(tmp_path / f"{KEY}.lease"))
+    for number, path in enumerate((entry, entry / ".ready", tmp_path / f"{KEY}.lease")):
+        os.utime(path, (2_000_000_000, 1_000_000_000 + number))  # that a file was read tells nothing of its use
+    assert [one.used_at for one in store.kept(ENTRIES)] == [1_000_000_001]
+    assert [one.used_at for one in store.kept(leased)] == [1_000_000_002]
+    os.utime(entry, (0, 1_000_000_009))
+    assert [one.used_at for one in store.kept(leased)] == [1_000_000_009]
+
+
+def test_use_is_noted_once_a_day(store: Store) -> None:
+    publish(store, KEY)
+    store.write_record(RECORDS, KEY, {})
+    (record,) = (store.root / RECORDS.directory).rglob("*.json")
+    places = (record, store.path(ENTRIES, KEY) / ".ready", store.path(ENTRIES, KEY))
+    for age_s, is_noted in ((3600, False), (2 * 86400, True), (-2 * 86400, True)):
+        then = time.time() - age_s
+        for path in places:
+            os.utime(path, (then, then))
+        publish(store, KEY)
+        assert store.read_record(RECORDS, KEY) == {}
+        assert store.lookup(ENTRIES, KEY)
+        assert store.check(ENTRIES, KEY) is None
+        list(store.kept(ENTRIES, RECORDS))
+        noted = [abs(path.stat().st_mtime - time.time()) < 60 for path in places]
+        assert noted == [is_noted, is_noted, False]
+
+
+def test_what_is_held_is_told(store: Store, tmp_path: Path) -> None:
+    leased = replace(ENTRIES, lease=lambda entry: tmp_path / f"{entry.name}.lease")
+    publish(store, KEY, "0199")
+    held = lease.hold(tmp_path / f"{KEY}.lease")
+    assert {one.key: one.is_held for one in store.kept(leased)} == {KEY: True, "0199": False}
+    assert not (tmp_path / "0199.lease").exists()
+    os.close(held)
+    assert not any(one.is_held for one in store.kept(leased))
+
+
+def test_projects_are_told(store: Store) -> None:
+    publish(store, KEY)
+    store.write_record(RECORDS, KEY, {"a": "Some.Name"})
+    entries = replace(ENTRIES, projects=lambda entry: [entry.name])
+    records = replace(RECORDS, projects=lambda record: [record["a"]])
+    assert [one.projects for one in store.kept(entries, records, ENTRIES)] == [{KEY}, {"Some.Name"}, set()]
+    (store.path(ENTRIES, KEY) / ".ready").unlink()
+    assert [one.projects for one in store.kept(entries)] == [set()]
+
+
+def test_a_record_beside_another_one_needs_that(store: Store) -> None:
+    store.write_record(RECORDS, KEY, {})
+    beside = replace(RECORDS, beside=replace(RECORDS, name="others", version=7))
+    assert [one.refers_to for one in store.kept(beside)] == [(InStore("others-v7", KEY),)]
 
 
 def test_what_refers_to_others_says_so(store: Store) -> None:
@@ -143,7 +189,7 @@ def test_a_record_with_several_names_counts_once(store: Store) -> None:
     os.utime(record, (2_000_000_000, 1_000_000_000))
     found = list(store.kept(RECORDS))
     assert sorted(one.size_bytes for one in found) == [0, record.stat().st_size]
-    assert {one.used_at for one in found} == {2_000_000_000}
+    assert {one.used_at for one in found} == {1_000_000_000}
 
 
 def test_an_entry_is_named_by_a_path_in_it(store: Store) -> None:

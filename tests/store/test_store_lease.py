@@ -6,6 +6,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,50 @@ def test_an_existing_lease_is_not_written_to(tmp_path: Path) -> None:
     os.close(lease.hold(path))
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     assert path.read_text() == "text"
+
+
+def test_its_use_is_noted_once_a_day(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    path.write_text("text")
+    os.utime(path, (0, 0))
+    os.close(lease.hold(path))
+    assert abs(path.stat().st_mtime - time.time()) < 60
+    assert path.read_text() == "text"
+
+
+def test_a_use_in_the_past_counts_if_it_is_the_last_one(tmp_path: Path) -> None:
+    path = tmp_path / "mark"
+    lease.note_use(path)  # it is gone: nothing is made
+    assert not path.exists()
+    path.touch()
+    for noted_at, used_at, left in ((1000, 2000, 2000), (3000, 2000, 3000)):
+        os.utime(path, (noted_at, noted_at))
+        lease.note_use(path, used_at)
+        assert path.stat().st_mtime == left
+
+
+def test_asking_whether_it_is_held_keeps_no_user_away(tmp_path: Path) -> None:
+    """One moment it is claimed, to find that out."""
+    path = tmp_path / "lease"
+    assert lease.is_held(path) is False
+    assert not path.exists()
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            lease.is_held(path)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(300):
+            os.close(lease.hold(path))
+    finally:
+        stop.set()
+        asking.join()
+    held = lease.hold(path)
+    assert lease.is_held(path) is True
+    os.close(held)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors are not inherited by number there")

@@ -211,7 +211,7 @@ def test_killed_at_every_change_of_the_file_system(store: Store, start: Start, t
     """The process kills itself at its n-th change, for every n; the next one finds a whole entry or makes one."""
     codes, there = [], []
     for point in range(1, 100):
-        process = start("publish_until_killed", tmp_path / "log", point)
+        process = start("until_killed", tmp_path / "log", point, "publish")
         process.communicate(timeout=30)
         codes.append(process.returncode)
         found = store.lookup(ENTRIES, KEY)
@@ -228,6 +228,53 @@ def test_killed_at_every_change_of_the_file_system(store: Store, start: Start, t
     assert set(there[:-1]) == {False, True}  # some kills came before the mark, some after it
     assert set(codes) == {-signal.SIGKILL, 0}
     assert whole(store.lookup(ENTRIES, KEY))
+    temporary.sweep(str(store.root / "tmp"))
+    leases = [path.name for path in (store.root / "tmp").iterdir()]
+    assert {name.split("-")[0] for name in leases} <= {str(os.getpid())}
+
+
+def test_an_entry_takes_the_place_of_another_one(store: Store) -> None:
+    async def more(directory: Path) -> None:
+        os.link(store.path(ENTRIES, KEY) / "one", directory / "one")  # the other one is there meanwhile
+        (directory / "two").touch()
+
+    async def fails(_directory: Path) -> None:
+        raise BuildError("it failed")
+
+    async def work() -> None:
+        await store.publish(ENTRIES, KEY, make)
+        async with store.lock(ENTRIES, KEY):
+            with pytest.raises(BuildError):
+                await store.supersede(ENTRIES, KEY, fails)
+            assert sorted(os.listdir(store.lookup(ENTRIES, KEY) or "")) == [".ready", "one"]
+            await store.supersede(ENTRIES, KEY, more)
+
+    asyncio.run(work())
+    assert whole(store.lookup(ENTRIES, KEY))
+    assert rubbish(store) == []
+
+
+@pytest.mark.slow
+def test_killed_at_every_change_while_an_entry_takes_the_place_of_another_one(
+    store: Store, start: Start, tmp_path: Path
+) -> None:
+    """There is the one, the other, or none; the next process makes it."""
+    seen = set()
+    for point in range(1, 100):
+        asyncio.run(store.publish(ENTRIES, KEY, make))
+        process = start("until_killed", tmp_path / "log", point, "supersede")
+        process.communicate(timeout=30)
+        found = store.lookup(ENTRIES, KEY)
+        seen.add(tuple(sorted(os.listdir(found))) if found is not None else None)
+        if process.returncode == 0:
+            break
+        if found is not None and whole(found):
+            asyncio.run(store.withdraw(ENTRIES, KEY))
+    else:
+        pytest.fail("it never came to its end")
+    assert whole(store.lookup(ENTRIES, KEY))
+    before, after = (".ready", "one"), (".ready", "one", "two")
+    assert {before, after} <= seen <= {before, after, None}  # which points are met depends on what is swept beside
     temporary.sweep(str(store.root / "tmp"))
     leases = [path.name for path in (store.root / "tmp").iterdir()]
     assert {name.split("-")[0] for name in leases} <= {str(os.getpid())}

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.cli.pip.chosen import chosen, content
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.environment.held import Held
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.target import Target
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     target = target_of(prefix, store_of(loaded.settings, Recorder()))
     found = content(prefix)
     faults = [*misfits(found, target.markers), *_unsupported(found, target)]
-    print("\n".join(faults) if faults else "No broken requirements found.")
+    show("\n".join(faults) if faults else "No broken requirements found.")
     return 1 if faults else 0
 
 

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.cli.pip.chosen import chosen, content
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.environment.held import Held, held, is_below
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.events import Recorder
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     skipped = frozenset() if options.all else _of_every_environment(options, loaded)
     for one in among(options):
         if one.key not in skipped:
-            print("\n".join(_lines(one)))
+            show("\n".join(_lines(one)))
     return 0
 
 

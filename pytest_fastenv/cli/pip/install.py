@@ -13,7 +13,8 @@ from typing import Any
 from pytest_fastenv.cli.pip.check import misfits
 from pytest_fastenv.cli.pip.chosen import chosen, content
 from pytest_fastenv.cli.pip.indexes import with_indexes
-from pytest_fastenv.errors import UsageError
+from pytest_fastenv.cli.results import show
+from pytest_fastenv.errors import UsageError, printable
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.model.request import ConfigSettings, config_settings
@@ -41,9 +42,9 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     with Progress(recorder, sys.stderr, quiet=quiet, interactive=interactive):
         changed = install(prefix, wishes, settings=settings, recorder=recorder, dry_run=options.dry_run)
     warnings = [*recorder.warnings("run"), *recorder.warnings("answer"), *changed.told]
-    sys.stderr.writelines(f"WARNING: {text}\n" for text in dict.fromkeys(warnings))
+    sys.stderr.writelines(f"WARNING: {printable(text)}\n" for text in dict.fromkeys(warnings))
     if not options.quiet:
-        print("\n".join(_told(changed, prefix, dry_run=options.dry_run)))
+        show("\n".join(_told(changed, prefix, dry_run=options.dry_run)))
     if options.report:
         _write_report(options.report, changed)
     if not options.dry_run and not options.no_warn_conflicts:
@@ -103,7 +104,7 @@ def _warn(prefix: Path, changed: Changed) -> None:
     for text in misfits(content(prefix), changed.plan.target.markers) if affected else ():
         words = text.rstrip(".").replace(",", " ").split()
         if affected.intersection(words):
-            sys.stderr.write(f"WARNING: {text}\n")
+            sys.stderr.write(f"WARNING: {printable(text)}\n")
 
 
 def _write_report(path: str, changed: Changed) -> None:

@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from pytest_fastenv.cli.pip.chosen import chosen
 from pytest_fastenv.cli.pip.freeze import among, pinned
 from pytest_fastenv.cli.pip.indexes import with_indexes
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.environment.held import Held
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.events import Recorder
@@ -44,9 +45,9 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
         print(json.dumps([_as_json(row, options) for row in rows]))
     elif options.format == "freeze":
         for row in rows:
-            print(pinned(row.one) + (f" ({row.one.location})" if options.verbose else ""))
+            show(pinned(row.one) + (f" ({row.one.location})" if options.verbose else ""))
     elif rows:
-        print("\n".join(_columns(rows, options)))
+        show("\n".join(_columns(rows, options)))
     return 0
 
 

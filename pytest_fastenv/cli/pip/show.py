@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from packaging.utils import canonicalize_name
 
 from pytest_fastenv.cli.pip.chosen import chosen, content
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.environment.held import Held
-from pytest_fastenv.errors import UsageError
+from pytest_fastenv.errors import UsageError, printable
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.changes import target_of
 from pytest_fastenv.provisioning.question import store_of
@@ -31,11 +32,11 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     found = {one.key: one for one in content(prefix)}
     missing = sorted(name for name in options.words if canonicalize_name(name) not in found)
     if missing:
-        sys.stderr.write(f"WARNING: Package(s) not found: {', '.join(missing)}\n")
+        sys.stderr.write(printable(f"WARNING: Package(s) not found: {', '.join(missing)}") + "\n")
     asked = [found[key] for key in map(canonicalize_name, options.words) if key in found]
     texts = ["\n".join(_lines(one, list(found.values()), markers, options)) for one in asked]
     if texts:
-        print("\n---\n".join(texts))
+        show("\n---\n".join(texts))
     return 0 if texts else 1
 
 

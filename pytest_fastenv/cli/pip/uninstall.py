@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_fastenv.cli.pip.chosen import chosen
+from pytest_fastenv.cli.results import show
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.amendment import Installed, files_of, installed
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     if not options.quiet:
         for one in going:
             release = f"{one.name}-{one.version}"
-            print(
+            show(
                 f"Found existing installation: {one.name} {one.version}\n"
                 f"Uninstalling {release}:\n  Successfully uninstalled {release}"
             )
@@ -57,8 +58,8 @@ def _names(options: argparse.Namespace) -> Sequence[str]:
 
 
 def _confirmed(prefix: Path, one: Installed) -> bool:
-    print(f"Uninstalling {one.name}-{one.version}:\n  Would remove:")
-    print("\n".join(f"    {path}" for path in sorted(files_of(prefix, one)) if not path.endswith(".pyc")))
+    show(f"Uninstalling {one.name}-{one.version}:\n  Would remove:")
+    show("\n".join(f"    {path}" for path in sorted(files_of(prefix, one)) if not path.endswith(".pyc")))
     try:
         return input("Proceed (Y/n)? ").strip().lower() in {"", "y", "yes"}
     except EOFError:

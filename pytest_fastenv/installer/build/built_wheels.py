@@ -18,7 +18,7 @@ from typing import Protocol
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
 from pytest_fastenv.installer.wheels import WHEELS, Wheels
 from pytest_fastenv.model.build import Build, Installed
-from pytest_fastenv.store.buckets import InStore, RecordBucket
+from pytest_fastenv.store.buckets import InStore, RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 
 
@@ -59,8 +59,10 @@ BUILT = RecordBucket(
     name="built",
     version=2,
     about="which wheel came of which source, for which interpreter, settings and build environment",
+    remaking=Remaking.BUILT,
     record=BuiltWheel,
     refers_to=_wheel_of,
+    projects=lambda built: built.subject.split()[:1],
 )
 
 

@@ -22,7 +22,7 @@ from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Build
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.observation import Observation
-from pytest_fastenv.store.buckets import RecordBucket
+from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
 
 #: What is recorded of a user's own tree and may stop to hold.
@@ -53,7 +53,12 @@ class RecipeFacts:
 
 
 RECIPES = RecordBucket(
-    name="recipes", version=3, about="build requirements and metadata of what has to be built", record=RecipeFacts
+    name="recipes",
+    version=3,
+    about="build requirements and metadata of what has to be built",
+    remaking=Remaking.BUILT,
+    record=RecipeFacts,
+    projects=lambda facts: () if facts.metadata is None else (facts.metadata.name,),
 )
 
 

@@ -75,7 +75,7 @@ def test_an_sdist_that_is_gone_from_the_store_is_made_again(tmp_path: Path) -> N
     project = make_project(tmp_path / "demo", "demo")
     build(tmp_path / "cache", project)
     shutil.rmtree(tmp_path / "cache" / SDISTS.directory)
-    shutil.rmtree(tmp_path / "cache" / "wheels-v2")
+    shutil.rmtree(tmp_path / "cache" / "wheels-v3")
     assert "build_sdist" in build(tmp_path / "cache", project)[1]
 
 

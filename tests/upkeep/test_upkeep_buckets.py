@@ -14,9 +14,9 @@ from kit.examples import example
 
 import pytest_fastenv
 from pytest_fastenv.model.codec import members
-from pytest_fastenv.provisioning.buckets import ENTRIES, RECORDS
 from pytest_fastenv.store.buckets import Bucket, RecordBucket
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.upkeep.buckets import ENTRIES, RECORDS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "store.md"
 

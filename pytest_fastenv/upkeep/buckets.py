@@ -13,6 +13,7 @@ from pytest_fastenv.index.metadata import METADATA
 from pytest_fastenv.index.page_cache import PAGES
 from pytest_fastenv.installer.build.built_wheels import BUILT
 from pytest_fastenv.installer.build.records import RECIPES
+from pytest_fastenv.installer.bytecode import BYTECODE
 from pytest_fastenv.installer.fetch import URLS
 from pytest_fastenv.installer.sdists import SDISTS
 from pytest_fastenv.installer.timings import TIMINGS
@@ -24,9 +25,11 @@ from pytest_fastenv.interpreter_downloads.supply import ARCHIVES
 from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS
 from pytest_fastenv.provisioning.resolutions import RESOLUTIONS
 from pytest_fastenv.store.buckets import EntryBucket, RecordBucket
+from pytest_fastenv.upkeep.diary import DIARY
 
 ENTRIES: tuple[EntryBucket, ...] = (
     WHEELS,
+    BYTECODE,
     SDISTS,
     REPOSITORIES,
     CHECKOUTS,
@@ -48,4 +51,5 @@ RECORDS: tuple[RecordBucket[Any], ...] = (
     QUESTIONS,
     RESOLUTIONS,
     TIMINGS,
+    DIARY,
 )

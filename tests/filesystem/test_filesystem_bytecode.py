@@ -7,7 +7,7 @@ import py_compile
 import sys
 from pathlib import Path
 
-from pytest_fastenv.environment_copies.bytecode import valid
+from pytest_fastenv.filesystem.bytecode import valid
 
 
 def sources(directory: Path) -> dict[str, tuple[int, int]]:
