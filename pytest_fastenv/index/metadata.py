@@ -168,7 +168,7 @@ def _local(artifact: Artifact) -> CoreMetadata:
         try:
             digests, size_bytes = file_digests(path, artifact.hashes.algorithms), path.stat().st_size
         except OSError as error:
-            raise NotFoundError(f"{path} cannot be read", why=error.strerror, hint=LOST) from error
+            raise _unreadable(path, error) from error
         check(Downloaded(digests, size_bytes), Expected(artifact.hashes, artifact.size_bytes), artifact.url)
     return _of_file(path, artifact)
 
@@ -177,6 +177,13 @@ def _of_file(path: Path, artifact: Artifact) -> CoreMetadata:
     source = shown(artifact.url)
     if not path.is_file():
         raise NotFoundError(f"{path} is not there", hint=LOST)
-    with open(path, "rb") as file:
-        content = read_metadata(file, name=artifact.name, source=source)
+    try:
+        with open(path, "rb") as file:
+            content = read_metadata(file, name=artifact.name, source=source)
+    except OSError as error:
+        raise _unreadable(path, error) from error
     return checked(parse_core_metadata(content, source=source), artifact)
+
+
+def _unreadable(path: Path, error: OSError) -> NotFoundError:
+    return NotFoundError(f"{path} cannot be read", why=error.strerror or str(error), hint=LOST)

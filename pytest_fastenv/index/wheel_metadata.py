@@ -78,6 +78,7 @@ def read_metadata(file: IO[bytes] | Pieces, *, name: str, source: str) -> bytes:
     :param name: normalized project name, to choose where a wheel carries dist-info directories of others.
     :raises MetadataError: it has none, or several.
     :raises ArchiveError: it is no archive that can be read.
+    :raises OSError: the file cannot be read, which says nothing of the archive.
     """
     try:
         with zipfile.ZipFile(cast("IO[bytes]", file)) as archive:
@@ -94,7 +95,18 @@ def read_metadata(file: IO[bytes] | Pieces, *, name: str, source: str) -> bytes:
                 file.read(span)
             return archive.read(member)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, UnicodeError) as error:
-        raise ArchiveError("the wheel is no archive that can be read", where=source, why=str(error)) from error
+        # For zipfile a file that cannot be read at this moment is none of its format: the first bytes tell.
+        head = b"" if isinstance(file, Pieces) else _head(file)
+        raise ArchiveError("the wheel is no archive that can be read", where=source, why=_why(error, head)) from error
+
+
+def _head(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(20)
+
+
+def _why(error: Exception, head: bytes) -> str:
+    return f"{error}; it begins with {head!r}" if head and not head.startswith(b"PK") else str(error)
 
 
 def _member(archive: zipfile.ZipFile, name: str, source: str) -> zipfile.ZipInfo:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -88,3 +89,11 @@ def test_more_than_8_mib(tmp_path: Path) -> None:
         archive.writestr("a-1.0.dist-info/METADATA", b"\0" * (8 << 20) + b"x")
     with pytest.raises(LimitError):
         read(tmp_path / "a.whl")
+
+
+def test_a_file_that_cannot_be_read_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path, "a")
+    with path.open("rb") as file:
+        os.dup2(os.open(tmp_path, os.O_RDONLY), file.fileno())  # its descriptor means a directory now
+        with pytest.raises(IsADirectoryError):
+            read_metadata(file, name="a", source="a.whl")

@@ -73,7 +73,7 @@ def test_install(venv):
     assert venv.installed() == {"fastenvalpha": "1.0", "fastenvbeta": "1.0"}
     with pytest.raises(venv.Error, match="fastenvgamma") as caught:
         venv.install("fastenvgamma")
-    assert caught.value.exit_code == 4
+    assert caught.value.exit_code == 4, str(caught.value)
     assert type(caught.value).__name__ == "ConflictingRequirementsError"
     assert venv.installed() == {"fastenvalpha": "1.0", "fastenvbeta": "1.0"}
     assert venv.run(["fastenvalpha-tool"]).stdout.strip() == "1.0"
