@@ -37,7 +37,16 @@ import re
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 Naming = Callable[[str, str], str]
-"""Writes an option, and where that is not empty the value to give it, in the words of its reader."""
+"""Writes an option, and where that is not empty the value to give it, in the words of its reader.
+
+With `PLACE` for a value: the place that it was given in.
+"""
+
+THE_REQUEST = "the request"
+"""Where something stands that was asked for by no file."""
+
+PLACE = "@"
+"""Stands for a value where a `Naming` is to write down the place that an option was given in."""
 
 OPTION_MARKS = "\x02\x03"
 """What stands around an option in a text that has no reader yet."""
@@ -56,8 +65,15 @@ def option(field: str, value: str = "") -> str:
     return f"\x02{field}={value}\x03" if value else f"\x02{field}\x03"
 
 
+def place_of(field: str) -> str:
+    """Return what stands for the place where an option was given, for `FastenvError.where`."""
+    return f"\x02{field}={PLACE}\x03"
+
+
 def argument(field: str, value: str) -> str:
     """Write an option as callers of `provision` know it."""
+    if value == PLACE:
+        return THE_REQUEST
     return f"Settings({field}={value!r})" if value else f"Settings({field}=...)"
 
 

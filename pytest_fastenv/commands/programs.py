@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_fastenv.errors import UsageError
+from pytest_fastenv.matrix.declaration import Place
 from pytest_fastenv.runtime.environment import Environment
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def declared_program(
     allowlist: Sequence[str],
     *,
     directory: Path,
-    where: str,
+    where: Place,
 ) -> str:
     """Return the path of the program that a word means in a command that an environment declares.
 
@@ -59,7 +60,7 @@ def declared_program(
     found = shutil.which(path, path=variables["PATH"])
     hint = "name what brings it among the environment's requirements"
     if found is None:
-        raise not_found(name, variables["PATH"], hint, where=where)
+        raise not_found(name, variables["PATH"], hint, where=str(where))
     place = os.path.abspath(found)
     if Path(place).is_relative_to(environment.prefix):
         return found
@@ -69,7 +70,7 @@ def declared_program(
         return program(path, environment, variables).path
     why = f"{place} is outside of it" + (f", and allowed are {', '.join(allowlist)}" if allowlist else "")
     allow = f'allow it: allowlist = ["{name}"]'
-    raise UsageError(f"the environment has no {name}", where=where, why=why, hint=f"{hint}, or {allow}")
+    raise UsageError(f"the environment has no {name}", where=str(where), why=why, hint=f"{hint}, or {allow}")
 
 
 def not_found(name: str, path: str, hint: str, where: str | None = None) -> UsageError:

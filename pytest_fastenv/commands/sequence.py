@@ -11,7 +11,7 @@ from pytest_fastenv.commands.programs import declared_program, program
 from pytest_fastenv.errors import Naming, UsageError
 from pytest_fastenv.matrix.declaration import Command, NamedEnvironment
 from pytest_fastenv.matrix.substitutions import VALUES
-from pytest_fastenv.matrix.variables import NAME_VARIABLE, SetVariables, passed, place_of, placeholder_values
+from pytest_fastenv.matrix.variables import NAME_VARIABLE, SetVariables, passed, placeholder_values
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.settings.layers import Loaded
 
@@ -120,7 +120,7 @@ class CommandSequence:
         """
         name = step.words[0]
         if step.is_declared:
-            where = place_of(self._named, step.part)
+            where = self._named.place(step.part)
             path = declared_program(
                 name, self._environment, self.variables, self._allowlist, directory=self.directory, where=where
             )
@@ -156,7 +156,7 @@ class CommandSequence:
         directory = Path(os.path.abspath(root / os.path.expanduser(written)))
         if not directory.is_dir():
             what = f"there is no directory {written}" if not directory.exists() else f"{written} is no directory"
-            raise UsageError(what, where=place_of(self._named, "change-dir"))
+            raise UsageError(what, where=str(self._named.place("change-dir")))
         return directory
 
     def _given(self, words: tuple[str, ...]) -> tuple[Step, ...]:
@@ -164,14 +164,14 @@ class CommandSequence:
 
     def _declared(self) -> Iterator[Step]:
         for part, command in _commands(self._named):
-            where = place_of(self._named, part)
+            where = self._named.place(part)
             words = tuple(self._substitutions.words(command, where))
             if not words or not words[0]:
-                raise UsageError(f"a command is empty: {' '.join(command.words)}", where=where)
+                raise UsageError(f"a command is empty: {' '.join(command.words)}", where=str(where))
             yield Step(part, words, command.succeeds)
 
     def _text(self, text: str, key: str) -> str:
-        return self._substitutions.text(text, place_of(self._named, key))
+        return self._substitutions.text(text, self._named.place(key))
 
 
 def check(named: NamedEnvironment, asked: Asked) -> None:
@@ -184,10 +184,10 @@ def check(named: NamedEnvironment, asked: Asked) -> None:
     )
     variables.all()
     for part, command in _commands(named):
-        variables.substitutions.words(command, place_of(named, part))
-    variables.substitutions.text(named.change_dir or "", place_of(named, "change-dir"))
+        variables.substitutions.words(command, named.place(part))
+    variables.substitutions.text(named.change_dir or "", named.place("change-dir"))
     for pattern in named.allowlist:
-        variables.substitutions.text(pattern, place_of(named, "allowlist"))
+        variables.substitutions.text(pattern, named.place("allowlist"))
 
 
 def _commands(named: NamedEnvironment) -> Iterator[tuple[Part, Command]]:

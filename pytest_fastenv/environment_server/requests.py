@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from pytest_fastenv.environment_server.wishes import Wish, Wishes
-from pytest_fastenv.errors import RequestError, UsageError
+from pytest_fastenv.errors import THE_REQUEST, RequestError, UsageError, place_of
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.request import Request, Wanted
-from pytest_fastenv.requirements.sources import THE_REQUEST, read_sources
+from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.settings.values import Project
 
 #: Not the test's name: a plan is kept for other tests, and names where each requirement came from.
@@ -58,7 +58,7 @@ def _read(
                 fetch=fetch,
             )
         except RequestError as error:
-            if error.where == THE_REQUEST:
+            if error.where == place_of("sources"):
                 error.where = _ASKING
             raise
         wanted = tuple(_editable(one) if editable else one for one in part.wanted)

@@ -23,6 +23,18 @@ class Command(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a key of an environment stands. Written down it is the file and the line; the file is read for that."""
+
+    key: str
+    environment: str
+    origin: Origin
+
+    def __str__(self) -> str:
+        return f"{self.origin.where or self.origin} ({self.key} of environment {self.environment})"
+
+
+@dataclass(frozen=True, slots=True)
 class NamedEnvironment:
     """What is declared for an environment: the defaults, what it inherits, and its place in a matrix are in it.
 
@@ -38,6 +50,7 @@ class NamedEnvironment:
     :ivar allow_missing_python: it is skipped where its interpreter is missing.
     :ivar allowlist: names and patterns of programs outside of the environment that its commands may start.
     :ivar origin: where it is declared.
+    :ivar origins: where its keys stand that are no settings, by key.
     :ivar family: the name of the table that declares it; another one than `name` where a matrix made it.
     """
 
@@ -57,3 +70,8 @@ class NamedEnvironment:
     allow_failure: bool = False
     allow_missing_python: bool = False
     allowlist: tuple[str, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def place(self, key: str) -> Place:
+        """Return where a key stands that is no setting, for messages."""
+        return Place(key, self.name, self.origins.get(key, self.origin))

@@ -125,6 +125,7 @@ class _Reader:
             origin=declaration.origin,
             family=declaration.name,
             factors=tuple(name.split("-")),
+            origins={key: given.origin for key, given in own.items() if isinstance(ROWS.get(key), EnvironmentKey)},
             **fields,
         )
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.matrix.declaration import Command
+from pytest_fastenv.matrix.declaration import Command, Place
 
 _BEGIN = re.compile(r"(\\*)([{}])")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|/|:")
@@ -74,7 +74,7 @@ class Substitutions:
         self._root = root
         self.uses_posargs = False
 
-    def text(self, text: str, where: str) -> str:
+    def text(self, text: str, where: Place) -> str:
         """Return a text with every placeholder replaced.
 
         :param where: the place that it stands in, for messages.
@@ -82,7 +82,7 @@ class Substitutions:
         """
         return "".join(piece if isinstance(piece, str) else _plain(piece) for piece in self._pieces(text, where))
 
-    def words(self, command: Command, where: str) -> list[str]:
+    def words(self, command: Command, where: Place) -> list[str]:
         """Return the words of a command.
 
         What is written as one text is split as a shell would; what a placeholder for a directory, a file or an argument
@@ -98,7 +98,7 @@ class Substitutions:
             found += self._split(word, where) if alone else [self.text(word, where)]
         return found
 
-    def _split(self, text: str, where: str) -> list[str]:
+    def _split(self, text: str, where: Place) -> list[str]:
         import shlex  # only where a text is split
 
         kept: list[str] = []
@@ -118,9 +118,11 @@ class Substitutions:
         try:
             return [_MARKED.sub(lambda found: kept[int(found[1])], word) for word in lexer]
         except ValueError as error:
-            raise UsageError(f"a command cannot be split into words: {text}", where=where, why=str(error)) from None
+            raise UsageError(
+                f"a command cannot be split into words: {text}", where=str(where), why=str(error)
+            ) from None
 
-    def _pieces(self, text: str, where: str) -> Iterator[str | tuple[str, ...]]:
+    def _pieces(self, text: str, where: Place) -> Iterator[str | tuple[str, ...]]:
         """Yield a text's parts: such as may be split into words, and words that may not."""
         position = 0
         while found := _BEGIN.search(text, position):
@@ -140,7 +142,7 @@ class Substitutions:
             position = end + 1
         yield text[position:]
 
-    def _replaced(self, name: str, rest: str | None, where: str) -> Iterator[str | tuple[str, ...]]:
+    def _replaced(self, name: str, rest: str | None, where: Place) -> Iterator[str | tuple[str, ...]]:
         """Yield what one placeholder stands for.
 
         :param rest: what stands behind its name and a colon.
@@ -158,21 +160,21 @@ class Substitutions:
         else:
             raise _unknown(name, rest, where)
 
-    def _arguments(self, default: str | None, where: str) -> Iterator[str | tuple[str, ...]]:
+    def _arguments(self, default: str | None, where: Place) -> Iterator[str | tuple[str, ...]]:
         self.uses_posargs = True
         if self._posargs is None:
             yield from self._pieces(default or "", where)
         else:
             yield tuple(self._posargs)
 
-    def _variables(self, name: str, default: str, where: str) -> Iterator[str | tuple[str, ...]]:
+    def _variables(self, name: str, default: str, where: Place) -> Iterator[str | tuple[str, ...]]:
         value = self._variable(self.text(name, where))
         if value is None:
             yield from self._pieces(default, where)
         else:
             yield value
 
-    def _files(self, pattern: str, default: str, where: str) -> Iterator[str | tuple[str, ...]]:
+    def _files(self, pattern: str, default: str, where: Place) -> Iterator[str | tuple[str, ...]]:
         import glob  # rare
 
         matches = sorted(glob.glob(os.path.join(self._root, self.text(pattern, where)), recursive=True))
@@ -181,7 +183,7 @@ class Substitutions:
         else:
             yield from self._pieces(default, where)
 
-    def _terminal(self, on: str, off: str, where: str) -> Iterator[str | tuple[str, ...]]:
+    def _terminal(self, on: str, off: str, where: Place) -> Iterator[str | tuple[str, ...]]:
         yield from self._pieces(on if self._is_terminal else off, where)
 
 
@@ -194,7 +196,7 @@ def _plain(words: Sequence[str]) -> str:
     return shlex.join(words)
 
 
-def _end(text: str, position: int, closing: str, where: str) -> int:
+def _end(text: str, position: int, closing: str, where: Place) -> int:
     """Return where a placeholder, or a part of it, ends.
 
     :param closing: what ends it: ``}``, or ``}:`` where a colon does, too.
@@ -212,16 +214,16 @@ def _end(text: str, position: int, closing: str, where: str) -> int:
         slashes = 0
     if ":" in closing:
         return len(text)
-    raise UsageError(f"a brace is not closed: {text}", where=where, hint="write \\{ where a brace is meant")
+    raise UsageError(f"a brace is not closed: {text}", where=str(where), hint="write \\{ where a brace is meant")
 
 
-def _halves(rest: str, where: str) -> tuple[str, str]:
+def _halves(rest: str, where: Place) -> tuple[str, str]:
     """Return what stands before and behind the first colon that is no placeholder's own; the latter may be empty."""
     cut = _end(rest, 0, ":}", where)
     return rest[:cut].replace("\\:", ":"), rest[cut + 1 :].replace("\\:", ":")
 
 
-def _unknown(name: str, rest: str | None, where: str) -> UsageError:
+def _unknown(name: str, rest: str | None, where: Place) -> UsageError:
     import difflib  # only for the message
 
     shown = f"{{{name}}}" if rest is None else f"{{{name}:{rest}}}"
@@ -240,4 +242,4 @@ def _unknown(name: str, rest: str | None, where: str) -> UsageError:
         hint = (
             f"known are {', '.join(f'{{{one}}}' for one in known)}, {{/}} and {{:}}; write \\{{ where a brace is meant"
         )
-    return UsageError(f"{shown} stands for nothing", where=where, hint=hint)
+    return UsageError(f"{shown} stands for nothing", where=str(where), hint=hint)

@@ -5,7 +5,6 @@ Standard library only: this module is on the warm path.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import translate
@@ -101,7 +100,7 @@ class SetVariables:
         self.substitutions = Substitutions(
             values, self._value, posargs=posargs, is_terminal=is_terminal, root=str(root)
         )
-        self._where = place_of(named, "set-env")
+        self._where = named.place("set-env")
         self._environ = environ
         self._texts = {name: text for name, text in named.set_env.items() if name != FILE}
         self._going: list[str] = []
@@ -126,7 +125,7 @@ class SetVariables:
             if self._going[-1] == name:
                 return self._environ.get(name)
             circle = " -> ".join([*self._going[self._going.index(name) :], name])
-            raise UsageError(f"variables need each other: {circle}", where=self._where)
+            raise UsageError(f"variables need each other: {circle}", where=str(self._where))
         self._going.append(name)
         try:
             value = self.substitutions.text(text, self._where)
@@ -141,7 +140,7 @@ class SetVariables:
             lines = path.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            raise UsageError(f"{path} cannot be read", where=self._where, why=why) from None
+            raise UsageError(f"{path} cannot be read", where=str(self._where), why=why) from None
         found: dict[str, str] = {}
         for number, line in enumerate(lines, 1):
             stripped = re.sub(r"^export\s+", "", line.strip())
@@ -154,8 +153,3 @@ class SetVariables:
             quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
             found[name.strip()] = value[1:-1] if quoted else value
         return found
-
-
-def place_of(named: NamedEnvironment, key: str) -> str:
-    """Return where a key of an environment stands, for messages."""
-    return f"{key} of environment {named.name}, {os.path.basename(named.origin.file) or named.origin}"

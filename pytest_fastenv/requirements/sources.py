@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pytest_fastenv.errors import RequirementsError, UsageError, option
+from pytest_fastenv.errors import THE_REQUEST, RequestError, RequirementsError, UsageError, option, place_of
 from pytest_fastenv.model.request import Request, Resolution, Wanted
 from pytest_fastenv.requirements.collection import Collection
 from pytest_fastenv.requirements.direct import has_scheme
@@ -25,9 +26,6 @@ from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFile
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement, split_extras
 from pytest_fastenv.requirements.variables import ObservedVariables
 from pytest_fastenv.settings.values import Project
-
-#: Where what was asked for by itself stands: on a command line, in a table, in an argument of `provision`.
-THE_REQUEST = "the request"
 
 _GROUP = "group:"
 _REQUIREMENTS_URL = re.compile(r"(https?|file):.*\.(txt|in)", re.IGNORECASE)
@@ -97,12 +95,14 @@ def read_sources(
     reader = Reader(absolute(base), variables, fetch)
     pip = PipSettings(environ)
     pip.apply(reader.collection, reader.read_constraints)
-    for source in sources:
-        reader.read(source)
+    with _placed("sources"):
+        for source in sources:
+            reader.read(source)
     for group in sorted(additions.groups):
         reader.read_group(group, absolute(root or base) / "pyproject.toml", "pyproject.toml")
-    for constraint in additions.constraints:
-        reader.read_constraint(constraint)
+    with _placed("constraints"):
+        for constraint in additions.constraints:
+            reader.read_constraint(constraint)
     for line in requested:
         reader.read_requested(Excerpt.of(line, requested_by), absolute(root or base))
     if additions.lock is not None:
@@ -114,6 +114,17 @@ def read_sources(
     is_sealed = additions.lock is not None or (bool(sources) and reader.locks == len(sources))
     request = replace(collection.finish(variables.observed), resolution=additions.resolution, is_sealed=is_sealed)
     return pip.finish(request, named_in={THE_REQUEST, PROJECT})
+
+
+@contextmanager
+def _placed(field: str) -> Iterator[None]:
+    """Say of an error about what a setting itself says where that was given."""
+    try:
+        yield
+    except RequestError as error:
+        if error.where == THE_REQUEST:
+            error.where = place_of(field)
+        raise
 
 
 @dataclass(slots=True)

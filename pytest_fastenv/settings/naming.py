@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_fastenv.errors import PLACE, THE_REQUEST
 from pytest_fastenv.settings.layers import Origin, flag_of
 from pytest_fastenv.settings.options import OPTIONS
 
@@ -35,7 +36,7 @@ class Naming:
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def __call__(self, name: str, value: str = "") -> str:
-        """Return what an option is called, or how a value is given to it.
+        """Return what an option is called, how a value is given to it, or where it was given (`PLACE`).
 
         :param name: the setting's name in `pytest_fastenv.settings.values.Settings`.
         """
@@ -43,6 +44,8 @@ class Naming:
         if option is None:  # a text from elsewhere with control characters in it
             return f"{name}={value}" if value else name
         given = self.origins.get(name)
+        if value == PLACE:
+            return (given and given.file and given.where) or THE_REQUEST
         if given is not None and not (value and given.is_command):
             origin = given
         elif _POSITIONAL.get(self.door) == name:

@@ -183,6 +183,8 @@ def test_programs_outside_have_to_be_allowed(project: Path, run: Run) -> None:
     ("text", "words", "told"),
     [
         ("commands = ['tool {oops}']", ("-e", "a"), "{oops} stands for nothing"),
+        ("requirements = [\n 'x ='\n]\ncommands = ['tool']", ("-e", "a"), "fastenv.toml:4"),
+        ("set-env.A = ''\nset-env.B = '{oops}'\ncommands = ['tool']", ("-e", "a"), "fastenv.toml:4 (set-env"),
         ("commands = ['tool']\nset-env.A = '{oops}'", ("-e", "a"), "set-env of environment a"),
         ("commands = ['tool']\nchange-dir = '{oops}'", ("-e", "a"), "change-dir of environment a"),
         ("commands = ['tool']\nchange-dir = 'gone'", ("-e", "a"), "there is no directory gone"),

@@ -38,7 +38,7 @@ def test_placeholders_see_what_is_set_and_what_is_outside() -> None:
 def test_variables_that_need_each_other() -> None:
     with pytest.raises(UsageError, match="A -> B -> A") as raised:
         _set({"A": "{env:B}", "B": "{env:A}"}, {})
-    assert raised.value.where == "set-env of environment x, fastenv.toml"
+    assert raised.value.where == "/p/fastenv.toml (set-env of environment x)"
 
 
 def test_a_file_of_variables(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pytest_fastenv.filesystem.observations import first_change, observe
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference
 from pytest_fastenv.model.request import Request
 from pytest_fastenv.requirements.sources import Additions, read_sources
+from pytest_fastenv.settings.layers import Origin
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.values import Project
 
@@ -447,9 +448,11 @@ def test_several_files_in_one_source_are_to_be_given_one_by_one(tmp_path: Path) 
     assert "write" not in (caught.value.hint or "")
 
 
-def test_no_command_line_is_named_as_the_place(tmp_path: Path) -> None:
+def test_the_place_of_a_source_is_where_it_was_given(tmp_path: Path) -> None:
     """A source may as well stand in a table, or be an argument of `pytest_fastenv.provision`."""
     for source in ("sixx<9<", "-r x.txt", "group:", ""):
         with pytest.raises(RequestError) as caught:
             read_sources([source], base=tmp_path, environ={})
-        assert caught.value.where == "the request"
+        assert "where: the request" in caught.value.diagnosis()
+        in_file = Naming("pytest", {"sources": Origin("requirements", str(tmp_path / "fastenv.toml"))})
+        assert f"where: {tmp_path / 'fastenv.toml'}\n" in f"{caught.value.diagnosis(in_file)}\n"
