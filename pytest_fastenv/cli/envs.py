@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options, read_settings
-from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, UsageError
+from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError
 from pytest_fastenv.settings.layers import Loaded
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.values import current_directory
@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace, _: Loaded) -> int:
         print(FILE.read_text(encoding="utf-8"), end="")
         return 0
     from pytest_fastenv.matrix.inheritance import ALL
-    from pytest_fastenv.matrix.selection import declared, select
+    from pytest_fastenv.matrix.selection import declared, none_declared, select
 
     here = current_directory()
     known = declared(here)
@@ -67,9 +67,7 @@ def _run(options: argparse.Namespace, _: Loaded) -> int:
         if options.json:
             print("[]")
             return 0
-        raise UsageError(
-            "no environments are declared here", where=str(here), hint="declare one: [tool.fastenv.envs.NAME]"
-        )
+        raise none_declared()
     rows = list(_rows(options, select(known, options.words or [ALL]), here))
     if options.json:
         print(json.dumps([_to_json(row) for row in rows], indent=2))

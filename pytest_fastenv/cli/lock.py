@@ -15,7 +15,7 @@ from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options, read_settings
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.settings.layers import Loaded
-from pytest_fastenv.settings.naming import Naming
+from pytest_fastenv.settings.naming import Naming, errors_named
 from pytest_fastenv.settings.values import current_directory
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
 
 def _all_wanted(options: argparse.Namespace, loaded: Loaded) -> list[_Wanted]:
     here = current_directory()
+    if options.output == "":
+        raise UsageError("-o needs the name of a file", hint="it is called pylock.toml, or pylock.NAME.toml")
     if options.words and options.environments:
         hint = f"{options.words[0]} is a source: declare it, or leave -e out"
         raise UsageError("sources and environments by name exclude each other", hint=hint)
@@ -135,7 +137,7 @@ def _one(wanted: _Wanted, options: argparse.Namespace) -> bool:
     if not same:
         _write(wanted.file, text)
     if not options.quiet:
-        told = "as it was" if same else f"{len(made.packages)} packages"
+        told = "as it was" if same else f"{len(made.packages)} package{'s' * (len(made.packages) != 1)}"
         show("\n".join([f"fastenv: {label}: {told}", *(f"  {line}" for line in changes)]))
         if wanted.name and not wanted.loaded.settings.lock:
             show(f'  to use it, set lock = "{shown}" in [tool.fastenv.envs.{wanted.name}]')
@@ -160,9 +162,11 @@ def _locked(wanted: _Wanted, there: Pylock | None, options: argparse.Namespace) 
     if not wanted.name and "project" not in wanted.loaded.origins:
         settings = replace(settings, project="none")
     asked = Question.of(settings, wanted.base, current_directory(), None, None, os.environ)
-    recorder = Recorder(Naming("lock", wanted.loaded.origins))
+    naming = Naming("lock", wanted.loaded.origins)
+    recorder = Recorder(naming)
     reports = [asked.base / path for path in settings.reports]
     with (
+        errors_named(naming),
         Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()),
         failure_reported(reports, recorder),
         diagnosed(asked),

@@ -55,9 +55,10 @@ def run_named(options: argparse.Namespace) -> int:
         is_terminal=sys.stdout.isatty() and (jobs == 1 or len(selected) == 1),
     )
     all_wanted = [_wanted(options, named) for named in selected]
-    for wanted in all_wanted:
-        check(wanted.named, asked)
-    if len(selected) == 1 and options.json is None and _is_plain(selected[0], asked):
+    to_put_away = [check(wanted.named, asked) for wanted in all_wanted]
+    if options.json is not None:
+        _check_writable(options.json)
+    elif len(selected) == 1 and not to_put_away[0] and _is_plain(selected[0], asked):
         _become(all_wanted[0], asked, options)
     return _run(all_wanted, asked, jobs, options)
 
@@ -86,13 +87,10 @@ def _is_plain(named: NamedEnvironment, asked: Asked) -> bool:
 
 
 def _become(wanted: Wanted, asked: Asked, options: argparse.Namespace) -> None:
-    """Become the one command of an environment, if nothing has to be done when it has ended."""
+    """Become the one command of an environment."""
     ready = provided(options, wanted.loaded, name=wanted.named.name)
     inherit = wanted.loaded.settings.inherit_pythonpath
     sequence = CommandSequence(wanted.named, ready.environment, asked, inherit_pythonpath=inherit)
-    if not sequence.keeps_nothing:
-        sequence.close()
-        return
     argv = sequence.argv(sequence.steps[0])
     if not options.quiet:
         heading = f"fastenv: {wanted.named.name}: {shlex.join(sequence.steps[0].words)}"
@@ -158,6 +156,16 @@ def _course(supply: Supply, runs: Runs, terminal: Terminal, all_wanted: Sequence
         runs.stop()
         raise
     return None
+
+
+def _check_writable(path: str) -> None:
+    """Refuse a place for results before anything runs, where it can be told."""
+    place = Path(path)
+    if not path or place.is_dir():
+        raise UsageError(f"--json {path or repr(path)} is not accepted", why="expected the name of a file")
+    if not os.access(place.parent, os.W_OK | os.X_OK):
+        why = "it may not be written" if place.parent.is_dir() else "there is no such directory"
+        raise UsageError(f"{path} cannot be written", where=str(place.parent), why=why)
 
 
 def _write(path: str, value: dict[str, Any]) -> None:

@@ -48,20 +48,22 @@ def provided(
     from pytest_fastenv.model.events import Recorder  # help needs none of this
     from pytest_fastenv.provisioning.question import upkeep_words
     from pytest_fastenv.provisioning.story import reuse
-    from pytest_fastenv.settings.naming import Naming
+    from pytest_fastenv.settings.naming import Naming, errors_named
 
     here = current_directory()
     base = here if sources else loaded.directory_of("sources", here)
     settings = replace(loaded.settings, sources=tuple(sources)) if sources else loaded.settings
-    recorder = Recorder(Naming(options.door, loaded.origins))
-    ready = reuse(settings, base=base, root=here, directory=directory, recorder=recorder)
-    if ready is None:
-        from pytest_fastenv.provisioning.question import Question
-        from pytest_fastenv.provisioning.story import answer
-        from pytest_fastenv.report.progress import Progress
+    naming = Naming(options.door, loaded.origins)
+    recorder = Recorder(naming)
+    with errors_named(naming):
+        ready = reuse(settings, base=base, root=here, directory=directory, recorder=recorder)
+        if ready is None:
+            from pytest_fastenv.provisioning.question import Question
+            from pytest_fastenv.provisioning.story import answer
+            from pytest_fastenv.report.progress import Progress
 
-        with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
-            ready = answer(Question.of(settings, base, here, None, directory, os.environ, name), recorder)
+            with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
+                ready = answer(Question.of(settings, base, here, None, directory, os.environ, name), recorder)
     sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
     upkeep = upkeep_words(settings)
     if upkeep:

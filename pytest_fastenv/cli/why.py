@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options, read_settings
 from pytest_fastenv.errors import InterpreterNotFoundError, UsageError
-from pytest_fastenv.settings.naming import Naming
+from pytest_fastenv.settings.naming import Naming, errors_named
 from pytest_fastenv.settings.values import current_directory
 
 if TYPE_CHECKING:
@@ -45,13 +45,14 @@ def add_arguments(why: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace, _: Loaded) -> int:
     from pytest_fastenv.matrix.inheritance import ALL
-    from pytest_fastenv.matrix.selection import declared, select
+    from pytest_fastenv.matrix.selection import declared, none_declared, select
 
+    if "" in options.words:
+        raise UsageError("an empty word names neither an environment nor a distribution")
     here = current_directory()
     known = declared(here)
     if not known:
-        hint = "declare one: [tool.fastenv.envs.NAME]"
-        raise UsageError("no environments are declared here", where=str(here), hint=hint)
+        raise none_declared()
     environments, distributions = list(options.environments), list(options.words)
     if not environments:
         environments = [word for word in options.words if _is_environment(word, known)]
@@ -91,10 +92,12 @@ def _standing(options: argparse.Namespace, named: NamedEnvironment, here: Path) 
     loaded = read_settings(options, {}, named.layer)
     base = loaded.directory_of("sources", here)
     asked = Question.of(loaded.settings, base, here, None, None, os.environ, named.name)
-    store = asked.store(Recorder(Naming("why", loaded.origins)))
-    target = interpreter_of(asked, store)
-    there = None if isinstance(target, InterpreterNotFoundError) else target
-    return standing(asked, list(answered(store, asked.root)), store, there)
+    naming = Naming("why", loaded.origins)
+    with errors_named(naming):
+        store = asked.store(Recorder(naming))
+        target = interpreter_of(asked, store)
+        there = None if isinstance(target, InterpreterNotFoundError) else target
+        return standing(asked, list(answered(store, asked.root)), store, there)
 
 
 def _told(named: NamedEnvironment, standing: Standing) -> Iterator[str]:

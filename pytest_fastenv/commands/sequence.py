@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,6 +18,7 @@ from pytest_fastenv.settings.layers import Loaded
 Part = Literal["commands-pre", "commands", "commands-post"]
 IGNORED_WORDS = "no command has {posargs}, so what stands behind -- reaches none"
 """What is told where words are given in vain."""
+_TEMPORARY = "env_tmp_dir"
 
 
 class Asked(NamedTuple):
@@ -108,11 +109,6 @@ class CommandSequence:
             raise
         self.ignores_words = bool(asked.words) and not replaces and not self._substitutions.uses_posargs
 
-    @property
-    def keeps_nothing(self) -> bool:
-        """Whether nothing has to be put away when the commands are over."""
-        return self._temporary is None
-
     def argv(self, step: Step) -> list[str]:
         """Return the command line of a step; its program may have been made by an earlier one.
 
@@ -174,20 +170,27 @@ class CommandSequence:
         return self._substitutions.text(text, self._named.place(key))
 
 
-def check(named: NamedEnvironment, asked: Asked) -> None:
+def check(named: NamedEnvironment, asked: Asked) -> bool:
     """Refuse what can be refused before an environment is there.
 
+    :return: whether a temporary directory has to be put away when its commands have ended.
     :raises UsageError: something in it cannot be substituted.
     """
-    variables = SetVariables(
-        named, asked.environ, {name: name for name in VALUES}, root=asked.root, posargs=asked.words
-    )
+    made: list[str] = []
+
+    def temporary() -> str:
+        made.append(_TEMPORARY)
+        return _TEMPORARY
+
+    values: dict[str, str | Callable[[], str]] = {**{name: name for name in VALUES}, _TEMPORARY: temporary}
+    variables = SetVariables(named, asked.environ, values, root=asked.root, posargs=asked.words)
     variables.all()
     for part, command in _commands(named):
         variables.substitutions.words(command, named.place(part))
     variables.substitutions.text(named.change_dir or "", named.place("change-dir"))
     for pattern in named.allowlist:
         variables.substitutions.text(pattern, named.place("allowlist"))
+    return bool(made)
 
 
 def _commands(named: NamedEnvironment) -> Iterator[tuple[Part, Command]]:

@@ -28,6 +28,7 @@ ROWS: Mapping[str, Row] = {
 
 INHERITED = "{inherited}"
 """In a list: what it would be without this list."""
+TAG = r"[^,\s](?:[^,]*[^,\s])?"
 VARIABLE_NAME = r"[^=\s]+"
 #: A word of a command that is a program, and not a dash or an exclamation mark that belongs to the word behind it.
 PROGRAM = r"[^-!]"
@@ -40,7 +41,7 @@ _COMMAND_HINT = (
 
 def is_list(row: Row) -> bool:
     """Tell whether values of a row are lists, which add up."""
-    return row.is_list if isinstance(row, Option) else row.kind in {"words", "commands"}
+    return row.is_list if isinstance(row, Option) else row.kind in {"words", "tags", "commands"}
 
 
 def is_table(row: Row) -> bool:
@@ -51,7 +52,7 @@ def is_table(row: Row) -> bool:
 def is_axis(row: Row) -> bool:
     """Tell whether an axis may be called like the key of a row, and sets it: values are texts, or lists of texts."""
     if isinstance(row, EnvironmentKey):
-        return row.kind in {"text", "path", "words"}
+        return row.kind in {"text", "path", "words", "tags"}
     return is_list(row) or row.kind in {"text", "choice", "path"}
 
 
@@ -87,6 +88,9 @@ def _check(row: EnvironmentKey, value: Any, origin: Origin) -> None:
             fits, expected = isinstance(value, bool), "expected true or false"
         case "words":
             fits, expected = isinstance(value, list) and all(map(_is_text, value)), "expected a list of texts"
+        case "tags":
+            fits = isinstance(value, list) and all(isinstance(tag, str) and re.fullmatch(TAG, tag) for tag in value)
+            expected = "expected a list of words without commas: -e tag:A,tag:B names two"
         case "names":
             names = [value] if isinstance(value, str) else value
             fits = isinstance(names, list) and bool(names) and all(map(_is_text, names))

@@ -206,8 +206,10 @@ def _field(row: EnvironmentKey, given: Given) -> Any:
     match row.kind:
         case "commands":
             return tuple(map(_command, given.value))
+        case "tags":
+            return frozenset(given.value)
         case "words":
-            return frozenset(given.value) if row.field == "tags" else tuple(given.value)
+            return tuple(given.value)
         case "path":
             return _directory(given.origin) / os.path.expanduser(given.value)
         case _:

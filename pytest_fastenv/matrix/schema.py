@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from pytest_fastenv.matrix.axes import AXIS, EXCLUDE, NAME_KEY, WORD
 from pytest_fastenv.matrix.inheritance import ALL, NAME
-from pytest_fastenv.matrix.keys import INHERITED, PROGRAM, ROWS, VARIABLE_NAME, Row, is_axis, is_list
+from pytest_fastenv.matrix.keys import INHERITED, PROGRAM, ROWS, TAG, VARIABLE_NAME, Row, is_axis, is_list
 from pytest_fastenv.settings.environment_keys import (
     DEFAULTS,
     ENVIRONMENTS,
@@ -141,6 +141,8 @@ def _of_environment(row: EnvironmentKey) -> Schema:  # noqa: PLR0911 - one for e
             return {"type": "boolean"}
         case "words":
             return {"type": "array", "items": _TEXT}
+        case "tags":
+            return {"type": "array", "items": {"type": "string", "pattern": f"^{TAG}$"}}
         case "names":
             return {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": _TEXT}]}
         case "variables":

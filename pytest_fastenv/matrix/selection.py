@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
@@ -10,10 +11,11 @@ from pytest_fastenv.matrix.declaration import NamedEnvironment
 from pytest_fastenv.matrix.inheritance import ALL
 from pytest_fastenv.matrix.reader import declared
 
-__all__ = ["declared", "select"]
+__all__ = ["declared", "none_declared", "select"]
 
 _TAG = "tag:"
 _DECLARE = "declare one: [tool.fastenv.envs.NAME] in pyproject.toml"
+_OF_TOX = ("tox.ini", "tox.toml")
 
 
 def select(declared: Mapping[str, NamedEnvironment], words: Sequence[str]) -> tuple[NamedEnvironment, ...]:
@@ -32,9 +34,17 @@ def select(declared: Mapping[str, NamedEnvironment], words: Sequence[str]) -> tu
             raise _unknown(word, declared)
         found.update((one.name, one) for one in matching)
     if not found:
-        hint = f"declared are {', '.join(declared)}" if declared else _DECLARE
-        raise UsageError("no environment is named", hint=f"{hint}; all means all of them" if declared else hint)
+        if not declared:
+            raise none_declared()
+        raise UsageError("no environment is named", hint=f"declared are {', '.join(declared)}; all means all of them")
     return tuple(found.values())
+
+
+def none_declared() -> UsageError:
+    """Return the error where environments by name are needed, and a project has none."""
+    theirs = next((name for name in _OF_TOX if os.path.isfile(name)), None)
+    hint = _DECLARE if theirs is None else f"{_DECLARE}, or say what {theirs} says: fastenv migrate {theirs}"
+    return UsageError("no environments are declared here", where=os.getcwd(), hint=hint)
 
 
 def _matches(environment: NamedEnvironment, word: str) -> bool:
@@ -45,7 +55,7 @@ def _matches(environment: NamedEnvironment, word: str) -> bool:
 
 def _unknown(word: str, declared: Mapping[str, NamedEnvironment]) -> UsageError:
     if not declared:
-        return UsageError("no environments are declared here", where=word, hint=_DECLARE)
+        return none_declared()
     import difflib  # only for the message
 
     known = list(declared)

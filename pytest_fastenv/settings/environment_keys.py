@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-EnvironmentKind = Literal["text", "flag", "path", "words", "commands", "variables", "names", "matrix"]
+EnvironmentKind = Literal["text", "flag", "path", "words", "tags", "commands", "variables", "names", "matrix"]
 """What a value is: one text, on or off, a path; a list of texts, a list of commands, a table of texts by variables'
 names, one environment's name or a list of them, axes."""
 
@@ -38,7 +38,7 @@ ENVIRONMENT_KEYS = (
     EnvironmentKey("description", "text", "One line about it, for lists", False),
     EXTENDS,
     MATRIX,
-    EnvironmentKey("tags", "words", "Words to select it by: tag:NAME"),
+    EnvironmentKey("tags", "tags", "Words to select it by: tag:NAME"),
     EnvironmentKey("commands-pre", "commands", "What runs before the commands"),
     EnvironmentKey("commands", "commands", "What fastenv run runs in it"),
     EnvironmentKey("commands-post", "commands", "What runs after the commands, also where they failed"),

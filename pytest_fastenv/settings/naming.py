@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_fastenv.errors import PLACE, THE_REQUEST
+from pytest_fastenv.errors import PLACE, THE_REQUEST, FastenvError, error_from_json
 from pytest_fastenv.settings.layers import Origin, flag_of
 from pytest_fastenv.settings.options import OPTIONS
 
 if TYPE_CHECKING:
+    from pytest_fastenv.errors import Naming as Wording
     from pytest_fastenv.settings.options import Door
 
 #: What the words of a command are, that stand for no option.
@@ -56,3 +58,12 @@ class Naming:
             # A setting without a variable has a key; a test sees to that.
             origin = Origin(option.variable or option.table_key)
         return origin.set_to(value, option) if value else str(origin)
+
+
+@contextmanager
+def errors_named(naming: Wording) -> Iterator[None]:
+    """Write the options in a block's errors down, where those who show them do not know what was given where."""
+    try:
+        yield
+    except FastenvError as error:
+        raise error_from_json(error.to_json(naming)) from error

@@ -188,6 +188,8 @@ def test_programs_outside_have_to_be_allowed(project: Path, run: Run) -> None:
         ("commands = ['tool']\nset-env.A = '{oops}'", ("-e", "a"), "set-env of environment a"),
         ("commands = ['tool']\nchange-dir = '{oops}'", ("-e", "a"), "change-dir of environment a"),
         ("commands = ['tool']\nchange-dir = 'gone'", ("-e", "a"), "there is no directory gone"),
+        ("commands = ['tool']", ("-e", "a", "--json", "gone/r.json"), "there is no such directory"),
+        ("commands = ['tool']", ("-e", "a", "--json", ""), "expected the name of a file"),
         ("commands = ['tool']", ("-e", "b"), "no environment is called b"),
         ("commands = ['tool']", ("-e", "a", "app"), "exclude each other"),
         ("commands = ['tool']", ("-e", "a", "--exec"), "--exec needs a command"),
@@ -199,6 +201,7 @@ def test_a_wrong_request(text: str, words: tuple[str, ...], told: str, project: 
     _declare(project, f"[envs.a]\n{text}\n")
     found = run(*words)
     assert found.returncode == 4
+    assert found.stdout == ""
     assert told in found.stderr
     assert found.stdout == ""
 

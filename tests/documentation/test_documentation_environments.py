@@ -13,6 +13,7 @@ from pytest_fastenv.settings.environment_keys import ENVIRONMENT_KEYS, REQUIREME
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "environments.md").read_text(encoding="utf-8")
 KINDS = {
     "text": "text", "flag": "`true` or `false`", "path": "path", "words": "list of texts",
+    "tags": "list of words",
     "commands": "list of commands",
     "variables": "table of texts", "names": "name, or list of names", "matrix": "table of axes, or list of them",
 }  # fmt: skip

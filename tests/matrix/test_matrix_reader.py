@@ -281,6 +281,7 @@ REFUSED = [
     ("[envs.a]\ngroups = ['a b']", "groups in [envs.a] of fastenv.toml: 'a b' is not accepted", 2, ""),
     ("[envs.a]\nextends = []", "extends in [envs.a] of fastenv.toml: an empty list is not accepted", 2, ""),
     ("[envs.a]\nmatrix = { lib = [] }", "matrix.lib in [envs.a] of fastenv.toml: an empty list is not accepted", 2, ""),
+    ("[envs.a]\ntags = ['x', 'a,b']", "tags in [envs.a] of fastenv.toml: 'x', 'a,b' is not accepted", 2, ""),
     ("[envs.a]\ntags = 'x'", "tags in [envs.a] of fastenv.toml: 'x' is not accepted", 2, ""),
     ("[envs.a]\nallow-failure = 1", "allow-failure in [envs.a] of fastenv.toml: 1 is not accepted", 2, ""),
     ("[envs.a]\nset-env = { A = 1 }", "set-env in [envs.a] of fastenv.toml: {'A': 1} is not accepted", 2, ""),
