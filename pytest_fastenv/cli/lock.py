@@ -152,6 +152,7 @@ def _locked(wanted: _Wanted, there: Pylock | None, options: argparse.Namespace) 
     from pytest_fastenv.report.failure import failure_reported
     from pytest_fastenv.report.files import write_report
     from pytest_fastenv.report.progress import Progress
+    from pytest_fastenv.schedule.descriptors import raised
     from pytest_fastenv.schedule.event_loop import run_to_end
 
     settings = wanted.loaded.settings
@@ -170,6 +171,7 @@ def _locked(wanted: _Wanted, there: Pylock | None, options: argparse.Namespace) 
         Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()),
         failure_reported(reports, recorder),
         diagnosed(asked),
+        raised(),
     ):
         store = asked.store(recorder)
         made = run_to_end(lock(asked, store, interpreter_of(asked, store), wanted.file.parent, kept))

@@ -214,18 +214,20 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.report.failure import failure_reported
     from pytest_fastenv.report.files import write_report
     from pytest_fastenv.report.progress import Progress
+    from pytest_fastenv.schedule import descriptors
     from pytest_fastenv.schedule.event_loop import run_to_end
     from pytest_fastenv.schedule.outcome import together
-    from pytest_fastenv.store.diagnosis import check_descriptors, unexpected
+    from pytest_fastenv.store.diagnosis import unexpected
 
     begun = time.monotonic()
     settings, recorder = loaded.settings, Recorder()
-    check_descriptors()
     reports = [current_directory() / path for path in settings.reports]
     with (
         Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()),
         failure_reported(reports, recorder),
+        descriptors.raised(),
     ):
+        descriptors.check()
         try:
             outcomes = run_to_end(install_all(options.words, _run(settings, recorder)))
         except OSError as error:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, TextIO, cast
 
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.runtime.launch import own_path
+from pytest_fastenv.schedule.descriptors import raised
 
 _TERMINATED = 143
 _GONE = 1
@@ -43,7 +44,8 @@ def main() -> int:
         if not line:
             return _GONE
         try:
-            asyncio.run(_serve(json.loads(line), questions, _Answers(stream)))
+            with raised():
+                asyncio.run(_serve(json.loads(line), questions, _Answers(stream)))
         except asyncio.CancelledError:
             return _TERMINATED
     return 0

@@ -32,6 +32,7 @@ from pytest_fastenv.errors import FastenvError, UsageError, unforeseen
 from pytest_fastenv.model.codec import CodecError, decode
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import store_of
+from pytest_fastenv.schedule.descriptors import raised
 from pytest_fastenv.settings.layers import Origin
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.values import Settings, store_root
@@ -67,7 +68,8 @@ def serve(questions: int, answers: IO[bytes]) -> int:
     :return: an exit code: 143 after SIGTERM.
     """
     try:
-        asyncio.run(_Server(answers).run(questions))
+        with raised():
+            asyncio.run(_Server(answers).run(questions))
     except asyncio.CancelledError:
         return _TERMINATED
     return 0

@@ -17,6 +17,7 @@ from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.runtime.imported import is_compiled
+from pytest_fastenv.schedule.descriptors import Shares, free
 from pytest_fastenv.schedule.process_pool import ProcessPool
 
 
@@ -74,7 +75,8 @@ async def _environments(context: Context) -> WorkerEnvironments:
     """Return what makes the copies: one for the life of this server, with its pool of processes."""
     kept = "workers: environments"
     if kept not in context.kept:
-        pool = await context.stack.enter_async_context(ProcessPool(context.settings.concurrent_installs))
+        wanted = Shares.wanted(downloads=1, builds=1, installs=context.settings.concurrent_installs)
+        pool = await context.stack.enter_async_context(ProcessPool(wanted.within(free()).installs))
         directory = Generations(context.store, context.settings.dir).path
         made = WorkerEnvironments(directory, pool, context.recorder, context.environ)
         context.stack.push_async_callback(made.aclose)

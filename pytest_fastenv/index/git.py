@@ -107,6 +107,7 @@ async def checkout(
             return Checkout(found / _TREE, revision)
     mirror = store.path(REPOSITORIES, key_of(git.url))
     async with (
+        pools.artifact() if pools else nullcontext(),
         store.lock(REPOSITORIES, mirror.name, subject=git.url),
         pools.download() if pools else nullcontext(),
     ):
@@ -123,7 +124,8 @@ async def checkout(
                 await _make_tree(git, mirror, commit, directory / _TREE, offline=offline)
                 await asyncio.to_thread(_write_listing, directory)
 
-    path = await store.publish(CHECKOUTS, key, make, subject=git.url)
+    async with pools.artifact() if pools else nullcontext():
+        path = await store.publish(CHECKOUTS, key, make, subject=git.url)
     return Checkout(path / _TREE, commit)
 
 

@@ -49,11 +49,12 @@ _HEADERS = {"User-Agent": f"pytest-fastenv/{__version__}", "Accept": "*/*", "Acc
 class HttpClient:
     """An async context manager; safe to use from any number of tasks of one event loop.
 
-    The transport is made when the first request needs it. At most 64 requests of `get` are open at once; downloads are
-    not counted here.
+    The transport is made when the first request needs it.
 
     :param clock: time and pauses between attempts.
     :param pace: the slowest a transfer may be.
+    :param limit: how many requests of `get` are open at once; default: 64. Downloads are not counted here.
+    :param idle: how many connections to each host are kept at most.
     :param rust: which transport to use; ``None`` chooses.
     """
 
@@ -64,6 +65,8 @@ class HttpClient:
         *,
         clock: Clock | None = None,
         pace: download.Pace | None = None,
+        limit: asyncio.Semaphore | None = None,
+        idle: int = _MOST_OPEN,
         rust: bool | None = None,
     ) -> None:
         self.network = network
@@ -72,7 +75,8 @@ class HttpClient:
         self._credentials = credentials
         self._rust = rust
         self._clients: dict[bool, httpx.AsyncClient] = {}
-        self.limit = asyncio.Semaphore(_MOST_OPEN)
+        self._idle = idle
+        self.limit = limit or asyncio.Semaphore(_MOST_OPEN)
 
     async def __aenter__(self) -> Self:
         return self
@@ -197,7 +201,7 @@ class HttpClient:
         trusted = {place.host, f"{place.host}:{place.port}"} & set(self.network.trusted_hosts)
         verify = place.scheme != "https" or not trusted
         if verify not in self._clients:
-            self._clients[verify] = make_client(self.network, verify=verify, rust=self._rust)
+            self._clients[verify] = make_client(self.network, verify=verify, idle=self._idle, rust=self._rust)
         return self._clients[verify]
 
     def _redirected(self, url: str, location: str, first: str) -> str:

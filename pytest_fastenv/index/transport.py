@@ -19,25 +19,25 @@ from pytest_fastenv.errors import UsageError
 from pytest_fastenv.index.config import Network, Proxies
 from pytest_fastenv.index.urls import web_origin
 
-_IDLE_CONNECTIONS = 64
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
-def make_client(network: Network, *, verify: bool, rust: bool | None = None) -> httpx.AsyncClient:
+def make_client(network: Network, *, verify: bool, idle: int, rust: bool | None = None) -> httpx.AsyncClient:
     """Make a client that follows no redirect, knows no credentials and decodes no body by itself.
 
     :param verify: check certificates; false for trusted hosts only.
+    :param idle: how many connections to each host are kept at most.
     :param rust: which transport; ``None`` chooses.
     :raises UsageError: a certificate file or proxy cannot be used; the text names where it is configured.
     """
     _check_proxies(network.proxies)
     if rust is None:
         rust = network.client_cert is None and _rust_is_there()
-    transport = _rust_transport(network, verify=verify) if rust else None
+    transport = _rust_transport(network, verify=verify, idle=idle) if rust else None
     if transport is not None:
         # It has its own limits for connecting and for each read.
         return httpx.AsyncClient(transport=transport, timeout=None, trust_env=False)  # noqa: S113
-    return _stock_client(network, verify=verify)
+    return _stock_client(network, verify=verify, idle=idle)
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
@@ -68,7 +68,7 @@ def _rust_is_there() -> bool:
     return True
 
 
-def _rust_transport(network: Network, *, verify: bool) -> httpx.AsyncBaseTransport:
+def _rust_transport(network: Network, *, verify: bool, idle: int) -> httpx.AsyncBaseTransport:
     from pyreqwest.client import ClientBuilder
 
     from pytest_fastenv.index.rust_transport import RustTransport
@@ -84,7 +84,7 @@ def _rust_transport(network: Network, *, verify: bool) -> httpx.AsyncBaseTranspo
         .zstd(enable=False)
         .connect_timeout(limit)
         .read_timeout(limit)
-        .pool_max_idle_per_host(_IDLE_CONNECTIONS)
+        .pool_max_idle_per_host(idle)
         .no_proxy()
     )
     for proxy in _rust_proxies(network):
@@ -116,7 +116,7 @@ def _rust_proxies(network: Network) -> list[Any]:
     return made
 
 
-def _stock_client(network: Network, *, verify: bool) -> httpx.AsyncClient:
+def _stock_client(network: Network, *, verify: bool, idle: int) -> httpx.AsyncClient:
     context = _context(network, verify=verify)
     mounts: dict[str, httpx.AsyncBaseTransport | None] = {}
     for scheme, url in (("http", network.proxies.http), ("https", network.proxies.https)):
@@ -132,7 +132,7 @@ def _stock_client(network: Network, *, verify: bool) -> httpx.AsyncClient:
         verify=context,
         mounts=mounts,
         timeout=httpx.Timeout(network.timeout_s),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=idle),
         trust_env=False,
     )
 

@@ -25,6 +25,9 @@ from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.filenames import parse_filename
 
+#: Before wheels, as builds take longest.
+_SOURCES_FIRST = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class FetchedSdist:
@@ -74,9 +77,11 @@ class Sdists:
         sha256 = await self._fetching.digest(artifact)
         if sha256 is None:
             return await self._fetch_by_url(artifact)
-        return await self._kept(artifact, sha256) or await self._publish(
-            artifact, sha256, self._bringer(artifact, sha256)
-        )
+        kept = await self._kept(artifact, sha256)
+        if kept is not None:
+            return kept
+        async with self._pools.artifact(priority=_SOURCES_FIRST):
+            return await self._publish(artifact, sha256, self._bringer(artifact, sha256))
 
     def has(self, artifact: Artifact) -> bool:
         """Tell whether the archive of an artifact whose digest is known is in the store."""
@@ -108,18 +113,18 @@ class Sdists:
 
     async def _fetch_by_url(self, artifact: Artifact) -> FetchedSdist:
         """Fetch what only its bytes can name: under the lock of its URL first, then published under its digest."""
-        async with self._store.temporary("sdist") as private:
+        async with self._pools.artifact(priority=_SOURCES_FIRST), self._store.temporary("sdist") as private:
             archive = private / artifact.filename
             async with self._store.lock(FETCHES, url_key(artifact.url), subject=artifact.filename):
                 sha256 = await self._fetching.digest(artifact)  # another process may have found out meanwhile
                 transferred = await self._fetching.fetch_if_changed(artifact, archive) if sha256 is None else None
-            if transferred is None:
-                return await self.fetch(artifact)
+            if transferred is not None:
 
-            async def bring(staging: Path) -> None:
-                os.rename(archive, staging / archive.name)
+                async def bring(staging: Path) -> None:
+                    os.rename(archive, staging / archive.name)
 
-            return await self._publish(artifact, transferred.digests["sha256"], bring)
+                return await self._publish(artifact, transferred.digests["sha256"], bring)
+        return await self.fetch(artifact)
 
     def _bringer(self, artifact: Artifact, sha256: str) -> Callable[[Path], Awaitable[None]]:
         async def bring(staging: Path) -> None:
@@ -154,7 +159,8 @@ class Sdists:
         self._recorder.notice(
             "warning", f"the store's copy of {path.name if path else sha256} was damaged: made anew", of="run"
         )
-        await self._store.withdraw(SDISTS, sha256, only_damaged=True)
+        async with self._pools.artifact(priority=_SOURCES_FIRST):
+            await self._store.withdraw(SDISTS, sha256, only_damaged=True)
         return None
 
 

@@ -44,6 +44,8 @@ WHEELS = EntryBucket(
     projects=_project,
 )
 _ARCHIVE = "archive.whl"
+#: Before what has to be fetched: what was built is wanted by what waits longest, and needs no time on the network.
+_LOCAL = 2.0
 
 #: Name and version that a caller knows already.
 Expect = tuple[str, str]
@@ -118,9 +120,10 @@ class Wheels:
         """
         parse_wheel_name(path.name)
         sha256 = await asyncio.to_thread(file_sha256, path)
-        wheel = self._open(sha256, provenance) or await self._publish(
-            sha256, path.name, provenance, path, oddities=oddities
-        )
+        wheel = self._open(sha256, provenance)
+        if wheel is None:
+            async with self._pools.artifact(priority=_LOCAL):
+                wheel = await self._publish(sha256, path.name, provenance, path, oddities=oddities)
         wheel = wheel.named(path.name)
         self._judge(wheel, path.name, expect)  # a wheel that was in the store already may be misnamed here
         return wheel
@@ -151,14 +154,20 @@ class Wheels:
 
     async def discard(self, wheel: UnpackedWheel) -> None:
         """Take a wheel whose files were changed out of the store, so that it is fetched or built again."""
-        await self._store.withdraw(WHEELS, wheel.sha256)
+        async with self._pools.artifact():
+            await self._store.withdraw(WHEELS, wheel.sha256)
 
     async def _obtain(self, artifact: Artifact, admission: Admission | None) -> UnpackedWheel:
         sha256 = await self._fetching.digest(artifact)
         if sha256 is None:
             return await self._obtain_by_url(artifact, admission)
         known = self._identified.pop(sha256, None) or self._open(sha256, "cache")
-        return known or await self._publish_fetched(artifact, sha256, admission)
+        if known is not None:
+            return known
+        async with self._pools.artifact():
+            if admission is not None:
+                admission.check()
+            return await self._publish_fetched(artifact, sha256, admission)
 
     async def _publish_fetched(self, artifact: Artifact, sha256: str, admission: Admission | None) -> UnpackedWheel:
         async def bring(archive: Path) -> int:
@@ -171,18 +180,20 @@ class Wheels:
         return await self._publish(sha256, artifact.filename, "network", bring, size_bytes=artifact.size_bytes)
 
     async def _obtain_by_url(self, artifact: Artifact, admission: Admission | None) -> UnpackedWheel:
-        async with self._store.temporary("wheel") as private:
+        async with self._pools.artifact(), self._store.temporary("wheel") as private:
+            if admission is not None:
+                admission.check()
             archive = private / _ARCHIVE
             async with self._store.lock(FETCHES, url_key(artifact.url), subject=artifact.filename):
                 sha256 = await self._fetching.digest(artifact)  # another process may have found out meanwhile
                 transferred = None
                 if sha256 is None:
                     transferred = await self._fetching.fetch_if_changed(artifact, archive, admission)
-            if transferred is None:
-                return await self._obtain(artifact, admission)
-            sha256 = transferred.digests["sha256"]
-            wheel = await self._publish(sha256, artifact.filename, "network", archive)
-        return UnpackedWheel(sha256, wheel.entry, wheel.facts, "network", transferred.size_bytes, wheel.fresh)
+            if transferred is not None:
+                sha256 = transferred.digests["sha256"]
+                wheel = await self._publish(sha256, artifact.filename, "network", archive)
+                return UnpackedWheel(sha256, wheel.entry, wheel.facts, "network", transferred.size_bytes, wheel.fresh)
+        return await self._obtain(artifact, admission)
 
     async def _publish(
         self,

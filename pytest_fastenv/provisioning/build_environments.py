@@ -200,10 +200,11 @@ class StoredBuildEnvironments:
             await self._engine.obtain(plan)
         await self._engine.ready()
         subject = f"the build environment of {chain[-1]}" if chain else "a build environment"
-        prefix = await self._store.publish(BUILD_ENVIRONMENTS, key, make, subject=subject)
-        if await asyncio.to_thread(BUILD_ENVIRONMENTS.is_damaged, prefix):
-            await self._store.withdraw(BUILD_ENVIRONMENTS, key, only_damaged=True)
+        async with self._pools.build_environment():
             prefix = await self._store.publish(BUILD_ENVIRONMENTS, key, make, subject=subject)
+            if await asyncio.to_thread(BUILD_ENVIRONMENTS.is_damaged, prefix):
+                await self._store.withdraw(BUILD_ENVIRONMENTS, key, only_damaged=True)
+                prefix = await self._store.publish(BUILD_ENVIRONMENTS, key, make, subject=subject)
         scripts = prefix / target.schemes["scripts"]
         python = scripts / ("python.exe" if target.markers.get("os_name") == "nt" else "python")
         return StoredBuildEnvironment(python, scripts, await self._content(plan))

@@ -36,6 +36,7 @@ from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import fetch_text
 from pytest_fastenv.requirements.lines import Lines, read_lines
 from pytest_fastenv.resolve.hashed import naming_lines
+from pytest_fastenv.schedule.descriptors import raised
 from pytest_fastenv.schedule.event_loop import run_to_end
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
@@ -95,7 +96,8 @@ def install(
     variables = os.environ if environ is None else environ
     run = Run.of(settings, store_of(settings, recorder or Recorder()), variables)
     change = partial(_install, prefix=prefix, wishes=wishes, run=run, dry_run=dry_run)
-    return run_to_end(_in_turn(prefix, run.store, change))
+    with raised():
+        return run_to_end(_in_turn(prefix, run.store, change))
 
 
 def uninstall(

@@ -73,7 +73,9 @@ def provision(
 
 def answer(asked: Question, recorder: Recorder) -> Ready:
     """Return the environment that a question is about; see `provision`."""
-    with _failure_reported(asked, recorder), diagnosed(asked):
+    from pytest_fastenv.schedule.descriptors import raised  # not on the warm path
+
+    with _failure_reported(asked, recorder), diagnosed(asked), raised():
         store = asked.store(recorder)
         importing = _import_the_cold_path() if asked.is_new(store) else None
         target = interpreter_of(asked, store)
@@ -117,13 +119,13 @@ def reuse(
 def _import_the_cold_path() -> threading.Thread:
     """Begin to import what making needs while this thread waits for an interpreter to be probed.
 
-    :raises StoreError: with so few file descriptors the HTTP library, which is part of it, would end the process.
+    :raises ShortageError: with so few file descriptors the HTTP library, which is part of it, would end the process.
     """
     import threading  # not on the warm path
 
-    from pytest_fastenv.store.diagnosis import check_descriptors
+    from pytest_fastenv.schedule import descriptors
 
-    check_descriptors()
+    descriptors.check()
 
     def import_it() -> None:
         with suppress(Exception):  # `_make` meets it, too
@@ -136,9 +138,9 @@ def _import_the_cold_path() -> threading.Thread:
 
 def _make(asked: Question, store: Store, target: Target | InterpreterNotFoundError, missing: Missing) -> Ready:
     # What follows is not imported on the warm path.
-    from pytest_fastenv.store.diagnosis import check_descriptors
+    from pytest_fastenv.schedule import descriptors
 
-    check_descriptors()  # before the imports: the HTTP library is one of them
+    descriptors.check()  # before the imports: the HTTP library is one of them
     from pytest_fastenv.provisioning.cold_path import make
     from pytest_fastenv.schedule.event_loop import run_to_end
 

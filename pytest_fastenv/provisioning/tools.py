@@ -15,6 +15,7 @@ from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.retry import Clock
 from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.provisioning.run import Run
+from pytest_fastenv.schedule.descriptors import Shares, free
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.schedule.slots import MachineSlots
@@ -27,32 +28,36 @@ class SharedTools:
     """Tools of several runs at once, in one event loop: permits, connections and pool processes are the same for all.
 
     An asynchronous context manager; leaving it closes connections and ends pool processes. Nothing is connected and
-    no process started before it is needed.
+    no process started before it is needed. How much goes on at once is what the settings say, and less where this
+    process may have few files open.
 
     :param run: says how much goes on at once; its store and recorder are those of all.
     :param clock: by which retries pause.
     """
 
     def __init__(self, run: Run, *, clock: Clock | None = None) -> None:
-        policies, concurrency = run.policies, run.policies.concurrency
         self._run = run
         self._clock = clock
         self._stack = AsyncExitStack()
         self._opened: dict[object, Tools] = {}
         self._opening = asyncio.Lock()
-        self._pools = Pools(
-            downloads=concurrency.downloads,
-            builds=concurrency.builds,
-            installs=concurrency.installs,
-            serial=concurrency.serial,
-        )
         # As many as cores, not what this process may do at once: all processes of the machine must agree on the number.
         directory, count = run.store.root / "slots", os.cpu_count() or 1
-        self._slots = MachineSlots(directory, count, run.recorder, policies.lock_timeout_s)
-        self._processes = ProcessPool(concurrency.installs)
+        self._slots = MachineSlots(directory, count, run.recorder, run.policies.lock_timeout_s)
+        self._shares: Shares
+        self._pools: Pools
+        self._processes: ProcessPool
+        self._requests: asyncio.Semaphore
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._processes)
+        concurrency = self._run.policies.concurrency
+        wanted = Shares.wanted(
+            downloads=concurrency.downloads, builds=concurrency.builds, installs=concurrency.installs
+        )
+        self._shares = wanted.within(free())
+        self._pools = Pools(self._shares, serial=concurrency.serial)
+        self._requests = asyncio.Semaphore(self._shares.requests)
+        self._processes = await self._stack.enter_async_context(ProcessPool(self._shares.installs))
         return self
 
     async def __aexit__(
@@ -72,7 +77,13 @@ class SharedTools:
         async with self._opening:
             if known not in self._opened:
                 config = IndexConfig.load(run.policies.index, options, environ)
-                client = HttpClient(config.network, config.credentials, clock=self._clock)
+                client = HttpClient(
+                    config.network,
+                    config.credentials,
+                    clock=self._clock,
+                    limit=self._requests,
+                    idle=self._shares.requests,
+                )
                 http = await self._stack.enter_async_context(client)
                 store, recorder = self._run.store, self._run.recorder
                 index = PackageIndex(config, http, store, self._pools, recorder)

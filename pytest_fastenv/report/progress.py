@@ -65,7 +65,7 @@ class Progress:
         self._began = time.monotonic()
         self._recorder.subscribe(self._note)
         if not self._quiet:
-            self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
+            self._thread = threading.Thread(target=self._show, name="pytest-fastenv-progress", daemon=True)
             self._thread.start()
         return self
 

@@ -82,21 +82,3 @@ def diagnosed(doing: str, root: str | os.PathLike[str], *, any_reason: bool = Fa
         if diagnosis is None:
             raise
         raise diagnosis from error
-
-
-def check_descriptors(needed: int = 64) -> None:
-    """Refuse to begin with too few file descriptors: the HTTP library ends the whole process when it runs out of them.
-
-    :raises StoreError: this process may not have as many as are needed to begin.
-    """
-    try:
-        import resource  # not there on Windows, which has no such limit
-    except ImportError:
-        return
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed != resource.RLIM_INFINITY and allowed < needed:
-        raise StoreError(
-            f"too many open files: this process may have {allowed}, and {needed} are needed to begin",
-            where="the limit of open files (ulimit -n)",
-            hint=f"raise it; 256 are plenty, {needed} enough for small environments",
-        )

@@ -131,7 +131,7 @@ def test_plain_counts_name_what_is_being_built_while_resolving(
 def test_quiet_writes_nothing_and_starts_nothing(recorder: Recorder, stream: Stream) -> None:
     with Progress(recorder, stream, quiet=True, interactive=True):
         a_run(recorder)
-        assert [thread.name for thread in threading.enumerate() if thread.name == "progress"] == []
+        assert [thread.name for thread in threading.enumerate() if thread.name == "pytest-fastenv-progress"] == []
     assert stream.text == ""
 
 

@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
+from pytest_fastenv.schedule.descriptors import Shares
 from pytest_fastenv.schedule.pools import Pools
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
 def test_each_pool_has_its_own_limit_and_uses_it(limit: int) -> None:
-    pools = Pools(downloads=limit, builds=limit + 1, installs=limit + 2)
+    pools = Pools(Shares.wanted(downloads=limit, builds=limit + 1, installs=limit + 2))
 
     async def work(number: int) -> None:
         async with (pools.download, pools.build, pools.install)[number % 3]():
@@ -27,7 +28,7 @@ def test_each_pool_has_its_own_limit_and_uses_it(limit: int) -> None:
 
 
 def test_pools_do_not_wait_for_each_other() -> None:
-    pools = Pools(downloads=1, builds=1, installs=1)
+    pools = Pools(Shares.wanted(downloads=1, builds=1, installs=1))
 
     async def main() -> None:
         async with pools.download(), pools.build(), pools.install():
@@ -37,7 +38,7 @@ def test_pools_do_not_wait_for_each_other() -> None:
 
 
 def test_serial_means_one_permit_for_everything() -> None:
-    pools = Pools(downloads=1, builds=1, installs=1, serial=True)
+    pools = Pools(Shares.wanted(downloads=1, builds=1, installs=1), serial=True)
     inside = 0
 
     async def work(number: int) -> None:
@@ -56,7 +57,7 @@ def test_serial_means_one_permit_for_everything() -> None:
 
 
 def test_the_highest_priority_goes_first_and_equals_in_order() -> None:
-    pools = Pools(downloads=1, builds=1, installs=1)
+    pools = Pools(Shares.wanted(downloads=1, builds=1, installs=1))
     order: list[str] = []
 
     async def work(name: str, priority: float) -> None:
@@ -73,7 +74,7 @@ def test_the_highest_priority_goes_first_and_equals_in_order() -> None:
 
 
 def test_a_cancelled_waiter_loses_no_permit() -> None:
-    pools = Pools(downloads=1, builds=1, installs=1)
+    pools = Pools(Shares.wanted(downloads=1, builds=1, installs=1))
 
     async def work() -> None:
         async with pools.download():
@@ -97,7 +98,7 @@ def test_a_cancelled_waiter_loses_no_permit() -> None:
 
 
 def test_a_failed_holder_gives_its_permit_back() -> None:
-    pools = Pools(downloads=1, builds=1, installs=1)
+    pools = Pools(Shares.wanted(downloads=1, builds=1, installs=1))
 
     async def main() -> None:
         with pytest.raises(ValueError, match="inside"):
@@ -111,4 +112,4 @@ def test_a_failed_holder_gives_its_permit_back() -> None:
 
 def test_a_pool_without_permits_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        Pools(downloads=1, builds=0, installs=1)
+        Pools(Shares.wanted(downloads=1, builds=0, installs=1))

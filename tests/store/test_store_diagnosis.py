@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 from pathlib import Path
 
 import pytest
 
 from pytest_fastenv.errors import FastenvError, StoreError, UsageError, option
-from pytest_fastenv.store.diagnosis import check_descriptors, store_error, unexpected
+from pytest_fastenv.store.diagnosis import store_error, unexpected
 
 OTHER_DISK = f"make room, or set {option('cache_dir')} to a directory on another disk"
 OPEN_FILES = f"raise the limit of open files (ulimit -n), or lower {option('concurrent_downloads')}"
@@ -83,22 +82,3 @@ def test_an_unexplained_error_names_what_there_is(error: OSError, where: str, wh
 def test_what_the_store_explains_is_not_unexpected() -> None:
     made: FastenvError = unexpected(refused(errno.ENOSPC, "/store/x"), Path("/store"))
     assert made.what == "the environment cannot be provided: no space left"
-
-
-def test_too_few_descriptors_are_refused() -> None:
-    allowed, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
-        check_descriptors(100)
-        with pytest.raises(StoreError) as caught:
-            check_descriptors(101)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (63, hard))
-        with pytest.raises(StoreError):
-            check_descriptors()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-        check_descriptors()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    assert caught.value.what == "too many open files: this process may have 100, and 101 are needed to begin"
-    assert caught.value.where == "the limit of open files (ulimit -n)"
-    assert caught.value.hint == "raise it; 256 are plenty, 101 enough for small environments"

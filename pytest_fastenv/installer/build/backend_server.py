@@ -53,7 +53,7 @@ def serve(control: int, preload: str) -> list[int]:
         pass
     if preload and _threads() > 1:
         os.set_inheritable(control, True)
-        again = [sys.executable, "-I", os.path.abspath(__file__), "serve", str(control), "", "new"]
+        again = [sys.executable, "-I", os.path.abspath(__file__), "serve", str(control), "", "new", "0"]
         os.execv(sys.executable, again)  # noqa: S606
     gc.collect()
     getattr(gc, "freeze", gc.collect)()  # a collection in a child would copy every page; PyPy has no freeze
@@ -130,13 +130,26 @@ def main() -> int:
     elif part == "supervise":
         supervisor.supervise((0, 1), [], _part, own_interpreter=True)
     else:
-        control, preload, processes = arguments
+        control, preload, processes, descriptors = arguments
+        _limit_descriptors(int(descriptors))
         channel, *locks = serve(int(control), preload)
         request = supervisor.supervise((channel, channel), locks, _part, own_interpreter=processes == "new")
     if not supervisor.die_with(request["parent"]):
         return 1
     journal = _journal(request) if request["journal"] else None
     return int(hook.run(request, audit.Audit(request["ignored"], request["heeded"], journal)))
+
+
+def _limit_descriptors(limit: int) -> None:
+    """Give up a limit of open files that was raised for the installer: programs that `select` may break with it.
+
+    :param limit: what it was before; 0 where it was not raised.
+    """
+    if limit:
+        import resource  # not there on Windows
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _journal(request: dict[str, Any]) -> Any:

@@ -16,8 +16,8 @@ asked for is remembered.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -80,6 +80,7 @@ class SourceBuilder:
         self._sdists = sdists
         self._environments = environments
         self._store = tools.store
+        self._pools = tools.pools
         self._variables = result_variables(tools.environ, policy.variables)
         self._records = BuildRecords(tools.store, tools.environ, anew=policy.anew)
         self._wheels_built = built or StoredWheels(tools.store, wheels)
@@ -176,8 +177,10 @@ class SourceBuilder:
                 hint="the source is mislabelled: pin another release, or report it to the project",
             )
 
-    def _lock(self, job: Job) -> AbstractAsyncContextManager[OsLock]:
-        return self._store.lock(RECIPES, job.key, subject=job.subject)
+    @asynccontextmanager
+    async def _lock(self, job: Job) -> AsyncIterator[OsLock]:
+        async with self._pools.source(), self._store.lock(RECIPES, job.key, subject=job.subject) as lock:
+            yield lock
 
     async def _at_bench(
         self, job: Job, look: Callable[[Build], Awaitable[T | None]], work: Callable[[Bench], Awaitable[T]]

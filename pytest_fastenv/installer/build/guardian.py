@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from pytest_fastenv.schedule.descriptors import given_limit
 from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.schedule.process_groups import OWN_GROUP, end_group
 
@@ -122,9 +123,10 @@ class Guardian:
     def __init__(self, spec: ServerSpec) -> None:
         self._control, theirs = socket.socketpair()
         processes = "new" if spec.own_interpreter else "fork"
+        words = ["serve", str(theirs.fileno()), spec.preload, processes, str(given_limit())]
         try:
             self._process = subprocess.Popen(
-                [str(spec.python), "-I", _PROGRAM, "serve", str(theirs.fileno()), spec.preload, processes],
+                [str(spec.python), "-I", _PROGRAM, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
