@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from pytest_fastenv.errors import UsageError
+from pytest_fastenv.errors import UsageError, printable
 from pytest_fastenv.settings.layers import Loaded
 from pytest_fastenv.settings.values import current_directory
 
@@ -35,8 +36,13 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.migration.from_tox import migrated  # help needs none of this
 
     further = [name.strip() for names in options.further for name in names.split(",") if name.strip()]
-    print(migrated(_file(options.file), further=further, own_file=options.own_file), end="")
+    text = migrated(_file(options.file), further=further, own_file=options.own_file, on_warning=_warn)
+    print(text, end="")
     return 0
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"WARNING: tox: {printable(text)}\n")
 
 
 def _file(given: str | None) -> Path:

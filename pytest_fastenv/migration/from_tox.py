@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_fastenv.matrix.reader import environments_of
@@ -16,16 +16,22 @@ from pytest_fastenv.settings.environment_keys import ENVIRONMENTS
 from pytest_fastenv.settings.tables import FASTENV_TOML, FastenvTable
 
 
-def migrated(file: Path, *, further: Sequence[str] = (), own_file: bool = False) -> str:
+def migrated(
+    file: Path, *, further: Sequence[str] = (), own_file: bool = False, on_warning: Callable[[str], None] | None = None
+) -> str:
     """Return the text of ``[tool.fastenv]`` that says what a tox configuration says.
 
     What could not be said stands in comments, with the reason. The text was read back when it is returned.
 
     :param further: environments that tox does not list: it makes them of factors when they are asked for.
     :param own_file: it is for ``fastenv.toml``, where the keys stand at the top.
+    :param on_warning: gets each warning of tox's; without it they are lost.
     :raises UsageError: tox is not there, or cannot read the file.
     """
     project = read(file, further)
+    if on_warning is not None:
+        for text in project.warnings:
+            on_warning(text)
     environments = [translate(name, seen, project) for name, seen in project.environments.items()]
     for one in environments:
         one.remarks = list(dict.fromkeys(one.remarks))
@@ -75,5 +81,5 @@ def _read_back(text: str, keys: Sequence[str], file: Path) -> None:
     """Read what was written as it will be read: what cannot be read is not handed out."""
     content = tomllib.loads(text)
     for key in keys:
-        content = content[key]
+        content = content.get(key, {})
     environments_of((FastenvTable(file.with_name(FASTENV_TOML), (), content),))

@@ -13,6 +13,8 @@ _LISTS = {"--extra-index-url": "extra-index-urls", "-f": "find-links", "--find-l
 _FILES = {"-r": "requirements", "--requirement": "requirements", "-c": "constraints", "--constraint": "constraints"}
 _OPTION = re.compile(r"(--?[A-Za-z][\w-]*)(?:\s*=\s*|\s+)?(.*)", re.DOTALL)
 _SHORT = re.compile(r"(-[a-zA-Z])(?=[^\s=-])(.*)")
+#: What tox left as it is written; ``${NAME}`` is a variable's, in requirements files.
+_REFERENCE = re.compile(r"(?<!\$)\{[^{}\s]+\}")
 
 Remark = tuple[str, str]
 
@@ -33,7 +35,9 @@ def requirement_keys(lines: Iterable[str], root: str, places: Mapping[str, str])
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        if any(place != root and place in text for place in places):
+        if reference := _REFERENCE.search(text):
+            remarks.append((f"deps: {text}", f"{reference[0]} refers to nothing"))
+        elif any(place != root and place in text for place in places):
             remarks.append((f"deps: {text}", "it names a directory of tox's"))
         elif text.startswith("-"):
             _option(text, path, values, remarks)

@@ -12,11 +12,15 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.errors import UsageError
+from pytest_fastenv.migration.tox_state import Said, tox_state
+
+if TYPE_CHECKING:
+    from tox.session.state import State
 
 POSARGS = "\x01posargs\x01"
 #: tox looks for an interpreter to tell these, which need not be here: they are taken out of the text before.
@@ -68,6 +72,7 @@ class ToxProject:
 
     :ivar work: what stands for tox's own directory in values.
     :ivar text: the file's.
+    :ivar warnings: what tox said while it read.
     """
 
     file: Path
@@ -76,6 +81,7 @@ class ToxProject:
     core: Mapping[str, Any]
     environments: Mapping[str, Seen]
     unused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def splits_late(self) -> bool:
@@ -102,15 +108,23 @@ def read(file: Path, further: Sequence[str] = ()) -> ToxProject:
         for path in (copy, empty):
             path.parent.mkdir()
         copy.write_text(_without_interpreters(text), encoding="utf-8")
-        with _variables({name: f"\x01env:{name}\x01" for name in names}):
-            _, marked, _ = _ask(copy, file, work, further, "--", POSARGS)
-            _, variables, _ = _ask(copy, file, work, further)
-        with _variables(dict.fromkeys(names)):
-            core, plain, unused = _ask(copy, file, work, further)
+        question = _Question(file, work, further)
+        neither = _of_the_command_line(scratch)
+        with _variables(neither | {name: f"\x01env:{name}\x01" for name in names}):
+            _, marked, _ = question.ask(copy, "--", POSARGS)
+            _, variables, _ = question.ask(copy)
+        with _variables(neither | dict.fromkeys(names)):
+            core, plain, unused = question.ask(copy)
             empty.write_text(f"[tox]\nenv_list = {','.join(plain)}\n", encoding="utf-8")  # says nothing but names
-            _, usual, _ = _ask(empty, file, work)
+            _, usual, _ = replace(question, further=()).ask(empty)
     environments = {name: Seen(marked[name], variables[name], plain[name], usual.get(name, {})) for name in plain}
-    return ToxProject(file, text, work, core, environments, unused)
+    return ToxProject(file, text, work, core, environments, unused, tuple(question.said.warnings))
+
+
+def _of_the_command_line(scratch: str) -> dict[str, str | None]:
+    """Return changes of variables, so that neither they nor the user's file give options to tox, such as ``-x``."""
+    options = (name for name in os.environ if name.startswith(("TOX_", "TOXENV")))
+    return dict.fromkeys(options) | {"TOX_USER_CONFIG_FILE": os.path.join(scratch, "none.ini")}
 
 
 def _without_interpreters(text: str) -> str:
@@ -147,31 +161,52 @@ def _set(changes: Mapping[str, str | None]) -> None:
 _Asked = tuple[dict[str, Any], dict[str, dict[str, Any]], dict[str, tuple[str, ...]]]
 
 
-def _ask(copy: Path, file: Path, work: str, further: Sequence[str] = (), *words: str) -> _Asked:
-    """Return core settings, environments by name, and the keys that tox does not know by section.
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What tox is asked about, however often.
 
-    :param copy: what is read in place of the project's own file.
-    :param further: environments beside those that tox lists.
+    :ivar file: the project's own, for messages.
+    :ivar further: environments beside those that tox lists.
     """
-    try:
-        from tox.run import setup_state
-    except ImportError as error:
-        hint = "install it: pip install pytest-fastenv[tox]"
-        raise UsageError("tox is needed to read what tox reads, and it is not installed here", hint=hint) from error
-    try:
-        where = ["-c", str(copy), "--root", str(file.parent), "--workdir", work]
+
+    file: Path
+    work: str
+    further: Sequence[str]
+    said: Said = field(default_factory=Said)
+
+    def ask(self, copy: Path, *words: str) -> _Asked:
+        """Return core settings, environments by name, and the keys that tox does not know by section.
+
+        :param copy: what is read in place of the project's own file.
+        """
+        where = ["-c", str(copy), "--root", str(self.file.parent), "--workdir", self.work]
         # With "ALL" tox forgets the other names; those that it lists come without it, too.
-        state = setup_state(["run", *where, "-e", ",".join(further) or "ALL", *words])
-        names = list(state.envs.iter(only_active=False))
-        environments = {name: _values(state.envs[name].conf) for name in names}
-        core = {key: _plain(state.conf.core[key]) for key in _CORE if key in set(state.conf.core)}
-        unused = {name: tuple(state.envs[name].conf.unused()) for name in names}
-    except SystemExit as end:
-        raise UsageError(f"tox cannot read {file.name}", where=str(file), why=f"it ended with {end.code}") from end
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] not in {"tox", "builtins", "configparser", "tomllib"}:
-            raise
-        raise UsageError(f"tox cannot read {file.name}", where=str(file), why=str(error)) from error
+        names = ",".join(self.further) or "ALL"
+        try:
+            with tox_state(["run", *where, "-e", names, *words], self.said) as state:
+                asked = _told(state)
+        except ImportError as error:
+            hint = "install it: pip install pytest-fastenv[tox]"
+            raise UsageError("tox is needed to read what tox reads, and it is not installed here", hint=hint) from error
+        except SystemExit as end:
+            raise self._unreadable(f"it ended with {end.code}") from end
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in {"tox", "builtins", "configparser", "tomllib"}:
+                raise
+            raise self._unreadable(str(error)) from error
+        if self.said.errors:
+            raise self._unreadable("\n".join(self.said.errors))
+        return asked
+
+    def _unreadable(self, why: str) -> UsageError:
+        return UsageError(f"tox cannot read {self.file.name}", where=str(self.file), why=why)
+
+
+def _told(state: State) -> _Asked:
+    names = list(state.envs.iter(only_active=False))
+    environments = {name: _values(state.envs[name].conf) for name in names}
+    core = {key: _plain(state.conf.core[key]) for key in _CORE if key in set(state.conf.core)}
+    unused = {name: tuple(state.envs[name].conf.unused()) for name in names}
     return core, environments, {name: keys for name, keys in unused.items() if keys}
 
 
@@ -181,7 +216,9 @@ def _values(settings: Any) -> dict[str, Any]:
         if key not in _OF_AN_INTERPRETER:
             try:
                 values[key] = _plain(settings[key])
-            except Exception as error:  # noqa: BLE001 - of any kind, tox's own among them: told with the setting
+            except Exception as error:  # of any kind, tox's own among them: told with the setting
+                if "circular" in str(error):
+                    raise
                 values[key] = Unreadable(str(error))
     return values
 

@@ -21,6 +21,10 @@ _PYTHON = re.compile(
     r"(?P<name>py|python|cpython|pypy)?(?P<major>[23])\.?(?P<minor>[0-9]+)?(?P<patch>\.[0-9]+)?(?P<kind>t?)"
 )
 _RUNNING = frozenset({sys.executable, "py", "python", ""})
+_LOCKED = (
+    "environments are made by this program; for the versions of uv.lock: uv export --format pylock.toml -o pylock.toml,"
+    ' and lock = "pylock.toml"'
+)
 _PROJECTS = {
     "wheel": "wheel", "sdist": "sdist", "editable": "editable", "skip": "none", "none": "none", "sdist-wheel": "sdist",
     "editable-legacy": "editable", "uv": "wheel", "uv-editable": "editable",
@@ -151,11 +155,13 @@ class _Translation:
             if key == "install_command" and self._seen.plain.get("pip_pre") and key not in self._project.text:
                 continue
             if key in NOT_CARRIED and self._seen.is_said(key):
-                self._remark(f"{key} = {_shown(self._seen.plain[key])}", NOT_CARRIED[key])
+                shown = _shown(self._seen.plain[key])
+                why = _LOCKED if (key, shown) == ("runner", "uv-venv-lock-runner") else NOT_CARRIED[key]
+                self._remark(f"{key} = {shown}", why)
             elif key not in CARRIED and key not in NOT_CARRIED and self._seen.is_said(key):
                 self._remark(f"{key} = {_shown(self._seen.plain[key])}", "nothing here says that")
         for key in self._project.unused.get(self._name, ()):
-            self._remark(key, "tox does not know it either")
+            self._remark(key, "the tox that is installed here does not know it either")
 
     def _remark(self, what: str, why: str) -> None:
         self.remarks.append(f"not carried over: {what}: {why}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tomllib
@@ -180,8 +181,11 @@ set_env.V = { replace = "env", name = "W", default = "1" }
         ("deps = --pre", "deps: --pre"),
         ("deps = {env:WHAT:pytest}", "variables and arguments in deps"),
         ("package = external", "package = external"),
-        ("no_such_key = 1", "no_such_key: tox does not know it either"),
+        ("no_such_key = 1", "no_such_key: the tox that is installed here does not know it either"),
         ("commands = python -c {glob:*.py}", "{glob}"),
+        ("deps = {[nosuch]deps}", "deps: {[nosuch]deps}: {[nosuch]deps} refers to nothing"),
+        ("runner = some-plugins-runner", "runner = some-plugins-runner: environments are made"),
+        ("runner = uv-venv-lock-runner", "uv export --format pylock.toml"),
     ],
 )
 def test_what_cannot_be_said_is_told_with_the_reason(line: str, told: str, migration: Migration) -> None:
@@ -220,6 +224,17 @@ def test_variables_are_as_before(migration: Migration, monkeypatch: pytest.Monke
     before = dict(os.environ)
     assert "{env:LEVEL:info}" in migration.of(INI)
     assert dict(os.environ) == before
+
+
+def test_options_of_tox_in_variables_and_in_the_users_file_change_nothing(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = migration.of(INI)
+    (migration.directory / "user.ini").write_text("[tox]\nskip_env = lint\n")
+    monkeypatch.setenv("TOX_USER_CONFIG_FILE", str(migration.directory / "user.ini"))
+    monkeypatch.setenv("TOX_OVERRIDE", "testenv.description=told")
+    monkeypatch.setenv("TOX_SKIP_ENV", "py.*")
+    assert migration.of(INI) == expected
 
 
 @pytest.mark.skipif(Version(tox.version.version) < Version("4.21"), reason="this tox reads no TOML")
@@ -280,3 +295,75 @@ def test_an_environment_that_tox_cannot_make_is_told(tmp_path: Path) -> None:
     (tmp_path / "tox.ini").write_text(FACTORS)
     with pytest.raises(UsageError, match="tox cannot read"):
         migrated(tmp_path / "tox.ini", further=["py312-nosuch"])
+
+
+def test_an_environment_of_a_runner_that_is_not_installed_is_carried_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    base = "[testenv]\nskip_install = true\nrunner = a-runner-of-nobody\ncommands = pytest\n"
+    (tmp_path / "tox.ini").write_text(f"[tox]\nenv_list = a, c\n{base}[testenv:b]\nrunner = virtualenv\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["migrate", "--own-file", "-e", "py311-c"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert out.startswith("# Made from tox.ini.")
+    assert "runner = a-runner-of-nobody" in out
+    (tmp_path / "fastenv.toml").write_text(out)
+    assert {name for name, one in declared(tmp_path).items() if one.commands} == {"a", "b", "c", "py311-c"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tox.ini", "[testenv:a]\ndeps = {[testenv:a]deps}\n"),
+        ("tox.ini", "[testenv:a]\ndeps = {[testenv:b]deps}\n[testenv:b]\ndeps = {[testenv:a]deps}\n"),
+        ("tox.ini", "[testenv:a]\nset_env =\n  A={env:B}\n  B={env:A}\n"),
+        ("tox.ini", "[testenv:a]\nchange_dir = {change_dir}\n"),
+        ("tox.ini", "[testenv:a]\nrunner = {[testenv:a]runner}\n"),
+        ("tox.toml", '[env.a]\ndeps = [{replace = "ref", of = ["env", "a", "deps"], extend = true}]\n'),
+    ],
+)
+def test_references_in_circles_are_a_diagnosis(
+    name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if name == "tox.toml" and Version(tox.version.version) < Version("4.21"):
+        pytest.skip("this tox reads no TOML")
+    (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert main(["migrate"]) == 4
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert f"tox cannot read {name}" in err
+    assert err.count("tox cannot read") == 1
+
+
+TALKING = """
+import logging
+from tox.plugin import impl
+@impl
+def tox_add_env_config(env_conf, state):
+    print("printed")
+    logging.getLogger("plugin").warning("told\\x1b[31m")
+"""
+
+
+def test_what_tox_and_its_plugins_say_is_no_part_of_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """tox writes its log to standard output, and a plugin may print."""
+    before = list(logging.getLogger().handlers)
+    (tmp_path / "tox.ini").write_text("[testenv:a]\nskip_install = true\ncommands = pytest\n")
+    monkeypatch.chdir(tmp_path)
+
+    site = tmp_path / "site"
+    (site / "talking-1.0.dist-info").mkdir(parents=True)
+    (site / "talking-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: talking\nVersion: 1.0\n")
+    (site / "talking-1.0.dist-info" / "entry_points.txt").write_text("[tox]\ntalking = talking\n")
+    (site / "talking.py").write_text(TALKING)
+    monkeypatch.syspath_prepend(site)
+    assert main(["migrate"]) == 0
+    out, err = capfd.readouterr()
+    assert tomllib.loads(out)["tool"]["fastenv"]["envs"]["a"]["commands"] == [["pytest"]]
+    assert "printed" not in out
+    assert err == "WARNING: tox: told\\x1b[31m\n"
+    assert logging.getLogger().handlers == before
