@@ -18,7 +18,7 @@ from typing import IO, NamedTuple
 from pytest_fastenv.archive.decompress import decompress
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.archive.member_paths import NEW_FILE, check_one_top, check_paths, folds_case, shown, without_dots
-from pytest_fastenv.archive.tar_headers import TwoReadingsError, check_extended, content_places, is_tar
+from pytest_fastenv.archive.tar_headers import LARGEST_BYTES, TwoReadingsError, check_extended, content_places, is_tar
 from pytest_fastenv.archive.zip_archive import unpack_zip
 from pytest_fastenv.archive.zip_end import ends_as_zip
 from pytest_fastenv.errors import ArchiveError, BombError, LimitError, SdistError
@@ -26,6 +26,9 @@ from pytest_fastenv.errors import ArchiveError, BombError, LimitError, SdistErro
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _BLOCK_BYTES = 512
+_TARGET_BYTES = 1024
+#: What `tarfile` raises over headers that are wrong: not only its own errors.
+_DAMAGE = (tarfile.TarError, EOFError, ValueError, OverflowError)
 #: What a file in a wheel can have, 1980-01-02 to 2107-12-30; times that are none (flit writes 0) become one of them.
 _EARLIEST, _LATEST = 315_619_200, 4_354_646_400
 
@@ -95,12 +98,13 @@ class _Extraction:
         self._regular: dict[str, tarfile.TarInfo] = {}
 
     def run(self) -> str:
+        places = self._places()
         with self._open() as archive:
             try:
                 members = self._members(archive)
                 for member in members:
                     self._check_kind(member)
-                self._check_readings(archive)
+                self._check_readings(archive, places)
                 self._check_ending(members)
                 top, directories = self._check(members)
                 root = self._root(top, directories)
@@ -108,14 +112,25 @@ class _Extraction:
                     [member for member in members if _is_in(member.name, root)],
                     [path for path in directories if _is_in(path, root) or _is_in(root, path)],
                 )
-            except (tarfile.TarError, EOFError) as error:
+            except _DAMAGE as error:
                 raise ArchiveError(f"{self._label} is damaged", where=self._label, why=str(error)) from None
         return os.path.join(self._order.into, root)
 
+    def _places(self) -> list[int]:
+        """Return where a strict reader finds content; asked first, since wrong numbers send `tarfile` astray."""
+        try:
+            return content_places(self._plain) if is_tar(self._plain) else []
+        except TwoReadingsError as error:
+            raise self._two_readings(error) from None
+
+    def _two_readings(self, error: TwoReadingsError) -> ArchiveError:
+        return ArchiveError(f"{self._label} {error}", where=self._label, hint="the archive is not used")
+
     def _open(self) -> tarfile.TarFile:
+        self._plain.seek(0)
         try:
             return tarfile.open(fileobj=self._plain, mode="r:", errors="surrogateescape")
-        except tarfile.TarError as error:
+        except _DAMAGE as error:
             self._plain.seek(0)
             head = self._plain.read(60)
             raise ArchiveError(
@@ -129,6 +144,8 @@ class _Extraction:
         members: dict[str, tarfile.TarInfo] = {}
         for count, member in enumerate(archive, 1):
             self._order.limits.check_members(self._label, count)
+            if not 0 <= member.size <= LARGEST_BYTES:  # else `tarfile` goes back, and finds members without end
+                raise self._refused(member, "has a size that no file has")
             if member.isreg() and member.name.endswith("/"):
                 raise self._refused(member, "is a file with the name of a directory")
             member.name = without_dots(member.name).rstrip("/")
@@ -140,15 +157,15 @@ class _Extraction:
             members[member.name] = member
         return list(members.values())
 
-    def _check_readings(self, archive: tarfile.TarFile) -> None:
+    def _check_readings(self, archive: tarfile.TarFile, places: Sequence[int]) -> None:
         """Refuse what a strict reader does not find, or finds elsewhere."""
         read = archive.getmembers()
         try:
             check_extended(archive.pax_headers, [member.pax_headers for member in read])
-            if content_places(self._plain) != [member.offset_data for member in read]:
+            if places != [member.offset_data for member in read]:
                 raise TwoReadingsError("has members that a strict reader does not find")
         except TwoReadingsError as error:
-            raise ArchiveError(f"{self._label} {error}", where=self._label, hint="the archive is not used") from None
+            raise self._two_readings(error) from None
 
     def _check_ending(self, members: Sequence[tarfile.TarInfo]) -> None:
         """Refuse data behind the last member: `tarfile` stops in silence at a header that it cannot read."""
@@ -207,6 +224,8 @@ class _Extraction:
     def _check_symlink(self, member: tarfile.TarInfo, root: str, symlinks: set[str]) -> None:
         """A link may go up and then down, inside the directory that is wanted and through no other link."""
         target = member.linkname
+        if not target or "\0" in target or len(os.fsencode(target)) > _TARGET_BYTES:
+            raise self._refused(member, "is a link that no file system can hold")
         parts = target.split("/")
         descends = next((n for n, part in enumerate(parts) if part != ".."), len(parts))
         path = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), target))

@@ -23,6 +23,8 @@ _EXTENDED, _GLOBAL, _GNU_NAMES = (b"x", b"X"), b"g", (b"L", b"K")
 #: What a header for all members must not say: programs differ in whether it holds for them.
 _OF_ONE_MEMBER = ("path", "linkpath", "size", "hdrcharset")
 _SPARSE = "GNU.sparse."
+#: No file is larger; what goes beyond is a number that is wrong.
+LARGEST_BYTES = 1 << 62
 
 
 class TwoReadingsError(Exception):
@@ -82,7 +84,10 @@ def _check_member(header: bytes, size: int, kind: bytes, *, is_named_elsewhere: 
 
 def _number(field: bytes) -> int:
     if field[0] & 0x80:  # GNU tar's form for what octal digits cannot hold
-        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:])
+        size = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:])
+        if size > LARGEST_BYTES:  # negative ones, too: their second bit is set
+            raise TwoReadingsError("has a size that no file has")
+        return size
     number = _NUMBER.fullmatch(field)
     if number is None:
         raise TwoReadingsError("has a size that is no octal number")

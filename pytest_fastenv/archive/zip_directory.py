@@ -28,6 +28,8 @@ _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _DESCRIPTOR, _UTF8 = 0x0008, 0x0800
 _KNOWN_FLAGS = 0x0006 | _DESCRIPTOR | _UTF8 | _ENCRYPTED
 STORED, DEFLATED = 0, 8
+#: The last version of the format is 6.3 (4.4.3.2); some programs refuse members that need a later one.
+_NEWEST_NEEDED = 63
 _SLASH, _UNSET = 0x2F, 0xFFFFFFFF
 _DOS_DIRECTORY = 0x10
 #: What deflate makes of nothing: the most that a directory may have.
@@ -115,8 +117,8 @@ class _Reader:
     def _entry(self, central: bytes, position: int) -> tuple[Member, tuple[int, int], int]:
         if len(central) - position < _CENTRAL.size:
             raise self._error("has a directory that ends in the middle of an entry")
-        (magic, _, _, flags, method, _, _, crc, packed, size, name_len, extra_len, comment_len, disk, _, attributes,
-         offset) = _CENTRAL.unpack_from(central, position)  # fmt: skip
+        (magic, _, needed, flags, method, _, _, crc, packed, size, name_len, extra_len, comment_len, disk, _,
+         attributes, offset) = _CENTRAL.unpack_from(central, position)  # fmt: skip
         name_at = position + _CENTRAL.size
         raw = central[name_at : name_at + name_len]
         following = name_at + name_len + extra_len + comment_len
@@ -127,6 +129,7 @@ class _Reader:
             and not extra_len
             and attributes >> 28 in (0, 8)
             and raw.isascii()
+            and needed <= _NEWEST_NEEDED
             and not (disk or attributes & _DOS_DIRECTORY)
         ):
             # Nearly all members: nothing to interpret, and the local header must be the same but for its magic.
@@ -145,6 +148,8 @@ class _Reader:
         if extra_len or packed == 0xFFFFFFFF or size == 0xFFFFFFFF or offset == 0xFFFFFFFF:
             extra = central[name_at + name_len : name_at + name_len + extra_len]
             size, packed, offset = resolve_central(extra, (size, packed, offset), raw, self._named(path))
+        if needed & 0xFF > _NEWEST_NEEDED:
+            raise self._error(f"{shown(path)} needs a newer version of zip than there is", member=True)
         self._check_packing(path, flags, method, packed, size)
         if attributes >> 28 not in (0, 8) or path[-1:] == "/" or attributes & _DOS_DIRECTORY:  # 8: a regular file
             self._check_kind(path, size, attributes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -49,9 +50,9 @@ def _file(given: str | None) -> Path:
     here = current_directory()
     if given is not None:
         path = here / given
-        if path.is_dir():
+        if os.path.isdir(path):
             return _first(path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise UsageError(f"no such file: {given}", where=str(path), hint=f"known are {', '.join(_KNOWN)}")
         return path
     return _first(here)
@@ -67,6 +68,6 @@ def _first(directory: Path) -> Path:
 
 def _says_something(path: Path) -> bool:
     """Tell whether a file has something for tox: the last two are there for others, too."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return False
     return path.name.startswith("tox.") or "tox" in path.read_text(encoding="utf-8", errors="replace")

@@ -150,8 +150,8 @@ class CommandSequence:
     def _directory(self, root: Path) -> Path:
         written = self._text(self._named.change_dir or "", "change-dir")
         directory = Path(os.path.abspath(root / os.path.expanduser(written)))
-        if not directory.is_dir():
-            what = f"there is no directory {written}" if not directory.exists() else f"{written} is no directory"
+        if not os.path.isdir(directory):
+            what = f"there is no directory {written}" if not os.path.exists(directory) else f"{written} is no directory"
             raise UsageError(what, where=str(self._named.place("change-dir")))
         return directory
 

@@ -56,6 +56,8 @@ def observe_file(path: str | os.PathLike[str], *, keep: bool = False) -> tuple[O
             state = hashlib.sha256(content) if keep else hashlib.file_digest(file, "sha256")
     except (FileNotFoundError, NotADirectoryError):
         return Observation("file", name, ""), b""
+    except ValueError:  # a NUL in the name, which no file has
+        return Observation("file", name, ""), b""
     return Observation("file", name, state.hexdigest(), stamps), content
 
 

@@ -254,7 +254,7 @@ def _index(text: str) -> str:
 
 def _link(text: str) -> str:
     url = _sound(text, "find-links location") if is_url(text) else _from_path(text, "find-links location")
-    if url.startswith("file:") and not url.endswith("/") and local_path(url).is_dir():
+    if url.startswith("file:") and not url.endswith("/") and os.path.isdir(local_path(url)):
         return f"{url}/"
     return url
 
@@ -280,7 +280,7 @@ def _from_path(text: str, what: str) -> str:
             f"{shown(text)} cannot be used as {what}", why="only http, https and file URLs and local paths are known"
         )
     path = Path(os.path.abspath(os.path.expanduser(text)))
-    return file_url(path, directory=path.is_dir())
+    return file_url(path, directory=os.path.isdir(path))
 
 
 def _default_index() -> str:

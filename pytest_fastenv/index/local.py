@@ -27,7 +27,7 @@ def local_index_page(location: str, name: str) -> Page | None:
     if directory is None:
         return None
     page = directory / "index.html"
-    if page.is_file():
+    if os.path.isfile(page):
         return parse_html(page.read_bytes(), name=name, url=file_url(page), location=location)
     draft = PageBuilder(name, file_url(directory, directory=True))
     for listed in directory_files(directory):
@@ -35,12 +35,17 @@ def local_index_page(location: str, name: str) -> Page | None:
     return draft.page(location)
 
 
+def is_directory_there(location: str) -> bool:
+    """Tell whether the directory that a ``file:`` URL names is there; no more is asked of the system."""
+    return os.path.isdir(local_path(location))
+
+
 def look_at_links(url: str) -> list[Observation]:
     """Return what a find-links location on disk is now, for a later run to compare; nothing where it is a server's."""
     if not url.startswith("file:"):
         return []
     path = local_path(url)
-    if path.is_dir():
+    if os.path.isdir(path):
         return [observe("listing", path)]
     return [observe("file" if path.suffix.lower() in {".html", ".htm"} else "presence", path)]
 
@@ -54,7 +59,7 @@ def look_at_index(location: str, name: str) -> list[Observation]:
     if directory is None:
         return [observe("names", index)]
     page = directory / "index.html"
-    return [observe("file", page) if page.is_file() else observe("listing", directory)]
+    return [observe("file", page) if os.path.isfile(page) else observe("listing", directory)]
 
 
 def local_project_names(location: str) -> list[str]:
@@ -79,20 +84,20 @@ def directory_files(directory: Path) -> list[Listed]:
 def local_links(url: str) -> LinksPage | None:
     """Read a find-links location: a directory, an HTML page or one artifact; ``None`` when there is no such thing."""
     path = local_path(url)
-    if path.is_dir():
+    if os.path.isdir(path):
         return LinksPage(url, directory_files(path))
-    if path.suffix.lower() in {".html", ".htm"} and path.is_file():
+    if path.suffix.lower() in {".html", ".htm"} and os.path.isfile(path):
         return LinksPage(*anchors(path.read_bytes(), url=url))
-    return LinksPage(url, [Listed(url)]) if path.is_file() and parse_filename(path.name) is not None else None
+    return LinksPage(url, [Listed(url)]) if os.path.isfile(path) and parse_filename(path.name) is not None else None
 
 
 def _project_directory(index: Path, name: str) -> Path | None:
     """Find a project's directory; directories need not be named in normalized form."""
     directory = index / name
-    if directory.is_dir():
+    if os.path.isdir(directory):
         return directory
     try:
         candidates = [entry for entry in os.listdir(index) if normalized(entry) == name]
     except OSError:
         return None
-    return next((index / entry for entry in sorted(candidates) if (index / entry).is_dir()), None)
+    return next((index / entry for entry in sorted(candidates) if os.path.isdir(index / entry)), None)

@@ -9,6 +9,7 @@ wheel. What was learned of a wheel with a SHA-256 is kept in the store and never
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 from pytest_fastenv.errors import FastenvError, MetadataError, NotFoundError
@@ -175,7 +176,7 @@ def _local(artifact: Artifact) -> CoreMetadata:
 
 def _of_file(path: Path, artifact: Artifact) -> CoreMetadata:
     source = shown(artifact.url)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise NotFoundError(f"{path} is not there", hint=LOST)
     try:
         with open(path, "rb") as file:

@@ -19,7 +19,7 @@ from pytest_fastenv.index.download import copy
 from pytest_fastenv.index.expected import Downloaded, Expected
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.links_page import LinksPage
-from pytest_fastenv.index.local import local_project_names, look_at_index, look_at_links
+from pytest_fastenv.index.local import is_directory_there, local_project_names, look_at_index, look_at_links
 from pytest_fastenv.index.metadata import MetadataReader
 from pytest_fastenv.index.page import Page
 from pytest_fastenv.index.page_cache import PageCache
@@ -144,7 +144,7 @@ class PackageIndex:
         async with self._pools.alone():
             await self._note(look_at_index, location, name)  # before it is read: what comes between is seen
             page = await self._pages.project(location, name)
-        if page is None and location.startswith("file:") and not local_path(location).is_dir():
+        if page is None and location.startswith("file:") and not is_directory_there(location):
             self._recorder.notice("warning", f"index {shown(location)} is not there: skipped")
         return page
 

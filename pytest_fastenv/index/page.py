@@ -137,6 +137,11 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else " ".join(text.split())
 
 
+def one_address(text: str) -> str:
+    """Return a URL without tabs and line breaks, as browsers and pip read it."""
+    return text if text.isprintable() else text.strip().translate(_NOT_IN_ADDRESSES)
+
+
 def _filename(url: str) -> str:
     name = url[url.rfind("/") + 1 :] if "?" not in url else url.partition("?")[0].rpartition("/")[2]
     return unquote(name) if "%" in name else name
@@ -176,3 +181,4 @@ def _hashes(text: str) -> Hashes:
 
 
 _NO_HASHES = Hashes()
+_NOT_IN_ADDRESSES = dict.fromkeys(map(ord, "\t\r\n"))

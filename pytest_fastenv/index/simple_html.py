@@ -13,7 +13,7 @@ from html import unescape
 from urllib.parse import urljoin
 
 from pytest_fastenv.errors import IndexAnswerError
-from pytest_fastenv.index.page import Listed, Page, PageBuilder, Status, one_line
+from pytest_fastenv.index.page import Listed, Page, PageBuilder, Status, one_address, one_line
 from pytest_fastenv.index.urls import shown
 
 # Possessive quantifiers, and no "<" outside quotes: input that was made to take long is given up at once.
@@ -72,7 +72,7 @@ def _files(text: str) -> Iterator[Listed]:
             yield _listed(url, sha256, dict(reversed(pairs)))
             continue
         attributes = _attributes(other)
-        address, _, fragment = attributes.get("href", "").strip().partition("#")
+        address, _, fragment = one_address(attributes.get("href", "").strip()).partition("#")
         if address:
             yield _listed(address, _hashes(fragment), attributes)
 
@@ -107,7 +107,11 @@ def _attributes(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, double, single, bare in _ATTRIBUTE.findall(text):
         value = double or single or bare
-        found.setdefault(name.lower(), _unescaped(value) if "&" in value else one_line(value))
+        key = name.lower()
+        if key == "href":
+            found.setdefault(key, unescape(value))
+        else:
+            found.setdefault(key, _unescaped(value) if "&" in value else one_line(value))
     return found
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pytest_fastenv.errors import IndexAnswerError
-from pytest_fastenv.index.page import Listed, Page, PageBuilder, Status, one_line
+from pytest_fastenv.index.page import Listed, Page, PageBuilder, Status, one_address, one_line
 from pytest_fastenv.index.simple_html import newer_api
 from pytest_fastenv.index.urls import shown
 
@@ -30,6 +30,8 @@ def parse_json(content: bytes, *, name: str, url: str, location: str) -> Page:
         raise IndexAnswerError(f"{shown(url)} answers broken JSON", why=str(error)) from error
     except RecursionError as error:
         raise IndexAnswerError(f"{shown(url)} answers JSON that is nested too deeply") from error
+    if b"\\ud" in content or b"\\uD" in content:  # halves of letters, which are no text, and could not be kept
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     try:
         return _page(value, PageBuilder(name, url)).page(location)
     except _Misshapen as error:
@@ -75,7 +77,7 @@ def _listed(file: dict[str, Any], number: int) -> Listed:
         # True has no reason; empty text is a reason that says nothing.
         yanked = one_line(yanked) if isinstance(yanked, str) else "" if yanked else None
     return Listed(
-        one_line(url.partition("#")[0]),
+        one_address(url.partition("#")[0]),
         _hashes(get("hashes"), number),
         one_line(requires_python) if isinstance(requires_python, str) else "",
         yanked,

@@ -119,7 +119,7 @@ class Mirror:
 
 def _in_directory(path: str | Path, text: str) -> Mirror:
     directory = Path(os.path.abspath(path))
-    if not directory.is_dir():
+    if not os.path.isdir(directory):
         raise _refused(text, f"there is no directory {directory}")
     return Mirror(directory=directory)
 

@@ -127,7 +127,7 @@ def target_of(prefix: Path, store: Store) -> Target:
 
     :raises UsageError: it is none.
     """
-    if not (prefix / "pyvenv.cfg").is_file():
+    if not os.path.isfile(prefix / "pyvenv.cfg"):
         raise UsageError(
             f"{prefix} is no virtual environment",
             why="it has no pyvenv.cfg",
@@ -229,6 +229,6 @@ def _kept(
             reference=DirectoryReference(one.source.path, editable=one.source.editable),
         )
         for one in (plan.distributions if plan is not None else ())
-        if isinstance(one.source, TreeSource) and not one.source.checkout and one.source.path.is_dir()
+        if isinstance(one.source, TreeSource) and not one.source.checkout and os.path.isdir(one.source.path)
         if one.name in here and one.name not in named and one.name not in raised
     ]

@@ -106,7 +106,7 @@ def _unusable(excerpt: Excerpt, what: str, *, hint: str | None = None) -> Unusab
 
 
 def _local(path: Path, fragment: Fragment, excerpt: Excerpt, documents: Documents) -> Direct:
-    if path.is_dir():
+    if os.path.isdir(path):
         project = path / fragment.subdirectory if fragment.subdirectory else path
         if not is_project(project):
             what = f"{project} has no project: neither pyproject.toml nor setup.py is there"

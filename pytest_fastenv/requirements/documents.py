@@ -22,6 +22,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _CODING_COOKIE = re.compile(rb"coding[:=]\s*([-\w.]+)")
+_HINT = "save the file as UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-"
 #: What decides about a local project, as far as it is written down in files with fixed names.
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
@@ -87,8 +88,16 @@ def absolute(path: Path) -> Path:
 def decode(content: bytes, name: str) -> str:
     """Decode a requirements file: byte-order mark, else coding cookie (PEP 263), else UTF-8, else the locale's.
 
-    :raises RequirementsError: none of them fits.
+    :raises RequirementsError: none of them fits, or it has NULs, which no text has.
     """
+    text = _decoded(content, name)
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise RequirementsError("the file is not text", where=name, why=f"line {line} has a NUL", hint=_HINT)
+    return text
+
+
+def _decoded(content: bytes, name: str) -> str:
     encodings, content = _encodings(content)
     reason = ""
     for encoding in encodings:
@@ -100,8 +109,7 @@ def decode(content: bytes, name: str) -> str:
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             reason = reason or f"line {line} is not {encoding}: {error.reason} (byte 0x{content[error.start]:02x})"
-    hint = "save the file as UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-"
-    raise RequirementsError("the file cannot be decoded", where=name, why=reason, hint=hint)
+    raise RequirementsError("the file cannot be decoded", where=name, why=reason, hint=_HINT)
 
 
 def _encodings(content: bytes) -> tuple[list[str], bytes]:

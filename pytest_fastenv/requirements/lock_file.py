@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -147,7 +148,7 @@ class _Reader:
         """Return the address of a file: a path, where both are named and something is there."""
         if file.path:
             path = absolute(self._directory / file.path)
-            if path.is_file() or not file.url:
+            if os.path.isfile(path) or not file.url:
                 self._documents.note(path)
                 return path.as_uri()
         return (file.url or "").partition("#")[0]

@@ -24,7 +24,7 @@ def is_archive(name: str) -> bool:
 
 def is_project(directory: Path) -> bool:
     """Tell whether a directory has something that can be built."""
-    return any((directory / name).is_file() for name in ("pyproject.toml", "setup.py"))
+    return any(os.path.isfile(directory / name) for name in ("pyproject.toml", "setup.py"))
 
 
 def find(text: str, directories: Sequence[Path]) -> Path | None:
@@ -40,7 +40,7 @@ def hint_for_missing(paths: Sequence[Path], written: str) -> str:
     :param written: the path as its user wrote it; names are shown in the same way.
     """
     name = paths[0].name
-    there = [path.parent for path in paths if path.parent.is_dir()]
+    there = [path.parent for path in paths if os.path.isdir(path.parent)]
     if not there:
         return f"{paths[0].parent} is not there either"
     found_in = [(*_readable(directory), *_projects(directory)) for directory in there]
@@ -77,7 +77,7 @@ def _readable(directory: Path) -> Iterable[str]:
     """Yield the names of files that can be a source, in a directory and in those of its directories with such names."""
     for name in _names(directory):
         path = directory / name
-        if path.is_dir():
+        if os.path.isdir(path):
             if _LIKELY.fullmatch(name):
                 yield from (os.path.join(name, inner) for inner in _names(path) if _is_readable(path / inner))
         elif _is_readable(path):
@@ -89,7 +89,7 @@ def _projects(directory: Path) -> list[str]:
 
 
 def _is_readable(path: Path) -> bool:
-    return (bool(_REQUIREMENTS.fullmatch(path.name)) or is_archive(path.name)) and path.is_file()
+    return (bool(_REQUIREMENTS.fullmatch(path.name)) or is_archive(path.name)) and os.path.isfile(path)
 
 
 def _names(directory: Path) -> list[str]:

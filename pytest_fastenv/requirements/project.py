@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -87,14 +88,14 @@ def _through(project: Project, wanted: Wanted) -> Wanted:
 
 def _has_build_system(collection: Collection, base: Path) -> bool:
     path = base / "pyproject.toml"
-    return path.is_file() and read_pyproject(path, "pyproject.toml", collection.documents).has_build_system
+    return os.path.isfile(path) and read_pyproject(path, "pyproject.toml", collection.documents).has_build_system
 
 
 def _left_out(collection: Collection, base: Path) -> str:
     """Say that a project is not installed because it does not say how it is built; empty where there is none."""
     path = base / "pyproject.toml"
-    has_table = path.is_file() and "project" in read_pyproject(path, "pyproject.toml", collection.documents).table
-    if not has_table and not (base / "setup.py").is_file():
+    has_table = os.path.isfile(path) and "project" in read_pyproject(path, "pyproject.toml", collection.documents).table
+    if not has_table and not os.path.isfile(base / "setup.py"):
         return ""
     return (
         f"the project in {base} is not installed, since no [build-system] in a pyproject.toml says how it is built; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def static_name(directory: Path, documents: Documents) -> str | None:
     :raises RequirementsError: the file is no TOML.
     """
     path = directory / "pyproject.toml"
-    project = read_pyproject(path, str(path), documents).table.get("project") if path.is_file() else None
+    project = read_pyproject(path, str(path), documents).table.get("project") if os.path.isfile(path) else None
     name = project.get("name") if isinstance(project, dict) else None
     return canonicalize_name(name) if isinstance(name, str) else None
 

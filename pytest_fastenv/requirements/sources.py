@@ -148,6 +148,8 @@ class Reader:
         text = excerpt.text
         if not text:
             raise UsageError("a source is empty", where=THE_REQUEST)
+        if "\0" in text:
+            raise UsageError("a source has a NUL in it", where=THE_REQUEST)
         if text.startswith("-"):
             what = f"{text.split()[0]} is an option of requirements files, not a source"
             raise UsageError(what, where=THE_REQUEST, hint="name the file or directory alone")
@@ -155,7 +157,7 @@ class Reader:
             self._group(text.removeprefix(_GROUP).strip())
             return
         path = absolute(self.base / os.path.expanduser(text))
-        if path.is_file() and not is_archive(path.name):
+        if os.path.isfile(path) and not is_archive(path.name):
             self._file(path, excerpt)
         elif _REQUIREMENTS_URL.fullmatch(text):
             self.files.read(text, excerpt)
@@ -219,11 +221,13 @@ class Reader:
     def read_constraint(self, text: str) -> None:
         """Read a file of constraints, or one constraint."""
         excerpt = Excerpt.of(text, THE_REQUEST).part(0)
+        if "\0" in text:
+            raise UsageError("a source has a NUL in it", where=THE_REQUEST)
         if text.startswith("-"):
             what = f"{text.split(maxsplit=1)[0]} is an option of requirements files, not a constraint"
             raise UsageError(what, where=THE_REQUEST, hint="name the file alone")
         path = absolute(self.base / os.path.expanduser(excerpt.text))
-        if path.is_file() or _REQUIREMENTS_URL.fullmatch(excerpt.text):
+        if os.path.isfile(path) or _REQUIREMENTS_URL.fullmatch(excerpt.text):
             self.files.read(excerpt.text, excerpt, constraint=True)
             return
         _check_no_file(path, excerpt.text, self.base)
@@ -261,11 +265,11 @@ class Reader:
     def _requirement(self, excerpt: Excerpt, path: Path) -> None:
         """Read a place, or what is none: a source is a place first, so a directory beats the index's project."""
         text = excerpt.text
-        if not path.exists():
+        if not os.path.exists(path):
             _check_no_file(path, text, self.base)
         name, _ = split_extras(text.partition(";")[0].strip())
-        place = path if path.exists() else absolute(self.base / os.path.expanduser(name))
-        if place.exists():
+        place = path if os.path.exists(path) else absolute(self.base / os.path.expanduser(name))
+        if os.path.exists(place):
             _check_place(place, text if place == path else name)
             if os.sep not in name and not name.startswith((".", "~")):
                 excerpt = Excerpt.of(f".{os.sep}{text}", THE_REQUEST)
@@ -289,7 +293,7 @@ def _check_no_file(path: Path, written: str, base: Path) -> None:
         hint = f"{hint_for_missing([path], written)}; for the project of that name at the index write {written}>=0"
     elif _READS_LIKE_FILE.fullmatch(written) and not has_scheme(written):
         several = [name for name in re.split(r"[,;\s]+", written) if name]
-        if len(several) > 1 and all((base / os.path.expanduser(name)).is_file() for name in several):
+        if len(several) > 1 and all(os.path.isfile(base / os.path.expanduser(name)) for name in several):
             hint = f"write {' '.join(option('sources', name) for name in several)}"
         else:
             hint = hint_for_missing([path], written)
@@ -303,9 +307,9 @@ def _check_place(place: Path, written: str) -> None:
 
     :raises RequirementsError: a directory without a project, or something that is neither file nor directory.
     """
-    if place.is_file() or is_project(place):
+    if os.path.isfile(place) or is_project(place):
         return
-    if not place.is_dir():
+    if not os.path.isdir(place):
         what = f"{written} is neither a file nor a directory"
         raise RequirementsError(what, where=str(place), hint="write its content into a file, and name that")
     what = f"{written} is a directory without a project: neither pyproject.toml nor setup.py is there"

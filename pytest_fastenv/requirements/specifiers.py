@@ -77,7 +77,7 @@ def _is_address(text: str, surroundings: Surroundings) -> bool:
         return True
     directories = surroundings.directories
     address, _ = split_extras(text.partition(";")[0].strip())
-    if surroundings.editable and (place := find(address, directories)) is not None and place.is_dir():
+    if surroundings.editable and (place := find(address, directories)) is not None and os.path.isdir(place):
         return True  # a name alone can be no editable
     looks_like_path = "/" in address or address.startswith((".", "~")) or (os.sep in address)
     if (looks_like_path or is_archive(address)) and find(address, directories) is not None:

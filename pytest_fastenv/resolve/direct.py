@@ -245,7 +245,7 @@ def reference(dependency: Dependency, required_by: str) -> Wanted:
         raise MetadataError(f"{required_by} needs {dependency}, an address of a kind that is not supported")
     if parts.scheme == "file":
         local = Path(url2pathname(parts.path))
-        if local.is_dir():
+        if os.path.isdir(local):
             return replace(wanted, reference=DirectoryReference(local, subdirectory))
     return replace(wanted, reference=ArchiveReference(url, subdirectory))
 
@@ -269,6 +269,6 @@ def tree_digest(path: Path, *, editable: bool) -> str:
     digest = hashlib.sha256(os.fsencode(path))
     for name in STATIC_FILES:
         file = path / name
-        content = file.read_bytes() if file.is_file() else b""
+        content = file.read_bytes() if os.path.isfile(file) else b""
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()

@@ -155,6 +155,8 @@ def test_where_there_is_no_such_part_everything_is_written(tmp_path: Path) -> No
         (link("top/install/out", "../build/lib.a"), "leaves the archive's root"),
         (link("top/build/out", "../../../etc"), "leaves the archive's root"),
         (info("top/build/../../x"), "leaves the archive's root"),
+        (link("top/build/out", ""), "a link that no file system can hold"),
+        (link("top/build/out", "../" + "a" * 5000), "a link that no file system can hold"),
         (info("top/build/null", type=tarfile.CHRTYPE), "is a device"),
     ],
 )

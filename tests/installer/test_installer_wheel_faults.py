@@ -85,6 +85,14 @@ def longer_than_declared() -> bytes:
     return write([entry, *(e for e in entries(files) if e.name != "demo/a.txt")])
 
 
+def a_newer_zip() -> bytes:
+    """Return a valid wheel whose first member says that it needs version 10.9 of the format."""
+    content = bytearray(write(entries(FILES)))
+    for at in (content.index(b"PK\3\4") + 4, content.index(b"PK\1\2") + 6):
+        content[at] = 109
+    return bytes(content)
+
+
 def inner_archive() -> bytes:
     return write(entries(wheel_files({"evil.py": b"evil"})))
 
@@ -162,6 +170,7 @@ FAULTS: list[Fault] = [
     ("19 too many members", lambda: write(entries(FILES), count=1_000_000), LimitError, "too many"),
     ("21 file and directory", lambda: plus(Entry("demo", b"x")), ArchiveError, "both a file and a directory"),
     ("21 file under a file", lambda: plus(Entry("demo/__init__.py/x", b"x")), ArchiveError, "both a file and a dir"),
+    ("24 a newer zip", a_newer_zip, ArchiveError, "needs a newer version"),
     ("24 LZMA", lambda: first(method=14), ArchiveError, "compression method 14"),
     ("25 truncated", lambda: write(entries(FILES))[:-30], ArchiveError, "cut short"),
     ("25 HTML", lambda: b"<!DOCTYPE html><title>Log in</title>", ArchiveError, "<!DOCTYPE html><title>Log in"),

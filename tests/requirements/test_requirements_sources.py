@@ -456,3 +456,24 @@ def test_the_place_of_a_source_is_where_it_was_given(tmp_path: Path) -> None:
         assert "where: the request" in caught.value.diagnosis()
         in_file = Naming("pytest", {"sources": Origin("requirements", str(tmp_path / "fastenv.toml"))})
         assert f"where: {tmp_path / 'fastenv.toml'}\n" in f"{caught.value.diagnosis(in_file)}\n"
+
+
+LONG = "a" * 5000
+
+
+@pytest.mark.parametrize("line", [f"./{LONG}", f"-e {'a/' * 3000}", f"-r {LONG}", "-r file:a%00b", "~x\0/a", "-c a\0b"])
+@pytest.mark.parametrize("is_source", [True, False])
+def test_no_name_of_a_file_is_too_much_for_the_system(tmp_path: Path, line: str, is_source: bool) -> None:
+    (tmp_path / "r.txt").write_text(line)
+    refused = []
+    try:
+        refused += [one.fault for one in read(tmp_path, line.removeprefix("-e ") if is_source else "r.txt").wanted]
+    except RequestError as error:
+        refused.append(error)
+    assert any(refused)
+
+
+def test_addresses_may_be_longer_than_names_of_files(tmp_path: Path) -> None:
+    url = f"https://h.invalid/six-1.0.tar.gz?X-Signature={LONG}"
+    (wanted,) = read(tmp_path, url).wanted
+    assert wanted.reference == ArchiveReference(url)

@@ -24,7 +24,7 @@ def chosen(options: argparse.Namespace, environ: Mapping[str, str]) -> Path:
     if options.python is not None:
         return _named(options.python)
     if active := environ.get("VIRTUAL_ENV"):
-        if not (Path(active) / "pyvenv.cfg").is_file():
+        if not os.path.isfile(Path(active) / "pyvenv.cfg"):
             why = f"VIRTUAL_ENV is {active}"
             raise UsageError("the active environment is no virtual environment", why=why, hint=_HINT)
         return Path(active)
@@ -35,10 +35,10 @@ def chosen(options: argparse.Namespace, environ: Mapping[str, str]) -> Path:
 
 def _named(text: str) -> Path:
     path = Path(os.path.abspath(os.path.expanduser(text)))  # no symbolic link is followed: the interpreter is one
-    if not path.exists():
+    if not os.path.exists(path):
         raise UsageError(f"there is no environment and no interpreter at {text}", hint="fastenv create makes one")
-    prefix = path if path.is_dir() else path.parent.parent
-    if not (prefix / "pyvenv.cfg").is_file():
+    prefix = path if os.path.isdir(path) else path.parent.parent
+    if not os.path.isfile(prefix / "pyvenv.cfg"):
         hint = "packages of other interpreters are their installer's: make an environment with fastenv create"
         raise UsageError(f"{text} is no virtual environment, and not in one", where=str(prefix), hint=hint)
     return prefix
