@@ -162,9 +162,12 @@ def _open(path: str, create: bool) -> int:
             return os.open(path, flags, 0o666)
     except OSError as error:
         hint = "remove that directory: nothing of the store is in it" if os.path.isdir(path) else _hint(error)
-        raise StoreError(
-            "a lock file cannot be opened", where=path, why=error.strerror or str(error), hint=hint
-        ) from error
+        from pathlib import Path  # neither is needed where it can be opened
+
+        from pytest_fastenv.settings.usable_paths import in_the_way
+
+        why = in_the_way(Path(path).parent) or error.strerror or str(error)
+        raise StoreError("a lock file cannot be opened", where=path, why=why, hint=hint) from error
 
 
 def _hint(error: OSError) -> str:

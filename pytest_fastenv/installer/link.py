@@ -12,11 +12,15 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import re
 import time
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pytest_fastenv.archive.member_paths import NEW_FILE
+from pytest_fastenv.archive.member_paths import NEW_FILE, shown
+from pytest_fastenv.errors import SchemeError
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.installer.bytecode import Stamp, place_bytecode
 from pytest_fastenv.installer.garbage_collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
@@ -27,6 +31,8 @@ from pytest_fastenv.wheel.record import encode, line, quote
 from pytest_fastenv.wheel.scripts import generate, rewrite
 
 INSTALLER = "pytest-fastenv"
+#: What NTFS calls our directory as well.
+_SHORT_NAME = re.compile(r"fasten~[0-9]+", re.IGNORECASE)
 
 
 class Destination(NamedTuple):
@@ -94,6 +100,7 @@ def link_all(orders: Sequence[LinkOrder], destination: Destination) -> list[Link
 def link(order: LinkOrder, destination: Destination) -> Linked:
     """Link one distribution.
 
+    :raises SchemeError: it wants a place that no wheel may have; then nothing was linked.
     :raises OSError: the environment cannot be written.
     """
     start_ns = time.monotonic_ns()
@@ -103,6 +110,7 @@ def link(order: LinkOrder, destination: Destination) -> Linked:
     changed = [] if order.fresh else manifest.changed(f"{order.entry}/{TREE}")
     if changed:
         return Linked(start_ns, time.monotonic_ns(), changed=changed)
+    _check_places(order, destination, manifest)
     linking = _Linking(order, destination, manifest)
     linking.run()
     return Linked(
@@ -125,6 +133,31 @@ def location(path: str, order: LinkOrder, schemes: Mapping[str, str]) -> str:
     if scheme == "headers":  # a directory of its own for each project, as the schemes of sysconfig have no room for it
         base = f"{base}/{order.name}"
     return posixpath.normpath(f"{base}/{path}")
+
+
+def _check_places(order: LinkOrder, destination: Destination, manifest: Manifest) -> None:
+    """Refuse a distribution that brings files of our own: what says what an environment holds, and that it is whole."""
+    below_data = f"{order.data}/" if order.data else "\0"
+    directories = [directory for directory in manifest.directories if directory.startswith(below_data)]
+    for path in [*directories, *manifest.paths[manifest.data_from :]]:
+        place = location(path, order, destination.schemes)
+        if _is_own(place.partition("/")[0]):
+            raise SchemeError(
+                f"{order.name} brings {shown(place)}, which is for what pytest-fastenv knows of an environment",
+                where=f"{order.name}: {shown(path)}",
+                hint="no wheel may write there: do without this one, and report it to its authors",
+            )
+
+
+def _is_own(name: str) -> bool:
+    """Tell whether a name at an environment's top is that of our directory, on any file system.
+
+    Some do not tell upper from lower case, some leave out invisible letters or dots at the end, some have short names.
+    """
+    if name.isascii() and "~" not in name:
+        return name.rstrip(". ").lower() == OWN_DIRECTORY
+    seen = "".join(letter for letter in name if unicodedata.category(letter) != "Cf").rstrip(". ")
+    return unicodedata.normalize("NFKC", seen).casefold() == OWN_DIRECTORY or bool(_SHORT_NAME.fullmatch(seen))
 
 
 class _Linking:

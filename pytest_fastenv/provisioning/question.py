@@ -17,7 +17,7 @@ from pytest_fastenv.environment.request_cache import REQUESTS, RequestKey, decid
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.summary import Summary
-from pytest_fastenv.settings.values import Settings, current_directory, store_root
+from pytest_fastenv.settings.values import Settings, check_directory, current_directory, store_root
 from pytest_fastenv.store.store import Store
 
 
@@ -87,10 +87,15 @@ class Question:
         environ: Mapping[str, str],
         name: str = "",
     ) -> Question:
-        """Make paths absolute and note the time."""
+        """Make paths absolute and note the time.
+
+        :raises UsageError: no environment can lie where one is wanted.
+        """
         place = Path(os.path.abspath(base or current_directory()))
         if directory is not None:
             directory = Path(os.path.abspath(place / directory))
+        for chosen in filter(None, (directory, settings.dir)):
+            check_directory(place / chosen)
         project = place if root is None else Path(os.path.abspath(root))
         return cls(settings, place, project, needs or SessionNeeds(), directory, environ, time.monotonic_ns(), name)
 

@@ -143,16 +143,29 @@ def current_directory() -> Path:
 def store_root(settings: Settings) -> Path:
     """Return the store's directory: ``FASTENV_CACHE_DIR``, else the user's cache directory of this platform.
 
-    :raises UsageError: there is none, or nothing in it could be found by ``PATH``.
+    :raises UsageError: there is none, or it is a place where none can be.
     """
     root = _store_root(settings)
-    if os.pathsep in str(root):
-        raise UsageError(
-            f"the store cannot lie in {root}",
-            why=f"programs are found by PATH, where {os.pathsep} separates directories",
-            hint=f"set {option('cache_dir')} to a directory without it",
-        )
+    if not (_is_plain(str(root)) and os.path.isdir(root)):
+        from pytest_fastenv.settings.usable_paths import check_store  # seldom more than a quick look is needed
+
+        check_store(root)
     return root
+
+
+def check_directory(path: Path) -> None:
+    """Refuse a directory for environments by its spelling; the file system is not touched.
+
+    :raises UsageError: it has a letter that none may have.
+    """
+    if not _is_plain(str(path)):
+        from pytest_fastenv.settings import usable_paths  # seldom more than a quick look is needed
+
+        usable_paths.check_directory(str(path))
+
+
+def _is_plain(path: str) -> bool:
+    return path.isprintable() and os.pathsep not in path
 
 
 def _store_root(settings: Settings) -> Path:

@@ -6,8 +6,10 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pytest_fastenv.errors import FastenvError, ShortageError, StoreError, UsageError, option
+from pytest_fastenv.settings.usable_paths import in_the_way
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
@@ -16,8 +18,12 @@ _BROKEN = frozenset({errno.EIO, errno.ESTALE})
 
 #: What a path outside the store is wrong by itself for.
 _UNFIT_PATHS = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
+#: What a directory that is none, or a link that leads nowhere, on the way to a path comes out as.
+_NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
 
 _MOVE = f"set {option('cache_dir')} to a directory that can be written"
+
+_VERIFY = f"see what is there; 'fastenv cache verify' looks at all of a store, {option('cache_dir')} names another one"
 
 
 def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> StoreError | None:
@@ -38,6 +44,10 @@ def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> Sto
         hint = f"raise the limit of open files (ulimit -n), or lower {option('concurrent_downloads')}"
         return StoreError(f"{doing}: too many open files", where=where, why=reason, hint=hint)
     inside = _is_below(place, root)
+    obstacle = in_the_way(Path(place).parent) if inside and error.errno in _NO_DIRECTORY else ""
+    if obstacle:
+        hint = "remove it: the store has a directory there, which is made again"
+        return StoreError(doing, where=os.path.dirname(place), why=obstacle, hint=hint)
     if error.errno == errno.EROFS or (inside and error.errno in _REFUSED | _BROKEN):
         return StoreError(doing, where=where, why=reason, hint=_MOVE)
     return None
@@ -59,11 +69,12 @@ def unexpected(error: OSError, root: str | os.PathLike[str]) -> FastenvError:
     if shortage is not None:
         return shortage
     named = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+    is_inside = not named or any(_is_below(name, root) for name in named)
     return StoreError(
         "the environment cannot be provided: the operating system refused something",
         where=" -> ".join(named) or os.fspath(root),
         why=error.strerror or str(error) or type(error).__name__,
-        hint=f"set {option('cache_dir')} to another directory; if that helps, the store is damaged and may be deleted",
+        hint=_VERIFY if is_inside else f"see what is at {named[0]}",
     )
 
 

@@ -20,7 +20,7 @@ from installing import SITE, TARGET, SomeStaging, artifact, contents, engine, ru
 from kit.archives import make_wheel
 from kit.links import CERTAIN, has_clones
 
-from pytest_fastenv.errors import ConflictError
+from pytest_fastenv.errors import ConflictError, SchemeError
 from pytest_fastenv.installer.placement import Placer
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.link import LinkMode
@@ -303,3 +303,38 @@ def test_platlib_may_be_another_directory(store: Store, artifacts: Path, draft: 
     assert (root / "demo/__init__.py").exists()
     assert f"../../../{SITE}/pure.py" in (root / "demo-1.0.dist-info/RECORD").read_text()
     assert (draft.prefix / SITE / "pure.py").exists()
+
+
+RESERVED = [
+    "data/.fastenv/ready",
+    "data/.fastenv",
+    "data/.FastEnv/manifest.json",
+    "data/.fa\u017ftenv/plan.json",
+    "data/.fast\u200cenv/tree",
+    "data/FASTEN~1/lease",
+]
+
+
+@pytest.mark.parametrize("path", RESERVED)
+@pytest.mark.parametrize("fresh", [True, False])
+def test_what_we_know_of_an_environment_is_not_a_wheels_to_write(
+    store: Store, artifacts: Path, draft: SomeStaging, path: str, fresh: bool
+) -> None:
+    wheel = make_wheel(artifacts, "demo", files=DEMO, data_files={path: "x", "data/share/x": "y"})
+    before = contents(draft.prefix)
+    for _ in range(1 if fresh else 2):
+        with pytest.raises(SchemeError, match="which is for what pytest-fastenv knows") as caught:
+            install(store, draft, wheel)
+    assert caught.value.what.startswith("demo brings ")
+    assert contents(draft.prefix) == before
+
+
+def test_a_directory_of_that_name_elsewhere_is_the_wheels_own(
+    store: Store, artifacts: Path, draft: SomeStaging
+) -> None:
+    install(
+        store,
+        draft,
+        make_wheel(artifacts, "demo", files={"demo/.fastenv/x": "x"}, data_files={"data/share/.fastenv": ""}),
+    )
+    assert {f"{SITE}/demo/.fastenv/x", "share/.fastenv"} <= contents(draft.prefix).keys()
