@@ -44,7 +44,8 @@ def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> Sto
         hint = f"raise the limit of open files (ulimit -n), or lower {option('concurrent_downloads')}"
         return StoreError(f"{doing}: too many open files", where=where, why=reason, hint=hint)
     inside = _is_below(place, root)
-    obstacle = in_the_way(Path(place).parent) if inside and error.errno in _NO_DIRECTORY else ""
+    is_part = inside and os.path.abspath(place) != os.path.abspath(root)
+    obstacle = in_the_way(Path(place).parent) if is_part and error.errno in _NO_DIRECTORY else ""
     if obstacle:
         hint = "remove it: the store has a directory there, which is made again"
         return StoreError(doing, where=os.path.dirname(place), why=obstacle, hint=hint)
