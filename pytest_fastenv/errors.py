@@ -34,7 +34,8 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import Any, Callable, Mapping, Optional, Sequence
+import sys
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
 Naming = Callable[[str, str], str]
 """Writes an option, and where that is not empty the value to give it, in the words of its reader.
@@ -99,6 +100,30 @@ def printable(text: str, but: str = "") -> str:
     return "".join(letter if letter.isprintable() or letter in but else _escape(ord(letter)) for letter in text)
 
 
+_FEW_LINES = 12
+_MOST_LINES = 50
+_MOST_LETTERS = 2000
+
+
+def _shortened(lines: Sequence[str], most: int, naming: Naming) -> list[str]:
+    """Return some lines without the middle of what is too long, and with what says so."""
+    short = [line if len(line) <= _MOST_LETTERS else _without_middle(line) for line in lines]
+    if len(short) <= most:
+        return short
+    end = most // 3
+    left_out = len(short) - (most - 1)
+    return [*short[: most - 1 - end], f"[{left_out} lines left out: {_all_of_it(naming)}]", *short[-end:]]
+
+
+def _without_middle(line: str) -> str:
+    begin, end = _MOST_LETTERS // 2, _MOST_LETTERS // 4
+    return f"{line[:begin]} [{len(line) - begin - end} letters left out] {line[-end:]}"
+
+
+def _all_of_it(naming: Naming) -> str:
+    return "{} has all".format(naming("reports", "report.json"))
+
+
 def _escape(code: int) -> str:
     return "\\x{:02x}".format(code) if code < 0x100 else ("\\u{:04x}" if code < 0x10000 else "\\U{:08x}").format(code)
 
@@ -120,21 +145,31 @@ class FastenvError(Exception):
 
     def __init__(self, what: str, *, where: str | None = None, why: str | None = None, hint: str | None = None) -> None:
         super().__init__(what)
+        handled = sys.exc_info()[1]
         self.what = what
         self.where = where
         self.why = why
-        self.hint = hint
+        # What reads a file or starts a program cannot know every reason for which that fails: these are no fault of it.
+        self.hint = (_remedy(handled) if handled is not None else None) or hint
 
-    def diagnosis(self, naming: Naming = argument) -> str:
-        """Return the whole diagnosis as plain text of one to many lines, without a trailing newline.
+    def diagnosis(self, naming: Naming = argument, *, whole: bool = False) -> str:
+        """Return the diagnosis as plain text of one to many lines, without a trailing newline.
+
+        Texts from elsewhere may be of any size: what is too long for a terminal is left out in the middle, and counted.
 
         :param naming: how the reader writes options; default: as a caller of `provision` does.
+        :param whole: leave nothing out, for a report.
         """
-        lines = []
-        labels = ("", "  where: ", "  why:   ", "  next:  ")
-        for label, text in zip(labels, (self.what, self.where, self.why, self.hint)):  # noqa: B905 - Python 3.8
+        lines: list[str] = []
+        for label, text, most in (
+            ("", self.what, _FEW_LINES),
+            ("  where: ", self.where, _FEW_LINES),
+            ("  why:   ", self.why, _MOST_LINES),
+            ("  next:  ", self.hint, _FEW_LINES),
+        ):
             if text:
-                first, *rest = named(text, naming).rstrip("\n").split("\n")
+                told = named(text, naming).rstrip("\n").split("\n")
+                first, *rest = told if whole else _shortened(told, most, naming)
                 lines.append(label + first)
                 lines.extend(f"         {line}" for line in rest)  # so that no line of it looks like one of ours
         return "\n".join(lines)
@@ -370,20 +405,47 @@ class ShortageError(ProvideError):
         """Return the diagnosis of an exception that a shortage led to, whatever reports it; else ``None``."""
         for one in _chain(error):
             told = str(one) or type(one).__name__
-            short_of_memory = isinstance(one, MemoryError) or getattr(one, "errno", None) == errno.ENOMEM
-            if short_of_memory or any(sign in told for sign in _OF_MEMORY):
-                return cls("the system has no memory left for this", why=told, hint=_LESS)
-            no_thread = isinstance(one, RuntimeError) and ("new thread" in told or "os error 11" in told)
-            if no_thread or getattr(one, "errno", None) == errno.EAGAIN:
-                what = "the system has no threads or processes left for this"
-                return cls(what, why=told, hint=_LESS)
+            what = _missing(one, told)
+            if what is not None:
+                return cls(what, why=told, hint=_remedy(one) or LESS)
+            if getattr(one, "errno", None) == errno.EAGAIN:
+                return cls(_NO_THREADS, why=told, hint=LESS)
         return None
 
 
+_NO_FILES = "too many open files"
+_NO_MEMORY = "the system has no memory left for this"
+_NO_THREADS = "the system has no threads or processes left for this"
+_OF_FILES = ("Too many open files", "os error 23)", "os error 24)")
 _OF_MEMORY = ("annot allocate memory", "failed to map segment", "os error 12", "error return without exception set")
-_LESS = "raise the limits of processes and memory (ulimit -u, ulimit -v, a container's), or set {}".format(
+LESS = "raise the limits of processes and memory (ulimit -u, ulimit -v, a container's), or set {}".format(
     option("concurrent", "1")
 )
+"""The next step where memory, threads or processes run out."""
+FEWER_FILES = "raise the limit of open files (ulimit -n), or lower {}".format(option("concurrent_downloads"))
+"""The next step where file descriptors run out."""
+
+
+def _missing(error: BaseException, told: str) -> Optional[str]:
+    """Say what the system is short of by what one exception says; ``None`` where it does not speak of that."""
+    number = getattr(error, "errno", None)
+    if number in (errno.EMFILE, errno.ENFILE) or any(sign in told for sign in _OF_FILES):
+        return _NO_FILES
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(sign in told for sign in _OF_MEMORY):
+        return _NO_MEMORY
+    if isinstance(error, RuntimeError) and ("new thread" in told or "os error 11" in told):
+        return _NO_THREADS
+    return None
+
+
+def _remedy(error: BaseException) -> Optional[str]:
+    """Return what to do next where the system is short of something, whatever that led to."""
+    for one in _chain(error):
+        if not isinstance(one, FastenvError):
+            what = _missing(one, str(one))
+            if what is not None:
+                return FEWER_FILES if what is _NO_FILES else LESS
+    return None
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -443,9 +505,71 @@ class FailureGroup(FastenvError):
         self.failures = tuple(failures)
         self.exit_code = 4 if all(failure.exit_code == 4 for failure in failures) else 3
 
-    def diagnosis(self, naming: Naming = argument) -> str:
-        """Return the diagnoses of all failures, numbered when there is more than one."""
-        if len(self.failures) == 1:
-            return self.failures[0].diagnosis(naming)
-        parts = [f"[{n}/{len(self.failures)}] {f.diagnosis(naming)}" for n, f in enumerate(self.failures, 1)]
-        return "\n".join(parts)
+    def diagnosis(self, naming: Naming = argument, *, whole: bool = False) -> str:
+        """Return the diagnoses of all failures, numbered when there is more than one.
+
+        Many that have the same cause are told once, with a few of the others; and of very many causes only the first.
+
+        :param whole: tell each of them, for a report.
+        """
+        count = len(self.failures)
+        if count == 1:
+            return self.failures[0].diagnosis(naming, whole=whole)
+        if whole:
+            parts = [f"[{n}/{count}] {f.diagnosis(naming, whole=True)}" for n, f in enumerate(self.failures, 1)]
+            return "\n".join(parts)
+        told: list[str] = []
+        left = count
+        for numbered in _by_cause(self.failures):
+            lines = _told_once(numbered, count, naming).split("\n")
+            if told and len(told) + len(lines) > _MOST_LINES_OF_GROUPS:
+                break
+            told += lines
+            left -= len(numbered)
+        if left:
+            told.append("[{} more failures left out: {}]".format(left, _all_of_it(naming)))
+        return "\n".join(told)
+
+
+_MOST_LINES_OF_GROUPS = 120
+#: So many failures of one cause are told one by one, and so many are named where there are more.
+_ONE_BY_ONE = 3
+_ALSO = 8
+#: What differs between failures of one cause: numbers, versions, paths, addresses, digests, names with a hyphen.
+_PARTICULAR = re.compile(r"\S*[\d/\\_.-]\S*")
+
+_Numbered = Tuple[int, FastenvError]
+
+
+def _by_cause(failures: Sequence[FastenvError]) -> list[list[_Numbered]]:
+    """Return failures with their numbers, each by itself or together with many of the same cause."""
+    causes: dict[Any, list[_Numbered]] = {}
+    for number, failure in enumerate(failures, 1):
+        causes.setdefault(_cause(failure), []).append((number, failure))
+    found: list[list[_Numbered]] = []
+    for alike in causes.values():
+        found += [alike] if len(alike) > _ONE_BY_ONE else [[one] for one in alike]
+    return sorted(found, key=lambda alike: alike[0][0])
+
+
+def _cause(failure: FastenvError) -> tuple[Any, ...]:
+    """Return what is the same for failures that one cause led to, whatever it is that failed."""
+    subjects = set(failure.what.split())
+
+    def common(text: Optional[str]) -> Optional[str]:
+        if text is None:
+            return None
+        return " ".join(word for word in _PARTICULAR.sub("*", text).split() if word not in subjects)
+
+    what = None if failure.why else _PARTICULAR.sub("*", failure.what)
+    return type(failure), what, common(failure.why), common(failure.hint)
+
+
+def _told_once(numbered: Sequence[_Numbered], count: int, naming: Naming) -> str:
+    (number, first), *others = numbered
+    lines = [f"[{number}/{count}] {first.diagnosis(naming)}"]
+    lines += [named(other.what, naming).split("\n")[0][:_MOST_LETTERS] for _, other in others[:_ALSO]]
+    if len(others) > _ALSO:
+        lines.append("and {} more with the same cause".format(len(others) - _ALSO))
+    labelled = [lines[0]] + [("  also:  " if n == 0 else "         ") + line for n, line in enumerate(lines[1:])]
+    return "\n".join(labelled)

@@ -19,10 +19,13 @@ from pytest_fastenv.errors import (
     DefectError,
     FailureGroup,
     FastenvError,
+    HashError,
     InterpreterNotFoundError,
+    NetworkError,
     ProvideError,
     RequestError,
     ShortageError,
+    StoreError,
     UsageError,
     error_from_json,
     printable,
@@ -131,6 +134,103 @@ def _led_to_by(error: Exception) -> Exception:
 def test_what_is_no_shortage_is_a_defect() -> None:
     assert isinstance(unforeseen(RuntimeError("odd")), DefectError)
     assert isinstance(unforeseen(OSError(errno.EIO, "bad")), DefectError)
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), errors.FEWER_FILES),
+        (OSError(errno.ENFILE, "Too many open files in system"), errors.FEWER_FILES),
+        (
+            ConnectionError("client error (Connect): tcp open error: Too many open files (os error 24)"),
+            errors.FEWER_FILES,
+        ),
+        (MemoryError(), errors.LESS),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), errors.LESS),
+        (RuntimeError("can't start new thread"), errors.LESS),
+        (_led_to_by(OSError(errno.EMFILE, "Too many open files")), errors.FEWER_FILES),
+        (OSError(errno.ENOSPC, "No space left on device"), "free space"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "free space"),  # a lock that is held
+    ],
+)
+def test_no_diagnosis_of_a_shortage_advises_something_else(error: Exception, hint: str) -> None:
+    try:
+        raise error
+    except Exception:  # noqa: BLE001 - each of them
+        told = StoreError("a file cannot be written", hint="free space")
+    assert told.hint == hint
+    assert StoreError("a file cannot be written", hint="free space").hint == "free space"
+
+
+def test_what_is_too_long_is_left_out_in_the_middle_but_for_a_report() -> None:
+    error = BuildError(
+        "it failed", why="\n".join(f"line {n}" for n in range(400)) + "\n" + "x" * 50_000, where="a\n" * 90
+    )
+    told = error.diagnosis()
+    assert len(told.splitlines()) < 70
+    assert len(told) < 5000
+    for shown in (
+        "line 0\n",
+        "line 30\n",
+        "[352 lines left out: Settings(reports='report.json') has all]",
+        "line 399\n",
+    ):
+        assert shown in told
+    assert "line 200" not in told
+    assert "[48500 letters left out]" in told
+    whole = error.diagnosis(whole=True)
+    assert "left out" not in whole
+    assert len(whole) > 50_000
+    assert error_from_json(error.to_json()).diagnosis(whole=True) == whole
+    assert FailureGroup([error, error]).diagnosis(whole=True).count("line 200\n") == 2
+
+
+def test_many_failures_of_one_cause_are_told_once() -> None:
+    failures = [
+        NetworkError(
+            f"lib-{n} 1.{n} cannot be fetched", where=f"http://h/lib_{n}.whl", why="no route to host", hint="wait"
+        )
+        for n in range(150)
+    ]
+    other = BuildError("spam cannot be built", why="no compiler")
+    lines = FailureGroup([*failures[:5], other, *failures[5:]]).diagnosis().splitlines()
+    assert lines[:4] == [
+        "[1/151] lib-0 1.0 cannot be fetched",
+        "  where: http://h/lib_0.whl",
+        "  why:   no route to host",
+        "  next:  wait",
+    ]
+    assert lines[4:6] == ["  also:  lib-1 1.1 cannot be fetched", "         lib-2 1.2 cannot be fetched"]
+    assert lines[12] == "         and 141 more with the same cause"
+    assert lines[13:] == ["[6/151] spam cannot be built", "  why:   no compiler"]
+
+
+def test_a_cause_that_names_what_failed_is_the_same_cause() -> None:
+    names = ["numpy", "requests", "attrs", "six", "idna"]
+    failures = [HashError(f"{n} is not what was announced", why=f"expected {n} a1b2\nfound {n} c3d4") for n in names]
+    assert FailureGroup(failures).diagnosis().count("expected") == 1
+    assert FailureGroup(failures[:3]).diagnosis().count("expected") == 3  # few are told one by one
+
+
+def test_failures_of_other_causes_are_never_put_together() -> None:
+    whys = ["no route to host", "refused", "the name is not known", "a certificate is not valid", "it stalls"]
+    told = FailureGroup([NetworkError("lib cannot be fetched", why=why) for why in whys]).diagnosis()
+    assert all(why in told for why in whys)
+    assert "same cause" not in told
+
+
+def test_however_many_causes_there_are_the_whole_is_bounded() -> None:
+    words = [f"{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(600)]
+    group = FailureGroup([BuildError(f"{word} failed", why=f"since\n{word * 2}") for word in words])
+    lines = group.diagnosis().splitlines()
+    assert len(lines) <= 121
+    assert lines[0] == "[1/600] aa failed"
+    assert lines[-1] == "[560 more failures left out: Settings(reports='report.json') has all]"
+    assert len(group.diagnosis(whole=True).splitlines()) == 1800
+    huge = FailureGroup(
+        [BuildError(f"{word} failed", why="\n".join([word * 3, *words]), where="\n".join(words)) for word in words]
+    )
+    assert len(huge.diagnosis().splitlines()) <= 200
 
 
 def test_exit_codes_follow_the_tree() -> None:

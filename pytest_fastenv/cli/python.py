@@ -239,7 +239,7 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
             show(_said(outcome))
     summary: dict[str, object] = {"seconds": time.monotonic() - begun, "interpreters": len(outcomes) - len(failures)}
     if failures:
-        summary["error"] = together(failures).diagnosis(recorder.naming)
+        summary["error"] = together(failures).diagnosis(recorder.naming, whole=True)
     for path in reports:
         write_report(path, recorder.spans, summary)
     if failures:

@@ -171,8 +171,6 @@ def _open(path: str, create: bool) -> int:
 
 
 def _hint(error: OSError) -> str:
-    if error.errno in {errno.EMFILE, errno.ENFILE}:
-        return f"raise the limit of open files (ulimit -n), or lower {option('concurrent_downloads')}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"make room, or set {option('cache_dir')} to a directory on another disk"
     return f"set {option('cache_dir')} to a directory that can be written"

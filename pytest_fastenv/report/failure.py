@@ -33,7 +33,7 @@ def failure_reported(paths: Sequence[Path], recorder: Recorder) -> Iterator[None
 def _told(error: BaseException, recorder: Recorder) -> dict[str, Any]:
     match error:
         case FastenvError():
-            text, code = error.diagnosis(recorder.naming), error.exit_code
+            text, code = error.diagnosis(recorder.naming, whole=True), error.exit_code
         case KeyboardInterrupt():
             text, code = "interrupted", _INTERRUPTED
         case SystemExit(code=int(code)):

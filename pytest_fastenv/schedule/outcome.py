@@ -149,7 +149,7 @@ def together(failures: Iterable[FastenvError]) -> FastenvError:
     Every writer meets a full disk, for example.
     """
     leaves = [leaf for failure in failures for leaf in _leaves(failure) if isinstance(leaf, FastenvError)]
-    different = list({leaf.diagnosis(): leaf for leaf in reversed(leaves)}.values())[::-1]
+    different = list({leaf.diagnosis(whole=True): leaf for leaf in reversed(leaves)}.values())[::-1]
     return FailureGroup(different) if len(different) > 1 else different[0]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pytest_fastenv.errors import FastenvError, ShortageError, StoreError, UsageError, option
+from pytest_fastenv.errors import FEWER_FILES, FastenvError, ShortageError, StoreError, UsageError, option
 from pytest_fastenv.settings.usable_paths import in_the_way
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -41,8 +41,7 @@ def store_error(error: OSError, doing: str, root: str | os.PathLike[str]) -> Sto
         hint = f"make room, or set {option('cache_dir')} to a directory on another disk"
         return StoreError(f"{doing}: no space left", where=where, why=reason, hint=hint)
     if error.errno in _NO_DESCRIPTORS:
-        hint = f"raise the limit of open files (ulimit -n), or lower {option('concurrent_downloads')}"
-        return StoreError(f"{doing}: too many open files", where=where, why=reason, hint=hint)
+        return StoreError(f"{doing}: too many open files", where=where, why=reason, hint=FEWER_FILES)
     inside = _is_below(place, root)
     is_part = inside and os.path.abspath(place) != os.path.abspath(root)
     obstacle = in_the_way(Path(place).parent) if is_part and error.errno in _NO_DIRECTORY else ""
