@@ -48,6 +48,7 @@ class Store:
         self.recorder = recorder
         self.lock_timeout_s = lock_timeout_s
         self._home: Home | None = None
+        self._has_locks = False
         self._mutex = threading.Lock()
 
     def path(self, bucket: EntryBucket, key: str) -> Path:
@@ -173,6 +174,7 @@ class Store:
 
         self._check_key(key)
         self._prepare_root()
+        self._check_locks()
         path = os.path.join(self.root, "locks", space.directory, f"{key}.lock")
         return hold(LockRequest(path, subject or f"{space.directory}/{key}", key, self.lock_timeout_s), self.recorder)
 
@@ -187,6 +189,7 @@ class Store:
 
         with suppress(StoreError):  # what cannot be made is told where it is needed
             self._prepare_root()
+        self._check_locks()
         async with making(self.root, self.lock_timeout_s):
             yield
 
@@ -302,6 +305,7 @@ class Store:
                 from pytest_fastenv.store.temporary import Home
 
                 self._prepare_root()
+                self._check_locks()
                 with diagnosed("the store cannot be written", self.root):
                     self._home = Home(str(self.root / "tmp"))
                 keep_from_collection(self.root)
@@ -318,6 +322,14 @@ class Store:
             os.makedirs(self.root, exist_ok=True)
             with open(self.root / _TAG_FILE, "w", encoding="utf-8") as file:
                 file.write(_TAG)
+
+    def _check_locks(self) -> None:
+        """Look once whether locks hold; see `pytest_fastenv.store.lock_probe`."""
+        if not self._has_locks:
+            from pytest_fastenv.store.lock_probe import check_locks  # nothing is made when warm
+
+            check_locks(str(self.root))
+            self._has_locks = True
 
 
 def _replace(private: str, target: str, content: bytes) -> None:

@@ -211,6 +211,7 @@ def test_killed_at_every_change_of_the_file_system(store: Store, start: Start, t
     """The process kills itself at its n-th change, for every n; the next one finds a whole entry or makes one."""
     codes, there = [], []
     for point in range(1, 100):
+        temporary.sweep(str(store.root / "tmp"))  # else a thread of the process does, whose changes come at any time
         process = start("until_killed", tmp_path / "log", point, "publish")
         process.communicate(timeout=30)
         codes.append(process.returncode)
@@ -262,6 +263,7 @@ def test_killed_at_every_change_while_an_entry_takes_the_place_of_another_one(
     seen = set()
     for point in range(1, 100):
         asyncio.run(store.publish(ENTRIES, KEY, make))
+        temporary.sweep(str(store.root / "tmp"))
         process = start("until_killed", tmp_path / "log", point, "supersede")
         process.communicate(timeout=30)
         found = store.lookup(ENTRIES, KEY)
