@@ -116,7 +116,8 @@ def _one(wanted: _Wanted, options: argparse.Namespace) -> bool:
     """Write one lock file, or compare it; tell whether it was not what it is to be."""
     from pytest_fastenv.provisioning.lock_text import differences, text_of
     from pytest_fastenv.requirements.documents import Documents
-    from pytest_fastenv.requirements.lock_file import LOCK_NAME, parse_lock
+    from pytest_fastenv.requirements.lock_file import parse_lock
+    from pytest_fastenv.requirements.places import LOCK_NAME
 
     shown = os.path.relpath(wanted.file, current_directory())
     if not LOCK_NAME.fullmatch(wanted.file.name):

@@ -10,9 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import httpx
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_fastenv.errors import (
     NetworkError,
@@ -27,6 +25,9 @@ from pytest_fastenv.index.expected import Downloaded, Expected, check
 from pytest_fastenv.index.retry import Clock, Passing, retry
 from pytest_fastenv.index.urls import shown
 from pytest_fastenv.model.digest import hasher
+
+if TYPE_CHECKING:
+    import httpx
 
 #: What to do where a file of this machine's disks is named and is not there.
 LOST = "an index or a directory of links names it: was it removed, or may it not be read?"

@@ -10,10 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin, urlsplit
-
-import httpx
 
 from pytest_fastenv.errors import (
     AuthError,
@@ -32,10 +30,12 @@ from pytest_fastenv.index.config import Network
 from pytest_fastenv.index.credentials import Credentials, authorization
 from pytest_fastenv.index.expected import Downloaded, Expected
 from pytest_fastenv.index.retry import Clock, Passing, retry, retry_after_s
-from pytest_fastenv.index.transport import make_client, transport_errors
 from pytest_fastenv.index.urls import shown, web_origin
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.version import __version__
+
+if TYPE_CHECKING:
+    import httpx
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524})
@@ -147,6 +147,8 @@ class HttpClient:
                 f"{shown(url)} is needed and the network is not to be used",
                 hint=f"run once without {option('offline')}",
             )
+        from pytest_fastenv.index.transport import transport_errors  # httpx: only where something is asked for
+
         response = await self._follow(self._credentials.take(url), {**_HEADERS, **(headers or {})}, statuses)
         try:
             yield response
@@ -186,6 +188,10 @@ class HttpClient:
             await response.aclose()
 
     async def _send(self, url: str, headers: dict[str, str]) -> httpx.Response:
+        import httpx  # only where something is asked for
+
+        from pytest_fastenv.index.transport import transport_errors
+
         client = self._client(url)
         try:
             return await client.send(client.build_request("GET", url, headers=headers), stream=True)
@@ -201,6 +207,8 @@ class HttpClient:
         trusted = {place.host, f"{place.host}:{place.port}"} & set(self.network.trusted_hosts)
         verify = place.scheme != "https" or not trusted
         if verify not in self._clients:
+            from pytest_fastenv.index.transport import make_client  # httpx: only where something is asked for
+
             self._clients[verify] = make_client(self.network, verify=verify, idle=self._idle, rust=self._rust)
         return self._clients[verify]
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from pytest_fastenv.model.file_urls import path_of
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -78,13 +80,11 @@ def local_path(url: str) -> Path:
     parts = urlsplit(url)
     host = "" if parts.netloc == "localhost" else parts.netloc
     if os.name == "nt":
-        from urllib.request import url2pathname  # costs much, and elsewhere it only unquotes
-
-        return Path(url2pathname(f"//{host}{parts.path}" if host else parts.path))
+        return Path(path_of(f"//{host}{parts.path}" if host else parts.path))
     if host:
         msg = f"{url} names the host {host}: a file URL needs three slashes"
         raise ValueError(msg)
-    return Path(unquote(parts.path))
+    return Path(path_of(parts.path))
 
 
 def is_url(text: str) -> bool:

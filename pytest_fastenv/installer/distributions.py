@@ -38,10 +38,6 @@ class Builder(Protocol):
     """What sources are built by (`pytest_fastenv.installer.build.builder`); asked for each thing once at a time."""
 
     @property
-    def admission(self) -> Admission:
-        """Whether hooks of build backends may still be begun."""
-
-    @property
     def waits(self) -> Waits:
         """Which source's build waits for which other one."""
 
@@ -107,14 +103,16 @@ class Distributions:
     Fulfils `SourceMetadata` and `PinObserver`. Use as an asynchronous context manager: at its end work that was
     begun early and is still under way is given up, and build backends are ended.
 
+    :param builder: makes what sources are built by, when the first one is asked for: most environments are of wheels.
     :param begins_early: begin with what the resolver pins.
     :ivar admission: when it is closed no hook of a build backend is begun any more; hooks that run are finished.
     """
 
-    def __init__(self, wheels: Wheels, builder: Builder, *, begins_early: bool = True) -> None:
+    def __init__(self, wheels: Wheels, builder: Callable[[Admission], Builder], *, begins_early: bool = True) -> None:
         self._wheels = wheels
-        self._builder = builder
-        self.admission = builder.admission
+        self._make_builder = builder
+        self._made_builder: Builder | None = None
+        self.admission = Admission()
         self.begins_early = begins_early
         # What lies at a URL or in a directory may change: wheels are looked for each time. A job's key is its content.
         self._fetched: SingleFlight[_Wanted, _Shared] = SingleFlight(remembers=False)
@@ -126,6 +124,12 @@ class Distributions:
         self._early_builds: dict[SdistSource, asyncio.Task[_Shared]] = {}
         self._begun: list[asyncio.Task[_Shared]] = []
 
+    @property
+    def _builder(self) -> Builder:
+        if self._made_builder is None:
+            self._made_builder = self._make_builder(self.admission)
+        return self._made_builder
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -133,7 +137,8 @@ class Distributions:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.give_up()
-        await self._builder.aclose()
+        if self._made_builder is not None:
+            await self._made_builder.aclose()
 
     # --- what is needed ------------------------------------------------------------------------------------------
 

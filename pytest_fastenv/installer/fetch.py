@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from pytest_fastenv.errors import NotFoundError
 from pytest_fastenv.index.download import UnchangedError
@@ -22,6 +21,7 @@ from pytest_fastenv.index.expected import check_hashes
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.digest import file_digests, key_of
 from pytest_fastenv.model.events import Span
+from pytest_fastenv.model.file_urls import path_of
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.model.protocols import Transferred
 from pytest_fastenv.schedule.outcome import Admission
@@ -173,7 +173,7 @@ def url_key(url: str) -> str:
 
 
 def _digest_of_file(artifact: Artifact) -> str:
-    path = Path(url2pathname(urlsplit(artifact.url).path))
+    path = Path(path_of(urlsplit(artifact.url).path))
     try:
         digests = file_digests(path, ["sha256", *artifact.hashes.algorithms])
     except OSError as error:

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pytest_fastenv.errors import InterpreterError, NotFoundError, UsageError, option
 from pytest_fastenv.interpreter_downloads.checksums import FILENAME, parse_checksums
+from pytest_fastenv.model.file_urls import path_of
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # one letter before the colon is a drive on Windows
 
@@ -135,13 +136,11 @@ def local_path(url: str) -> Path:
         msg = "a file URL needs an absolute path"
         raise ValueError(msg)
     if os.name == "nt":
-        from urllib.request import url2pathname  # costs much, and elsewhere it only unquotes
-
-        return Path(url2pathname(f"//{host}{parts.path}" if host else parts.path))
+        return Path(path_of(f"//{host}{parts.path}" if host else parts.path))
     if host:
         msg = "it names a host: a file URL needs three slashes"
         raise ValueError(msg)
-    return Path(unquote(parts.path))
+    return Path(path_of(parts.path))
 
 
 def _refused(text: str, reason: str) -> UsageError:

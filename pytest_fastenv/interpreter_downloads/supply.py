@@ -20,23 +20,13 @@ from pytest_fastenv.interpreter.record import stamp
 from pytest_fastenv.interpreter_downloads.catalogue import offers
 from pytest_fastenv.interpreter_downloads.mirror import Fetch, Mirror, local_path
 from pytest_fastenv.interpreter_downloads.offer import Offer
+from pytest_fastenv.interpreter_downloads.policy import DownloadPolicy
 from pytest_fastenv.interpreter_downloads.selection import Selection
 from pytest_fastenv.interpreter_downloads.shortage import Shortage
 from pytest_fastenv.model.digest import file_sha256, key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.buckets import RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
-
-
-class DownloadPolicy(NamedTuple):
-    """Whether interpreters may be downloaded, and from where.
-
-    :ivar mirror: as it was given; ``None`` for where the tables say.
-    """
-
-    mirror: str | None = None
-    permitted: bool = True
-    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,8 @@ class Lock:
     :ivar name: as its user named it.
     :ivar requires_python: of all that it locks; empty for any.
     :ivar environments: markers of which one has to hold; empty where it says nothing of that.
-    :ivar groups: the dependency groups that its markers ask for.
+    :ivar groups: the dependency groups of it that are taken.
+    :ivar extras: the extras of it that are taken.
     :ivar projects: normalized names of all that it locks.
     """
 
@@ -92,6 +93,7 @@ class Lock:
     requires_python: str = ""
     environments: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
     projects: tuple[str, ...] = ()
 
 

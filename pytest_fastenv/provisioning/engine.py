@@ -9,17 +9,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pytest_fastenv.environment.skeleton import skeleton
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, ProvideError
 from pytest_fastenv.filesystem.observations import observe
 from pytest_fastenv.index.pip_config import configuration_files
-from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.pipeline import Installer, in_order_of_beginning
-from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.interpreter.discovery import find_target
@@ -34,16 +32,16 @@ from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, WheelSour
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import Request
 from pytest_fastenv.model.target import Target
-from pytest_fastenv.provisioning.build_environments import StoredBuildEnvironments
-from pytest_fastenv.provisioning.grounds import grounds_of
 from pytest_fastenv.provisioning.resolutions import Resolution, Resolutions, own_trees, resolution_key
 from pytest_fastenv.provisioning.run import Policies, Run
 from pytest_fastenv.provisioning.tools import SharedTools, open_tools
-from pytest_fastenv.resolve.resolution import resolve
 from pytest_fastenv.runtime.summary import Summary
-from pytest_fastenv.schedule.outcome import together
+from pytest_fastenv.schedule.outcome import Admission, together
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.tools import Tools
+
+if TYPE_CHECKING:
+    from pytest_fastenv.installer.build.builder import SourceBuilder
 
 _NO_RULES = Request()
 
@@ -104,16 +102,14 @@ class Engine:
         self._stack = AsyncExitStack()
         self._resolutions = Resolutions(tools.store, policies.freshness, tools.environ, anew=policies.backends.anew)
         wheels = Wheels(tools, policies.freshness, policies.wheels)
-        sdists = Sdists(tools, policies.freshness)
         self._interpreter = Present(target) if isinstance(interpreter, Target) else self._arrival(interpreter)
         self._waits = Waits()
-        environments = StoredBuildEnvironments(self, tools, self._waits, builds)
-        builder = SourceBuilder(tools, target, wheels, sdists, environments, policies.backends, self._waits)
+        self._policies, self._builds, self._wheels = policies, builds, wheels
         self._timings = Timings(tools.store)
         self._build_variables = policies.backends.variables
         # Strictly serial work begins nothing before it is its turn.
         early = not (tools.pools.serial or tools.offline)
-        self.distributions = Distributions(wheels, builder, begins_early=early)
+        self.distributions = Distributions(wheels, self._builder, begins_early=early)
         self._installer = Installer(
             tools,
             self.distributions,
@@ -121,6 +117,22 @@ class Engine:
             self._timings,
             policies.overlaps,
             shares_bytecode=policies.shares_bytecode,
+        )
+
+    def _builder(self, admission: Admission) -> SourceBuilder:
+        from pytest_fastenv.installer.build.builder import SourceBuilder  # only where something is built
+        from pytest_fastenv.installer.sdists import Sdists
+        from pytest_fastenv.provisioning.build_environments import StoredBuildEnvironments
+
+        return SourceBuilder(
+            self.tools,
+            self.target,
+            self._wheels,
+            Sdists(self.tools, self._policies.freshness),
+            StoredBuildEnvironments(self, self.tools, self._waits, self._builds),
+            self._policies.backends,
+            self._waits,
+            admission=admission,
         )
 
     def _arrival(self, awaited: Awaited) -> Arrival:
@@ -215,6 +227,8 @@ class Engine:
 
     async def _kept(self, resolution: Resolution) -> Resolution:
         """Remember a resolution with what it rests on by now."""
+        from pytest_fastenv.provisioning.grounds import grounds_of  # not where a recorded plan still stands
+
         grounds = await grounds_of(resolution.plan, self.distributions, self.tools.environ, self._build_variables)
         made = replace(resolution, grounds=tuple(dict.fromkeys(grounds)))
         self._resolutions.keep(made)
@@ -282,6 +296,8 @@ class Engine:
         return together([error, *await self.distributions.settled()])
 
     async def _search(self, request: Request, preferences: Mapping[str, str] | None) -> Plan:
+        from pytest_fastenv.resolve.resolution import resolve  # as above
+
         return await resolve(
             request, self.target, self.tools, self.distributions, observer=self.distributions, preferences=preferences
         )

@@ -13,7 +13,8 @@ from pytest_fastenv.interpreter.discovery import find, find_target
 from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter_downloads.installation import install
 from pytest_fastenv.interpreter_downloads.offer import Offer
-from pytest_fastenv.interpreter_downloads.supply import DownloadPolicy, available, offered
+from pytest_fastenv.interpreter_downloads.policy import DownloadPolicy
+from pytest_fastenv.interpreter_downloads.supply import available, offered
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import open_tools

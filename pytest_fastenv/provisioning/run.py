@@ -8,10 +8,10 @@ from typing import Self
 
 from pytest_fastenv.archive.limits import Limits
 from pytest_fastenv.index.config import IndexChoice
-from pytest_fastenv.installer.build.hooks import BackendPolicy
+from pytest_fastenv.installer.build.policy import BackendPolicy
 from pytest_fastenv.installer.overlaps import OverlapPolicy
 from pytest_fastenv.installer.wheels import WheelPolicy
-from pytest_fastenv.interpreter_downloads.supply import DownloadPolicy
+from pytest_fastenv.interpreter_downloads.policy import DownloadPolicy
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.model.link import LinkMode

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import url2pathname
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.file_urls import path_of
 from pytest_fastenv.model.plan import Vcs
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, Reference, RepositoryReference
 from pytest_fastenv.requirements.documents import Documents, absolute
@@ -140,7 +140,7 @@ def _file_url(excerpt: Excerpt, directories: Sequence[Path], documents: Document
                 what = f"file: URLs of another host ({host}) are not supported"
                 raise _unusable(excerpt, what, hint="write file:///PATH for a file of this machine")
             rest = f"//{host}{rest}"
-    path = find(url2pathname(rest) if rest.startswith("/") else unquote(rest), directories)
+    path = find(path_of(rest) if rest.startswith("/") else unquote(rest), directories)
     if path is None:
         raise _missing(unquote(rest), excerpt, directories, documents)
     return _local(path, parse_fragment(fragment_text, excerpt), excerpt, documents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from packaging.pylock import (
@@ -19,7 +19,7 @@ from packaging.pylock import (
     PylockUnsupportedVersionError,
     PylockValidationError,
 )
-from packaging.utils import parse_sdist_filename, parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import ALGORITHMS, Artifact, Hashes
@@ -36,7 +36,6 @@ from pytest_fastenv.model.request import Lock, Wanted
 from pytest_fastenv.requirements.documents import Documents, absolute
 from pytest_fastenv.requirements.places import is_project
 
-LOCK_NAME = re.compile(r"pylock(\.[^.]+)?\.toml")
 _AGAIN = "make the lock file again with the tool that wrote it"
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -62,10 +61,14 @@ def parse_lock(path: Path, name: str, documents: Documents) -> Pylock:
         raise RequirementsError(what, where=_place(name, error.context), hint=_AGAIN) from None
 
 
-def read_lock(path: Path, name: str, documents: Documents) -> tuple[Lock, list[Wanted]]:
+def read_lock(
+    path: Path, name: str, documents: Documents, *, groups: Iterable[str] = (), extras: Iterable[str] = ()
+) -> tuple[Lock, list[Wanted]]:
     """Read a lock file: what it says of itself, and each package as a requirement that leaves no choice.
 
     :param name: what it is called in messages.
+    :param groups: dependency groups that are asked for; without one that it has, its default ones are taken.
+    :param extras: extras that are asked for; those that it has are taken.
     :raises RequirementsError: it cannot be used; something in it has no hash, among others.
     """
     pylock = parse_lock(path, name, documents)
@@ -73,11 +76,17 @@ def read_lock(path: Path, name: str, documents: Documents) -> tuple[Lock, list[W
         name,
         str(pylock.requires_python or ""),
         tuple(map(str, pylock.environments or ())),
-        tuple(pylock.default_groups or ()),
+        _those_in(pylock.dependency_groups, groups) or tuple(pylock.default_groups or ()),
+        _those_in(pylock.extras, extras),
         tuple(sorted({package.name for package in pylock.packages})),
     )
     reader = _Reader(name, absolute(path).parent, documents)
     return lock, [reader.wanted(number, package) for number, package in enumerate(pylock.packages)]
+
+
+def _those_in(names: Iterable[str] | None, asked: Iterable[str]) -> tuple[str, ...]:
+    wanted = {canonicalize_name(one) for one in asked}
+    return tuple(name for name in names or () if canonicalize_name(name) in wanted)
 
 
 class _Reader:

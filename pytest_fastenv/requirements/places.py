@@ -11,6 +11,9 @@ from pathlib import Path
 from pytest_fastenv.requirements.documents import absolute
 
 ARCHIVES = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar")
+LOCK_NAME = re.compile(r"pylock(\.[^.]+)?\.toml")
+"""What lock files are called (PEP 751)."""
+
 _REQUIREMENTS = re.compile(r".*\.(txt|in)|pylock(\.[^.]+)?\.toml|pyproject\.toml", re.IGNORECASE)
 _LIKELY = re.compile(r".*(require|constraint|deps|dev|test|pylock).*|pyproject\.toml", re.IGNORECASE)
 #: How many files are named at most, how alike a name has to be for it, and how many names of a directory are looked at.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_fastenv.errors import RequirementsError, option
 from pytest_fastenv.model.location import Location
@@ -20,8 +22,23 @@ from pytest_fastenv.settings.values import Project
 PROJECT = "the project under test"
 
 
+class Extras(NamedTuple):
+    """Extras that are asked for.
+
+    :ivar locked: those that a lock file has: they need no project.
+    """
+
+    names: Sequence[str] = ()
+    locked: AbstractSet[str] = frozenset()
+
+    @property
+    def of_project(self) -> list[str]:
+        """Those that nothing but the project can have."""
+        return [name for name in self.names if name not in self.locked]
+
+
 def apply_project(
-    collection: Collection, base: Path, project: Project, extras: Sequence[str], from_sources: Sequence[Wanted]
+    collection: Collection, base: Path, project: Project, asked: Extras, from_sources: Sequence[Wanted]
 ) -> None:
     """Bring the project in the base directory in line with the setting.
 
@@ -30,19 +47,22 @@ def apply_project(
     that one becomes editable. ``editable``, ``wheel``
     and ``sdist`` change what requirements say of it, or add it. ``none`` leaves everything as it is.
 
-    :param extras: extras of the project, as if every requirement that names it had them.
+    :param asked: extras of the project, as if every requirement that names it had them.
     :param from_sources: those of the requirements that were named as a source, not by a file.
     :raises RequirementsError: it is to be installed, or extras of it, and there is no project.
     """
+    extras = asked.names
     if project == "none":
-        if extras:
-            raise _extras_of_nothing(base, extras, f"{option('project')} leaves it out")
+        if asked.of_project:
+            raise _extras_of_nothing(base, asked.of_project, f"{option('project')} leaves it out")
         return
     named = [index for index, wanted in enumerate(collection.wanted) if is_same_directory(wanted.reference, base)]
     if project == "auto":
         if not _has_build_system(collection, base):
-            if not named and extras:
-                raise _extras_of_nothing(base, extras, "no [build-system] in a pyproject.toml says how it is built")
+            if not named and asked.of_project:
+                raise _extras_of_nothing(
+                    base, asked.of_project, "no [build-system] in a pyproject.toml says how it is built"
+                )
             if not named and (text := _left_out(collection, base)):
                 collection.warnings.append(text)
             _with_extras(collection, named, extras)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
-from urllib.request import url2pathname
 
 from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.file_urls import path_of
 from pytest_fastenv.model.request import Fault, Wanted, config_settings
 from pytest_fastenv.requirements.collection import Collection
 from pytest_fastenv.requirements.direct import has_scheme
@@ -105,7 +105,7 @@ class RequirementsFiles:
         if _REMOTE.match(name):
             return _File(masked(name), name, self._base)
         if name.lower().startswith("file:"):
-            name = url2pathname(urlsplit(name).path)
+            name = path_of(urlsplit(name).path)
         elif has_scheme(name):
             what = f"a requirements file cannot be read from {masked(name)}"
             raise source.error(what, hint="name a path, or a URL with https:, http: or file:")

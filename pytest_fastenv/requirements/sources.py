@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from pytest_fastenv.errors import THE_REQUEST, RequestError, RequirementsError, UsageError, option, place_of
 from pytest_fastenv.model.request import Request, Resolution, Wanted
 from pytest_fastenv.requirements.collection import Collection
@@ -17,10 +19,9 @@ from pytest_fastenv.requirements.direct import has_scheme
 from pytest_fastenv.requirements.documents import absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.inline_script import has_inline_metadata, read_script
-from pytest_fastenv.requirements.lock_file import LOCK_NAME, read_lock
 from pytest_fastenv.requirements.pip_settings import PipSettings
-from pytest_fastenv.requirements.places import hint_for_directory, hint_for_missing, is_archive, is_project
-from pytest_fastenv.requirements.project import PROJECT, apply_project
+from pytest_fastenv.requirements.places import LOCK_NAME, hint_for_directory, hint_for_missing, is_archive, is_project
+from pytest_fastenv.requirements.project import PROJECT, Extras, apply_project
 from pytest_fastenv.requirements.pyproject import group_dependencies, project_dependencies, read_pyproject
 from pytest_fastenv.requirements.requirements_txt import Fetch, RequirementsFiles, as_constraint, check_hashes
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement, split_extras
@@ -92,28 +93,33 @@ def read_sources(
     :raises RequestError: a source is missing or cannot be read; the text names file, line and column.
     """
     variables = ObservedVariables(environ)
-    reader = Reader(absolute(base), variables, fetch)
+    reader = Reader(absolute(base), variables, fetch, additions)
     pip = PipSettings(environ)
     pip.apply(reader.collection, reader.read_constraints)
     with _placed("sources"):
         for source in sources:
             reader.read(source)
-    for group in sorted(additions.groups):
+    if additions.lock is not None:
+        reader.read_lock(additions.lock, os.path.relpath(additions.lock, reader.base))
+    for group in sorted(set(additions.groups) - reader.locked_groups):
         reader.read_group(group, absolute(root or base) / "pyproject.toml", "pyproject.toml")
     with _placed("constraints"):
         for constraint in additions.constraints:
             reader.read_constraint(constraint)
     for line in requested:
         reader.read_requested(Excerpt.of(line, requested_by), absolute(root or base))
-    if additions.lock is not None:
-        reader.read_lock(additions.lock, os.path.relpath(additions.lock, reader.base))
-    collection = reader.collection
-    apply_project(collection, absolute(root or base), project, sorted(additions.extras), reader.from_sources)
+    collection, extras = reader.collection, Extras(sorted(additions.extras), reader.locked_extras)
+    apply_project(collection, absolute(root or base), project, extras, reader.from_sources)
     check_hashes(collection, exempt=lambda wanted: wanted.location.file == PROJECT)
     reader.note_sources()
     is_sealed = additions.lock is not None or (bool(sources) and reader.locks == len(sources))
     request = replace(collection.finish(variables.observed), resolution=additions.resolution, is_sealed=is_sealed)
     return pip.finish(request, named_in={THE_REQUEST, PROJECT})
+
+
+def _those_in(names: Iterable[str], asked: AbstractSet[str]) -> set[str]:
+    known = set(map(canonicalize_name, names))
+    return {one for one in asked if canonicalize_name(one) in known}
 
 
 @contextmanager
@@ -134,10 +140,13 @@ class Reader:
     base: Path
     environ: Mapping[str, str]
     fetch: Fetch | None
+    additions: Additions = _NOTHING_MORE
     collection: Collection = field(default_factory=Collection)
     from_sources: list[Wanted] = field(default_factory=list)
     files: RequirementsFiles = field(init=False)
     locks: int = 0
+    locked_groups: set[str] = field(default_factory=set)
+    locked_extras: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.files = RequirementsFiles(self.collection, base=self.base, environ=self.environ, fetch=self.fetch)
@@ -214,7 +223,12 @@ class Reader:
 
         :param name: what it is called in messages.
         """
-        lock, locked = read_lock(path, name, self.collection.documents)
+        from pytest_fastenv.requirements.lock_file import read_lock  # only where there is one
+
+        groups, extras = self.additions.groups, self.additions.extras
+        lock, locked = read_lock(path, name, self.collection.documents, groups=groups, extras=extras)
+        self.locked_groups |= _those_in(lock.groups, groups)
+        self.locked_extras |= _those_in(lock.extras, extras)
         self.collection.locks.append(lock)
         self.collection.wanted += locked
 

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 from urllib.parse import unquote, urldefrag, urlsplit, urlunsplit
-from urllib.request import url2pathname
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import (
@@ -25,6 +24,7 @@ from packaging.version import InvalidVersion, Version
 from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError, option
 from pytest_fastenv.filesystem.source_digest import source_digest
 from pytest_fastenv.model.artifact import Artifact, Hashes
+from pytest_fastenv.model.file_urls import path_of
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, TreeSource, Vcs, WheelSource, archive_source
@@ -244,7 +244,7 @@ def reference(dependency: Dependency, required_by: str) -> Wanted:
     if parts.scheme not in {"http", "https", "file"}:
         raise MetadataError(f"{required_by} needs {dependency}, an address of a kind that is not supported")
     if parts.scheme == "file":
-        local = Path(url2pathname(parts.path))
+        local = Path(path_of(parts.path))
         if os.path.isdir(local):
             return replace(wanted, reference=DirectoryReference(local, subdirectory))
     return replace(wanted, reference=ArchiveReference(url, subdirectory))

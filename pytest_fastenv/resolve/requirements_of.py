@@ -47,14 +47,17 @@ class DependencyReader:
 
     Dependency specifiers: https://packaging.python.org/en/latest/specifications/dependency-specifiers/
 
-    :param groups: dependency groups that are asked for, for markers of lock files (PEP 751).
+    :param groups: dependency groups that are taken of lock files, for the markers there (PEP 751).
+    :param extras: extras that are taken of them, likewise.
     """
 
-    def __init__(self, target: Target, groups: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, target: Target, groups: frozenset[str] = frozenset(), extras: frozenset[str] = frozenset()
+    ) -> None:
         self._environment: dict[str, str | frozenset[str]] = {
             **target.markers,
             "extra": "",
-            "extras": frozenset(),
+            "extras": extras,
             "dependency_groups": groups,
         }
         self._parsed: dict[str, tuple[Dependency, Marker | None]] = {}

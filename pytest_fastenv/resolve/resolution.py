@@ -56,7 +56,7 @@ async def resolve(
     :raises RequirementsError: hashes are required and missing, or a requirement that applies has an unusable address.
     :raises FastenvError: what reading the index, building or cloning came to.
     """
-    reader, specifiers = DependencyReader(target, _groups(request)), Specifiers()
+    reader, specifiers = _reader(target, request), Specifiers()
     applying = [wanted for wanted in request.wanted if _applies(wanted, reader)]
     for wanted in (*applying, *(one for one in request.constraints if _applies(one, reader))):
         if wanted.fault is not None:
@@ -97,8 +97,9 @@ async def resolve(
     return plan
 
 
-def _groups(request: Request) -> frozenset[str]:
-    return frozenset(group for lock in request.locks for group in lock.groups)
+def _reader(target: Target, request: Request) -> DependencyReader:
+    groups = frozenset(group for lock in request.locks for group in lock.groups)
+    return DependencyReader(target, groups, frozenset(extra for lock in request.locks for extra in lock.extras))
 
 
 def _applies(wanted: Wanted, reader: DependencyReader) -> bool:

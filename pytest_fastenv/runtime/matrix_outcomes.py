@@ -29,6 +29,7 @@ class _Row:
         self.took_s: float | None = None
         self.collected: int | None = None
         self.remark = ""
+        self.runs = True
         self.fails = False
         self.refused = False
         self.missing: frozenset[str] = frozenset()
@@ -53,12 +54,12 @@ class Outcomes:
         self._told.add(state.name)
         row = self._rows[state.name]
         if state.error is not None:
-            row.remark = "not provided: {}".format(state.error.what)
+            row.remark, row.runs = "not provided: {}".format(state.error.what), False
             self._say("fastenv: {}: error: {}".format(state.name, state.error.diagnosis()))
             if not state.allow_failure:
                 self._errors.append(state.error)
         elif state.skipped:
-            row.remark = "skipped: {}".format(state.skipped)
+            row.remark, row.runs = "skipped: {}".format(state.skipped), False
             self._say("fastenv: {}: skipped: {}".format(state.name, state.skipped))
         elif state.summary is not None:
             same = ", the same as {}".format(state.same_as) if state.same_as else ""
@@ -80,6 +81,20 @@ class Outcomes:
         """Note how many tests an environment has."""
         self._rows[name].collected = count
 
+    def expected(self) -> int:
+        """Return how many tests there will be in all environments, for the progress that is shown.
+
+        Of one whose tests are not known yet it is taken that it has as many as the one before.
+        """
+        total = latest = 0
+        for row in self._rows.values():
+            if row.collected is not None:
+                latest = row.collected
+            elif not row.runs or row.took_s is not None:
+                continue
+            total += latest
+        return total
+
     def ended_with(self, name: str, code: int) -> None:
         """Note the exit code of an environment's pytest; one that nothing else accounts for is told."""
         row = self._rows[name]
@@ -92,7 +107,7 @@ class Outcomes:
 
     def left_out(self, name: str, why: str) -> None:
         """Note that no tests are run in an environment."""
-        self._rows[name].remark = "left out: {}".format(why)
+        self._rows[name].remark, self._rows[name].runs = "left out: {}".format(why), False
 
     def not_found(self, name: str, words: Sequence[str]) -> None:
         """Note that an environment does not have some of what was asked for."""

@@ -183,8 +183,8 @@ class _Part:
         self._config.hook.pytest_collectreport(report=self._restored(data))
 
     def _collected(self, nodeids: Sequence[str]) -> None:
-        self._session.testscollected += len(nodeids)
         self._outcomes.collected(self._state.name, len(nodeids))
+        self._session.testscollected = self._outcomes.expected()
         if self._config.getoption("collectonly", False):  # so that it is counted
             items: list[Any] = [_Listed.from_parent(self._session, name=nodeid) for nodeid in nodeids]
             report = pytest.CollectReport(self._state.name, "passed", None, items)

@@ -53,7 +53,6 @@ class MatrixWorkers:
         self._most = 0
         self._starting: set[Any] = set()  # those that have not collected yet
         self._deferred: list[Any] = []
-        self._collected: dict[str, int] = {}
         self._session: pytest.Session | None = None
         self._scheduling: MatrixScheduling | None = None
         refuse_gateways(config)
@@ -136,9 +135,7 @@ class MatrixWorkers:
         """Note how many tests an environment has."""
         self._starting.discard(node)
         name = self._name(node)
-        if name not in self._collected:
-            self._outcomes.collected(name, len(ids))
-        self._collected[name] = len(ids)
+        self._outcomes.collected(name, len(ids))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self) -> None:
@@ -148,7 +145,7 @@ class MatrixWorkers:
     def _tell_progress(self) -> None:
         """Say how many tests all environments have: pytest-xdist says how many the last worker found."""
         if self._session is not None:
-            self._session.testscollected = sum(self._collected.values())
+            self._session.testscollected = self._outcomes.expected()
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_report_from_serializable(self) -> Generator[None, Any, None]:

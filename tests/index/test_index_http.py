@@ -150,7 +150,7 @@ def test_offline_means_not_one_socket(rust: bool, monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> None:
         pytest.fail("a client was made")
 
-    monkeypatch.setattr("pytest_fastenv.index.http.make_client", refuse)
+    monkeypatch.setattr("pytest_fastenv.index.transport.make_client", refuse)
     with pytest.raises(OfflineMissError, match=r"http://127\.0\.0\.1/x"):
         get("http://127.0.0.1/x", rust, offline=True)
 

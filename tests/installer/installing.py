@@ -107,7 +107,7 @@ async def engine(
         wheels = Wheels(tools, policies.freshness, policies.wheels)
         sdists = Sdists(tools, policies.freshness)
         builder = SourceBuilder(tools, TARGET, wheels, sdists, RunningEnvironments(), policies.backends)
-        async with Distributions(wheels, builder) as distributions:
+        async with Distributions(wheels, lambda _: builder) as distributions:
             installer = Installer(tools, distributions, policies.link, overlaps=policies.overlaps)
             yield Engine(wheels, sdists, distributions, installer, tools)
 

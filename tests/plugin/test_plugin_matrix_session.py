@@ -73,6 +73,9 @@ def table(output: str) -> dict[str, list[str]]:
 
 def test_each_canary_holds_in_its_environment_alone(afar: Project) -> None:
     run = afar.run(*ALL, "-v", "--junitxml", "junit.xml")
+    progress = [int(percent) for percent in re.findall(r"\[ *(\d+)%\]$", run.stdout, re.MULTILINE)]
+    assert progress == sorted(progress)
+    assert progress.count(100) == 1, "the last test of the last environment"
     assert run.returncode == 1, run.stdout + run.stderr
     for verdict in (
         "test_it.py::test_canary[1.0][one] PASSED",

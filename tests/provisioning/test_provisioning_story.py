@@ -425,3 +425,24 @@ def test_reports_are_written(desk: Desk) -> None:
     kinds = {event["cat"] for event in events if event["ph"] == "X"}
     assert {"resolve", "fetch", "build", "unpack", "link"} <= kinds
     assert "<svg" in (desk.directory / "timeline.html").read_text()
+
+
+def test_what_is_all_in_the_store_is_put_together_without_what_fetches_searches_or_builds(desk: Desk) -> None:
+    desk.write("app\n")
+    desk.ask()
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from pytest_fastenv import Settings, provision\n"
+        "from pytest_fastenv.settings.layers import load, variables\n"
+        "from dataclasses import replace\n"
+        "made = replace(load(variables(os.environ)).settings, sources=('requirements.txt',), recreate=True)\n"
+        "ready = provision(settings=made, base=Path.cwd(), environ=os.environ)\n"
+        "assert not ready.summary.reused\n"
+        "heavy = {'httpx', 'http.client', 'urllib.request', 'nab_resolver', 'pytest_fastenv.installer.build.builder',"
+        " 'pytest_fastenv.interpreter_downloads.supply', 'pytest_fastenv.resolve.resolution'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=desk.directory, env=desk.environ(), capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "[]\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,43 @@ def test_groups_as_pdm_writes_them(tmp_path: Path) -> None:
         """,
     )
     assert request.locks[0].groups == ("default",)
+
+
+PARTS = f"""
+    extras = ["fast"]
+    dependency-groups = ["default", "dev"]
+    default-groups = ["default"]
+    [[packages]]
+    name = "lib"
+    version = "1.0"
+    marker = "'default' in dependency_groups"
+    wheels = [{WHEEL}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("additions", "groups", "extras"),
+    [
+        (Additions(), ("default",), ()),
+        (Additions(groups=frozenset({"Dev"})), ("dev",), ()),
+        (Additions(groups=frozenset({"default", "dev"}), extras=frozenset({"fast"})), ("default", "dev"), ("fast",)),
+    ],
+)
+def test_those_parts_of_it_that_are_asked_for(
+    tmp_path: Path, additions: Additions, groups: tuple[str, ...], extras: tuple[str, ...]
+) -> None:
+    (tmp_path / "pylock.toml").write_text(HEAD + PARTS)
+    (lock,) = read_sources(["pylock.toml"], base=tmp_path, environ={}, additions=additions).locks
+    assert (lock.groups, lock.extras) == (groups, extras)
+    additions = replace(additions, lock=tmp_path / "pylock.toml")
+    assert read_sources([], base=tmp_path, environ={}, additions=additions).locks == (lock,)
+
+
+def test_parts_that_it_does_not_have(tmp_path: Path) -> None:
+    (tmp_path / "pylock.toml").write_text(HEAD + PARTS)
+    for additions in (Additions(groups=frozenset({"other"})), Additions(extras=frozenset({"other"}))):
+        with pytest.raises(RequirementsError, match="other"):
+            read_sources(["pylock.toml"], base=tmp_path, environ={}, additions=additions)
 
 
 def test_other_sources(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_fastenv.filesystem.oslock import OsLock
-from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
+from pytest_fastenv.installer.build.hooks import BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.build.own_trees import OwnTrees, Turn
+from pytest_fastenv.installer.build.policy import BackendPolicy
 from pytest_fastenv.installer.build.records import BuildRecords
 from pytest_fastenv.installer.build.seen import Watch
 from pytest_fastenv.installer.build.workspace import Workspace

@@ -30,9 +30,9 @@ from pytest_fastenv.installer.build.bench import Bench, HookRuns
 from pytest_fastenv.installer.build.built_wheels import BuiltWheels, Made, StoredWheels
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.build.hook_product import check_identity, find_dist_info, find_sdist, find_wheel
-from pytest_fastenv.installer.build.hooks import BackendPolicy
 from pytest_fastenv.installer.build.job import Job, normalized, subject_of
 from pytest_fastenv.installer.build.own_trees import OwnTrees
+from pytest_fastenv.installer.build.policy import BackendPolicy
 from pytest_fastenv.installer.build.records import RECIPES, BuildRecords
 from pytest_fastenv.installer.build.workspace import Workspaces
 from pytest_fastenv.installer.sdists import Sdists
@@ -60,8 +60,8 @@ class SourceBuilder:
     For one event loop. It is asked through `Distributions`, which sees to it that a source is not built twice at once.
     Servers of build backends are kept until `aclose`.
 
+    :param admission: when it is closed no hook is begun any more; hooks that run are finished.
     :ivar waits: which source's build waits for which other one.
-    :ivar admission: when it is closed no hook is begun any more; hooks that run are finished.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class SourceBuilder:
         policy: BackendPolicy,
         waits: Waits | None = None,
         built: BuiltWheels | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._target = target
         self._wheels = wheels
@@ -87,8 +88,7 @@ class SourceBuilder:
         self._trees = OwnTrees(tools.store)
         self._spaces = Workspaces(sdists, tools.store, tools.pools)
         self.waits = waits or Waits()
-        self.admission = Admission()
-        self._hooks = HookRuns(tools, policy, self._trees, self._records, self.admission)
+        self._hooks = HookRuns(tools, policy, self._trees, self._records, admission or Admission())
 
     async def aclose(self) -> None:
         """End all servers and remove what is private. Idempotent."""

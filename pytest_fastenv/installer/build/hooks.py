@@ -14,13 +14,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pytest_fastenv.errors import BuildError, BuildTimeoutError, option
 from pytest_fastenv.installer.build import log
 from pytest_fastenv.installer.build.environment_variables import backend_variables, held_back
 from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedError, Guardians, ServerSpec
 from pytest_fastenv.installer.build.own_trees import left_as_it_is
+from pytest_fastenv.installer.build.policy import BackendPolicy
 from pytest_fastenv.installer.build.pyproject import BuildSystem
 from pytest_fastenv.installer.build.seen import Seen
 from pytest_fastenv.model.build_variables import CREDENTIALS
@@ -79,24 +80,6 @@ class HookAnswer:
     value: Any = None
     missing: bool = False
     seen: Seen = field(default=Seen(), compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class BackendPolicy:
-    """How hooks are run.
-
-    :ivar timeout_s: the longest that a hook may take.
-    :ivar isolation: ``process``: a new interpreter for each hook; ``auto``: a fork of the server where that is safe.
-    :ivar keep: how many servers stay without anything to do.
-    :ivar variables: the user's patterns of variables that reach builds (`result_variables`).
-    :ivar anew: what is recorded of users' own trees is not used: their backends are asked, and they are built.
-    """
-
-    timeout_s: float
-    isolation: Literal["auto", "process"] = "auto"
-    keep: int = 4
-    variables: tuple[str, ...] = ()
-    anew: bool = False
 
 
 @dataclass(slots=True)

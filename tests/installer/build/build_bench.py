@@ -16,7 +16,8 @@ from kit.archives import make_project
 from kit.tools import tools_of
 
 from pytest_fastenv.installer.build.builder import SourceBuilder
-from pytest_fastenv.installer.build.hooks import BackendPolicy, BackendServers, HookAnswer, HookCall
+from pytest_fastenv.installer.build.hooks import BackendServers, HookAnswer, HookCall
+from pytest_fastenv.installer.build.policy import BackendPolicy
 from pytest_fastenv.installer.build.pyproject import read_pyproject
 from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.sdists import Sdists
@@ -176,7 +177,7 @@ async def surroundings(
         if built is not None:
             built.wheels = wheels
         source_builder = SourceBuilder(tools, target, wheels, sdists, environments, policies.backends, built=built)
-        async with Distributions(wheels, source_builder) as builder:
+        async with Distributions(wheels, lambda _: source_builder) as builder:
             environments.builder = builder
             yield Surroundings(builder, environments, recorder, tools.pools, store)
 
