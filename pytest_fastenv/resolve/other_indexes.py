@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import assert_never
 
@@ -21,6 +22,7 @@ from pytest_fastenv.wheel.filenames import parsed_version
 #: How long other indexes are waited for where all they have to say is a warning.
 _PATIENCE_S = 15.0
 _SHOWN = 4
+_SUBJECT = re.compile(r": taken from \S+, which is asked first; \S+ would")
 
 
 def with_other_indexes(
@@ -135,6 +137,12 @@ def _index_of(distribution: Distribution) -> str | None:
             return None
         case _:
             assert_never(distribution.source)
+
+
+def subject_of(text: str) -> str:
+    """Return the two indexes where a warning is about them, whichever projects it names; else the text."""
+    found = _SUBJECT.search(text)
+    return found[0] if found else text
 
 
 def _told(index: str, other: str, names: Sequence[tuple[str, str, str]]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import replace
 from functools import partial
@@ -19,8 +18,10 @@ from tox.tox_env.python.virtual_env.api import VirtualEnv
 from tox.tox_env.runner import RunToxEnv
 
 from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.integrations.tox.choice import LOOKING_ONLY
 from pytest_fastenv.integrations.tox.execution import Executor, Work
 from pytest_fastenv.integrations.tox.pip_command import ENGINE_COMMAND, NotUnderstoodError, PipInstall, read_command
+from pytest_fastenv.integrations.tox.telling import warn
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.layers import settings_from_variables
 from pytest_fastenv.settings.values import Settings
@@ -28,9 +29,6 @@ from pytest_fastenv.settings.values import Settings
 if TYPE_CHECKING:
     from tox.tox_env.api import ToxEnvCreateArgs
 
-_LOGGER = logging.getLogger(__name__)
-#: Commands that show a configuration: nothing is downloaded for them.
-_LOOKING_ONLY = frozenset({"config", "c", "list", "l", "depends", "de", "schema", "quickstart", "q", "man"})
 #: Variables that tell virtualenv to put other things into an environment than it does by itself.
 _SEED_VARIABLES = tuple(
     f"VIRTUALENV_{name}"
@@ -56,7 +54,6 @@ class FastenvEnvironment(VirtualEnv):
     def __init__(self, create_args: ToxEnvCreateArgs) -> None:
         self._engine_installer: EngineInstaller | None = None
         self._engine_executor: Executor | None = None
-        self._told: set[str] = set()
         self._supplied: str | None = None
         self._searched = False
         super().__init__(create_args)
@@ -103,7 +100,7 @@ class FastenvEnvironment(VirtualEnv):
 
     def _may_download(self) -> bool:
         """Tell whether a missing interpreter is downloaded: where tox would fail without it, and not skip."""
-        if self.options.command in _LOOKING_ONLY or getattr(self.options, "show_config", False):
+        if self.options.command in LOOKING_ONLY or getattr(self.options, "show_config", False):
             return False
         # tox looks at all environments to find how each is packaged, also at those that are not to be run.
         chosen = [str(name) for name in getattr(self.options, "env", None) or ()]
@@ -153,18 +150,13 @@ class FastenvEnvironment(VirtualEnv):
         try:
             asked = read_command(request.cmd)
         except NotUnderstoodError as reason:
-            self._tell(f"install_command is run as it stands, not by fastenv: {reason}")
+            warn(f"install_command is run as it stands, not by fastenv: {reason}")
             return None
         if tuple(command[: len(ENGINE_COMMAND)]) != ENGINE_COMMAND:
-            self._tell("install_command is carried out by fastenv, with the options it has, and not by pip")
+            warn("install_command is carried out by fastenv, with the options it has, and not by pip")
         if self.conf["pip_pre"] and "--pre" not in asked.lines:
             asked.lines.append("--pre")
         return partial(self._install_with_engine, asked, request)
-
-    def _tell(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            _LOGGER.warning(text)
 
     def _install_with_engine(self, asked: PipInstall, request: ExecuteRequest) -> str:
         from pytest_fastenv.errors import NoSolutionError
@@ -182,6 +174,7 @@ class FastenvEnvironment(VirtualEnv):
         from pytest_fastenv.model.request import config_settings
         from pytest_fastenv.provisioning.changes import Wishes, install
         from pytest_fastenv.requirements.lines import Lines
+        from pytest_fastenv.resolve.other_indexes import subject_of
 
         words = Lines(
             tuple(lines),
@@ -193,8 +186,9 @@ class FastenvEnvironment(VirtualEnv):
         recorder = Recorder()
         wishes = Wishes(words, upgrade=asked.upgrade, reinstall=asked.reinstall)
         changed = install(self.env_dir, wishes, settings=self._settings(), environ=request.env, recorder=recorder)
-        for text in (*recorder.warnings("answer"), *recorder.warnings("environment"), *recorder.warnings("run")):
-            _LOGGER.warning("fastenv: %s", text)
+        for notice in recorder.notices:
+            if notice.level == "warning":
+                warn(notice.text, subject_of(notice.text))
         brought = " ".join(f"{one.name}-{one.version}" for one in changed.brought)
         return "".join(f"{line}\n" for line in (*changed.told, f"installed {brought}" if brought else "nothing to do"))
 

@@ -17,63 +17,10 @@ import pytest
 from kit.archives import make_project, make_wheel
 from kit.interpreters import Found, hide_interpreters
 from kit.server import IndexServer
+from kit.tox_project import HELD, Project
 
 pytest.importorskip("tox")
 pytestmark = pytest.mark.slow
-
-CODE = "import importlib.metadata as m; print('held', *sorted(d.name + '-' + d.version for d in m.distributions()))"
-HELD = f'python -c "{CODE}"'
-
-
-class Project:
-    """A directory with a tox.ini, and an index."""
-
-    def __init__(self, directory: Path, artifacts: Path, url: str) -> None:
-        self.directory, self.artifacts, self.url = directory, artifacts, url
-        self.work = directory.with_name("work")  # the kit's backend packs the whole tree
-        directory.mkdir()
-
-    def write(self, testenv: str, core: str = "", more: str = "", names: str = "a") -> None:
-        text = f"[tox]\nenv_list = {names}\n{core}\n[testenv]\nrunner = fastenv\npass_env = HELD_*\n{testenv}\n{more}\n"
-        (self.directory / "tox.ini").write_text(text)
-
-    def variables(self, **more: str) -> dict[str, str]:
-        environ = {**os.environ, "PIP_INDEX_URL": self.url, "TOX_WORK_DIR": str(self.work), "NO_COLOR": "1", **more}
-        return {name: value for name, value in environ.items() if name not in {"TOX_ENV", "TOXENV"}}
-
-    def tox(self, *words: str, code: int | None = 0, python: str = sys.executable, **variables: str) -> str:
-        environ = {
-            **os.environ,
-            "PIP_INDEX_URL": self.url,
-            "TOX_WORK_DIR": str(self.work),
-            "NO_COLOR": "1",
-            **variables,
-        }
-        environ = {name: value for name, value in environ.items() if value and name not in {"TOX_ENV", "TOXENV"}}
-        done = subprocess.run(
-            [python, "-m", "tox", *words],
-            cwd=self.directory,
-            env=self.variables(**variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=240,
-        )
-        if code is not None:
-            assert done.returncode == code, done.stdout
-        assert "Traceback" not in done.stdout, done.stdout
-        return done.stdout
-
-    def held(self, output: str) -> list[str]:
-        """Return what the command `HELD` printed, without what virtualenv puts into environments."""
-        (line,) = re.findall(r"^held (.*)$", output, re.MULTILINE)
-        return [word for word in line.split() if not word.startswith(("pip-", "setuptools-"))]
-
-
-@pytest.fixture
-def project(tmp_path: Path, artifacts: Path, index_server: Callable[..., IndexServer]) -> Project:
-    return Project(tmp_path / "project", artifacts, index_server().url)
 
 
 def installs(output: str) -> list[str]:
@@ -476,3 +423,19 @@ def test_the_oldest_release_of_tox(project: Project, tmp_path: Path) -> None:
         project.write(f"package = {kind}\ndeps = alpha\ncommands = {HELD}")
         for _ in range(2):
             assert project.held(project.tox("run", python=str(python))) == ["alpha-1.0", "mine-1.0"]
+
+
+def test_a_warning_is_told_once_in_a_run_and_as_a_warning(
+    project: Project, tmp_path: Path, index_server: Callable[..., IndexServer]
+) -> None:
+    """Each step resolves what the ones before it brought, too; two environments do the same."""
+    for name in ("alpha", "beta"):
+        make_wheel(project.artifacts, name, "1.0")
+        make_wheel(tmp_path / "second", name, "2.0")
+    second = index_server(tmp_path / "second")
+    project.write("package = skip\ndeps = alpha\ndependency_groups = more\n", names="a, b")
+    (project.directory / "pyproject.toml").write_text('[dependency-groups]\nmore = ["beta"]\n')
+    output = project.tox("run", "--notest", PIP_EXTRA_INDEX_URL=second.url)
+    assert output.count("install_dependency-groups> fastenv pip install beta") == 2
+    assert output.count("would have given") == 1
+    assert "a: warning: alpha 1.0: taken from" in output
