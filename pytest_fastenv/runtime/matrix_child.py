@@ -21,6 +21,8 @@ from .relay import in_foreground
 
 #: How long the tests have to put their things away when the controller is gone.
 _PATIENCE_S = 10.0
+#: ``--setup-show``, ``--setup-only``, ``--setup-plan``.
+_SHOWING_SETUP = ("setupshow", "setuponly", "setupplan")
 #: How long Ctrl-C may take to show, where a terminal or a signal to the whole group brought it here, too.
 _GRACE_S = 1.0
 _GRACE_AT_TERMINAL_S = 5.0
@@ -90,6 +92,9 @@ class Child:
         if reporter is not None and not config.getoption("collectonly", False):
             # pytest's own, which old releases do not export, also where a plugin has put a subclass in its place.
             kind: Any = next(kind for kind in type(reporter).__mro__ if kind.__name__ == "TerminalReporter")
+            if any(config.getoption(option, False) for option in _SHOWING_SETUP):  # as it happens, by another plugin
+                writer = config.get_terminal_writer()
+                config.get_terminal_writer = lambda: writer  # type: ignore[method-assign]
             config.pluginmanager.unregister(reporter)
             silent = kind(config, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
             config.pluginmanager.register(silent, "terminalreporter")

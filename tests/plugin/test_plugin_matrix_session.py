@@ -254,3 +254,12 @@ def test_sessions_that_run_nothing_are_pytests_own(afar: Project) -> None:
     run = afar.run("--fastenv-env", "all", "--fixtures")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "= environments =" not in run.stdout
+
+
+@pytest.mark.parametrize("option", ["--setup-show", "--setup-plan"])
+def test_setup_of_fixtures_is_shown(afar: Project, option: str) -> None:
+    text = "import pytest\n@pytest.fixture\ndef held():\n    yield\ndef test_it(held):\n    pass\n"
+    afar.write(test_it__py=text)
+    run = afar.run(*ALL, option)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("SETUP    F held") == run.stdout.count("TEARDOWN F held") == 2
