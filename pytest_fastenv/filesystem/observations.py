@@ -116,15 +116,17 @@ def _file_change(path: str, state: str, stamps: tuple[int, ...]) -> str | None:
 
 def _names(path: str, _: Mapping[str, str]) -> str:
     # Only where a directory's own time changed.
-    from pytest_fastenv.filesystem.source_digest import NOT_SOURCES, RESULTS
+    from pytest_fastenv.filesystem.source_digest import NOT_SOURCES, is_output
 
     try:
         with os.scandir(path) as entries:
             names = [(entry.name, entry.is_dir()) for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
         return ""
-    skipped = NOT_SOURCES | RESULTS if any(name in _PROJECT_FILES for name, _ in names) else NOT_SOURCES
-    return key_of(sorted(item for item in names if _is_source(item[0]) and item[0] not in skipped))
+    sources = [item for item in names if _is_source(item[0]) and item[0] not in NOT_SOURCES]
+    if any(name in _PROJECT_FILES for name, _ in names):
+        sources = [item for item in sources if not is_output(item[0])]
+    return key_of(sorted(sources))
 
 
 def _is_source(name: str) -> bool:

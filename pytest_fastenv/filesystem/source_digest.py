@@ -19,14 +19,14 @@ NOT_SOURCES = frozenset(
     }
 )  # fmt: skip
 
-#: Files that test runs write at a project's top: each of them would else be a change, and the project built anew by
-#: the next run.
-RESULTS = frozenset(
-    {
-        "coverage.json", "coverage.lcov", "coverage.xml", "junit.xml", "lcov.info", "pytest.xml", "report.html",
-        "report.json", "report.xml", "results.xml", "test-results.xml",
-    }
-)  # fmt: skip
+#: What reports that are written at a project's top are called, and how they end: each of them would else be a change,
+#: and the project built anew by the next run.
+_REPORTS = frozenset({"coverage", "junit", "lcov", "pytest", "report", "reports", "result", "results", "trace"})
+_REPORT_ENDS = frozenset({"csv", "html", "info", "json", "jsonl", "lcov", "log", "svg", "xml"})
+#: Directories at the top into which built distributions are put, and how these end.
+_OUTPUTS = frozenset({"dist", "wheelhouse"})
+_DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
+_SEPARATORS = str.maketrans("-_.", "   ")
 
 #: Files by which virtual environments and caches are known (https://bford.info/cachedir/); the store is a cache.
 _MARKS = frozenset({"pyvenv.cfg", "CACHEDIR.TAG"})
@@ -37,8 +37,9 @@ PRODUCTS = (".so", ".pyd", ".dylib", ".dll", ".o", ".obj", ".a", ".lib", ".pyc",
 def source_digest(tree: str | os.PathLike[str], without: tuple[str, ...] = ()) -> str:
     """Return a digest over path, size and modification time of every file that could be a source.
 
-    Version control, caches (the store, too), virtual environments and what test runs leave (data of coverage, reports
-    at the tree's top with their usual names) do not count. What symbolic links lead to does, as a build reads that.
+    Version control, caches (the store, too), virtual environments and what tools leave do not count: data of coverage,
+    and at the tree's top reports with their usual names, lock files, built distributions. What symbolic links lead to
+    does, as a build reads that.
     Blocks on the file system.
 
     :param without: ends of names that do not count either; with them, directories named ``build`` do not.
@@ -61,7 +62,7 @@ def _files(top: str, without: tuple[str, ...], seen: set[str]) -> Iterator[tuple
             continue
         folders[:] = sorted(f for f in folders if f not in skipped and not (without and f.endswith(without)))
         for name in sorted(names):
-            if (without and name.endswith(without)) or _is_result(name, is_at_top=directory == top):
+            if (without and name.endswith(without)) or _is_passing(name, directory, top):
                 continue
             path = os.path.join(directory, name)
             status = os.lstat(path)
@@ -78,6 +79,19 @@ def _files(top: str, without: tuple[str, ...], seen: set[str]) -> Iterator[tuple
                     yield from _files(path, without, seen)
 
 
-def _is_result(name: str, *, is_at_top: bool) -> bool:
-    """Tell whether a file is what a test run leaves; coverage writes its data wherever a test has gone."""
-    return name == ".coverage" or name.startswith(".coverage.") or (is_at_top and name in RESULTS)
+def is_output(name: str) -> bool:
+    """Tell whether a file or directory at a project's top is there because of builds, locks or tests, by its name."""
+    if name in _OUTPUTS or (name.startswith("pylock.") and name.endswith(".toml")):
+        return True
+    stem, dot, end = name.lower().rpartition(".")
+    return bool(dot) and end in _REPORT_ENDS and not _REPORTS.isdisjoint(stem.translate(_SEPARATORS).split())
+
+
+def _is_passing(name: str, directory: str, top: str) -> bool:
+    """Tell whether a file comes and goes with builds and tests; coverage writes data wherever a test has gone."""
+    if name == ".coverage" or name.startswith(".coverage."):
+        return True
+    if directory == top:
+        return is_output(name)
+    above, below = os.path.split(directory)
+    return above == top and below in _OUTPUTS and name.endswith(_DISTRIBUTIONS)

@@ -29,6 +29,14 @@ def project(tmp_path: Path) -> Path:
         "coverage.json",
         "report.xml",
         "junit.xml",
+        "test-report.html",
+        "junit-3.12.xml",
+        "fastenv-report.json",
+        "trace.json",
+        "pylock.toml",
+        "pylock.py312-django5.toml",
+        "dist/project-1.0-py3-none-any.whl",
+        "dist/project-1.0.tar.gz",
         "htmlcov/index.html",
         ".pytest_cache/v/cache/lastfailed",
         "package/__pycache__/a.pyc",
@@ -45,9 +53,25 @@ def test_what_a_test_run_leaves_is_no_source(project: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [".coveragerc", "package/report.xml", "package/coverage.json", "data.xml", "coverage.py", "package/htmlcov.py"],
+    [
+        ".coveragerc",
+        "package/report.xml",
+        "package/coverage.json",
+        "data.xml",
+        "coverage.py",
+        "package/htmlcov.py",
+        "report.py",
+        "package/pylock.toml",
+        "pylock.py",
+        "dist/data.json",
+        "package/dist/a.whl",
+        "requirements-coverage.txt",
+        "MANIFEST.in",
+        "results",
+    ],
 )
 def test_what_a_build_could_read_is_one(project: Path, name: str) -> None:
+    (project / name).parent.mkdir(parents=True, exist_ok=True)
     before = source_digest(project)
     (project / name).write_text("new")
     assert source_digest(project) != before
