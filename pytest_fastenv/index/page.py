@@ -106,6 +106,8 @@ class PageBuilder:
             url = split_login(url)[0]  # pages are kept, and read with other logins too
         if not url.startswith(("https://", "http://", "file:")):
             url = self._absolute(url)
+        if url[:5].lower() == "file:" and not self.url.startswith("file:"):
+            return  # a page from elsewhere has no say about which files of this machine are read
         rows = self._rows.get(version)
         if rows is None:
             rows = self._rows[version] = []

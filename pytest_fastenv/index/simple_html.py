@@ -91,8 +91,10 @@ def _head(text: str) -> str:
 
 
 def _base(head: str, url: str) -> str:
+    """Return what relative links are relative to: for a page from elsewhere never a place on this machine."""
     base = _BASE.search(head)
-    return urljoin(url, _attributes(base[1]).get("href", "")) if base else url
+    named = urljoin(url, _attributes(base[1]).get("href", "")) if base else url
+    return url if named[:5].lower() == "file:" and not url.startswith("file:") else named
 
 
 def _text(content: bytes, charset: str) -> str:

@@ -11,9 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.plan import Vcs
+
+GIT_TRANSPORTS = ("https", "http", "ssh", "file", "git")
+"""What may stand behind ``git+``. Git itself knows others, some of which run commands."""
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Tell whether a URL names a file, a directory or a repository of this machine, or one that it mounts."""
+    return urlsplit(url).scheme in {"file", "git+file"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,13 @@ from pytest_fastenv.errors import RequirementsError
 from pytest_fastenv.model.artifact import Hashes
 from pytest_fastenv.model.file_urls import path_of
 from pytest_fastenv.model.plan import Vcs
-from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, Reference, RepositoryReference
+from pytest_fastenv.model.reference import (
+    GIT_TRANSPORTS,
+    ArchiveReference,
+    DirectoryReference,
+    Reference,
+    RepositoryReference,
+)
 from pytest_fastenv.requirements.documents import Documents, absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.fragments import Fragment, parse_fragment
@@ -26,7 +32,6 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):|(?:git|hg|svn|bzr)[+]", re.IGN
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _OTHER_VCS = ("hg", "svn", "bzr")
 _WHOLE_URL = "write the whole address: https://HOST/PATH"
-_GIT_TRANSPORTS = ("https", "http", "ssh", "file", "git")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +173,11 @@ def _git_url(excerpt: Excerpt) -> Direct:
     address, _, fragment_text = excerpt.text.partition("#")
     url = address[len("git+") :] if address.lower().startswith("git+") else address
     transport = url.partition("://")[0].lower()
-    if transport not in _GIT_TRANSPORTS or "://" not in url:
+    if transport not in GIT_TRANSPORTS or "://" not in url:
         hint = None
         if scp := re.fullmatch(r"([^/\s@]+@[^/\s:]+):(.+)", url):
             hint = f"write git+ssh://{scp[1]}/{scp[2]}"
-        known = ", ".join(f"git+{name}:" for name in _GIT_TRANSPORTS)
+        known = ", ".join(f"git+{name}:" for name in GIT_TRANSPORTS)
         raise excerpt.error(f"this is no address of a git repository; {known} are", hint=hint)
     parts = _split(excerpt, url)
     if not parts.hostname and transport != "file":

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import assert_never
-from urllib.parse import unquote, urldefrag, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import (
@@ -23,11 +22,9 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.errors import MetadataError, NoSolutionError, UnsupportedWheelError, option
 from pytest_fastenv.filesystem.source_digest import source_digest
-from pytest_fastenv.model.artifact import Artifact, Hashes
-from pytest_fastenv.model.file_urls import path_of
-from pytest_fastenv.model.location import Location
+from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, TreeSource, Vcs, WheelSource, archive_source
+from pytest_fastenv.model.plan import DirectUrl, SdistSource, Source, TreeSource, WheelSource, archive_source
 from pytest_fastenv.model.protocols import SourceMetadata
 from pytest_fastenv.model.reference import (
     ArchiveReference,
@@ -38,7 +35,6 @@ from pytest_fastenv.model.reference import (
 )
 from pytest_fastenv.model.request import ConfigSettings, Wanted
 from pytest_fastenv.resolve.candidates import ArtifactChoice, Candidate, Policy, Refusal
-from pytest_fastenv.resolve.requirements_of import Dependency, url_hashes
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.platforms import made_for
 
@@ -217,37 +213,6 @@ class Directs:
             case SdistSource() | TreeSource():
                 return await self.sources.metadata(source, name)
         assert_never(source)
-
-
-def reference(dependency: Dependency, required_by: str) -> Wanted:
-    """Return a direct reference in a distribution's metadata in the form in which users' own are kept.
-
-    :param required_by: the distribution that has it, for messages.
-    :raises MetadataError: a kind of address that is not supported.
-    """
-    written = dependency.url or ""
-    url, fragment = urldefrag(written)
-    found = re.search(r"(?:^|&)subdirectory=([^&]+)", fragment)
-    subdirectory = unquote(found[1]) if found else None
-    wanted = Wanted(
-        dependency.name,
-        Location(required_by),
-        str(dependency),
-        extras=dependency.extras,
-        hashes=Hashes.of(url_hashes(written)),
-    )
-    parts = urlsplit(url)
-    if parts.scheme.startswith("git+"):
-        path, at, revision = parts.path.rpartition("@")
-        bare = urlunsplit((parts.scheme[4:], parts.netloc, path if at else parts.path, parts.query, ""))
-        return replace(wanted, reference=RepositoryReference(Vcs(bare, revision if at else None), subdirectory))
-    if parts.scheme not in {"http", "https", "file"}:
-        raise MetadataError(f"{required_by} needs {dependency}, an address of a kind that is not supported")
-    if parts.scheme == "file":
-        local = Path(path_of(parts.path))
-        if os.path.isdir(local):
-            return replace(wanted, reference=DirectoryReference(local, subdirectory))
-    return replace(wanted, reference=ArchiveReference(url, subdirectory))
 
 
 def without_credentials(url: str) -> str:

@@ -11,8 +11,8 @@ from nab_resolver.types import Incompatibility, IncompatibilityCause, RangeProto
 from pytest_fastenv.errors import MetadataError, NoSolutionError
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.request import Wanted
+from pytest_fastenv.resolve.addresses import reference
 from pytest_fastenv.resolve.candidates import Candidate, Refusal, is_same_source
-from pytest_fastenv.resolve.direct import reference
 from pytest_fastenv.resolve.eligibility import Eligibility
 from pytest_fastenv.resolve.facts import Facts
 from pytest_fastenv.resolve.lowest import Order
@@ -206,7 +206,7 @@ class Provider(BaseProvider[Key, int]):
             if not self._facts.directs.choice.fits_python(metadata.requires_python):
                 releases.refuse(number, Refusal(f"needs Python {metadata.requires_python}"))
                 return False
-            needs = tuple(self._needs(package, number, self._reader.read(metadata, package.extra), str(candidate)))
+            needs = tuple(self._needs(package, number, self._reader.read(metadata, package.extra), candidate))
         except MetadataError as fault:
             self._refuse(releases, number, candidate, Refusal(f"has metadata that cannot be used: {fault.what}", fault))
             return False
@@ -222,7 +222,7 @@ class Provider(BaseProvider[Key, int]):
         self._dependencies[package, number] = {key: VersionSet(bits) for key, bits in joined.items()}
         return True
 
-    def _needs(self, package: Key, number: int, dependencies: Sequence[Dependency], by: str) -> Iterable[Need]:
+    def _needs(self, package: Key, number: int, dependencies: Sequence[Dependency], by: Candidate) -> Iterable[Need]:
         self._facts.need({dependency.name for dependency in dependencies if dependency.url is None})
         if package.extra:
             yield Need(Key(package.name), 1 << number, Dependency(package.name, (), ""))
@@ -245,7 +245,7 @@ class Provider(BaseProvider[Key, int]):
             raise RestartError
         return releases.matching(specifier)
 
-    def _direct_bits(self, dependency: Dependency, by: str) -> int:
+    def _direct_bits(self, dependency: Dependency, by: Candidate) -> int:
         try:
             _, number, new = self._facts.examine_now(reference(dependency, by))
         except NoSolutionError as fault:

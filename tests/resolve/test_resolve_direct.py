@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kit.archives import make_project
+from packaging.version import Version
 from resolve_world import FILES, World, ask, digest, pins, run, want
 
 from pytest_fastenv.errors import (
@@ -18,13 +19,17 @@ from pytest_fastenv.errors import (
     RequirementsError,
     UnsupportedWheelError,
 )
-from pytest_fastenv.model.artifact import Hashes
+from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.model.plan import SdistSource, TreeSource, Vcs, WheelSource
+from pytest_fastenv.model.plan import DirectUrl, SdistSource, TreeSource, Vcs, WheelSource
 from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference, RepositoryReference
 from pytest_fastenv.model.request import Fault
-from pytest_fastenv.resolve.direct import reference, tree_digest, without_credentials
+from pytest_fastenv.resolve.addresses import reference
+from pytest_fastenv.resolve.candidates import Candidate
+from pytest_fastenv.resolve.direct import tree_digest, without_credentials
 from pytest_fastenv.resolve.requirements_of import Dependency
+
+APP = Candidate("app", Version("1"), "1", WheelSource(Artifact("app", "1", "app-1-py3-none-any.whl", "")))
 
 
 def test_a_local_project_and_what_it_needs(tmp_path: Path) -> None:
@@ -334,16 +339,76 @@ def test_credentials_are_not_recorded(url: str, expected: str) -> None:
 
 
 def test_references_in_metadata(tmp_path: Path) -> None:
-    git = reference(Dependency("x", ("e",), "", "git+https://example.invalid/x.git@v1#subdirectory=py&egg=x"), "app 1")
+    git = reference(Dependency("x", ("e",), "", "git+https://example.invalid/x.git@v1#subdirectory=py&egg=x"), APP)
     assert git.reference == RepositoryReference(Vcs("https://example.invalid/x.git", "v1"), "py")
     assert (git.extras, str(git.location)) == (("e",), "app 1")
-    local = reference(Dependency("x", (), "", tmp_path.as_uri()), "app 1")
+    local = reference(Dependency("x", (), "", tmp_path.as_uri()), replace(APP, direct=DirectUrl("file:///app")))
     assert local.reference == DirectoryReference(tmp_path)
-    plain = reference(Dependency("x", (), "", "https://example.invalid/x-1.tar.gz#sha256=" + "0" * 64), "app 1")
+    plain = reference(Dependency("x", (), "", "https://example.invalid/x-1.tar.gz#sha256=" + "0" * 64), APP)
     assert plain.reference == ArchiveReference("https://example.invalid/x-1.tar.gz")
     assert plain.hashes.sha256 == "0" * 64
-    with pytest.raises(MetadataError, match="not supported"):
-        reference(Dependency("x", (), "", "hg+https://example.invalid/x"), "app 1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hg+https://example.invalid/x",
+        "git+ext::sh -c true",
+        "git+ext://x/y",
+        "git+https:///x.git",
+        "git+https://example.invalid/x@--upload-pack=x",
+        "git+https://example.invalid/x@",
+        "/etc/passwd",
+        "../neighbour",
+        "C:/Windows/x.whl",
+    ],
+)
+def test_addresses_that_no_metadata_may_have(url: str) -> None:
+    for by in (APP, replace(APP, direct=DirectUrl("file:///app"))):
+        with pytest.raises(MetadataError, match="app 1 needs x @ "):
+            reference(Dependency("x", (), "", url), by)
+
+
+HERE = [
+    "file:///etc/passwd",
+    "FILE:///etc/passwd",
+    "file:/etc",
+    "file://server/share/x.whl",
+    "git+file:///etc",
+    "file:x",
+]
+
+
+@pytest.mark.parametrize("url", HERE)
+@pytest.mark.parametrize("direct", [None, DirectUrl("https://example.invalid/app.whl"), DirectUrl("ssh://git@x/app")])
+def test_what_comes_from_elsewhere_names_no_place_on_this_machine(url: str, direct: DirectUrl | None) -> None:
+    with pytest.raises(MetadataError, match="a place on this machine"):
+        reference(Dependency("x", (), "", url), replace(APP, direct=direct))
+
+
+def test_a_release_that_names_a_file_of_this_machine_is_passed_over_unread(tmp_path: Path) -> None:
+    world = World()
+    secret = tmp_path / "x-1-py3-none-any.whl"
+    secret.write_text("secret")
+    world.add("app", "2", f"x @ {secret.as_uri()}")
+    world.add("app", "1")
+    assert pins(run(world, ask("app"), tmp_path)) == {"app": "1"}
+    with pytest.raises(MetadataError, match="a place on this machine") as caught:
+        run(world, ask("app==2"), tmp_path)
+    assert "secret" not in caught.value.diagnosis()
+    assert not world.asked[f"metadata {secret.name}"]
+
+
+def test_local_projects_name_their_neighbours(tmp_path: Path) -> None:
+    world = World()
+    one, two, three = (make_project(tmp_path / name, name, "1") for name in ("one", "two", "three"))
+    world.trees[one] = CoreMetadata("one", "1", (f"two @ {two.as_uri()}",))
+    world.trees[two] = CoreMetadata("two", "1", (f"three @ {three.as_uri()}", "foreign"))
+    world.trees[three] = CoreMetadata("three", "1")
+    world.add("foreign", "1", f"three @ {three.as_uri()}")
+    world.add("foreign", "0.1")
+    plan = run(world, ask(want("./one", path=one)), tmp_path)
+    assert pins(plan) == {"foreign": "0.1", "one": "1", "three": "1", "two": "1"}
 
 
 def test_what_a_marker_excludes_may_be_missing(tmp_path: Path) -> None:

@@ -29,7 +29,13 @@ from pytest_fastenv.installer.build import metadata as core
 from pytest_fastenv.installer.build.bench import Bench, HookRuns
 from pytest_fastenv.installer.build.built_wheels import BuiltWheels, Made, StoredWheels
 from pytest_fastenv.installer.build.circle import Waits
-from pytest_fastenv.installer.build.hook_product import check_identity, find_dist_info, find_sdist, find_wheel
+from pytest_fastenv.installer.build.hook_product import (
+    check_identity,
+    find_dist_info,
+    find_sdist,
+    find_wheel,
+    read_requirements,
+)
 from pytest_fastenv.installer.build.job import Job, normalized, subject_of
 from pytest_fastenv.installer.build.own_trees import OwnTrees
 from pytest_fastenv.installer.build.policy import BackendPolicy
@@ -189,6 +195,7 @@ class SourceBuilder:
         with self.waits.building(job.subject) as chain:
             wanted = await self._wanted(job)
             while True:
+                job.check_reach(wanted)
                 content = await self._environments.content(wanted, chain)
                 found = await look(job.build(content))
                 if found is not None:
@@ -222,12 +229,7 @@ class SourceBuilder:
             return known
         hook = f"get_requires_for_build_{bench.job.kind}"
         answer, grounds = await self._hooks.run(bench, hook, [bench.job.config_settings])
-        further = [] if answer.missing else answer.value
-        if not isinstance(further, list) or not all(isinstance(text, str) for text in further):
-            raise BuildError(
-                f"{bench.job.subject}: {hook} returned {further!r}, not a list of requirements",
-                where=str(bench.space.log),
-            )
+        further = [] if answer.missing else read_requirements(answer.value, hook, bench.job.subject, bench.space.log)
         self._records.keep_further(bench.job, further, grounds)
         return tuple(further)
 

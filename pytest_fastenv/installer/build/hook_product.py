@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,21 @@ from packaging.version import InvalidVersion
 
 from pytest_fastenv.errors import BuildError, MismatchError
 from pytest_fastenv.wheel.names import same_version
+
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+#: Letters of an answer, and names in a directory, that a message shows.
+_SHOWN = 200
+_SHOWN_NAMES = 10
+_MOST_REQUIREMENTS = 10_000
+_LONGEST_REQUIREMENTS = 1_000_000
 
 
 def find_wheel(answer: Any, directory: Path, subject: str, log: Path) -> Path:
@@ -29,18 +45,19 @@ def find_sdist(answer: Any, directory: Path, subject: str, log: Path) -> Path:
 
 
 def _find(answer: Any, directory: Path, subject: str, log: Path, ending: str, what: str) -> Path:
-    found = sorted(os.listdir(directory))
     if not isinstance(answer, str) or not answer.endswith(ending):
-        raise BuildError(f"{subject}: the build backend returned {answer!r}, not the name of a {what}", where=str(log))
+        told = f"the build backend returned {quoted(answer)}, not the name of a {what}"
+        raise BuildError(f"{subject}: {told}", where=str(log))
     if os.path.basename(answer) != answer or "\\" in answer or answer in {os.curdir, os.pardir}:
         raise BuildError(
-            f"{subject}: the build backend returned the path {answer!r}",
+            f"{subject}: the build backend returned the path {quoted(answer)}",
             where=str(log),
             why=f"a build hook returns the {what}'s base name (PEP 517)",
         )
     path = directory / answer
-    if not path.is_file() or path.is_symlink():
-        raise BuildError(f"{subject}: the build backend claimed {answer}, found {found}", where=str(log))
+    kind = _kind(path)
+    if kind != "a file":
+        raise _claimed(subject, what, answer, kind, directory, log)
     return path
 
 
@@ -49,14 +66,61 @@ def find_dist_info(answer: Any, directory: Path, subject: str, log: Path) -> Pat
 
     :raises BuildError: the answer is no base name of a dist-info directory that is there.
     """
-    plain = isinstance(answer, str) and os.path.basename(answer) == answer and answer.endswith(".dist-info")
-    if not plain or not (directory / answer).is_dir():
+    if not isinstance(answer, str) or os.path.basename(answer) != answer or not answer.endswith(".dist-info"):
         raise BuildError(
-            f"{subject}: the build backend claimed the metadata directory {answer!r}, found {os.listdir(directory)}",
+            f"{subject}: the build backend returned {quoted(answer)}, not the name of a metadata directory",
             where=str(log),
             why="the hook returns the base name of the .dist-info directory it has made (PEP 517)",
         )
-    return directory / str(answer)
+    kind = _kind(directory / answer)
+    if kind != "a directory":
+        raise _claimed(subject, "metadata directory", answer, kind, directory, log)
+    return directory / answer
+
+
+def read_requirements(answer: Any, hook: str, subject: str, log: Path) -> list[str]:
+    """Return the requirements that a ``get_requires_for_build_...`` hook asks for.
+
+    :raises BuildError: the answer is no list of texts, or longer than any that is meant.
+    """
+    if not isinstance(answer, list) or not all(isinstance(text, str) for text in answer):
+        raise BuildError(f"{subject}: {hook} returned {quoted(answer)}, not a list of requirements", where=str(log))
+    if len(answer) > _MOST_REQUIREMENTS or sum(map(len, answer)) > _LONGEST_REQUIREMENTS:
+        raise BuildError(
+            f"{subject}: {hook} returned {len(answer):,} requirements of {sum(map(len, answer)):,} letters",
+            where=str(log),
+            why=f"at most {_MOST_REQUIREMENTS:,} of {_LONGEST_REQUIREMENTS:,} letters together are accepted",
+        )
+    return answer
+
+
+def quoted(answer: Any) -> str:
+    """Return what a backend answered as a message may show it: its beginning, and how long it is."""
+    text = repr(answer)
+    if len(text) <= _SHOWN:
+        return text
+    return f"{text[:_SHOWN]}... ({len(text):,} letters)"
+
+
+def _kind(path: Path) -> str:
+    """Say what lies at a path, which nothing opens or follows."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (OSError, ValueError):
+        return ""
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
+
+
+def _claimed(subject: str, what: str, answer: str, kind: str, directory: Path, log: Path) -> BuildError:
+    names = sorted(os.listdir(directory))
+    found = f"{kind} of that name" if kind else ", ".join(names[:_SHOWN_NAMES]) or "nothing"
+    more = f" and {len(names) - _SHOWN_NAMES:,} more" if not kind and len(names) > _SHOWN_NAMES else ""
+    claimed = answer if len(answer) <= _SHOWN else quoted(answer)
+    return BuildError(
+        f"{subject}: the build backend claimed the {what} {claimed}, found {found}{more}",
+        where=str(log),
+        why=f"the {what} itself has to lie in the directory that the hook was given" if kind else None,
+    )
 
 
 def check_identity(path: Path, subject: str, name: str | None, version: str | None, log: Path) -> None:

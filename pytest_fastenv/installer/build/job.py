@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
+from pytest_fastenv.errors import BuildError
 from pytest_fastenv.model.build import Build, Installed
-from pytest_fastenv.model.plan import BuildSource
+from pytest_fastenv.model.plan import BuildSource, SdistSource
+from pytest_fastenv.model.reference import is_on_this_machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,22 @@ class Job:
     def is_own_tree(self) -> bool:
         """Whether the source is a user's own tree, which may change at any time."""
         return self.source.own_tree is not None
+
+    def check_reach(self, requires: Iterable[str]) -> None:
+        """Let only what lies on this machine itself have build requirements that name places on it.
+
+        :raises BuildError: what comes from elsewhere names one.
+        """
+        source = self.source
+        if self.is_own_tree or (isinstance(source, SdistSource) and is_on_this_machine(source.artifact.url)):
+            return
+        for text in requires:
+            name, at, url = text.partition("@")
+            if at and is_on_this_machine(url.strip()):
+                raise BuildError(
+                    f"{self.subject} is built with {text}, a place on this machine, and does not come from it itself",
+                    hint=f"use another release or a wheel; {name.strip()} can be named by an index alone",
+                )
 
     @property
     def kind(self) -> str:

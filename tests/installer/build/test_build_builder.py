@@ -264,7 +264,14 @@ def wheel_hook(body: str) -> str:
 @pytest.mark.parametrize(
     ("body", "error", "part"),
     [
-        ("return 'demo-1.0-py3-none-any.whl'", BuildError, "claimed demo-1.0-py3-none-any.whl, found []"),
+        (
+            "return 'demo-1.0-py3-none-any.whl'",
+            BuildError,
+            "claimed the wheel demo-1.0-py3-none-any.whl, found nothing",
+        ),
+        ("return _put(os.symlink, '/etc/passwd', wheel_directory)", BuildError, "found a symbolic link of that name"),
+        ("return _put(os.mkfifo, wheel_directory)", BuildError, "found a named pipe of that name"),
+        ("return 'x' * 50_000_000", BuildError, "... (50,000,002 letters), not the name of a wheel"),
         ("return '/tmp/demo-1.0-py3-none-any.whl'", BuildError, "returned the path"),
         ("return '../demo-1.0-py3-none-any.whl'", BuildError, "returned the path"),
         ("return 3", BuildError, "not the name of a wheel"),
@@ -281,6 +288,9 @@ def test_what_a_backend_must_not_do_is_an_error_and_leaves_nothing(
 ) -> None:
     code = (
         "_REAL = build_wheel\n"
+        "def _put(make, *words):\n"
+        "    make(*words[:-1], os.path.join(words[-1], 'demo-1.0-py3-none-any.whl'))\n"
+        "    return 'demo-1.0-py3-none-any.whl'\n"
         "def _rename(directory, name, stem=None):\n"
         "    if stem:\n"
         "        global DIST_INFO\n"
@@ -616,3 +626,16 @@ def test_a_missing_backend_names_the_projects_file(kind: str, wrong: str, root: 
     with pytest.raises(BuildError) as caught:
         build(root, source)
     assert caught.value.where == str(where / "pyproject.toml")
+
+
+BESIDE = "beside @ file:///etc/passwd"
+
+
+@pytest.mark.parametrize("options", [{"build_requires": [BESIDE]}, {"get_requires": [BESIDE]}], ids=["static", "asked"])
+def test_build_requirements_on_this_machine_are_for_what_lies_on_it(
+    root: Path, artifacts: Path, options: dict[str, Any]
+) -> None:
+    project = make_project(artifacts / "demo", "demo", **options)
+    assert build(root, tree(project)).facts.name == "demo"
+    with pytest.raises(BuildError, match="beside @ file:///etc/passwd, a place on this machine"):
+        build(root, tree(project, "other-content", checkout=True))

@@ -113,7 +113,10 @@ def test_metadata_that_is_not_static_comes_of_the_same_build(tmp_path: Path) -> 
             "not the name of a source distribution",
         ),
         ("def build_sdist(directory, settings=None):\n    return '../demo-1.0.tar.gz'\n", "returned the path"),
-        ("def build_sdist(directory, settings=None):\n    return 'demo-1.0.tar.gz'\n", "claimed demo-1.0.tar.gz"),
+        (
+            "def build_sdist(directory, settings=None):\n    return 'demo-1.0.tar.gz'\n",
+            "claimed the source distribution demo-1.0.tar.gz",
+        ),
         ("del build_sdist\n", "has no build_sdist"),
     ],
 )
