@@ -6,26 +6,17 @@ import argparse
 from collections.abc import Callable
 from importlib import import_module
 
-from pytest_fastenv.cli.pip.options import REFUSED_AT_INDEXES, REFUSED_IN_INSTALL, add_line_options, add_options_of_pip
+from pytest_fastenv.requirements.pip_options import (
+    FORMATS,
+    REFUSED_AT_INDEXES,
+    REQUIREMENT,
+    TRUSTED,
+    add_index_options,
+    add_install_options,
+    add_line_options,
+    add_options_of_pip,
+)
 from pytest_fastenv.settings.layers import Loaded
-
-_FORMATS = (
-    (("--no-binary",), "NAMES", "build these: names, :all: or :none:"),
-    (("--only-binary",), "NAMES", "build none of these"),
-    (("--pre",), "", "take pre-releases, too"),
-    (("--all-releases",), "NAMES", "take pre-releases of these, too"),
-    (("--only-final",), "NAMES", "take no pre-releases of these"),
-    (("--prefer-binary",), "", "an older wheel is better than a newer source distribution"),
-)
-_TRUSTED = (("--trusted-host",), "HOST", "a host whose certificate is not checked")
-_LINES = (
-    (("-r", "--requirement"), "FILE", "a requirements file"),
-    (("-c", "--constraint"), "FILE", "a constraints file"),
-    (("-e", "--editable"), "PATH", "a project, installed so that its sources stay where they are"),
-    *_FORMATS,
-    (("--require-hashes",), "", "every requirement needs a --hash"),
-    _TRUSTED,
-)
 
 
 def add_arguments(pip: argparse.ArgumentParser) -> None:
@@ -52,37 +43,16 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
     return run(options, loaded)
 
 
-def _add_index(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-i", "--index-url", "--pypi-url", metavar="URL", help="the index")
-    parser.add_argument("--extra-index-url", action="append", metavar="URL", help="a further index")
-    parser.add_argument("-f", "--find-links", action="append", metavar="PLACE", help="a directory or page of archives")
-    parser.add_argument("--no-index", action="store_true", help="ask no index: find-links only")
-
-
 def _add_install(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="REQUIREMENT", help="a requirement, a project's directory, a URL")
-    add_line_options(parser, _LINES)
-    _add_index(parser)
-    parser.add_argument("--group", action="append", metavar="[PATH:]NAME", help="a dependency group")
-    parser.add_argument("-b", "--build-constraint", action="append", metavar="FILE", help="constraints for builds")
-    parser.add_argument("-C", "--config-settings", "--config-setting", action="append", metavar="KEY=VALUE",
-                        help="for the build backends of what is named here")  # fmt: skip
-    parser.add_argument("-U", "--upgrade", action="store_true", help="take the newest version of what is named")
-    parser.add_argument("--upgrade-strategy", choices=["only-if-needed", "eager"], default="only-if-needed",
-                        help="what -U does with what they need")  # fmt: skip
-    parser.add_argument("--no-deps", "--no-dependencies", action="store_true", help="leave out what they need")
-    parser.add_argument("--force-reinstall", action="store_true", help="replace also what is there as it is wanted")
-    parser.add_argument("--no-require-hashes", action="store_const", const=True, help=argparse.SUPPRESS)
-    parser.add_argument("--ignore-requires-python", action="store_true", help="Requires-Python excludes nothing")
+    add_install_options(parser)
     parser.add_argument("--no-warn-conflicts", action="store_true", help="say nothing of what does not fit together")
     parser.add_argument("--dry-run", action="store_true", help="change nothing: tell what would be installed")
     parser.add_argument("--report", metavar="FILE", help="write what was installed as JSON (- for standard output)")
-    add_options_of_pip(parser, (*REFUSED_AT_INDEXES, *REFUSED_IN_INSTALL))
 
 
 def _add_uninstall(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="NAME", help="a project")
-    add_line_options(parser, (_LINES[0], _TRUSTED))
+    add_line_options(parser, (REQUIREMENT, TRUSTED))
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     add_options_of_pip(parser)
 
@@ -96,7 +66,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_freeze(parser: argparse.ArgumentParser) -> None:
-    add_line_options(parser, (_TRUSTED,))
+    add_line_options(parser, (TRUSTED,))
     parser.add_argument("--all", action="store_true", help="also pip itself, and what old environments start with")
     parser.add_argument("-r", "--requirement", action="append", default=[], metavar="FILE", help=argparse.SUPPRESS)
     _add_choice(parser)
@@ -109,18 +79,18 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-e", "--editable", action="store_true", help="editable projects only")
     parser.add_argument("--include-editable", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--not-required", action="store_true", help="those that nothing here needs")
-    add_line_options(parser, (*_FORMATS, _TRUSTED))
-    _add_index(parser)
+    add_line_options(parser, (*FORMATS, TRUSTED))
+    add_index_options(parser)
     _add_choice(parser)
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
-    add_line_options(parser, (_TRUSTED,))
+    add_line_options(parser, (TRUSTED,))
     add_options_of_pip(parser)
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
-    add_line_options(parser, (_TRUSTED,))
+    add_line_options(parser, (TRUSTED,))
     parser.add_argument("words", nargs="*", metavar="NAME", help="a project")
     parser.add_argument("-f", "--files", action="store_true", help="also its files")
     add_options_of_pip(parser)

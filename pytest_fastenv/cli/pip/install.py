@@ -6,21 +6,20 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.cli.pip.check import misfits
 from pytest_fastenv.cli.pip.chosen import chosen, content
-from pytest_fastenv.cli.pip.indexes import with_indexes
 from pytest_fastenv.cli.results import show
 from pytest_fastenv.errors import UsageError, printable
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource, WheelSource
-from pytest_fastenv.model.request import ConfigSettings, config_settings
 from pytest_fastenv.provisioning.changes import Changed, Wishes, install
 from pytest_fastenv.report.progress import Progress
-from pytest_fastenv.requirements.lines import Lines
+from pytest_fastenv.requirements.pip_indexes import with_indexes
+from pytest_fastenv.requirements.pip_install import asks_for_something, lines_of, upgrade_of
 from pytest_fastenv.settings.layers import Loaded
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.values import current_directory
@@ -35,8 +34,11 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     for text in options.told or ():
         sys.stderr.write(f"WARNING: {text}\n")
     prefix = chosen(options, os.environ)
-    wishes = Wishes(_lines(options), upgrade=_upgrade(options), reinstall=options.force_reinstall)
-    settings = with_indexes(loaded.settings, options)
+    if not asks_for_something(options):
+        raise UsageError("a requirement is needed", hint=f"{_DOOR} NAME, or {_DOOR} -r FILE")
+    lines = lines_of(options, current_directory(), _DOOR)
+    wishes = Wishes(lines, upgrade=upgrade_of(options), reinstall=options.force_reinstall)
+    settings = with_indexes(loaded.settings, options, current_directory())
     recorder = Recorder(Naming(options.door, loaded.origins))
     interactive, quiet = sys.stderr.isatty(), bool(options.quiet)
     with Progress(recorder, sys.stderr, quiet=quiet, interactive=interactive):
@@ -50,37 +52,6 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     if not options.dry_run and not options.no_warn_conflicts:
         _warn(prefix, changed)
     return 0
-
-
-def _lines(options: argparse.Namespace) -> Lines:
-    if not (options.words or options.lines or options.group):
-        raise UsageError("a requirement is needed", hint=f"{_DOOR} NAME, or {_DOOR} -r FILE")
-    flags = {"--no-index": options.no_index, "--no-require-hashes": options.no_require_hashes}
-    return Lines(
-        (*(options.lines or ()), *(flag for flag, given in flags.items() if given), *options.words),
-        current_directory(),
-        _DOOR,
-        groups=tuple(options.group or ()),
-        build_constraints=tuple(options.build_constraint or ()),
-        rules=("ignore-requires-python",) if options.ignore_requires_python else (),
-        no_deps=options.no_deps,
-        config_settings=_config_settings(options.config_settings or ()),
-    )
-
-
-def _config_settings(texts: Iterable[str]) -> ConfigSettings:
-    values: dict[str, str | list[str]] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"{text!r} is no KEY=VALUE", where=_DOOR, hint="write -C KEY=VALUE")
-        earlier = values.get(key)
-        values[key] = value if earlier is None else [*([earlier] if isinstance(earlier, str) else earlier), value]
-    return config_settings(values)
-
-
-def _upgrade(options: argparse.Namespace) -> Any:
-    return options.upgrade_strategy if options.upgrade else "none"
 
 
 def _told(changed: Changed, prefix: Path, *, dry_run: bool) -> list[str]:

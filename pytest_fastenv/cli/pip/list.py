@@ -13,9 +13,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.cli.pip.chosen import chosen
-from pytest_fastenv.cli.pip.freeze import among, pinned
-from pytest_fastenv.cli.pip.indexes import with_indexes
+from pytest_fastenv.cli.pip.freeze import among
 from pytest_fastenv.cli.results import show
+from pytest_fastenv.environment.frozen import pinned
 from pytest_fastenv.environment.held import Held
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.events import Recorder
@@ -23,6 +23,7 @@ from pytest_fastenv.provisioning.changes import target_of
 from pytest_fastenv.provisioning.newest import Newest, newest
 from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.requirements.lines import Lines
+from pytest_fastenv.requirements.pip_indexes import with_indexes
 from pytest_fastenv.settings.layers import Loaded
 from pytest_fastenv.settings.values import Settings, current_directory
 
@@ -62,7 +63,7 @@ def _chosen(options: argparse.Namespace, settings: Settings) -> list[Held]:
 
 def _compared(rows: Sequence[_Row], options: argparse.Namespace, settings: Settings) -> list[_Row]:
     """Return the rows that have, or have not, a newer version at the index."""
-    settings = with_indexes(settings, options)
+    settings = with_indexes(settings, options, current_directory())
     store = store_of(settings, Recorder())
     target = target_of(chosen(options, os.environ), store)
     texts = (*(options.lines or ()), *(["--no-index"] if options.no_index else []))

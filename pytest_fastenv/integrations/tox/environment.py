@@ -20,14 +20,18 @@ from tox.tox_env.runner import RunToxEnv
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.integrations.tox.choice import LOOKING_ONLY
 from pytest_fastenv.integrations.tox.execution import Executor, Work
-from pytest_fastenv.integrations.tox.pip_command import ENGINE_COMMAND, NotUnderstoodError, PipInstall, read_command
+from pytest_fastenv.integrations.tox.pip_command import ENGINE_COMMAND, NotUnderstoodError, is_freeze, read_command
 from pytest_fastenv.integrations.tox.telling import warn
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.layers import settings_from_variables
 from pytest_fastenv.settings.values import Settings
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from tox.tox_env.api import ToxEnvCreateArgs
+
+    from pytest_fastenv.requirements.lines import Lines
 
 #: Variables that tell virtualenv to put other things into an environment than it does by itself.
 _SEED_VARIABLES = tuple(
@@ -144,6 +148,8 @@ class FastenvEnvironment(VirtualEnv):
 
     def _carried_out_here(self, request: ExecuteRequest) -> Work | None:
         """Return the work of an installing command, or ``None``: then a process is started for it."""
+        if request.run_id == "freeze" and is_freeze(request.cmd) and not self._has_pip():
+            return self._freeze
         if not request.run_id.startswith("install_"):
             return None
         command = self.conf["install_command"].args
@@ -154,38 +160,45 @@ class FastenvEnvironment(VirtualEnv):
             return None
         if tuple(command[: len(ENGINE_COMMAND)]) != ENGINE_COMMAND:
             warn("install_command is carried out by fastenv, with the options it has, and not by pip")
-        if self.conf["pip_pre"] and "--pre" not in asked.lines:
-            asked.lines.append("--pre")
+        for text in asked.told or ():
+            warn(text)
+        if self.conf["pip_pre"] and "--pre" not in (asked.lines or ()):
+            asked.lines = [*(asked.lines or ()), "--pre"]
         return partial(self._install_with_engine, asked, request)
 
-    def _install_with_engine(self, asked: PipInstall, request: ExecuteRequest) -> str:
-        from pytest_fastenv.errors import NoSolutionError
+    def _has_pip(self) -> bool:
+        return (self.env_site_package_dir() / "pip").is_dir()
 
-        early = self.early_requirements(request.run_id) if not asked.no_deps else ()
+    def _freeze(self) -> str:
+        from pytest_fastenv.environment.frozen import frozen
+        from pytest_fastenv.environment.held import held
+
+        return "".join(f"{line}\n" for one in held([str(self.env_site_package_dir())]) for line in frozen(one))
+
+    def _install_with_engine(self, asked: Namespace, request: ExecuteRequest) -> str:
+        from pytest_fastenv.errors import NoSolutionError
+        from pytest_fastenv.requirements.pip_install import lines_of
+
+        lines = lines_of(asked, Path(request.cwd), f"{self.conf.name}: {request.run_id}")
+        early = self.early_requirements(request.run_id) if not lines.no_deps else ()
         if early:
             try:
-                return self._install_lines([*asked.lines, *early], asked, request)
+                return self._install_lines(replace(lines, texts=(*lines.texts, *early)), asked, request)
             except NoSolutionError:
                 pass  # tox lets the package's requirements replace what deps brought: one step after the other
-        return self._install_lines(asked.lines, asked, request)
+        return self._install_lines(lines, asked, request)
 
-    def _install_lines(self, lines: list[str], asked: PipInstall, request: ExecuteRequest) -> str:
+    def _install_lines(self, lines: Lines, asked: Namespace, request: ExecuteRequest) -> str:
         from pytest_fastenv.model.events import Recorder
-        from pytest_fastenv.model.request import config_settings
         from pytest_fastenv.provisioning.changes import Wishes, install
-        from pytest_fastenv.requirements.lines import Lines
+        from pytest_fastenv.requirements.pip_indexes import with_indexes
+        from pytest_fastenv.requirements.pip_install import upgrade_of
         from pytest_fastenv.resolve.other_indexes import subject_of
 
-        words = Lines(
-            tuple(lines),
-            Path(request.cwd),
-            f"{self.conf.name}: {request.run_id}",
-            no_deps=asked.no_deps,
-            config_settings=config_settings(dict(asked.config_settings)),
-        )
         recorder = Recorder()
-        wishes = Wishes(words, upgrade=asked.upgrade, reinstall=asked.reinstall)
-        changed = install(self.env_dir, wishes, settings=self._settings(), environ=request.env, recorder=recorder)
+        wishes = Wishes(lines, upgrade=upgrade_of(asked), reinstall=asked.force_reinstall)
+        settings = with_indexes(self._settings(), asked, Path(request.cwd))
+        changed = install(self.env_dir, wishes, settings=settings, environ=request.env, recorder=recorder)
         for notice in recorder.notices:
             if notice.level == "warning":
                 warn(notice.text, subject_of(notice.text))

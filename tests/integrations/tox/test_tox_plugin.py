@@ -293,6 +293,14 @@ def test_the_result_lists_what_is_installed(project: Project) -> None:
     assert result["setup"][0]["retcode"] == 0
 
 
+def test_the_result_lists_what_is_installed_without_a_pip_there(project: Project) -> None:
+    make_wheel(project.artifacts, "alpha")
+    project.write("package = skip\ndeps = alpha\n")
+    project.tox("run", "--notest", "--result-json", "result.json", VIRTUALENV_NO_PIP="1", VIRTUALENV_NO_SETUPTOOLS="1")
+    result = json.loads((project.directory / "result.json").read_text())["testenvs"]["a"]
+    assert result["installed_packages"] == ["alpha==1.0"]
+
+
 def test_notest_and_without_the_package(project: Project) -> None:
     make_wheel(project.artifacts, "alpha")
     make_wheel(project.artifacts, "beta")

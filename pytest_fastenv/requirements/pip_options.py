@@ -56,7 +56,6 @@ REFUSED_IN_INSTALL = (
     Refused(("--src",), "repositories are checked out into the store"),
     Refused(("--global-option", "--build-option", "--install-option"), _SETUP_PY),
     Refused(("--no-use-pep517",), "projects are built as PEP 517 tells", False),
-    Refused(("--compile",), "Python compiles what it imports", False),
     Refused(("--only-deps",), "name what is to be installed in a requirements file", False),
     Refused(("--requirements-from-script",), "name the script to fastenv create, which reads its inline metadata"),
 )
@@ -69,10 +68,31 @@ _SAY_NOTHING_HERE = (
 )  # fmt: skip
 #: What only makes a difference in speed or patience: said, and passed over.
 _PASSED_OVER = {
+    "--compile": (False, "--compile has no effect: Python compiles what it imports"),
     "--no-cache-dir": (False, "--no-cache-dir has no effect: what is fetched and built is kept in the store"),
     "--resume-retries": (True, "--resume-retries has no effect: transfers that break off are resumed three times"),
     "--retries": (True, "--retries has no effect: failed requests are tried again a fixed number of times"),
 }
+
+
+FORMATS = (
+    (("--no-binary",), "NAMES", "build these: names, :all: or :none:"),
+    (("--only-binary",), "NAMES", "build none of these"),
+    (("--pre",), "", "take pre-releases, too"),
+    (("--all-releases",), "NAMES", "take pre-releases of these, too"),
+    (("--only-final",), "NAMES", "take no pre-releases of these"),
+    (("--prefer-binary",), "", "an older wheel is better than a newer source distribution"),
+)
+TRUSTED = (("--trusted-host",), "HOST", "a host whose certificate is not checked")
+REQUIREMENT = (("-r", "--requirement"), "FILE", "a requirements file")
+_LINES = (
+    REQUIREMENT,
+    (("-c", "--constraint"), "FILE", "a constraints file"),
+    (("-e", "--editable"), "PATH", "a project, installed so that its sources stay where they are"),
+    *FORMATS,
+    (("--require-hashes",), "", "every requirement needs a --hash"),
+    TRUSTED,
+)
 
 
 class _Refuse(argparse.Action):
@@ -130,3 +150,30 @@ def add_options_of_pip(parser: argparse.ArgumentParser, refused: Sequence[Refuse
     parser.add_argument("--timeout", "--default-timeout", metavar="SECONDS", type=float, help="of HTTP requests")
     parser.add_argument("-q", "--quiet", action="count", default=0, help="tell less")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="tell more")
+
+
+def add_index_options(parser: argparse.ArgumentParser) -> None:
+    """Add where projects come from."""
+    parser.add_argument("-i", "--index-url", "--pypi-url", metavar="URL", help="the index")
+    parser.add_argument("--extra-index-url", action="append", metavar="URL", help="a further index")
+    parser.add_argument("-f", "--find-links", action="append", metavar="PLACE", help="a directory or page of archives")
+    parser.add_argument("--no-index", action="store_true", help="ask no index: find-links only")
+
+
+def add_install_options(parser: argparse.ArgumentParser) -> None:
+    """Add what ``pip install`` takes and what decides about what is installed, and what is refused."""
+    parser.add_argument("words", nargs="*", metavar="REQUIREMENT", help="a requirement, a project's directory, a URL")
+    add_line_options(parser, _LINES)
+    add_index_options(parser)
+    parser.add_argument("--group", action="append", metavar="[PATH:]NAME", help="a dependency group")
+    parser.add_argument("-b", "--build-constraint", action="append", metavar="FILE", help="constraints for builds")
+    parser.add_argument("-C", "--config-settings", "--config-setting", action="append", metavar="KEY=VALUE",
+                        help="for the build backends of what is named here")  # fmt: skip
+    parser.add_argument("-U", "--upgrade", action="store_true", help="take the newest version of what is named")
+    parser.add_argument("--upgrade-strategy", choices=["only-if-needed", "eager"], default="only-if-needed",
+                        help="what -U does with what they need")  # fmt: skip
+    parser.add_argument("--no-deps", "--no-dependencies", action="store_true", help="leave out what they need")
+    parser.add_argument("--force-reinstall", action="store_true", help="replace also what is there as it is wanted")
+    parser.add_argument("--no-require-hashes", action="store_const", const=True, help=argparse.SUPPRESS)
+    parser.add_argument("--ignore-requires-python", action="store_true", help="Requires-Python excludes nothing")
+    add_options_of_pip(parser, (*REFUSED_AT_INDEXES, *REFUSED_IN_INSTALL))
