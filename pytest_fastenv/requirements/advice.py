@@ -45,6 +45,7 @@ _ADVICE = tuple(
         (r"[^;]*\s[A-Za-z]", "write each requirement on a line of its own"),
     )
 )
+_QUOTED_OR_NOT = re.compile(r"'[^']*'|\"[^\"]*\"|[^'\"]+|.", re.DOTALL)
 
 
 def unreadable_requirement(excerpt: Excerpt, reason: InvalidRequirement) -> RequirementsError:
@@ -79,7 +80,14 @@ def odd_character(text: str) -> tuple[int, str] | None:
 
 
 def spaced(text: str) -> str:
-    """Return a text with all kinds of spaces (a no-break one, say) as plain ones; no offset changes."""
+    """Return a text with all kinds of spaces (a no-break one, say) as plain ones, but for those in quotes.
+
+    No offset changes.
+    """
+    return _QUOTED_OR_NOT.sub(lambda part: part[0] if part[0][0] in "'\"" else _spaced(part[0]), text)
+
+
+def _spaced(text: str) -> str:
     return "".join(" " if unicodedata.category(character) == "Zs" else character for character in text)
 
 

@@ -154,6 +154,7 @@ def _file_url(excerpt: Excerpt, directories: Sequence[Path], documents: Document
 def _archive_url(excerpt: Excerpt) -> Direct:
     url, _, fragment_text = excerpt.text.partition("#")
     parts = _split(excerpt, url)
+    url = url.replace("\t", "")  # as whatever takes it apart reads it
     if not parts.hostname:
         raise excerpt.error("the URL names no host", hint=_WHOLE_URL)
     fragment = parse_fragment(fragment_text, excerpt)

@@ -81,15 +81,22 @@ _KNOWN = Known(
         r"the file is not text": "pip reads NULs, and fails later",
         r"the backslash at the end of this comment": "pip takes the next line for a part of the comment",
         r"NO-BREAK SPACE": "pip takes it for a part of a word",
-        r"no such option: .*\\": "pip drops backslashes from options",
-        r"cannot be read: expected (comma|matching RIGHT_BRACKET)": "pip has a copy of another packaging",
+        r"no such option|could be --|needs a value": "pip takes words apart as shells do, and drops what is left over",
+        r"\$\{X\} in it|the revision after @ is missing": "pip fails later",
+        r"this marker cannot be read": "pip takes what stands behind ; without a space for a part of the URL",
+        r"cannot be read: expected (comma|semicolon|matching RIGHT_BRACKET)": "pip has a copy of another packaging",
     },
     more_lenient=MORE_LENIENT
     | {
         r"\xa0": "packaging of another version, of which pip has a copy",
         r"#": "what stands there is a fragment, whatever it is; pip takes the whole for a name",
     },
-    otherwise={r"^[^#]*&(egg|subdirectory)=": "pip finds a fragment's parts where there is no fragment"},
+    otherwise={
+        r"^[^#]*&(egg|subdirectory)=": "pip finds a fragment's parts where there is no fragment",
+        r"#.*#": "for pip a second # is a part of the fragment, and no comment",
+        r"file:[^/]": "pip looks for some of these in the root directory",
+        r"\xa0": "for pip it is a part of a word",
+    },
 )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pytest_fastenv.model.reference import ArchiveReference, DirectoryReference,
 from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.requirements.documents import Documents
 from pytest_fastenv.requirements.excerpt import Excerpt
+from pytest_fastenv.requirements.sources import read_sources
 from pytest_fastenv.requirements.specifiers import Surroundings, read_requirement
 
 SHA = "0123456789abcdef" * 4
@@ -301,3 +303,17 @@ def test_a_version_behind_egg_is_kept(egg: str, specifier: str) -> None:
 def test_only_directories_and_repositories_are_editable(base: Path, text: str) -> None:
     with pytest.raises(RequirementsError, match="can be editable"):
         read(text, base, editable=True)
+
+
+def test_spaces_in_quotes_stay_as_they_are(tmp_path: Path) -> None:
+    (wanted,) = read_sources(
+        ["a;\xa0'x\xa0y' ==\xa0sys_platform"], base=tmp_path, environ={"PIP_CONFIG_FILE": os.devnull}
+    ).wanted
+    assert wanted.marker == '"x\xa0y" == sys_platform'
+
+
+def test_tabs_are_no_part_of_an_address(tmp_path: Path) -> None:
+    (wanted,) = read_sources(
+        ["https://h.invalid/a\tb-1.zip"], base=tmp_path, environ={"PIP_CONFIG_FILE": os.devnull}
+    ).wanted
+    assert wanted.reference == ArchiveReference("https://h.invalid/ab-1.zip")

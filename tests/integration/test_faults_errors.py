@@ -1,0 +1,77 @@
+"""Errors of the system at the n-th call: a diagnosis with exit code 3, or success; and the next run is right."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from front_doors import Desk
+from kit.nightly import first_and_at_night
+from moments import KINDS, WHY_NOT, Moment, Runs
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+
+#: Which calls fail in which way.
+_NAMES = "mkdir,rename,unlink,rmdir,link,symlink,chmod,utimensat"
+ERRORS = {
+    "ENOSPC": f"write,ftruncate,openat,{_NAMES}",
+    "EDQUOT": f"write,openat,{_NAMES}",
+    "EMFILE": "openat,pipe2,socket",
+    "EIO": f"read,write,openat,newfstatat,getdents64,{_NAMES}",
+    "ENOLCK": "flock",
+    "EXDEV": "link,rename",
+    "EMLINK": "link,mkdir",
+    "ESTALE": f"openat,newfstatat,getdents64,{_NAMES}",
+    "EINTR": "flock,openat,write,read",
+}
+#: Descriptors come from anywhere; all other calls count where they are about the store or the user's directory: before
+#: that the interpreter itself reads its modules, and nobody could say anything.
+_ANYWHERE = ("pipe2", "socket")
+#: At most so many moments of each call and error at night.
+_MOST = 25
+
+
+def moments(runs: Runs, calls: str) -> dict[str, list[int]]:
+    """Return by call at which of its times it could fail: in every process that gets so far it is one of ours."""
+    places = (str(runs.desk.store), str(runs.desk.directory))
+    ours: dict[tuple[str, int], bool] = {}
+    for call, number, rest in runs.calls(calls):
+        counts = call in _ANYWHERE or any(place in rest for place in places)
+        ours[call, number] = ours.get((call, number), True) and counts
+    found: dict[str, list[int]] = {}
+    for (call, number), counts in sorted(ours.items()):
+        if counts:
+            found.setdefault(call, []).append(number)
+    return found
+
+
+def fails_well(runs: Runs, moment: Moment) -> bool:
+    """Let a call fail and look at the next run; tell whether the run ended with a diagnosis."""
+    outcome = runs.disturbed(moment)
+    if outcome.code:
+        assert outcome.code == 3, f"{moment}: {outcome.code}\n{outcome.output}"
+        assert outcome.output.count("fastenv: error: ") == 1, f"{moment}: {outcome.output}"
+    runs.recovers(moment)
+    return outcome.code != 0
+
+
+@pytest.mark.parametrize("error", first_and_at_night(*ERRORS, by_day=0))
+@pytest.mark.parametrize("kind", KINDS)
+def test_calls_that_fail(kind: str, error: str, desk: Desk) -> None:
+    runs, chance = Runs(desk, kind), random.Random(error)
+    chosen = [
+        Moment(call, number, f"error={error}")
+        for call, numbers in moments(runs, ERRORS[error]).items()
+        for number in chance.sample(numbers, min(_MOST, len(numbers)))
+    ]
+    diagnosed = sum(fails_well(runs, moment) for moment in chosen)
+    print(f"{kind} {error}: {len(chosen)} moments, {diagnosed} diagnoses")
+
+
+def test_some_calls_that_fail(desk: Desk) -> None:
+    """By day some moments of one run."""
+    runs, chance = Runs(desk, "warm"), random.Random(19)
+    there = moments(runs, "mkdir,link,openat,flock")
+    for call, error in (("openat", "EMFILE"), ("flock", "ENOLCK"), ("link", "EMLINK")):
+        fails_well(runs, Moment(call, chance.choice(there[call]), f"error={error}"))
+    assert fails_well(runs, Moment("mkdir", there["mkdir"][-1], "error=ENOSPC"))
