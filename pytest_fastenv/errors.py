@@ -417,7 +417,13 @@ _NO_FILES = "too many open files"
 _NO_MEMORY = "the system has no memory left for this"
 _NO_THREADS = "the system has no threads or processes left for this"
 _OF_FILES = ("Too many open files", "os error 23)", "os error 24)")
-_OF_MEMORY = ("annot allocate memory", "failed to map segment", "os error 12", "error return without exception set")
+_OF_MEMORY = (
+    "MemoryError",
+    "annot allocate memory",
+    "failed to map segment",
+    "os error 12",
+    "error return without exception set",
+)
 LESS = "raise the limits of processes and memory (ulimit -u, ulimit -v, a container's), or set {}".format(
     option("concurrent", "1")
 )

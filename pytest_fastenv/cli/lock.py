@@ -146,6 +146,9 @@ def _one(wanted: _Wanted, options: argparse.Namespace) -> bool:
 
 
 def _locked(wanted: _Wanted, there: Pylock | None, options: argparse.Namespace) -> Pylock:
+    from pytest_fastenv.schedule import system_limits
+
+    system_limits.check()  # before the imports
     from pytest_fastenv.model.events import Recorder
     from pytest_fastenv.provisioning.locking import Kept, lock
     from pytest_fastenv.provisioning.question import Question

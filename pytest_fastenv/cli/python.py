@@ -214,7 +214,8 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
     from pytest_fastenv.report.failure import failure_reported
     from pytest_fastenv.report.files import write_report
     from pytest_fastenv.report.progress import Progress
-    from pytest_fastenv.schedule import descriptors
+    from pytest_fastenv.schedule import system_limits
+    from pytest_fastenv.schedule.descriptors import raised
     from pytest_fastenv.schedule.event_loop import run_to_end
     from pytest_fastenv.schedule.outcome import together
     from pytest_fastenv.store.diagnosis import unexpected
@@ -225,9 +226,9 @@ def _install(options: argparse.Namespace, loaded: Loaded) -> int:
     with (
         Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()),
         failure_reported(reports, recorder),
-        descriptors.raised(),
+        raised(),
     ):
-        descriptors.check()
+        system_limits.check()
         try:
             outcomes = run_to_end(install_all(options.words, _run(settings, recorder)))
         except OSError as error:

@@ -15,6 +15,7 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.bytecode import keep_bytecode
 from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.runtime.imported import mark_compiled, seal_of
+from pytest_fastenv.schedule.event_loop import with_one_voice
 from pytest_fastenv.settings.values import Settings
 
 _LEAST_PRIORITY = 19
@@ -31,7 +32,7 @@ def finish(prefix: str, cache_dir: str = "", directory: str = "") -> int:
     _give_way()
     settings = Settings(cache_dir=Path(cache_dir) if cache_dir else None, dir=Path(directory) if directory else None)
     try:
-        asyncio.run(_finish(Path(prefix), settings))
+        asyncio.run(with_one_voice(_finish(Path(prefix), settings)))
     except (FastenvError, OSError):  # nobody asked for it, so nobody is told
         return 1
     return 0

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, TextIO, cast
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.runtime.launch import own_path
 from pytest_fastenv.schedule.descriptors import raised
+from pytest_fastenv.schedule.event_loop import with_one_voice
 
 _TERMINATED = 143
 _GONE = 1
@@ -45,7 +46,7 @@ def main() -> int:
             return _GONE
         try:
             with raised():
-                asyncio.run(_serve(json.loads(line), questions, _Answers(stream)))
+                asyncio.run(with_one_voice(_serve(json.loads(line), questions, _Answers(stream))))
         except asyncio.CancelledError:
             return _TERMINATED
     return 0

@@ -33,6 +33,7 @@ from pytest_fastenv.model.codec import CodecError, decode
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.schedule.descriptors import raised
+from pytest_fastenv.schedule.event_loop import with_one_voice
 from pytest_fastenv.settings.layers import Origin
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.values import Settings, store_root
@@ -69,7 +70,7 @@ def serve(questions: int, answers: IO[bytes]) -> int:
     """
     try:
         with raised():
-            asyncio.run(_Server(answers).run(questions))
+            asyncio.run(with_one_voice(_Server(answers).run(questions)))
     except asyncio.CancelledError:
         return _TERMINATED
     return 0

@@ -1,7 +1,7 @@
 """The transport of requests: httpx over a Rust transport where that can do what is asked, httpx's own elsewhere.
 
 httpx's own connection pool costs milliseconds a request once fifty are open; the Rust one a fraction of that. The
-stock transport takes over where the other one is not installed, and for client certificates.
+stock transport takes over where the other one is not installed, for client certificates, and where memory is limited.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import httpx
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.index.config import Network, Proxies
 from pytest_fastenv.index.urls import web_origin
+from pytest_fastenv.schedule.system_limits import memory_is_ample
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -32,7 +33,8 @@ def make_client(network: Network, *, verify: bool, idle: int, rust: bool | None 
     """
     _check_proxies(network.proxies)
     if rust is None:
-        rust = network.client_cert is None and _rust_is_there()
+        # Where it gets no memory it ends the whole process.
+        rust = network.client_cert is None and memory_is_ample() and _rust_is_there()
     transport = _rust_transport(network, verify=verify, idle=idle) if rust else None
     if transport is not None:
         # It has its own limits for connecting and for each read.

@@ -36,6 +36,7 @@ from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import fetch_text
 from pytest_fastenv.requirements.lines import Lines, read_lines
 from pytest_fastenv.resolve.hashed import naming_lines
+from pytest_fastenv.schedule import system_limits
 from pytest_fastenv.schedule.descriptors import raised
 from pytest_fastenv.schedule.event_loop import run_to_end
 from pytest_fastenv.settings.values import Settings
@@ -92,6 +93,7 @@ def install(
     :raises UsageError: the environment is shared, or none.
     :raises FastenvError: it cannot be done; the environment is as it was.
     """
+    system_limits.check()
     prefix = Path(os.path.realpath(prefix))
     variables = os.environ if environ is None else environ
     run = Run.of(settings, store_of(settings, recorder or Recorder()), variables)

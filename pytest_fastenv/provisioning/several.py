@@ -21,7 +21,7 @@ from pytest_fastenv.provisioning.story import interpreter_of, look, readable, re
 from pytest_fastenv.provisioning.tools import SharedTools
 from pytest_fastenv.report.failure import failure_reported
 from pytest_fastenv.report.files import write_report
-from pytest_fastenv.schedule import descriptors
+from pytest_fastenv.schedule import system_limits
 from pytest_fastenv.schedule.event_loop import run_to_end
 from pytest_fastenv.store.diagnosis import unexpected
 from pytest_fastenv.store.store import Store
@@ -55,7 +55,7 @@ def provision_several(
     :param on_outcome: called once for each, as soon as it is known what became of it.
     :return: the outcomes by name, in the order of `asked`.
     """
-    descriptors.check()  # the limit stays as it is: what is called may start programs meanwhile
+    system_limits.check()  # the limit stays as it is: what is called may start programs meanwhile
     return run_to_end(make_several(asked, recorder, on_outcome))
 
 

@@ -123,9 +123,9 @@ def _import_the_cold_path() -> threading.Thread:
     """
     import threading  # not on the warm path
 
-    from pytest_fastenv.schedule import descriptors
+    from pytest_fastenv.schedule import system_limits
 
-    descriptors.check()
+    system_limits.check()
 
     def import_it() -> None:
         with suppress(Exception):  # `_make` meets it, too
@@ -138,9 +138,9 @@ def _import_the_cold_path() -> threading.Thread:
 
 def _make(asked: Question, store: Store, target: Target | InterpreterNotFoundError, missing: Missing) -> Ready:
     # What follows is not imported on the warm path.
-    from pytest_fastenv.schedule import descriptors
+    from pytest_fastenv.schedule import system_limits
 
-    descriptors.check()  # before the imports: the HTTP library is one of them
+    system_limits.check()  # before the imports: the HTTP library is one of them
     from pytest_fastenv.provisioning.cold_path import make
     from pytest_fastenv.schedule.event_loop import run_to_end
 

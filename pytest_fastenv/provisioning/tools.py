@@ -16,6 +16,7 @@ from pytest_fastenv.index.retry import Clock
 from pytest_fastenv.model.request import IndexOptions
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.schedule.descriptors import Shares, free
+from pytest_fastenv.schedule.event_loop import run_briefly
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.schedule.slots import MachineSlots
@@ -115,4 +116,4 @@ def fetch_text(run: Run, url: str) -> bytes:
         async with open_tools(run) as tools:
             return await tools.text(url)
 
-    return asyncio.run(fetch())
+    return run_briefly(fetch())

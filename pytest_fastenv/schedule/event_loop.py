@@ -75,7 +75,7 @@ def run_briefly(work: Coroutine[Any, Any, T]) -> T:
 
     In the main thread Ctrl-C cancels it. Where an event loop runs it runs in another thread while this one waits.
     """
-    run = partial(asyncio.run, _with_one_voice(work))
+    run = partial(asyncio.run, with_one_voice(work))
     return _in_thread(run) if _a_loop_runs() else run()
 
 
@@ -94,7 +94,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     gc.set_threshold(_FEW_COLLECTIONS, *thresholds[1:])
     try:
         with asyncio.Runner() as runner:
-            return runner.run(_with_one_voice(_terminable(work, terminated)))
+            return runner.run(with_one_voice(_terminable(work, terminated)))
     except asyncio.CancelledError:
         if terminated.is_set():
             raise SystemExit(TERMINATED) from None
@@ -105,7 +105,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
             signal.signal(signal.SIGTERM, before)
 
 
-async def _with_one_voice(work: Coroutine[Any, Any, T]) -> T:
+async def with_one_voice(work: Coroutine[Any, Any, T]) -> T:
     """Keep asyncio from telling, with a traceback, of what a shortage left half begun: the diagnosis tells it."""
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-from pytest_fastenv.errors import FastenvError, ProvideError, option
+from pytest_fastenv.errors import FastenvError, ProvideError, ShortageError, option
 from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.schedule.permits import Permits
 from pytest_fastenv.schedule.process_groups import OWN_GROUP, end_group, signal_name
@@ -182,6 +182,9 @@ class _PoolProcess:
             self._said.close()
 
     def death(self, function: str) -> ProvideError:
+        shortage = ShortageError.of(RuntimeError(self._last_words.rpartition("\n")[2]))
+        if shortage is not None:
+            return shortage
         code = self._process.returncode or 0
         how = f"was killed by {signal_name(code)}" if code < 0 else f"ended with exit code {code}"
         hint = f"the system may be short of memory; {option('concurrent_installs', '1')} needs less"

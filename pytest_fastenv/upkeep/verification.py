@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.errors import printable
+from pytest_fastenv.schedule.event_loop import run_briefly
 from pytest_fastenv.store.buckets import EntryBucket
 from pytest_fastenv.store.inventory import Kept
 from pytest_fastenv.store.store import Store
@@ -63,7 +63,7 @@ def verify(store: Store, *, repair: bool = False) -> Verified:
     for kept, fault in _damaged(things):
         outcome = ""
         if repair:
-            done = asyncio.run(store.withdraw(kept.bucket, kept.key, only_damaged=True))
+            done = run_briefly(store.withdraw(kept.bucket, kept.key, only_damaged=True))
             outcome = WITHDRAWN if done or not os.path.lexists(kept.path) else IN_USE
         findings.append(Finding(kept, fault, outcome))
     return Verified(len(things), tuple(findings))

@@ -228,3 +228,18 @@ def test_too_few_processes_threads_or_memory(limit: str, desk: Desk) -> None:
         os.chown(place, 65534, 65534)
     desk.before = (*_NOBODY, "prlimit", limit)
     desk.ask("fastenv", "good").is_diagnosis(3, "no (threads|memory)|cannot be started", "ulimit")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit")
+@pytest.mark.parametrize(
+    ("door", "mib"),
+    first_and_at_night(
+        ("fastenv", 200), ("fastenv", 280), *((door, mib) for door in DOORS for mib in (140, 400, 650)), by_day=2
+    ),
+)
+def test_little_memory_is_never_the_end_of_the_process(door: str, mib: int, seeded: Desk) -> None:
+    """Libraries that are compiled end the whole process where they get none (SIGABRT)."""
+    seeded.before = ("prlimit", f"--as={mib << 20}")
+    outcome = seeded.ask(door, "good")
+    if outcome.code:
+        outcome.is_diagnosis(3, "no (threads|memory)|too little memory", "ulimit")

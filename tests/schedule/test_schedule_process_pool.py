@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.errors import FailureGroup, ProvideError, RecordError
+from pytest_fastenv.errors import FailureGroup, ProvideError, RecordError, ShortageError
 from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.schedule.process_pool import ProcessPool
 
@@ -237,6 +237,16 @@ def test_a_process_that_cannot_be_started_is_a_diagnosis(monkeypatch: pytest.Mon
                 await pool.call("pool_jobs:process_id")
         assert caught.value.where == "/no/such/python"
         assert await pool.call("pool_jobs:echo", 1) == [1]
+
+    run(scenario)
+
+
+def test_a_process_without_threads_or_memory_is_a_shortage() -> None:
+    async def scenario(pool: ProcessPool) -> None:
+        for text, told in (("RuntimeError: can't start new thread", "threads"), ("MemoryError", "memory")):
+            with pytest.raises(ShortageError, match=told) as caught:
+                await pool.call("pool_jobs:end_saying", text)
+            assert "Traceback" not in str(caught.value)
 
     run(scenario)
 

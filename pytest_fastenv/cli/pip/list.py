@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from pytest_fastenv.provisioning.newest import Newest, newest
 from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.requirements.lines import Lines
 from pytest_fastenv.requirements.pip_indexes import with_indexes
+from pytest_fastenv.schedule.event_loop import run_briefly
 from pytest_fastenv.settings.layers import Loaded
 from pytest_fastenv.settings.values import Settings, current_directory
 
@@ -68,7 +68,7 @@ def _compared(rows: Sequence[_Row], options: argparse.Namespace, settings: Setti
     target = target_of(chosen(options, os.environ), store)
     texts = (*(options.lines or ()), *(["--no-index"] if options.no_index else []))
     lines = Lines(texts, current_directory(), "fastenv pip list")
-    found = asyncio.run(newest([row.one.key for row in rows], target, lines, settings, store, os.environ))
+    found = run_briefly(newest([row.one.key for row in rows], target, lines, settings, store, os.environ))
     compared = [_Row(row.one, found.get(row.one.key)) for row in rows]
     return [
         row
