@@ -31,6 +31,8 @@ CHANGES = (
 )
 #: Opening to create: lock files, marks, contents.
 CREATES = "open,openat,creat"
+#: The working directory, which strace tells beside names.
+_HERE = re.compile(r"AT_FDCWD<[^>]*>")
 _LINE = re.compile(r"(\d+)\s+(\w+)\((.*)")
 
 
@@ -149,7 +151,7 @@ class Runs:
             if found:
                 process, call, rest = found.groups()
                 counts[process, call] = count = counts.get((process, call), 0) + 1
-                yield call, count, rest
+                yield call, count, _HERE.sub("", rest)
 
     def changes(self, names: str) -> list[Moment]:
         """Return every moment at which a process makes one of the calls that changes something."""
