@@ -38,13 +38,14 @@ DESCRIPTORS = 16
 """Most descriptors of one request: the channel and lock files."""
 
 
-def serve(control: int, preload: str) -> list[int]:
+def serve(control: int, preload: str, supervisor: Any) -> list[int]:
     """Be the guardian; returns in a forked process only, with the descriptors that came for it.
 
     A backend whose import starts threads cannot be forked safely: then this process becomes a guardian without it.
 
     :param control: descriptor of the control socket.
     :param preload: modules to import once, separated by commas.
+    :param supervisor: the part of the script that supervisors are of.
     """
     try:
         for module in filter(None, preload.split(",")):
@@ -58,10 +59,13 @@ def serve(control: int, preload: str) -> list[int]:
     gc.collect()
     getattr(gc, "freeze", gc.collect)()  # a collection in a child would copy every page; PyPy has no freeze
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    supervisor.adopt_orphans()  # of supervisors that were killed: the owner looks for them here
     connection = socket.socket(fileno=control)
+    supervisors: set[int] = set()
     while True:
         descriptors = _receive(connection)
         if not descriptors:
+            supervisor.end_below(supervisors)
             os.kill(0, signal.SIGKILL)  # the guardian's own group: itself, and what the import may have started
         try:
             forked = os.fork()
@@ -70,6 +74,7 @@ def serve(control: int, preload: str) -> list[int]:
         if not forked:
             connection.close()
             return descriptors
+        supervisors.add(forked)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -132,7 +137,7 @@ def main() -> int:
     else:
         control, preload, processes, descriptors = arguments
         _limit_descriptors(int(descriptors))
-        channel, *locks = serve(int(control), preload)
+        channel, *locks = serve(int(control), preload, supervisor)
         request = supervisor.supervise((channel, channel), locks, _part, own_interpreter=processes == "new")
     if not supervisor.die_with(request["parent"]):
         return 1

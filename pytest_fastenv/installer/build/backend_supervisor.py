@@ -23,6 +23,7 @@ GRACE_S = 0.25
 """For processes that a hook left behind and that are about to end by themselves."""
 
 SWEEP_S = 5.0
+_LAST_WAIT_S = 30.0
 TAIL_BYTES = 32 * 1024
 
 _PR_SET_PDEATHSIG = 1
@@ -110,7 +111,7 @@ class Supervisor:
         :param hook: its process, or the process id where it was forked.
         """
         pid = self._hook = hook if isinstance(hook, int) else hook.pid
-        self._tell({"started": pid})
+        self.tell({"started": pid})
         copied = Output(output, request["log"], request["log_limit_bytes"])
         threading.Thread(target=self._listen, daemon=True).start()
         keeper = self._part("tree_keeper").TreeKeeper(request, self._part) if request["journal"] else None
@@ -122,9 +123,10 @@ class Supervisor:
         tail = copied.finish(1.0)
         for lock in request["locks"]:  # before the report: its reader must find them free
             os.close(lock)
-        self._tell({"status": status, "left": left, "stays": stays, "tail": tail, "output_bytes": copied.size_bytes})
+        self.tell({"status": status, "left": left, "stays": stays, "tail": tail, "output_bytes": copied.size_bytes})
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send a message to the owner."""
         data = json.dumps(message).encode() + b"\n"
         with contextlib.suppress(OSError):  # an owner that is gone need not be told
             while data:
@@ -169,9 +171,9 @@ def supervise(channel: tuple[int, int], locks: list[int], part: Any, *, own_inte
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if os.getsid(0) != os.getpid():  # forked, not started
             os.setsid()
-    if _prctl is not None:
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     supervisor = Supervisor(channel, part)
+    supervisor.tell({"supervisor": os.getpid()})
     request = supervisor.request()
     if request is None:
         os._exit(0)
@@ -200,6 +202,29 @@ def supervise(channel: tuple[int, int], locks: list[int], part: Any, *, own_inte
     request["announced"] = mine
     supervisor.watch(hook, request, output)
     os._exit(0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all processes below this one whose own parents end (Linux)."""
+    if _prctl is not None:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_below(supervisors: set[int]) -> None:
+    """End what is below a guardian that nobody needs any more: its supervisors do so themselves, the rest at once.
+
+    A supervisor that was stopped goes on first: it has to put a user's own tree back as it was.
+    """
+    start = time.monotonic()
+    while _prctl is not None and os.path.isdir("/proc/self"):
+        children = _children()
+        below = children.get(os.getpid(), [])
+        is_late = time.monotonic() - start > _LAST_WAIT_S
+        for pid in below:
+            _kill(pid, signal.SIGCONT if pid in supervisors and not is_late else signal.SIGKILL)
+        if not below or time.monotonic() - start > _LAST_WAIT_S + SWEEP_S:
+            return
+        time.sleep(0.01)
 
 
 def _start(request: dict[str, Any], output: int) -> subprocess.Popen[bytes]:
@@ -248,9 +273,9 @@ def _end(pid: int) -> None:
         )
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int, number: int = 9) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 def _left(group: int) -> list[int]:

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
+from pytest_fastenv.installer.build.channel import END_WAIT_S, LINE_LIMIT_BYTES, Channel, ChannelClosedError
 from pytest_fastenv.schedule.descriptors import given_limit
 from pytest_fastenv.schedule.outcome import whatever_happens
-from pytest_fastenv.schedule.process_groups import OWN_GROUP, end_group
+from pytest_fastenv.schedule.process_groups import OWN_GROUP
 
 _PROGRAM = str(Path(__file__).with_name("backend_server.py"))
-_LINE_LIMIT_BYTES = 4 * 1024 * 1024
-_END_WAIT_S = 10.0
 
 HAS_GUARDIAN = hasattr(os, "fork") and hasattr(socket, "send_fds")
 #: Apple's frameworks do not survive a fork without exec (CPython's multiprocessing does not fork there either).
 FORKS_HOOKS = HAS_GUARDIAN and sys.platform != "darwin"
-
-
-class ChannelClosedError(Exception):
-    """The other side is gone.
-
-    :ivar started: the hook's process id, or 0 when none had been started.
-    """
-
-    def __init__(self, started: int = 0) -> None:
-        super().__init__(started)
-        self.started = started
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,62 +44,6 @@ class ServerSpec:
     def plain(self) -> ServerSpec:
         """Return the spec of the same hooks without anything imported before."""
         return ServerSpec(self.python, self.variables, "", self.own_interpreter)
-
-
-class Channel:
-    """The connection to one hook's supervisor; closing it ends the hook."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._hook = 0
-
-    @property
-    def started(self) -> bool:
-        """Whether the hook's process was there."""
-        return bool(self._hook)
-
-    async def converse(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Send the request and return the report.
-
-        :raises ChannelClosedError: the supervisor ended without one.
-        """
-        with suppress(ConnectionError):  # reading tells
-            self._writer.write(json.dumps(request).encode() + b"\n")
-            await self._writer.drain()
-        self._hook = (await self._message())["started"]
-        return await self._message()
-
-    async def _message(self) -> dict[str, Any]:
-        try:
-            line = await self._reader.readline()
-        except ConnectionError:
-            line = b""
-        if not line.endswith(b"\n"):
-            raise ChannelClosedError(self._hook)
-        return cast("dict[str, Any]", json.loads(line))
-
-    async def end(self) -> None:
-        """Hang up; return when the supervisor has ended the hook and all that belongs to it, and itself."""
-        with suppress(OSError):
-            if self._writer.can_write_eof():
-                self._writer.write_eof()
-        with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(_END_WAIT_S):
-                while await self._reader.read(65536):
-                    pass
-        self.kill()
-
-    def kill(self) -> None:
-        """End the hook's group directly, where its supervisor could not."""
-        if self._hook and sys.platform != "win32":  # there its number may be another process's by now
-            end_group(self._hook)
-
-    async def close(self) -> None:
-        """Give the connection up."""
-        self._writer.close()
-        with suppress(OSError):
-            await self._writer.wait_closed()
 
 
 class Guardian:
@@ -141,6 +73,12 @@ class Guardian:
         finally:
             theirs.close()
         self.users = 0
+        self.channels: list[Channel] = []
+
+    def others(self, channel: Channel) -> set[int] | None:
+        """Return the supervisors of all other hooks; ``None`` while one of them has not told its process id."""
+        found = {other.supervisor for other in self.channels if other is not channel}
+        return found if 0 not in found else None
 
     @property
     def alive(self) -> bool:
@@ -155,8 +93,9 @@ class Guardian:
         ours, theirs = socket.socketpair()
         try:
             socket.send_fds(self._control, [b"+"], [theirs.fileno(), *locks])
+            self._process.send_signal(signal.SIGCONT)  # what a hook stopped would answer nobody
             ours.setblocking(False)
-            return Channel(*await asyncio.open_unix_connection(sock=ours, limit=_LINE_LIMIT_BYTES))
+            streams = await asyncio.open_unix_connection(sock=ours, limit=LINE_LIMIT_BYTES)
         except BaseException as error:
             ours.close()
             if isinstance(error, OSError):
@@ -164,6 +103,8 @@ class Guardian:
             raise
         finally:
             theirs.close()
+        self.channels.append(Channel(*streams, self._process.pid, locks))
+        return self.channels[-1]
 
     def dismiss(self) -> subprocess.Popen[bytes]:
         """Let the process end; return it to be waited for."""
@@ -203,14 +144,15 @@ class Guardians:
             try:
                 yield channel
             except ChannelClosedError:
-                channel.kill()
+                await whatever_happens(channel.sweep(guardian.others(channel)))
                 raise
             except BaseException:
                 if not channel.started:  # it hangs in the import of the backend, and holds our descriptors
                     self._discard(spec)
-                await whatever_happens(channel.end())
+                await whatever_happens(channel.end(guardian.others(channel)))
                 raise
             finally:
+                guardian.channels.remove(channel)
                 await channel.close()
         finally:
             guardian.users -= 1
@@ -247,7 +189,7 @@ class Guardians:
 def _wait_for(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         try:
-            process.wait(_END_WAIT_S)
+            process.wait(END_WAIT_S)
         except subprocess.TimeoutExpired:  # it hangs in the import of a backend
             process.kill()
             process.wait()
@@ -265,7 +207,7 @@ async def _supervisor(spec: ServerSpec) -> AsyncIterator[Channel]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=dict(spec.variables),
-        limit=_LINE_LIMIT_BYTES,
+        limit=LINE_LIMIT_BYTES,
         **OWN_GROUP,
     )
     channel = Channel(cast("asyncio.StreamReader", process.stdout), cast("asyncio.StreamWriter", process.stdin))

@@ -18,8 +18,9 @@ from typing import Any
 
 from pytest_fastenv.errors import BuildError, BuildTimeoutError, option
 from pytest_fastenv.installer.build import log
+from pytest_fastenv.installer.build.channel import ChannelClosedError
 from pytest_fastenv.installer.build.environment_variables import backend_variables, held_back
-from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, ChannelClosedError, Guardians, ServerSpec
+from pytest_fastenv.installer.build.guardian import FORKS_HOOKS, Guardians, ServerSpec
 from pytest_fastenv.installer.build.own_trees import left_as_it_is
 from pytest_fastenv.installer.build.policy import BackendPolicy
 from pytest_fastenv.installer.build.pyproject import BuildSystem
@@ -112,11 +113,16 @@ class BackendServers:
         :raises BuildError: it failed, its process died, or the backend cannot be imported.
         """
         spec, request = self._spec(environment, system), hook_request(system, call)
+        left: list[str] = []
         try:
             async with asyncio.timeout(self.policy.timeout_s):
-                report = await self._report(spec, call, request)
+                report = await self._report(spec, call, request, left)
         except TimeoutError:
-            raise self._timed_out(call) from None
+            raise self._timed_out(call, left) from None
+        except asyncio.CancelledError:
+            if left:
+                self.recorder.notice("warning", f"{call.subject}: {call.hook}: {_told(left)}", of="run")
+            raise
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
                 raise
@@ -145,21 +151,30 @@ class BackendServers:
         variables = backend_variables(self.environ, environment.scripts, self.policy.variables)
         return ServerSpec(environment.python, tuple(sorted(variables.items())), ",".join(preload), not forks)
 
-    async def _report(self, spec: ServerSpec, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def _report(
+        self, spec: ServerSpec, call: HookCall, request: Mapping[str, Any], left: list[str]
+    ) -> dict[str, Any]:
         try:
-            return await self._converse(spec, call, request)
+            return await self._converse(spec, call, request, left)
         except ChannelClosedError as closed:
             if closed.started:
-                raise _lost(call) from None
+                raise _lost(call, left) from None
         # The server did not come to it: importing the backend has ended it. The hook's own process will tell more.
         try:
-            return await self._converse(spec.plain(), call, request)
+            return await self._converse(spec.plain(), call, request, left)
         except ChannelClosedError:
-            raise _lost(call) from None
+            raise _lost(call, left) from None
 
-    async def _converse(self, spec: ServerSpec, call: HookCall, request: Mapping[str, Any]) -> dict[str, Any]:
-        async with self._guardians.channel(spec, call.locks) as channel:
-            return await channel.converse(request)
+    async def _converse(
+        self, spec: ServerSpec, call: HookCall, request: Mapping[str, Any], left: list[str]
+    ) -> dict[str, Any]:
+        """Talk to a supervisor; what is left of its hook in the end is added to a list."""
+        channel = None
+        try:
+            async with self._guardians.channel(spec, call.locks) as channel:
+                return await channel.converse(request)
+        finally:
+            left += channel.left if channel is not None else ()
 
     async def _failed(self, call: HookCall, report: Mapping[str, Any]) -> BuildError:
         """Return the error for a hook that ended with a status; variables that it may have missed are named."""
@@ -173,13 +188,23 @@ class BackendServers:
         what = f"{call.subject}: {call.hook} failed"
         return BuildError(what, where=str(call.log), why="\n".join(filter(None, why)), hint=hint)
 
-    def _timed_out(self, call: HookCall) -> BuildTimeoutError:
+    def _timed_out(self, call: HookCall, left: Sequence[str]) -> BuildTimeoutError:
+        limit = f"{call.subject}: {call.hook} did not finish within {self.policy.timeout_s:g} s"
+        hint = f"{option('build_timeout_s')} sets how long a build may take"
         return BuildTimeoutError(
-            f"{call.subject}: {call.hook} did not finish within {self.policy.timeout_s:g} s; its processes were ended",
+            f"{limit}; {_told(left) or 'its processes were ended'}",
             where=str(call.log),
             why=_end_of(call.log),
-            hint=f"{option('build_timeout_s')} sets how long a build may take",
+            hint=f"{_END_THEM}; {hint}" if left else hint,
         )
+
+
+_END_THEM = "end them yourself: as long as they are there, locks of the build may be held"
+
+
+def _told(left: Sequence[str]) -> str:
+    """Say which of a hook's processes could not be ended; empty where there are none."""
+    return f"these of its processes could not be ended: {', '.join(left)}" if left else ""
 
 
 def hook_request(system: BuildSystem, call: HookCall) -> dict[str, Any]:
@@ -239,12 +264,14 @@ def _unavailable(call: HookCall, system: BuildSystem, reason: str) -> BuildError
     )
 
 
-def _lost(call: HookCall) -> BuildError:
+def _lost(call: HookCall, left: Sequence[str]) -> BuildError:
+    what = f"{call.subject}: the process that looks after {call.hook} died"
+    hint = f"the system may be short of memory or processes; {option('concurrent_builds', '1')} needs less"
     return BuildError(
-        f"{call.subject}: the process that looks after {call.hook} died",
+        f"{what}; {_told(left)}" if left else what,
         where=str(call.log),
         why=_end_of(call.log),
-        hint=f"the system may be short of memory or processes; {option('concurrent_builds', '1')} needs less",
+        hint=_END_THEM if left else hint,
     )
 
 

@@ -55,7 +55,8 @@ def test_a_supervisor_talks_over_pipes_where_there_are_no_descriptors_to_send(be
         assert process.stdout is not None
         process.stdin.write(json.dumps(request(bench)).encode() + b"\n")
         process.stdin.flush()
-        started, report = (json.loads(process.stdout.readline()) for _ in range(2))
+        told, started, report = (json.loads(process.stdout.readline()) for _ in range(3))
+    assert told["supervisor"] == process.pid
     assert started["started"]
     assert (report["status"], report["left"]) == (0, [])
     result = json.loads((bench.directory / "scratch" / "build_wheel.json").read_text())
@@ -80,5 +81,5 @@ def test_closing_the_pipe_ends_the_hook(bench: Bench) -> None:
 
 def test_a_supervisor_without_an_owner_ends(bench: Bench) -> None:
     with supervisor(bench) as process:
-        assert process.communicate(timeout=20)[0] == b""
+        assert json.loads(process.communicate(timeout=20)[0]) == {"supervisor": process.pid}
     assert process.returncode == 0
