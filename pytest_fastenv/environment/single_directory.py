@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import Found, Generations, Missing, Place, difference, hold
-from pytest_fastenv.errors import PublishError, UsageError
+from pytest_fastenv.errors import PublishError, StoreError, UsageError
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.model.digest import text_sha256
 from pytest_fastenv.runtime.environment import Environment
@@ -70,16 +70,15 @@ class _SingleDirectory(ABC):
             self.check(fingerprint)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Among the user's own directories nothing is left lying, not even what a killed process left.
-            beside = self.path.with_name(f".{self.path.name}.fastenv-staging")
-            await asyncio.to_thread(sweep, str(beside))
+            await asyncio.to_thread(sweep, str(self._beside))
             with suppress(FileNotFoundError):
-                os.lstat(beside)  # a name that is too long is the user's, not the store's
+                os.lstat(self._beside)  # a name that is too long is the user's, not the store's
             try:
-                async with private_directory(beside) as private:
+                async with private_directory(self._beside) as private:
                     yield await stage(target, self._store, private / "new", self.path, fingerprint)
             finally:
                 with suppress(OSError):
-                    os.rmdir(beside)
+                    os.rmdir(self._beside)
 
     async def publish(self, staged: StagedEnvironment, summary: Summary) -> Environment:
         """See `Place.publish`."""
@@ -98,6 +97,10 @@ class _SingleDirectory(ABC):
         :raises UsageError: it holds something.
         :raises PublishError: it is in use.
         """
+
+    @property
+    def _beside(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.fastenv-staging")
 
     @property
     def _lease_path(self) -> Path:
@@ -126,6 +129,27 @@ class ChosenDirectory(_SingleDirectory):
     For a moment between two renames there is none.
     """
 
+    def find(self, fingerprint: str) -> Found | Missing:
+        """See `Place.find`; what a process that was killed left beside the environment goes."""
+        found = super().find(fingerprint)
+        if isinstance(found, Found) and os.path.isdir(self._beside):
+            self._tidy()
+        return found
+
+    def _tidy(self) -> None:
+        """Remove what lies beside the environment, unless another process is making one there; never fails."""
+        from pytest_fastenv.store.temporary import sweep  # hardly ever is there anything
+
+        with suppress(OSError, StoreError):
+            turn = self._store.try_lock(ENVIRONMENTS, self._key)
+            if turn is None:
+                return
+            try:
+                sweep(str(self._beside))
+                os.rmdir(self._beside)
+            finally:
+                turn.release()
+
     async def publish(self, staged: StagedEnvironment, summary: Summary) -> Environment:
         """Replace an environment of ours that lies there, if no run uses it; see `Place.publish`."""
         held = self._claim() if manifest.is_ours(self.path) else None
@@ -139,7 +163,11 @@ class ChosenDirectory(_SingleDirectory):
                 os.close(held)
 
     def _turn(self) -> AbstractAsyncContextManager[object]:
-        return self._store.lock(ENVIRONMENTS, text_sha256(str(self.path)), subject=f"the environment {self.path}")
+        return self._store.lock(ENVIRONMENTS, self._key, subject=f"the environment {self.path}")
+
+    @property
+    def _key(self) -> str:
+        return text_sha256(str(self.path))
 
     def check(self, fingerprint: str = "") -> None:
         """Refuse contents that are not ours, what is no directory, and another environment that is in use.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNFIT = frozenset('/\\:*?"<>|\0\n')
+_SWEPT_EVERY_S = 60.0
 _TAG_FILE = "CACHEDIR.TAG"
 _TAG = """Signature: 8a477f597d28d172789f06886806bc55
 # This directory is a cache of pytest-fastenv: it can be made again, so backups need not hold it.
@@ -178,6 +179,20 @@ class Store:
         path = os.path.join(self.root, "locks", space.directory, f"{key}.lock")
         return hold(LockRequest(path, subject or f"{space.directory}/{key}", key, self.lock_timeout_s), self.recorder)
 
+    def try_lock(self, space: LockSpace, key: str) -> Lock | None:
+        """Take the key's lock if it is free at this moment, for the caller to release. See `lock`.
+
+        :raises StoreError: lock files cannot be written, or their file system has no locks.
+        """
+        from pytest_fastenv.filesystem.oslock import try_lock  # most warm runs take none
+
+        return try_lock(self._lock_path(space, key))
+
+    def _lock_path(self, space: LockSpace, key: str) -> str:
+        self._check_key(key)
+        self._prepare_root()
+        return os.path.join(self.root, "locks", space.directory, f"{key}.lock")
+
     @asynccontextmanager
     async def making(self) -> AsyncIterator[None]:
         """Say for a block that something is made here: no entry that is looked up in it is taken out meanwhile.
@@ -240,13 +255,25 @@ class Store:
 
     @property
     def wants_upkeep(self) -> bool:
-        """Whether nobody has looked after it for a day, and this process may. Costs one look at the file system."""
+        """Whether nobody has looked after it for a day, or a killed process left something, and this process may.
+
+        Costs two looks at the file system.
+        """
         try:
             looked_after_at = os.stat(f"{self.root}/{_TAG_FILE}").st_mtime
         except OSError:
             looked_after_at = 0.0
-        is_due = abs(time.time() - looked_after_at) > lease.NOTED_EVERY_S
+        not_for_s = abs(time.time() - looked_after_at)
+        is_due = not_for_s > lease.NOTED_EVERY_S or (not_for_s > _SWEPT_EVERY_S and self._has_leftovers())
         return is_due and os.access(self.root, os.W_OK)
+
+    def _has_leftovers(self) -> bool:
+        tmp = os.path.join(self.root, "tmp")
+        if not os.path.isdir(tmp) or not os.listdir(tmp):
+            return False
+        from pytest_fastenv.store.temporary import has_leftovers  # something lies there only while others write
+
+        return has_leftovers(tmp)
 
     def note_upkeep(self) -> None:
         """Note that it is being looked after."""

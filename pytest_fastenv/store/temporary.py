@@ -120,6 +120,28 @@ def sweep(tmp: str) -> None:
             remove_tree(path)
 
 
+def has_leftovers(tmp: str) -> bool:
+    """Tell whether dead processes left something below ``tmp/``. Removes nothing."""
+    try:
+        names = set(os.listdir(tmp))
+    except OSError:
+        return False
+    return any(_has_no_owner(os.path.join(tmp, name)) for name in names if f"{name}{_SUFFIX}" not in names)
+
+
+def _has_no_owner(path: str) -> bool:
+    if not path.endswith(_SUFFIX):
+        return True
+    try:
+        lease = try_lock(path, create=False)
+    except StoreError:  # gone meanwhile, or not ours to open
+        return False
+    if lease is None:
+        return False
+    lease.release()
+    return True
+
+
 def _sweep_owned(lease_path: str) -> None:
     try:
         lease = try_lock(lease_path, create=False)

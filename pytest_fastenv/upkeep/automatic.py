@@ -1,8 +1,8 @@
 """The store looks after itself: once a day, after a session, at idle priority.
 
 The modification time of ``CACHEDIR.TAG`` tells when that was last begun; a new store has a new one. The session that
-finds it a day old starts ``python -m pytest_fastenv.upkeep`` when it ends, detached, and waits for nothing. Several
-that do so at once are told apart by a lock.
+finds it a day old, or finds something that a killed process left, starts ``python -m pytest_fastenv.upkeep`` when it
+ends, detached, and waits for nothing. Several that do so at once are told apart by a lock.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pytest_fastenv.filesystem.oslock import try_lock
 from pytest_fastenv.settings.parsers import SIZE
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
+from pytest_fastenv.store.temporary import sweep
 from pytest_fastenv.upkeep.diary import DIARY, LAST, LookedAfter
 from pytest_fastenv.upkeep.pruning import Wanted, choose, choose_beside
 from pytest_fastenv.upkeep.removal import remove
@@ -60,6 +61,7 @@ def look_after(store: Store, settings: Settings) -> None:
         if not store.wants_upkeep:
             return
         store.note_upkeep()
+        sweep(str(store.root / "tmp"))
         now = time.time()
         asked = wanted(settings, store.root)
         try:

@@ -17,11 +17,14 @@ from kit import environment_bench
 from kit.environment_bench import fill, parts, provide, running_target
 
 from pytest_fastenv.environment import supply
+from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import Found, Generations, Missing, Ready
 from pytest_fastenv.environment.single_directory import ChosenDirectory, PrivateDirectory, place_of
 from pytest_fastenv.environment.skeleton import lay_out
 from pytest_fastenv.environment.staging import StagedEnvironment, stage_in_store
 from pytest_fastenv.errors import PublishError, StoreError, UsageError
+from pytest_fastenv.filesystem import oslock
+from pytest_fastenv.model.digest import text_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store import lease
@@ -404,6 +407,24 @@ class TestChosenDirectory:
         (tmp_path / "link").symlink_to(tmp_path / "real")
         assert provide(store, at=tmp_path / "link").environment.prefix == tmp_path / "real"
         assert provide(store, at=tmp_path / "link").summary.reused
+
+    def test_what_a_kill_left_beside_it_goes_when_it_is_found(self, store: Store, tmp_path: Path) -> None:
+        provide(store, at=tmp_path / "env")
+        beside = tmp_path / ".env.fastenv-staging"
+        (beside / "123-abc" / "replaced").mkdir(parents=True)
+        (beside / "123-abc.lease").touch()
+        alive = oslock.try_lock(beside / "456-def.lease")
+        assert alive is not None
+        assert provide(store, at=tmp_path / "env").summary.reused
+        assert os.listdir(beside) == ["456-def.lease"]
+        alive.release()
+        turn = store.try_lock(ENVIRONMENTS, text_sha256(str(tmp_path / "env")))
+        assert turn is not None
+        assert provide(store, at=tmp_path / "env").summary.reused
+        assert beside.exists(), "another process is making one there"
+        turn.release()
+        assert provide(store, at=tmp_path / "env").summary.reused
+        assert not beside.exists()
 
     def test_unfinished_is_told(self, store: Store, tmp_path: Path) -> None:
         made = provide(store, at=tmp_path / "env").environment

@@ -21,6 +21,7 @@ from pytest_fastenv.cli.main import main
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import Ready
 from pytest_fastenv.environment.request_cache import REQUESTS
+from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.values import Settings
@@ -305,6 +306,27 @@ def test_by_itself_once_a_day(desk: Desk) -> None:
     assert not desk.store.wants_upkeep
     look_after(desk.store, settings)
     assert desk.store.read_record(DIARY, LAST) == known
+
+
+def test_what_a_killed_process_left_is_a_reason_to_look_after_it(desk: Desk) -> None:
+    desk.ask()
+    tmp, tag = desk.store.root / "tmp", desk.store.root / "CACHEDIR.TAG"
+    os.utime(tag, (time.time() - 120,) * 2)
+    assert not desk.store.wants_upkeep
+    (tmp / "123-abc" / "x").mkdir(parents=True)
+    (tmp / "123-abc.lease").touch()
+    alive = oslock.try_lock(tmp / "456-def.lease")
+    assert alive is not None
+    assert desk.store.wants_upkeep
+    look_after(desk.store, Settings(cache_dir=desk.store.root))
+    assert not (tmp / "123-abc").exists()
+    assert (tmp / "456-def.lease").exists()
+    os.utime(tag, (time.time() - 120,) * 2)
+    assert not desk.store.wants_upkeep
+    alive.release()
+    assert desk.store.wants_upkeep
+    os.utime(tag)
+    assert not desk.store.wants_upkeep, "not again and again, where something cannot be removed"
 
 
 def test_by_itself_under_a_size(desk: Desk) -> None:
