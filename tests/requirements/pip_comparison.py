@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,36 +71,17 @@ def read(path: Path, base: Path) -> Request:
     return request
 
 
-@dataclass(frozen=True)
-class Known:
-    """Differences that are known, each with its reason.
-
-    :ivar stricter: what we refuse and pip accepts, by our message.
-    :ivar more_lenient: what we accept and pip refuses, by the line.
-    :ivar otherwise: what both accept and read in two ways, by the line.
-    """
-
-    stricter: Mapping[str, str]
-    more_lenient: Mapping[str, str]
-    otherwise: Mapping[str, str] = field(default_factory=dict)
-
-
-def compared(
-    text: str, ours: Request | RequirementsError, pip: Mapping[str, Any], base: Path, known: Known | None = None
-) -> str:
+def compared(text: str, ours: Request | RequirementsError, pip: Mapping[str, Any], base: Path) -> str:
     """Return a verdict: ``read alike``, ``refused by both``, the kind of a known difference, or ``different: ...``."""
-    known = known or Known(STRICTER, MORE_LENIENT)
     if isinstance(ours, RequirementsError):
         if "error" in pip:
             return "refused by both"
-        return "stricter" if _any(known.stricter, ours.what) else f"different: pip reads it, we say {ours.what}"
+        return "stricter" if _any(STRICTER, ours.what) else f"different: pip reads it, we say {ours.what}"
     if "error" in pip:
-        return "more lenient" if _any(known.more_lenient, text) else f"different: pip says {pip['error']}"
+        return "more lenient" if _any(MORE_LENIENT, text) else f"different: pip says {pip['error']}"
     mine, other = _facts(ours, base), _facts_of_pip(pip, base)
     if mine == other:
         return "read alike"
-    if _any(known.otherwise, text):
-        return "read otherwise"
     return "different: " + "; ".join(f"{key}: {mine[key]} / {other[key]}" for key in mine if mine[key] != other[key])
 
 
@@ -186,4 +166,5 @@ def _place(url: str, base: Path) -> str:
         return os.path.normpath(
             f"{base}{path}" if path.startswith("/./") else base / path
         )  # pip's file:./ is file:///./
-    return url if "://" in url else os.path.normpath(base / url)
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme.lower()}://{rest}" if mark else os.path.normpath(base / url)
