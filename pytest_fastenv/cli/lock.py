@@ -187,9 +187,11 @@ def _locked(wanted: _Wanted, there: Pylock | None, options: argparse.Namespace) 
 
 def _write(file: Path, content: bytes) -> None:
     """Write a file whole: what was there stays where the disk is full."""
+    from pytest_fastenv.filesystem.private_files import write
+
     new = file.with_name(f".{file.name}.new")
     try:
-        new.write_bytes(content)
+        write(new, content)
         os.replace(new, file)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}", hint="name another place with -o") from error

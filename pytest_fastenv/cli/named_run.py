@@ -171,8 +171,10 @@ def _check_writable(path: str) -> None:
 def _write(path: str, value: dict[str, Any]) -> None:
     import json  # only where it is asked for
 
+    from pytest_fastenv.filesystem.private_files import write
+
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     try:
-        Path(path).write_text(text, "utf-8")
+        write(path, text.encode())
     except OSError as error:
         raise UsageError(f"{path} cannot be written", why=error.strerror or str(error)) from error

@@ -118,11 +118,13 @@ def write_changed(prefix: Path, known: Manifest, fingerprint: str) -> None:
 
 
 def _replace(prefix: Path, described: Manifest, files: dict[str, bytes]) -> None:
+    from pytest_fastenv.filesystem.private_files import write as write_private  # nothing is written when warm
+
     own = prefix / OWN_DIRECTORY
     content = _content(described).encode("ascii")
     files |= {_MANIFEST: content, _READY: bytes_sha256(content).encode("ascii")}
     for name, new in files.items():
-        (own / f"{name}.new").write_bytes(new)
+        write_private(own / f"{name}.new", new)
     for name in files:
         os.replace(own / f"{name}.new", own / name)
 
@@ -133,18 +135,22 @@ def write_copy(prefix: Path, original: Path, known: Manifest, snapshot: Tree) ->
     :param original: the environment that was copied; its plan is kept with the copy as well.
     :param snapshot: what the copy holds.
     """
+    from pytest_fastenv.filesystem.private_files import write as write_private  # nothing is written when warm
+
     _write(prefix, known, snapshot)
     with suppress(FileNotFoundError):  # not every environment was made from a plan
-        (prefix / OWN_DIRECTORY / _PLAN).write_bytes((original / OWN_DIRECTORY / _PLAN).read_bytes())
+        write_private(prefix / OWN_DIRECTORY / _PLAN, (original / OWN_DIRECTORY / _PLAN).read_bytes())
 
 
 def _write(prefix: Path, described: Manifest, snapshot: Tree) -> Manifest:
+    from pytest_fastenv.filesystem.private_files import write as write_private  # nothing is written when warm
+
     own = prefix / OWN_DIRECTORY
     own.mkdir(exist_ok=True)
     content = snapshot.encode()
     (own / _TREE).write_bytes(content)
     manifest = replace(described, tree_sha256=bytes_sha256(content))
-    (own / _MANIFEST).write_text(_content(manifest), encoding="ascii")
+    write_private(own / _MANIFEST, _content(manifest).encode("ascii"))
     return manifest
 
 
@@ -154,9 +160,11 @@ def _content(manifest: Manifest) -> str:
 
 def write_plan(prefix: Path, plan: Plan) -> None:
     """Keep the plan with the environment that is filled from it."""
+    from pytest_fastenv.filesystem.private_files import write as write_private  # nothing is written when warm
+
     own = prefix / OWN_DIRECTORY
     own.mkdir(exist_ok=True)
-    (own / _PLAN).write_bytes(to_bytes(plan))
+    write_private(own / _PLAN, to_bytes(plan))
 
 
 def read_plan(prefix: Path) -> Plan | None:

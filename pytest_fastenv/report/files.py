@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.errors import ProvideError, UsageError
+from pytest_fastenv.filesystem.private_files import write
 from pytest_fastenv.model.events import Span
 
 
@@ -30,7 +31,7 @@ def write_report(path: Path, spans: Iterable[Span], meta: Mapping[str, Any]) -> 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            private.write_bytes(content)
+            write(private, content)
             os.replace(private, path)
         except BaseException:
             private.unlink(missing_ok=True)

@@ -360,9 +360,10 @@ class Store:
 
 
 def _replace(private: str, target: str, content: bytes) -> None:
+    from pytest_fastenv.filesystem.private_files import write  # nothing is written when warm
+
     try:
-        with open(private, "wb") as file:
-            file.write(content)
+        write(private, content)
         try:
             os.replace(private, target)
         except FileNotFoundError:

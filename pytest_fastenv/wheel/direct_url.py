@@ -12,11 +12,12 @@ from pytest_fastenv.model.plan import DirectUrl
 
 
 def direct_url_text(value: DirectUrl, archive_sha256: str | None) -> str:
-    """Return the file's text.
+    """Return the file's text: without what may be secret in an archive's URL, as any user may read it.
 
     :param archive_sha256: digest of the archive at the URL when it was computed here; used where `value` has none.
     """
-    content: dict[str, Any] = {"url": value.url}
+    is_archive = value.vcs is None and not value.is_directory
+    content: dict[str, Any] = {"url": value.url.partition("?")[0] if is_archive else value.url}
     if value.vcs is not None:
         info = {"vcs": "git", "commit_id": value.vcs.commit or ""}
         content["vcs_info"] = info | ({"requested_revision": value.vcs.revision} if value.vcs.revision else {})

@@ -14,6 +14,12 @@ from pytest_fastenv.requirements.redaction import masked
         ("https://${USER}:${PASS}@h.invalid/x", "https://${USER}:${PASS}@h.invalid/x"),
         ("https://${TOKEN}@h.invalid/x", "https://${TOKEN}@h.invalid/x"),
         ("a @ https://h.invalid/x@1", "a @ https://h.invalid/x@1"),
+        ("a @ https://h.invalid/x?sig=ab#sha256=cd", "a @ https://h.invalid/x?******#sha256=cd"),
+        ("a @ https://u:p@h.invalid/x?t=${TOKEN} ; b", "a @ https://u:*@h.invalid/x?********** ; b"),
+        ("is it https://h.invalid/x ?", "is it https://h.invalid/x ?"),
+        ('a --config-settings="k=se cret" --hash x', 'a --config-settings="k=*******" --hash x'),
+        ("a --config-setting k=secret", "a --config-setting k=******"),
+        ("-C k=${SECRET} b=c", "-C k=${SECRET} b=c"),
         ("x https://a:b@c d https://e:f@g", "x https://a:*@c d https://e:*@g"),
     ],
 )

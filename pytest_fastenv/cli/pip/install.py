@@ -14,6 +14,7 @@ from pytest_fastenv.cli.pip.check import misfits
 from pytest_fastenv.cli.pip.chosen import chosen, content
 from pytest_fastenv.cli.results import show
 from pytest_fastenv.errors import UsageError, printable
+from pytest_fastenv.filesystem.private_files import write
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, SdistSource, TreeSource, WheelSource
 from pytest_fastenv.provisioning.changes import Changed, Wishes, install
@@ -94,7 +95,7 @@ def _write_report(path: str, changed: Changed) -> None:
         sys.stdout.write(text)
         return
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        write(path, text.encode())
     except OSError as error:
         raise UsageError(f"the report cannot be written to {path}", why=error.strerror) from error
 

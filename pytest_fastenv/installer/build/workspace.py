@@ -235,5 +235,5 @@ def _guess(tree: Path) -> float:
 def _start_log(job: Job, store: Store) -> Path:
     stem = f"{job.subject.translate(_UNFIT)[-80:]}-{job.key[:12]}"
     log = store.log_path(f"builds/{stem}.log")
-    log.write_bytes(b"")
+    os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))  # it has whatever the backend says
     return log
