@@ -16,6 +16,7 @@ from pytest_fastenv.provisioning.bytecode import keep_bytecode
 from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.runtime.imported import mark_compiled, seal_of
 from pytest_fastenv.schedule.event_loop import with_one_voice
+from pytest_fastenv.settings.layers import settings_from_variables
 from pytest_fastenv.settings.values import Settings
 
 _LEAST_PRIORITY = 19
@@ -30,8 +31,12 @@ def finish(prefix: str, cache_dir: str = "", directory: str = "") -> int:
     :param directory: the one of environments; empty for that in the store.
     """
     _give_way()
-    settings = Settings(cache_dir=Path(cache_dir) if cache_dir else None, dir=Path(directory) if directory else None)
     try:
+        settings = Settings(
+            cache_dir=Path(cache_dir) if cache_dir else None,
+            dir=Path(directory) if directory else None,
+            shared_store=settings_from_variables(os.environ).shared_store,
+        )
         asyncio.run(with_one_voice(_finish(Path(prefix), settings)))
     except (FastenvError, OSError):  # nobody asked for it, so nobody is told
         return 1

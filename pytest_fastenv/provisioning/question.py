@@ -17,13 +17,16 @@ from pytest_fastenv.environment.request_cache import REQUESTS, RequestKey, decid
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.summary import Summary
-from pytest_fastenv.settings.values import Settings, check_directory, current_directory, store_root
+from pytest_fastenv.settings.values import Settings, check_directory, current_directory, store_place
 from pytest_fastenv.store.store import Store
 
 
 def store_of(settings: Settings, recorder: Recorder) -> Store:
-    """Return the store that settings name; nothing is touched."""
-    return Store(store_root(settings), recorder=recorder, lock_timeout_s=settings.lock_timeout_s)
+    """Return the store that settings name, or a private one where others may write that; nothing is touched."""
+    root, instead = store_place(settings)
+    if instead:
+        recorder.notice("warning", instead, of="run")
+    return Store(root, recorder=recorder, lock_timeout_s=settings.lock_timeout_s, shared=settings.shared_store)
 
 
 def upkeep_words(settings: Settings) -> tuple[str, ...]:

@@ -350,6 +350,14 @@ OPTIONS = (
         help="The store (default: the platform's cache directory)",
     ),
     Option(
+        "shared_store",
+        "shared-store",
+        "flag",
+        Decides.RUN,
+        variable="FASTENV_SHARED_STORE",
+        help="Use a store that others may write, too: of a team whose members trust each other",
+    ),
+    Option(
         "cache_unused_s",
         "cache-unused",
         "age",

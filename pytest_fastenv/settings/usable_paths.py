@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pytest_fastenv.errors import UsageError, option
@@ -77,3 +79,88 @@ def in_the_way(directory: Path) -> str:
             return f"{its}: {error.strerror or error}"
         return "" if stat.S_ISDIR(kind) else f"{its} is {_KINDS.get(kind, 'something else')}, and not a directory"
     return ""
+
+
+def trusted(root: Path, usual: Path, *, by_default: bool) -> tuple[Path, str]:
+    """Return a store that nobody else may write, and why it is not the one that was meant.
+
+    :param usual: the one that is used where none is named.
+    :param by_default: none was named.
+    :raises UsageError: this user has no place that is private.
+    """
+    reason = _distrust(root) or (_would_lie_with_another(root) if by_default else "")
+    if not reason:
+        return root, ""
+    for place in _private_places(usual):
+        if place != root and not (in_the_way(place) or _distrust(place) or _would_lie_with_another(place)):
+            told = f"the store {root} is not used, since {reason}; {place} is used in its place"
+            return place, f"{told}. Where all who may write there are trusted, set {option('shared_store', '1')}"
+    raise UsageError(
+        f"the store {root} is not used, since {reason}",
+        why="and this user has no other place for one that is private",
+        hint=f"set {option('cache_dir')} to a directory that nobody else may write",
+    )
+
+
+def _distrust(root: Path) -> str:
+    """Say who else may write in a directory, as words that follow "since"; empty where nobody may."""
+    if os.name == "nt":
+        return ""
+    try:
+        found = os.stat(root)
+    except OSError:
+        return ""
+    if found.st_uid not in {0, os.geteuid()}:
+        return f"it belongs to {_user(found.st_uid)}"
+    if found.st_mode & stat.S_IWOTH:
+        return "everybody may write there"
+    if found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid):
+        return f"its group ({found.st_gid}) may write there"
+    return ""
+
+
+def _would_lie_with_another(root: Path) -> str:
+    """Say whose directory a new store would lie in: root's files have no place there, as with sudo; else empty."""
+    if os.name == "nt":
+        return ""
+    place = next(place for place in (root, *root.parents) if place.exists())
+    owner = place.stat().st_uid
+    if os.geteuid() == 0 and owner != 0:
+        return f"it would lie in a directory of {_user(owner)}"
+    return "" if os.access(place, os.W_OK) else f"{place} cannot be written"
+
+
+def _is_own_group(group: int) -> bool:
+    """Tell whether a group is that of this user alone, as many systems make one for each user."""
+    import grp  # not there on Windows
+    import pwd
+
+    try:
+        me, its = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return me.pw_gid == group and its.gr_name == me.pw_name and set(its.gr_mem) <= {me.pw_name}
+
+
+def _user(number: int) -> str:
+    import pwd  # not there on Windows
+
+    try:
+        return f"the user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"another user ({number})"
+
+
+def _private_places(usual: Path) -> Iterator[Path]:
+    """Yield where a private store of this user may lie, the best one first."""
+    import pwd  # not there on Windows, where nothing is distrusted
+    import tempfile
+
+    yield usual
+    with suppress(KeyError):
+        yield Path(pwd.getpwuid(os.geteuid()).pw_dir, ".cache", "pytest-fastenv")
+    place = Path(tempfile.gettempdir(), f"pytest-fastenv-{os.geteuid()}")
+    with suppress(OSError):  # it is there, or cannot be made: what it is then tells
+        place.mkdir(mode=0o700)
+    if place.is_dir() and not place.is_symlink():
+        yield place

@@ -9,12 +9,16 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any, Literal, NamedTuple
 
 from pytest_fastenv.errors import UsageError, option
 from pytest_fastenv.model.codec import encode
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.options import OPTIONS, Decides
+
+#: The bits of a mode that let a group or everybody write.
+OTHERS_WRITE = 0o022
 
 Scope = Literal["session", "worker"]
 Project = Literal["auto", "editable", "wheel", "sdist", "none"]
@@ -65,6 +69,7 @@ class Settings:
     concurrent_builds: int = field(default_factory=lambda: os.cpu_count() or 1)
     concurrent_installs: int = field(default_factory=lambda: os.cpu_count() or 1)
     cache_dir: Path | None = None
+    shared_store: bool = False
     cache_unused_s: float = 30 * 86400.0
     cache_max_size: str | None = None
     lock_timeout_s: float = 900.0
@@ -141,16 +146,38 @@ def current_directory() -> Path:
 
 
 def store_root(settings: Settings) -> Path:
+    """Return the store's directory: see `store_place`."""
+    return store_place(settings)[0]
+
+
+def store_place(settings: Settings) -> tuple[Path, str]:
     """Return the store's directory: ``FASTENV_CACHE_DIR``, else the user's cache directory of this platform.
 
+    One that others may write is not used, unless that is asked for: a private one is taken in its place.
+
+    :return: the directory, and why it is not the one that was meant; empty where it is.
     :raises UsageError: there is none, or it is a place where none can be.
     """
     root = _store_root(settings)
-    if not (_is_plain(str(root)) and os.path.isdir(root)):
-        from pytest_fastenv.settings.usable_paths import check_store  # seldom more than a quick look is needed
+    if _is_plain(str(root)) and _is_ours(root, shared=settings.shared_store):
+        return root, ""
+    from pytest_fastenv.settings import usable_paths  # seldom more than a quick look is needed
 
-        check_store(root)
-    return root
+    usable_paths.check_store(root)
+    if settings.shared_store:
+        return root, ""
+    by_default = settings.cache_dir is None
+    return usable_paths.trusted(root, root if by_default else _store_root(Settings()), by_default=by_default)
+
+
+def _is_ours(root: Path, *, shared: bool) -> bool:
+    """Tell whether a directory is there that nobody else may write, as far as its mode tells at once."""
+    try:
+        found = os.stat(root)
+    except OSError:
+        return False
+    is_private = os.name == "nt" or (found.st_uid in {0, os.geteuid()} and not found.st_mode & OTHERS_WRITE)
+    return S_ISDIR(found.st_mode) and (shared or is_private)
 
 
 def check_directory(path: Path) -> None:

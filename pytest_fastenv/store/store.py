@@ -8,6 +8,7 @@ the standard library, never writes, and works in a read-only store. Making thing
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 import weakref
@@ -41,13 +42,15 @@ class Store:
 
     :param root: need not exist; nothing is touched before something is written.
     :ivar lock_timeout_s: how long a lock is waited for.
+    :ivar shared: others use it, too, and may write there.
     :ivar recorder: hears of waits, and of what is made for the store itself.
     """
 
-    def __init__(self, root: Path, *, recorder: Recorder, lock_timeout_s: float = 900.0) -> None:
+    def __init__(self, root: Path, *, recorder: Recorder, lock_timeout_s: float = 900.0, shared: bool = False) -> None:
         self.root = Path(os.path.abspath(root))
         self.recorder = recorder
         self.lock_timeout_s = lock_timeout_s
+        self.shared = shared
         self._home: Home | None = None
         self._has_locks = False
         self._mutex = threading.Lock()
@@ -347,6 +350,7 @@ class Store:
 
         with diagnosed("the store's directory cannot be made", self.root, any_reason=True):
             os.makedirs(self.root, exist_ok=True)
+            _keep_others_out(self.root, shared=self.shared)
             with open(self.root / _TAG_FILE, "w", encoding="utf-8") as file:
                 file.write(_TAG)
 
@@ -357,6 +361,15 @@ class Store:
 
             check_locks(str(self.root))
             self._has_locks = True
+
+
+def _keep_others_out(root: Path, *, shared: bool) -> None:
+    """Give a new store its mode: where the umask lets others write, they get into a store of one user not at all."""
+    mode = stat.S_IMODE(os.stat(root).st_mode)
+    if shared:
+        os.chmod(root, mode | stat.S_IRWXG | stat.S_ISGID)  # noqa: S103 - asked for: what lies in it has its group
+    elif mode & (stat.S_IWGRP | stat.S_IWOTH):
+        os.chmod(root, stat.S_IRWXU)
 
 
 def _replace(private: str, target: str, content: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from pytest_fastenv.errors import UsageError
-from pytest_fastenv.settings.values import Settings, check_directory, store_root
+from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.settings.values import Settings, check_directory, store_place, store_root
+from pytest_fastenv.store.store import Store
 
 
 def a_file(place: Path) -> None:
@@ -123,3 +126,81 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
         store_root(Settings(cache_dir=place))
     assert "a byte that is no text" in (caught.value.why or "")
     check_directory(place)
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="modes and owners are those of POSIX systems")
+as_root = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs root, to give files to another user")
+OTHER = 12345
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory of one's own, where the usual store would lie."""
+    place = tmp_path / "home"
+    place.mkdir()
+    monkeypatch.setenv("HOME", str(place))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    return place
+
+
+@posix
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [(0o777, "everybody may write there"), (0o1777, "everybody may write there"), (0o702, "everybody may write there")],
+)
+def test_a_store_that_everybody_may_write_is_not_used(mode: int, reason: str, tmp_path: Path, home: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    store.chmod(mode)
+    root, told = store_place(Settings(cache_dir=store))
+    assert root != store
+    assert home in root.parents or not sys.platform.startswith("linux")
+    assert f"the store {store} is not used, since {reason}" in told
+    assert store_place(Settings(cache_dir=store, shared_store=True)) == (store, "")
+    store.chmod(0o755)
+    assert store_place(Settings(cache_dir=store)) == (store, "")
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("user", "group", "mode", "reason"),
+    [
+        (OTHER, 0, 0o755, "it belongs to another user (12345)"),
+        (OTHER, 0, 0o700, "it belongs to another user (12345)"),
+        (0, OTHER, 0o775, "its group (12345) may write there"),
+        (0, 0, 0o775, ""),
+        (0, OTHER, 0o755, ""),
+    ],
+)
+def test_whose_store_it_is(user: int, group: int, mode: int, reason: str, tmp_path: Path, home: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    store.chmod(mode)
+    os.chown(store, user, group)
+    root, told = store_place(Settings(cache_dir=store))
+    assert (root == store) == (not reason)
+    assert reason in told
+    assert home in root.parents or root == store
+    assert store_root(Settings(cache_dir=store, shared_store=True)) == store
+
+
+@as_root
+def test_the_usual_store_of_another_user(home: Path) -> None:
+    """``sudo`` that keeps HOME: nothing of root's is left there."""
+    os.chown(home, OTHER, OTHER)
+    root, told = store_place(Settings())
+    assert home not in root.parents
+    assert "it would lie in a directory of another user (12345)" in told
+    assert not list(home.iterdir())
+
+
+@posix
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o077, 0o700), (0o002, 0o700), (0o000, 0o700)])
+def test_a_new_store_lets_nobody_else_write(umask: int, mode: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        Store(tmp_path / "store", recorder=Recorder()).private()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "store").stat().st_mode) == mode
+    assert store_place(Settings(cache_dir=tmp_path / "store")) == (tmp_path / "store", "")
