@@ -17,15 +17,21 @@ if TYPE_CHECKING:
     from pytest_fastenv.provisioning.run import Run
 
 #: What makes up a virtual environment; tox's own files beside it stay.
-_PARTS = ("bin", "Scripts", "lib", "lib64", "Lib", "include", "Include", "share", "pyvenv.cfg", ".fastenv")
+_PARTS = (
+    *("bin", "Scripts", "lib", "lib64", "Lib", "include", "Include", "share"),
+    *("pyvenv.cfg", ".fastenv", ".gitignore", "CACHEDIR.TAG"),
+)
 #: Neither the user's configuration of pip nor that of the machine has a say in what virtualenv brings itself.
 _NO_CONFIGURATION = {"PIP_CONFIG_FILE": os.devnull}
 
 
-def make_environment(prefix: Path, python: str, settings: Settings) -> None:
+def make_environment(prefix: Path, python: str, settings: Settings, *, since_ns: int) -> None:
     """Make an environment in a directory that may hold other things, in place of what an unfinished one left. Blocks.
 
+    Where another process makes it meanwhile, that is waited for, and it is the one that is used.
+
     :param python: the base interpreter.
+    :param since_ns: when it was found out that there is none (`time.time_ns`).
     :raises FastenvError: it cannot be made.
     """
     from pytest_fastenv.interpreter.discovery import find_target  # tox starts without the engine
@@ -34,25 +40,40 @@ def make_environment(prefix: Path, python: str, settings: Settings) -> None:
     from pytest_fastenv.provisioning.run import Run
     from pytest_fastenv.schedule.event_loop import run_to_end
 
-    _clear(prefix)
     none = Settings()
     own = replace(settings, index_url=none.index_url, extra_index_urls=(), find_links=(), indexes=none.indexes)
     store = store_of(settings, Recorder())
     target = find_target(python, store)
-    run_to_end(_make(prefix, target, Run.of(replace(own, offline=True), store, _NO_CONFIGURATION)))
+    run_to_end(_make(prefix, target, since_ns, Run.of(replace(own, offline=True), store, _NO_CONFIGURATION)))
 
 
-async def _make(prefix: Path, target: Target, run: Run) -> None:
+async def _make(prefix: Path, target: Target, since_ns: int, run: Run) -> None:
+    import asyncio  # tox starts without it
+
     from pytest_fastenv.environment import manifest
     from pytest_fastenv.environment.staging import stage_in_store
+    from pytest_fastenv.model.digest import text_sha256
     from pytest_fastenv.provisioning.engine import open_engine
 
-    staging = await stage_in_store(target, run.store, prefix, prefix)
-    request = _seeds(target, prefix)
-    async with open_engine(run, target, request.for_builds()) as engine:
-        plan = (await engine.resolve(request)).plan
-        await engine.install(plan, staging)
-    manifest.write_plan(prefix, plan)
+    subject = f"the environment {prefix}"
+    async with run.store.lock(manifest.ENVIRONMENTS, text_sha256(str(prefix)), subject=subject):
+        plan = manifest.read_plan(prefix)
+        if plan is not None and plan.target.python == target.python and _begun_ns(prefix) > since_ns:
+            return
+        await asyncio.to_thread(_clear, prefix)
+        staging = await stage_in_store(target, run.store, prefix, prefix)
+        request = _seeds(target, prefix)
+        async with open_engine(run, target, request.for_builds()) as engine:
+            plan = (await engine.resolve(request)).plan
+            await engine.install(plan, staging)
+        manifest.write_plan(prefix, plan)
+
+
+def _begun_ns(prefix: Path) -> int:
+    try:
+        return os.stat(prefix / "pyvenv.cfg").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _seeds(target: Target, prefix: Path) -> Request:

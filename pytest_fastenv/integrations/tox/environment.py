@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.integrations.tox.choice import LOOKING_ONLY
 from pytest_fastenv.integrations.tox.execution import Executor, Work
 from pytest_fastenv.integrations.tox.pip_command import ENGINE_COMMAND, NotUnderstoodError, is_freeze, read_command
-from pytest_fastenv.integrations.tox.telling import warn
+from pytest_fastenv.integrations.tox.telling import diagnosis, in_words_of_tox, warn
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.layers import settings_from_variables
 from pytest_fastenv.settings.values import Settings
@@ -60,6 +61,7 @@ class FastenvEnvironment(VirtualEnv):
         self._engine_executor: Executor | None = None
         self._supplied: str | None = None
         self._searched = False
+        self._since_ns = time.time_ns()
         super().__init__(create_args)
 
     @property
@@ -127,9 +129,10 @@ class FastenvEnvironment(VirtualEnv):
         from pytest_fastenv.integrations.tox.creation import make_environment
 
         try:
-            make_environment(self.env_dir, str(self.base_python.extra["executable"]), self._settings())
+            python = str(self.base_python.extra["executable"])
+            make_environment(self.env_dir, python, self._settings(), since_ns=self._since_ns)
         except FastenvError as error:
-            raise Fail(str(error)) from error
+            raise Fail(diagnosis(error)) from error
 
     def _is_special(self) -> bool:
         keys = ("system_site_packages", "always_copy", "download")
@@ -195,7 +198,7 @@ class FastenvEnvironment(VirtualEnv):
         from pytest_fastenv.requirements.pip_install import upgrade_of
         from pytest_fastenv.resolve.other_indexes import subject_of
 
-        recorder = Recorder()
+        recorder = Recorder(in_words_of_tox)
         wishes = Wishes(lines, upgrade=upgrade_of(asked), reinstall=asked.force_reinstall)
         settings = with_indexes(self._settings(), asked, Path(request.cwd))
         changed = install(self.env_dir, wishes, settings=settings, environ=request.env, recorder=recorder)
@@ -210,6 +213,6 @@ class FastenvEnvironment(VirtualEnv):
         try:
             settings = settings_from_variables(self.environment_variables)
         except FastenvError as error:
-            raise Fail(str(error)) from error
+            raise Fail(diagnosis(error)) from error
         # Nothing tells the store that an environment of tox needs what its links lead to.
         return replace(settings, link=LinkMode.AUTO) if settings.link is LinkMode.SYMLINK else settings

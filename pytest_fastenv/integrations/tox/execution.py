@@ -15,6 +15,7 @@ from tox.execute.request import ExecuteRequest
 from tox.execute.stream import SyncWrite
 
 from pytest_fastenv.errors import FastenvError
+from pytest_fastenv.integrations.tox.telling import diagnosis
 from pytest_fastenv.schedule.event_loop import Cancellation
 
 #: Carries out a command and returns what is told of it, or ``None`` where a process is to be started.
@@ -90,7 +91,7 @@ class _Status(ExecuteStatus):
             with self._cancellation:
                 self._out.handler(self._work().encode())
         except FastenvError as error:
-            self._err.handler(f"{error}\n".encode(errors="backslashreplace"))
+            self._err.handler(f"{diagnosis(error)}\n".encode(errors="backslashreplace"))
             return error.exit_code
         except CancelledError:
             self._err.handler(b"interrupted\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from virtualenv.discovery.py_spec import PythonSpec
 
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError
-from pytest_fastenv.integrations.tox.telling import warn
+from pytest_fastenv.integrations.tox.telling import diagnosis, warn
 
 if TYPE_CHECKING:
     from pytest_fastenv.settings.values import Settings
@@ -73,5 +73,5 @@ def _downloaded(wanted: Sequence[str], settings: Settings, store: Store) -> str 
         if isinstance(outcome, Installed):
             _LOGGER.warning("downloaded %s: %s", outcome.target.short, outcome.target.python)
             return outcome.target.python
-        warn(str(outcome))
+        warn(diagnosis(outcome))
     return None

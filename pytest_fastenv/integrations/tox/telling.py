@@ -1,9 +1,22 @@
-"""Warnings in tox's log: each once in a run of tox, however many environments and steps come upon it."""
+"""What tox's users read: options as they have them, and each warning once in a run, whichever steps come upon it."""
 
 from __future__ import annotations
 
 import logging
 
+from pytest_fastenv.errors import PLACE, THE_REQUEST, FastenvError
+from pytest_fastenv.settings.options import OPTIONS
+
+#: What is a key of tox's; all else is a variable.
+_KEYS = {
+    "python": "base_python",
+    "sources": "deps",
+    "constraints": "constraints",
+    "groups": "dependency_groups",
+    "extras": "extras",
+    "lock": "pylock",
+    "project": "package",
+}
 _LOGGER = logging.getLogger(__name__)
 _told: set[str] = set()  # a process is one run of tox; adding to a set is atomic
 
@@ -17,3 +30,19 @@ def warn(text: str, subject: str = "") -> None:
     if key not in _told:
         _told.add(key)
         _LOGGER.warning("warning: %s", text)
+
+
+def in_words_of_tox(name: str, value: str = "") -> str:
+    """Return what an option is called in a tox file or as a variable; see `pytest_fastenv.errors.Naming`."""
+    if value == PLACE:
+        return THE_REQUEST
+    if name in _KEYS:
+        return f"{_KEYS[name]} = {value}" if value else _KEYS[name]
+    option = next((option for option in OPTIONS if option.field == name), None)
+    called = (option.variable or option.table_key) if option is not None else name
+    return f"{called}={value}" if value else called
+
+
+def diagnosis(error: FastenvError) -> str:
+    """Return an error's text for a user of tox."""
+    return error.diagnosis(in_words_of_tox)
