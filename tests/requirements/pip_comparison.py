@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pytest
-from packaging.markers import Marker
+from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -147,12 +148,24 @@ def _requirement_of_pip(one: Mapping[str, Any], base: Path) -> dict[str, Any]:
         "name": canonicalize_name(one["name"]) if one["name"] else None,
         "specifier": set() if url else _specifier(one["specifier"]),
         "extras": sorted(map(canonicalize_name, one["extras"])),
-        "marker": str(Marker(one["marker"])) if one["marker"] else None,
+        "marker": _marker(one["marker"]),
         "url": url,
-        "subdirectory": one["subdirectory"] if url and not os.path.isdir(url) else None,
+        "subdirectory": _subdirectory(one["subdirectory"]) if url and not os.path.isdir(url) else None,
         "hashes": sorted((algorithm, digest.lower()) for algorithm, digest in one["hashes"]),
         "editable": one["editable"],
     }
+
+
+def _marker(text: str | None) -> str | None:
+    try:
+        return str(Marker(text)) if text else None
+    except InvalidMarker:  # pip's own copy of packaging reads what ours does not
+        return text
+
+
+def _subdirectory(text: str | None) -> str | None:
+    """Return it in the shortest form, in which we keep it."""
+    return posixpath.normpath(text.replace("\\", "/")) if text else None
 
 
 def _specifier(text: str) -> set[str]:

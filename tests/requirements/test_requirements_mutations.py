@@ -83,6 +83,7 @@ OTHERWISE = {
     r"#.*#": "for pip a second # is a part of the fragment, and no comment",
     r"file:[^/]": "pip looks for some of these in the root directory",
     r"\xa0": "for pip it is a part of a word",
+    r"git\+.*\.whl": "pip names a repository after a wheel that its address seems to be",
     r"-binary.*,": "pip keeps empty names",
 }
 
