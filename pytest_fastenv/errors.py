@@ -55,6 +55,13 @@ OPTION_MARKS = "\x02\x03"
 _OPTION = re.compile("\x02([a-z_]+)=?([^\x03]*)\x03")
 
 
+#: Of an address; what stars stand for already is left as it is, so that a caret below it points where it did.
+_QUERY = re.compile(
+    r"""([A-Za-z][\w+.-]*://[^\s?#"'<>]*)\?(?!\*+(?:[\s#"'<>]|$))[^\s#"'<>]+?(?=[)\]},;:.]*(?:[\s#"'<>]|$))"""
+)
+_PASSWORD = re.compile(r"""([A-Za-z][\w+.-]*://[^\s/@:"']*:)(?!\*+@|\$\{\w+\}@)[^\s/@"']+@""")
+
+
 def option(field: str, value: str = "") -> str:
     """Name an option in the text of an error or a warning, by its name in `pytest_fastenv.Settings`.
 
@@ -81,9 +88,12 @@ def argument(field: str, value: str) -> str:
 def named(text: str, naming: Naming) -> str:
     """Return a text, of an error or a warning, with its options as a reader knows them, ready to be shown.
 
-    What is quoted in it may come from anywhere; it cannot steer a terminal.
+    What is quoted in it may come from anywhere: it cannot steer a terminal, and addresses in it tell no password and no
+    query, in which signatures stand.
     """
     told = _OPTION.sub(lambda found: naming(found[1], found[2]), text)
+    if "://" in told:
+        told = _PASSWORD.sub(r"\1***@", _QUERY.sub(r"\1?...", told))
     return printable(told.replace("\r\n", "\n"), but="\n\t")
 
 

@@ -233,6 +233,26 @@ def test_however_many_causes_there_are_the_whole_is_bounded() -> None:
     assert len(huge.diagnosis().splitlines()) <= 200
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("error for url (https://h/x.whl?token=se(cret): refused", "error for url (https://h/x.whl?...): refused"),
+        ("unable to access 'https://h/r.git?t=secret/': no", "unable to access 'https://h/r.git?...': no"),
+        (
+            "see https://h/x?sig=secret#frag, or https://h/?a=secret.",
+            "see https://h/x?...#frag, or https://h/?....",
+        ),
+        ("https://me:secret@h/x and git+https://${U}:${P}@h/y", "https://me:***@h/x and git+https://${U}:${P}@h/y"),
+        ("a @ https://me:******@h/x?****** ; b", "a @ https://me:******@h/x?****** ; b"),
+        ("is https://h/x ? no", "is https://h/x ? no"),
+    ],
+)
+def test_no_address_in_a_diagnosis_tells_a_secret(text: str, shown: str) -> None:
+    """Whatever quotes it: a library, a program that was started, or a message of ours."""
+    assert ProvideError("it failed", why=text).diagnosis() == f"it failed\n  why:   {shown}"
+    assert errors.named(text, errors.argument) == shown
+
+
 def test_exit_codes_follow_the_tree() -> None:
     for _, cls in inspect.getmembers(errors, inspect.isclass):
         if issubclass(cls, RequestError):

@@ -23,6 +23,7 @@ from pathlib import Path
 from pytest_fastenv.errors import OfflineMissError, ProvideError, RequestError, option
 from pytest_fastenv.filesystem import tree as trees
 from pytest_fastenv.index.git_command import Git
+from pytest_fastenv.index.urls import shown
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Vcs
@@ -108,10 +109,10 @@ async def checkout(
     mirror = store.path(REPOSITORIES, key_of(git.url))
     async with (
         pools.artifact() if pools else nullcontext(),
-        store.lock(REPOSITORIES, mirror.name, subject=git.url),
+        store.lock(REPOSITORIES, mirror.name, subject=shown(git.url)),
         pools.download() if pools else nullcontext(),
     ):
-        with recorder.span("fetch", git.url, source="network", revision=revision or "HEAD") as span:
+        with recorder.span("fetch", shown(git.url), source="network", revision=revision or "HEAD") as span:
             commit = await _update(git, mirror, revision, offline=offline)
             span.args["commit"] = commit
     store.note_use(REPOSITORIES, mirror.name)
@@ -120,12 +121,12 @@ async def checkout(
     # Outside the mirror's lock: a mirror only gains objects, and each is written whole.
     async def make(directory: Path) -> None:
         async with pools.install() if pools else nullcontext():
-            with recorder.span("unpack", git.url, source="network", key=key, commit=commit):
+            with recorder.span("unpack", shown(git.url), source="network", key=key, commit=commit):
                 await _make_tree(git, mirror, commit, directory / _TREE, offline=offline)
                 await asyncio.to_thread(_write_listing, directory)
 
     async with pools.artifact() if pools else nullcontext():
-        path = await store.publish(CHECKOUTS, key, make, subject=git.url)
+        path = await store.publish(CHECKOUTS, key, make, subject=shown(git.url))
     return Checkout(path / _TREE, commit)
 
 

@@ -104,5 +104,10 @@ def test_no_secret_is_shown_or_lies_where_others_read(door: str, seeded: Desk, t
     server.fault("", lambda handler: handler.answer(404, b"gone") or True)
     for source in ("requirements.txt", f"signed @ http://{host}/files/x-1.tar.gz?sig={CANARIES['sdistquery']}"):
         said += seeded.ask(door, source, report="failed.json", recreate="", max_age="0").output
+    for address in (
+        f"http://127.0.0.1:9/x-1.tar.gz?sig={CANARIES['sdistquery']}",
+        f"git+http://127.0.0.1:9/r?t={secret}",
+    ):
+        said += seeded.ask(door, f"x @ {address}", report="failed.json").output
     assert {name for name, canary in CANARIES.items() if canary in said} == set(), said
     assert found(seeded.directory, seeded.store) == {}
