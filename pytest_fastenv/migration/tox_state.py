@@ -54,9 +54,10 @@ def tox_state(words: Sequence[str], said: Said) -> Iterator[State]:
     printed = io.StringIO()
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
-            state = setup_state([*words[:1], "--runner", _RUNNER, "--colored", "no", *words[1:]])
+            told = [*words[:1], "--runner", _RUNNER, "--colored", "no", *words[1:]]
+            _have_all_runners(setup_state(told))
+            state = setup_state(told)  # the first one is used up: what was asked of it cannot be said in another way
             root.handlers[:] = [said]  # tox puts its own there, which prints
-            _have_all_runners(state)
             yield state
     except SystemExit as end:
         raise SystemExit(printed.getvalue().strip() or end.code) from end
@@ -75,7 +76,6 @@ def _have_all_runners(state: State) -> None:
         settings = state.conf.get_env(name)
         settings.add_config("runner", of_type=str, default=_RUNNER, desc="the runner that is asked for")
         runner = settings["runner"]
-        state.conf.clear_env(name)  # tox makes it again, then perhaps as one that packages
         try:
             REGISTER.runner(runner)
         except KeyError:

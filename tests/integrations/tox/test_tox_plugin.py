@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -431,6 +432,10 @@ def test_the_oldest_release_of_tox(project: Project, tmp_path: Path) -> None:
         project.write(f"package = {kind}\ndeps = alpha\ncommands = {HELD}")
         for _ in range(2):
             assert project.held(project.tox("run", python=str(python))) == ["alpha-1.0", "mine-1.0"]
+    project.write("package = skip", more="[testenv:b]\nrunner = a-runner-of-nobody\n")
+    migrate = [python.with_name("fastenv"), "migrate"]
+    done = subprocess.run(migrate, cwd=project.directory, stdout=subprocess.PIPE, text=True, check=True)
+    assert set(tomllib.loads(done.stdout)["tool"]["fastenv"]["envs"]) == {"a", "b"}
 
 
 def test_a_warning_is_told_once_in_a_run_and_as_a_warning(
