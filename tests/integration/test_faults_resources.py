@@ -22,7 +22,7 @@ mounting = pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT)
 #: On a small file system; then with room; each exit code is told.
 _FULL = """
 place=$1 options=$2 room=$3; shift 3
-mkdir -p "$place"; mount -t tmpfs -o "$options" tmpfs "$place"
+mkdir -p "$place"; mount -t tmpfs -o "mode=755,$options" tmpfs "$place"
 "$@" && code=0 || code=$?
 echo "== exit code $code"
 left=$(find "$place" -name ready -path '*/.fastenv/*' | wc -l)

@@ -63,7 +63,7 @@ def test_a_mirror_without_the_file_says_which(archive: Path, served: IndexServer
 
 _FULL = """
 place=$1 options=$2; shift 2
-mkdir -p "$place"; mount -t tmpfs -o "$options" tmpfs "$place"
+mkdir -p "$place"; mount -t tmpfs -o "mode=755,$options" tmpfs "$place"
 "$@" && code=0 || code=$?
 echo "== exit code $code"
 (cd "$place"; find . -name .ready -o -path './tmp/*/*' | sed 's/^/== left: /')
