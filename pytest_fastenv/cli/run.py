@@ -23,7 +23,8 @@ def add_arguments(run: argparse.ArgumentParser) -> None:
     run.usage = (
         "fastenv run [OPTIONS] [SOURCE...] -- COMMAND [ARGUMENT...]\n"
         "       fastenv run [OPTIONS] -e NAME [-e NAME...] [-- ARGUMENT...]\n"
-        "       fastenv run [OPTIONS] -e NAME [-e NAME...] --exec -- COMMAND [ARGUMENT...]"
+        "       fastenv run [OPTIONS] -e NAME [-e NAME...] --exec -- COMMAND [ARGUMENT...]\n"
+        "       fastenv run [OPTIONS]"
     )
     run.description = (
         "Run COMMAND in a virtual environment of the store that holds what the sources ask for, or the commands of "
@@ -43,7 +44,8 @@ def add_arguments(run: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="run the commands of this one: a name, a pattern, tag:NAME, all; several with commas, or repeated",
+        help="run the commands of this one: a name, a pattern, tag:NAME, all, default; several with commas, or "
+        "repeated (default: those without run-by-default = false)",
     )
     add("--exec", action="store_true", help="run the command behind -- in them, in place of their own")
     add("-j", dest="jobs", default="1", metavar="N", help="how many at once: a number, auto for cores (default: 1)")
@@ -55,6 +57,8 @@ def add_arguments(run: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, loaded: Loaded) -> int:
+    if not options.environments and not options.words and options.command is None and _declares_environments():
+        options.environments = ["default"]
     if options.environments:
         from pytest_fastenv.cli.named_run import run_named  # a command in other environments needs none of this
 
@@ -66,7 +70,8 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
         hint = "name one that the project's files declare: -e NAME"
         raise UsageError(f"{given[0]} means something for environments by name alone", hint=hint)
     if not options.command:
-        raise UsageError("a command is needed, after --", hint=_HINT)
+        hint = f"{_HINT}; environments that are declared are named with -e"
+        raise UsageError("a command is needed, after --", hint=hint)
     if not options.command[0]:
         raise UsageError("the command after -- is empty", hint=_HINT)
     if not options.words and not asks(loaded):
@@ -76,6 +81,13 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
         # Standard output is the command's.
         sys.stderr.writelines(f"{line}\n" for line in told(ready, options))
     return _enter(ready, options.command, inherit_pythonpath=loaded.settings.inherit_pythonpath)
+
+
+def _declares_environments() -> bool:
+    from pytest_fastenv.matrix.selection import declared  # a command with sources needs none of this
+    from pytest_fastenv.settings.values import current_directory
+
+    return bool(declared(current_directory()))
 
 
 def _enter(ready: Ready, command: Sequence[str], *, inherit_pythonpath: bool) -> int:

@@ -43,6 +43,7 @@ class NamedEnvironment:
     :ivar tags: words for selections (``tag:NAME``).
     :ivar factors: the parts of its name; what the axes of a matrix brought comes last.
     :ivar lock: the lock file that stands in place of requirements and groups; absolute.
+    :ivar run_by_default: its commands are run where no environment is named.
     :ivar set_env: variables for its commands and its tests, before anything is substituted in them.
     :ivar pass_env: names and patterns of the variables that reach its commands and its tests; ``None``: all do.
     :ivar change_dir: the directory that commands begin in, before anything is substituted; ``None``: the project's.
@@ -61,6 +62,7 @@ class NamedEnvironment:
     factors: tuple[str, ...]
     description: str = ""
     tags: frozenset[str] = frozenset()
+    run_by_default: bool = True
     commands_pre: tuple[Command, ...] = ()
     commands: tuple[Command, ...] = ()
     commands_post: tuple[Command, ...] = ()

@@ -14,6 +14,8 @@ from pytest_fastenv.matrix.reader import declared
 __all__ = ["declared", "none_declared", "select"]
 
 _TAG = "tag:"
+DEFAULT = "default"
+"""Names all environments that are run where none is named."""
 _DECLARE = "declare one: [tool.fastenv.envs.NAME] in pyproject.toml"
 _OF_TOX = ("tox.ini", "tox.toml")
 
@@ -21,8 +23,8 @@ _OF_TOX = ("tox.ini", "tox.toml")
 def select(declared: Mapping[str, NamedEnvironment], words: Sequence[str]) -> tuple[NamedEnvironment, ...]:
     """Return the environments that words name, each once: in the order of the words, then as they are declared.
 
-    :param words: names, names of tables with a matrix, patterns (``py3*-django5``), ``tag:NAME``, ``all``; several in
-        one, with commas between them, as well.
+    :param words: names, names of tables with a matrix, patterns (``py3*-django5``), ``tag:NAME``, ``all``, ``default``
+        (those that are run where none is named); several in one, with commas between them, as well.
     :raises UsageError: a word matches none, or there is none: a variable of a script may be empty.
     """
     found: dict[str, NamedEnvironment] = {}
@@ -50,6 +52,8 @@ def none_declared() -> UsageError:
 def _matches(environment: NamedEnvironment, word: str) -> bool:
     if word.startswith(_TAG):
         return any(fnmatchcase(tag, word.removeprefix(_TAG)) for tag in environment.tags)
+    if word == DEFAULT and environment.run_by_default:
+        return True
     return word in (ALL, environment.name, environment.family) or fnmatchcase(environment.name, word)
 
 
@@ -61,6 +65,8 @@ def _unknown(word: str, declared: Mapping[str, NamedEnvironment]) -> UsageError:
     known = list(declared)
     if word.startswith(_TAG):
         known = sorted({_TAG + tag for one in declared.values() for tag in one.tags})
+    if not word.startswith(_TAG) and any(mark in word for mark in "*?["):
+        return UsageError(f"no environment's name fits {word}", hint="declared are " + ", ".join(known))
     close = difflib.get_close_matches(word, known, 3)
     hint = f"did you mean {' or '.join(close)}?" if close else "declared are " + ", ".join(known or declared)
     return UsageError(f"no environment is called {word}", hint=hint)

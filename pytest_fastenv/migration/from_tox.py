@@ -59,11 +59,6 @@ def _in_all(environments: Sequence[Translated]) -> list[str]:
 
 def _of_core(project: ToxProject) -> list[str]:
     remarks = []
-    listed = project.core.get("env_list") or []
-    if listed and set(listed) != set(project.environments):
-        remarks.append(
-            f"env_list names what tox runs when nothing is named; here that is said: fastenv run {_named(listed)}"
-        )
     if re.search(r"\[pkgenv\]|env_pkg_base|testenv:\.pkg|env\.[\"']?\.pkg", project.text):
         remarks.append(
             "not carried over: the packaging environment's table: the project is built in an environment of its own"
@@ -71,10 +66,6 @@ def _of_core(project: ToxProject) -> list[str]:
     frozen = [word for word in ("{glob:", "{tty:", "{work_dir}", "{toxworkdir}", "{temp_dir}") if word in project.text]
     remarks += [f"{word.rstrip(':}')}}} stands in {project.file.name}: here is what it stood for" for word in frozen]
     return remarks
-
-
-def _named(names: Sequence[str]) -> str:
-    return " ".join(f"-e {name}" for name in names)
 
 
 def _read_back(text: str, keys: Sequence[str], file: Path) -> None:

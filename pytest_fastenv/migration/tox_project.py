@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tox.session.state import State
 
 POSARGS = "\x01posargs\x01"
+#: The environment that tox runs where a project lists none.
+_UNLISTED = "py"
 #: tox looks for an interpreter to tell these, which need not be here: they are taken out of the text before.
 _WANTS_INTERPRETER = {
     "env_python": ("env_python", "envpython"),
@@ -84,6 +86,11 @@ class ToxProject:
     warnings: tuple[str, ...] = ()
 
     @property
+    def default(self) -> Sequence[str]:
+        """The environments that tox runs where none is named."""
+        return self.core.get("env_list") or (_UNLISTED,)
+
+    @property
     def splits_late(self) -> bool:
         """Whether commands are texts there, split when everything in them is replaced; in TOML they are words."""
         return self.file.suffix != ".toml" or "legacy_tox_ini" in self.text
@@ -111,7 +118,10 @@ def read(file: Path, further: Sequence[str] = ()) -> ToxProject:
         question = _Question(file, work, further)
         neither = _of_the_command_line(scratch)
         with _variables(neither | {name: f"\x01env:{name}\x01" for name in names}):
-            _, marked, _ = question.ask(copy, "--", POSARGS)
+            known, marked, _ = question.ask(copy, "--", POSARGS)
+            if not known.get("env_list") and _UNLISTED not in marked:
+                question = replace(question, further=(*further, _UNLISTED))
+                _, marked, _ = question.ask(copy, "--", POSARGS)
             _, variables, _ = question.ask(copy)
         with _variables(neither | dict.fromkeys(names)):
             core, plain, unused = question.ask(copy)

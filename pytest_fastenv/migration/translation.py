@@ -66,6 +66,11 @@ NOT_CARRIED: Mapping[str, str] = {
     "env_tmp_dir": "{env_tmp_dir} is a fresh directory for each run",
 }
 #: Settings that are carried over, or that follow from others.
+#: What may have variables in it there, and not here.
+_PLAIN = (
+    "extras", "dependency_groups", "base_python", "constraints", "labels", "package", "pylock", "skip_install",
+    "use_develop", "ignore_outcome", "system_site_packages",
+)  # fmt: skip
 CARRIED = frozenset({
     "set_env", "description", "env_name", "labels", "pass_env", "allowlist_externals", "commands_pre", "commands",
     "commands_post", "change_dir", "ignore_outcome", "base_python", "default_base_python", "deps", "constraints",
@@ -119,6 +124,9 @@ class _Translation:
         said = str(plain.get("description", "")) if self._seen.is_said("description") else ""
         values["description"] = said.replace(sys.executable, "python").strip()
         values["tags"] = self._labels()
+        values["run-by-default"] = None if self._name in self._project.default else False
+        for key in (key for key in _PLAIN if placeholders.has_marks(self._seen.marked.get(key))):
+            self._remark(f"variables in {key}", "it is what it is without them")
         values["python"] = self._python()
         values["project"] = self._package()
         self._requirements()

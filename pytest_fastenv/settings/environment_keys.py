@@ -39,6 +39,9 @@ ENVIRONMENT_KEYS = (
     EXTENDS,
     MATRIX,
     EnvironmentKey("tags", "tags", "Words to select it by: tag:NAME"),
+    EnvironmentKey(
+        "run-by-default", "flag", "false: fastenv run does not run it where none is named, as in tox's env_list", False
+    ),
     EnvironmentKey("commands-pre", "commands", "What runs before the commands"),
     EnvironmentKey("commands", "commands", "What fastenv run runs in it"),
     EnvironmentKey("commands-post", "commands", "What runs after the commands, also where they failed"),

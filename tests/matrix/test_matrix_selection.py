@@ -15,6 +15,7 @@ tags = ["old", "nightly"]
 [tool.fastenv.envs.py313-django5]
 tags = ["new"]
 [tool.fastenv.envs.lint]
+run-by-default = false
 """
 
 
@@ -35,6 +36,7 @@ def selected(directory: Path, *words: str) -> list[str]:
         (["all"], ["py312-django4", "py313-django5", "lint"]),
         (["lint,py312-django4", "tag:new, lint"], ["lint", "py312-django4", "py313-django5"]),
         (["lint", "all"], ["lint", "py312-django4", "py313-django5"]),
+        (["default"], ["py312-django4", "py313-django5"]),
     ],
 )
 def test_words(tmp_path: Path, words: list[str], names: list[str]) -> None:

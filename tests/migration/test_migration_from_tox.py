@@ -20,7 +20,7 @@ import tox.version
 from pytest_fastenv.cli.main import main
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.matrix.declaration import NamedEnvironment
-from pytest_fastenv.matrix.reader import declared
+from pytest_fastenv.matrix.selection import declared, select
 from pytest_fastenv.migration.from_tox import migrated
 
 pytestmark = pytest.mark.slow
@@ -367,3 +367,18 @@ def test_what_tox_and_its_plugins_say_is_no_part_of_the_table(
     assert "printed" not in out
     assert err == "WARNING: tox: told\\x1b[31m\n"
     assert logging.getLogger().handlers == before
+
+
+@pytest.mark.parametrize(("core", "default"), [("env_list = a, b", {"a", "b"}), ("", {"py"})])
+def test_what_tox_runs_by_itself_runs_by_itself(tmp_path: Path, core: str, default: set[str]) -> None:
+    (tmp_path / "tox.ini").write_text(f"[tox]\n{core}\n[testenv:a]\n[testenv:b]\n[testenv:release]\ncommands = twine\n")
+    (tmp_path / "fastenv.toml").write_text(migrated(tmp_path / "tox.ini", own_file=True))
+    found = declared(tmp_path)
+    assert {"a", "b", "release"} <= set(found)
+    assert {one.name for one in select(found, ["default"])} == default
+
+
+@pytest.mark.parametrize("key", ["extras", "dependency_groups", "base_python"])
+def test_variables_where_there_is_no_place_for_them_are_told(tmp_path: Path, key: str) -> None:
+    (tmp_path / "tox.ini").write_text(f"[tox]\nenv_list = a\n[testenv]\npackage = wheel\n{key} = {{env:CHOSEN:x}}\n")
+    assert f"not carried over: variables in {key}" in migrated(tmp_path / "tox.ini", own_file=True)
