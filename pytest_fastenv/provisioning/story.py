@@ -191,6 +191,10 @@ def look(asked: Question, store: Store, target: Target | InterpreterNotFoundErro
 
 def _told(asked: Question, recorder: Recorder, ready: Ready) -> Ready:
     """Return an environment whose warnings are written for the reader of this run, who has the reports, too."""
+    known = ready.summary.warnings
+    told = [text for text in recorder.warnings("run") if text not in known]  # such as that another store is used
+    if told:
+        ready = replace(ready, summary=replace(ready.summary, warnings=(*known, *told)))
     ready = readable(ready, recorder)
     _write_reports(asked, recorder, ready)
     return ready

@@ -446,3 +446,22 @@ def test_what_is_all_in_the_store_is_put_together_without_what_fetches_searches_
         [sys.executable, "-c", code], cwd=desk.directory, env=desk.environ(), capture_output=True, text=True, check=True
     )
     assert run.stdout == "[]\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are those of POSIX systems")
+def test_a_store_that_is_not_used_is_told_each_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = desk.directory / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    store = desk.directory / "written by all"
+    store.mkdir()
+    store.chmod(0o777)
+    for _ in range(2):
+        ready = desk.ask(cache_dir=store)
+        assert " ".join(ready.summary.warnings).count("everybody may write there") == 1
+        assert home in ready.environment.prefix.parents or sys.platform == "darwin"
+    found = reuse(desk.settings(cache_dir=store), base=desk.directory, environ=desk.environ())
+    assert found is not None
+    assert "everybody may write there" in " ".join(found.summary.warnings)
+    assert list(store.iterdir()) == []
