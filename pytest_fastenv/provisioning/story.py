@@ -83,8 +83,10 @@ def answer(asked: Question, recorder: Recorder) -> Ready:
         if isinstance(found, Missing):
             if importing is not None:
                 importing.join()  # who waits at a module that then fails is not told why
-            found = _make(asked, store, target, found)
-    return _told(asked, recorder, found)
+            ready = _make(asked, store, target, found)
+        else:
+            ready = _with_warnings_of_the_run(found, recorder)
+    return _told(asked, recorder, ready)
 
 
 def reuse(
@@ -113,7 +115,7 @@ def reuse(
         found = look(asked, store, interpreter_of(asked, store))
     if isinstance(found, Missing):
         return None
-    return _told(asked, recorder, found)
+    return _told(asked, recorder, _with_warnings_of_the_run(found, recorder))
 
 
 def _import_the_cold_path() -> threading.Thread:
@@ -191,13 +193,17 @@ def look(asked: Question, store: Store, target: Target | InterpreterNotFoundErro
 
 def _told(asked: Question, recorder: Recorder, ready: Ready) -> Ready:
     """Return an environment whose warnings are written for the reader of this run, who has the reports, too."""
-    known = ready.summary.warnings
-    told = [text for text in recorder.warnings("run") if text not in known]  # such as that another store is used
-    if told:
-        ready = replace(ready, summary=replace(ready.summary, warnings=(*known, *told)))
     ready = readable(ready, recorder)
     _write_reports(asked, recorder, ready)
     return ready
+
+
+def _with_warnings_of_the_run(ready: Ready, recorder: Recorder) -> Ready:
+    """Add what is to be said of this run to what is kept with a reused environment, such as that of another store."""
+    told = recorder.warnings("run")
+    if not told:
+        return ready
+    return replace(ready, summary=replace(ready.summary, warnings=(*ready.summary.warnings, *told)))
 
 
 def readable(ready: Ready, recorder: Recorder) -> Ready:
