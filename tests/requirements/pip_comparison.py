@@ -151,7 +151,7 @@ def _requirement_of_pip(one: Mapping[str, Any], base: Path) -> dict[str, Any]:
         "marker": _marker(one["marker"]),
         "url": url,
         "subdirectory": _subdirectory(one["subdirectory"]) if url and not os.path.isdir(url) else None,
-        "hashes": sorted((algorithm, digest.lower()) for algorithm, digest in one["hashes"]),
+        "hashes": sorted({(algorithm, digest.lower()) for algorithm, digest in one["hashes"]}),
         "editable": one["editable"],
     }
 

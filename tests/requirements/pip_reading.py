@@ -44,7 +44,7 @@ def main() -> Any:
                 requirement(install_req_from_parsed_requirement(parsed, user_supplied=True))
                 for parsed in parse_requirements(path, session=session, finder=found, options=options)
             ]
-        except (PipError, ValueError, OSError, IndexError, UnicodeError) as error:  # whatever a line makes it raise
+        except (PipError, ValueError, OSError, IndexError, AssertionError) as error:  # whatever a line makes it raise
             return {"error": f"{type(error).__name__}: {error}"}
         return {
             "requirements": requirements,

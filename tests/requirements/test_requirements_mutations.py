@@ -84,6 +84,9 @@ OTHERWISE = {
     r"file:[^/]": "pip looks for some of these in the root directory",
     r"\xa0": "for pip it is a part of a word",
     r"git\+.*\.whl": "pip names a repository after a wheel that its address seems to be",
+    r"://[^\n]*(;\S|; *(#|\n|$))": "for pip a ; belongs to a URL unless a space and a marker stand behind it",
+    r"@[^\n]*://[^\n]*\[": "extras behind a URL count beside those of the name, for pip in their place",
+    r"\?(#|\s|$)": "pip drops empty queries",
     r"-binary.*,": "pip keeps empty names",
 }
 
