@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pytest_fastenv.settings.naming import Naming
+
 _DIRECTORY = "what is installed goes into an environment: name it with --python"
 _TARGET = "an environment is for its own interpreter: name another one with --python"
 _PIP = "it switches on parts of pip, which does not run here"
@@ -27,7 +29,7 @@ class Refused(NamedTuple):
 #: In every command.
 REFUSED_EVERYWHERE = (
     Refused(("--isolated",), "pip's variables and files have a say here: unset those that are not to", False),
-    Refused(("--cache-dir",), "the cache is chosen by the variable FASTENV_CACHE_DIR"),
+    Refused(("--cache-dir",), f"the cache is chosen by the variable {Naming('pip')('cache_dir')}"),
     Refused(("--log",), "nothing is logged: --report of fastenv create writes what happened"),
     Refused(("--proxy",), "set the variable HTTPS_PROXY"),
     Refused(("--no-proxy-env",), "unset the variables of the proxies", False),

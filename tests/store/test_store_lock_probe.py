@@ -16,15 +16,15 @@ from pytest_fastenv.store.lock_probe import check_locks
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the system itself keeps others away there")
 
 
-def test_locks_that_hold_are_asked_once_for_each_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locks_that_hold_are_asked_once_for_each_boot(tmp_path: Path) -> None:
     check_locks(str(tmp_path))
     assert os.listdir(tmp_path / "locks") == ["probed"]
     first = (tmp_path / "locks" / "probed").stat().st_ino
     check_locks(str(tmp_path))
     assert (tmp_path / "locks" / "probed").stat().st_ino == first or sys.platform != "linux"
-    monkeypatch.setattr(lock_probe, "_state", lambda _root: "another boot\n")
+    (tmp_path / "locks" / "probed").write_text("another boot\n")
     check_locks(str(tmp_path))
-    assert (tmp_path / "locks" / "probed").read_text() == "another boot\n"
+    assert (tmp_path / "locks" / "probed").read_text() != "another boot\n"
 
 
 def test_locks_that_keep_nobody_away_are_refused_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

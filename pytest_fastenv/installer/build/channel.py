@@ -13,7 +13,7 @@ from pytest_fastenv.installer.build import remains
 
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
 END_WAIT_S = 10.0
-_WAKE_EVERY_S = 5.0
+WAKE_EVERY_S = 5.0
 
 
 class ChannelClosedError(Exception):
@@ -72,7 +72,7 @@ class Channel:
     async def _message(self) -> dict[str, Any]:
         reading = asyncio.ensure_future(self._reader.readline())
         try:
-            while not (await asyncio.wait([reading], timeout=_WAKE_EVERY_S))[0]:
+            while not (await asyncio.wait([reading], timeout=WAKE_EVERY_S))[0]:
                 await self._wake()
             line = reading.result()
         except ConnectionError:

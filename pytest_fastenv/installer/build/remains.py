@@ -45,7 +45,7 @@ class _Process(NamedTuple):
 def wake(supervisor: int, guardian: int) -> None:
     """Let a supervisor go on that was stopped; nothing where it is none any more."""
     if supervisor and os.name != "nt" and _parent(supervisor) in {None, guardian}:
-        _signal(supervisor, signal.SIGCONT)
+        send_signal(supervisor, signal.SIGCONT)
 
 
 def end(hook: Hook) -> list[str]:
@@ -58,14 +58,14 @@ def end(hook: Hook) -> list[str]:
         if not left or time.monotonic() > deadline:
             return [f"{name} ({abs(pid)})" for pid, name in sorted(left.items())]
         for pid in left:
-            _signal(pid, signal.SIGKILL)
+            send_signal(pid, signal.SIGKILL)
         time.sleep(_LOOK_EVERY_S)  # nobody tells when a process is gone that is no child of this one
 
 
 def _left(hook: Hook) -> dict[int, str]:
     if not os.path.isdir(f"{_PROC}/self"):
         known = {-hook.hook: "the hook's group", hook.supervisor: "its supervisor"}
-        return {pid: name for pid, name in known.items() if pid and _signal(pid, 0)}
+        return {pid: name for pid, name in known.items() if pid and send_signal(pid, 0)}
     table = dict(_processes())
     spared = {0, 1, os.getpid(), hook.guardian, *(hook.others or ())}
     found = {pid for pid, process in table.items() if _belongs(pid, process, hook)}
@@ -133,7 +133,8 @@ def _parent(pid: int) -> int | None:
     return found[pid].parent if pid in found else 0
 
 
-def _signal(pid: int, number: int) -> bool:
+def send_signal(pid: int, number: int) -> bool:
+    """Send a signal, or 0 to ask; tell whether there is such a process, whether or not it may be sent one."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

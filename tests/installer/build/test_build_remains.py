@@ -65,7 +65,7 @@ def held(bench: Bench) -> Iterator[list[int]]:
 
 @both
 def test_a_supervisor_that_was_stopped_goes_on(bench: Bench, isolation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "_WAKE_EVERY_S", 0.2)
+    monkeypatch.setattr(channel, "WAKE_EVERY_S", 0.2)
     bench.project(hook(f"    os.kill(os.getppid(), {signal.SIGSTOP})\n    return 'demo-1.0-py3-none-any.whl'"))
     with held(bench) as locks:
         answer = asyncio.run(bench.run(locks=locks, isolation=isolation, timeout_s=20))
@@ -108,7 +108,7 @@ def test_what_cannot_be_ended_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     temporary = {"TMPDIR": str(tmp_path / "tmp")}
     # A process that may not be ended, as one in a frozen control group: the signal is asked for, and does nothing.
     with subprocess.Popen([sys.executable, "-I", "-c", "input()"], env=temporary, stdin=subprocess.PIPE) as process:
-        monkeypatch.setattr(remains, "_signal", lambda *_: True)
+        monkeypatch.setattr(remains, "send_signal", lambda *_: True)
         left = remains.end(remains.Hook(0, 0, os.getpid(), None, (), str(tmp_path)))
         process.communicate(b"\n")
     assert [text.endswith(f"({process.pid})") for text in left] == [True]
