@@ -136,6 +136,7 @@ class _Translation:
             values["lock"] = self._relative(str(plain["pylock"]))
         for part in ("commands_pre", "commands", "commands_post"):
             values[part.replace("_", "-")] = self._commands(part)
+        self._have_pip()
         values["set-env"] = self._variables()
         values["pass-env"] = self._passed()
         values["change-dir"] = self._directory()
@@ -244,6 +245,15 @@ class _Translation:
             return commands
         return [placeholders.one_text(words) if "{env:" in "".join(words) else words for words in commands]
 
+    def _have_pip(self) -> None:
+        """Ask for pip where commands run it: tox puts it into each environment, and here what is asked for is there."""
+        parts = ("commands_pre", "commands", "commands_post")
+        commands = [_without_mark(words) for part in parts for words in self._seen.plain.get(part) or []]
+        requirements = self.values["requirements"]
+        runs_pip = any(words[:1] == ["pip"] or words[1:3] == ["-m", "pip"] for words in commands)
+        if runs_pip and not any(re.match(r"pip\b(?!-)", requirement) for requirement in requirements):
+            requirements.append("pip")
+
     def _variables(self) -> dict[str, str]:
         plain, marked = self._seen.plain.get("set_env") or {}, self._seen.marked.get("set_env") or {}
         usual = self._seen.usual.get("set_env") or {}
@@ -278,6 +288,10 @@ class _Translation:
     def _relative(self, path: str) -> str:
         root = str(self._project.core["tox_root"])
         return os.path.relpath(path, root) if os.path.isabs(path) else path
+
+
+def _without_mark(words: Sequence[str]) -> list[str]:
+    return list(words[1:] if words[:1] in (["-"], ["!"]) else words)
 
 
 def _shown(value: Any) -> str:

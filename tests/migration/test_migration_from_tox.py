@@ -382,3 +382,20 @@ def test_what_tox_runs_by_itself_runs_by_itself(tmp_path: Path, core: str, defau
 def test_variables_where_there_is_no_place_for_them_are_told(tmp_path: Path, key: str) -> None:
     (tmp_path / "tox.ini").write_text(f"[tox]\nenv_list = a\n[testenv]\npackage = wheel\n{key} = {{env:CHOSEN:x}}\n")
     assert f"not carried over: variables in {key}" in migrated(tmp_path / "tox.ini", own_file=True)
+
+
+@pytest.mark.parametrize(
+    ("deps", "command", "requirements"),
+    [
+        ("six", "pip wheel . -w dist", ["six", "pip"]),
+        ("", "- python -m pip check", ["pip"]),
+        ("pip>=24", "pip check", ["pip>=24"]),
+        ("pip-tools", "pip-compile", ["pip-tools"]),
+    ],
+)
+def test_pip_is_asked_for_where_commands_run_it(
+    tmp_path: Path, deps: str, command: str, requirements: list[str]
+) -> None:
+    text = f"[tox]\nenv_list = a\n[testenv]\nskip_install = true\ndeps = {deps}\ncommands = {command}\n"
+    (tmp_path / "tox.ini").write_text(text)
+    assert tomllib.loads(migrated(tmp_path / "tox.ini", own_file=True))["envs"]["a"]["requirements"] == requirements
