@@ -103,7 +103,7 @@ def test_offline_uses_what_is_kept_however_old(
     make_wheel(other, "a")
     first, second, pauses = index_server(artifacts), index_server(other), Pauses()
     project("a", first.url, second.url, pauses=pauses)
-    monkeypatch.setattr("pytest_fastenv.index.http.make_client", lambda *_: pytest.fail("a client was made"))
+    monkeypatch.setattr("pytest_fastenv.index.transport.make_client", lambda *_: pytest.fail("a client was made"))
     pauses.now += 10**8
     assert project("a", first.url, second.url, pauses=pauses, offline=True).index_url == second.url
     with pytest.raises(OfflineMissError, match="simple/b/"):

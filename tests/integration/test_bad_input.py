@@ -261,7 +261,7 @@ FAILURES = [
     Case("build needs more", build_raises, 3, ("broken", "no_such_module", "build-system.requires", r"logs/\S+")),
     Case("broken toml", broken_toml, 3, (r"desk/mine/pyproject\.toml:1:9", "TOML"), doors=("fastenv",)),
     Case("not a python", sources("good"), 3, ("bin/true",), {"python": shutil.which("true") or "/bin/true"}),
-    Case("store in a file", store_in_a_file, 3, ("file/store|file", "FASTENV_CACHE_DIR")),
+    Case("store in a file", store_in_a_file, 4, ("file/store|file", "FASTENV_CACHE_DIR")),
 ]
 
 
