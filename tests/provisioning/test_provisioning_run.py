@@ -16,7 +16,8 @@ from pytest_fastenv.settings.values import Settings
 STORY = frozenset(
     {
         "sources", "groups", "extras", "constraints", "lock", "resolution", "environments",
-        "scope", "python", "project", "dir", "reports", "cache_dir", "inherit_pythonpath",
+        "scope", "python", "project", "dir", "reports", "inherit_pythonpath",
+        "cache_dir", "cache_max_size", "cache_unused_s", "shared_store",
         "concurrent",  # tells, together with the numbers of the pools, whether work is serial
     }
 )  # fmt: skip
