@@ -55,11 +55,13 @@ OPTION_MARKS = "\x02\x03"
 _OPTION = re.compile("\x02([a-z_]+)=?([^\x03]*)\x03")
 
 
-#: Of an address; what stars stand for already is left as it is, so that a caret below it points where it did.
+#: Of an address, with bounds, so that no text takes long; what stars stand for already is left as it is, so that a
+#: caret below it points where it did.
 _QUERY = re.compile(
-    r"""([A-Za-z][\w+.-]*://[^\s?#"'<>]*)\?(?!\*+(?:[\s#"'<>]|$))[^\s#"'<>]+?(?=[)\]},;:.]*(?:[\s#"'<>]|$))"""
+    r"""([A-Za-z][\w+.-]{0,30}://[^\s?#"'<>]{0,4000})\?(?!\*+(?:[\s#"'<>]|$))"""
+    r"""[^\s#"'<>]+?(?=[)\]},;:.]{0,9}(?:[\s#"'<>]|$))"""
 )
-_PASSWORD = re.compile(r"""([A-Za-z][\w+.-]*://[^\s/@:"']*:)(?!\*+@|\$\{\w+\}@)[^\s/@"']+@""")
+_PASSWORD = re.compile(r"""([A-Za-z][\w+.-]{0,30}://[^\s/@:"']*:)(?!\*+@|\$\{\w+\}@)[^\s/@"']+@""")
 
 
 def option(field: str, value: str = "") -> str:
@@ -552,7 +554,7 @@ _MOST_LINES_OF_GROUPS = 120
 _ONE_BY_ONE = 3
 _ALSO = 8
 #: What differs between failures of one cause: numbers, versions, paths, addresses, digests, names with a hyphen.
-_PARTICULAR = re.compile(r"\S*[\d/\\_.-]\S*")
+_PARTICULAR = re.compile(r"[\d/\\_.-]")
 
 _Numbered = Tuple[int, FastenvError]
 
@@ -575,10 +577,14 @@ def _cause(failure: FastenvError) -> tuple[Any, ...]:
     def common(text: Optional[str]) -> Optional[str]:
         if text is None:
             return None
-        return " ".join(word for word in _PARTICULAR.sub("*", text).split() if word not in subjects)
+        return " ".join(word for word in _in_general(text) if word not in subjects)
 
-    what = None if failure.why else _PARTICULAR.sub("*", failure.what)
+    what = None if failure.why else " ".join(_in_general(failure.what))
     return type(failure), what, common(failure.why), common(failure.hint)
+
+
+def _in_general(text: str) -> list[str]:
+    return ["*" if _PARTICULAR.search(word) else word for word in text.split()]
 
 
 def _told_once(numbered: Sequence[_Numbered], count: int, naming: Naming) -> str:

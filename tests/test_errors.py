@@ -311,3 +311,11 @@ def test_the_oldest_interpreter_can_read_them(interpreters: list[tuple[tuple[int
     sent = [made(cls).to_json() for cls in CLASSES]
     words = [interpreters[0][1], "-I", "-c", script, errors.__file__, json.dumps(sent)]
     assert json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout) == sent
+
+
+@pytest.mark.parametrize(("piece", "count"), [("x", 400_000), ("=", 400_000), (")", 400_000), ("a://", 1_000)])
+def test_no_text_takes_longer_than_its_length(piece: str, count: int) -> None:
+    """It ends: what takes the square of this length in steps does not, while anybody waits."""
+    text = piece * count
+    told = FailureGroup([NetworkError(f"{text} {number}", why=text, hint=text) for number in range(5)]).diagnosis()
+    assert told.startswith("[1/5]")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/@:]*)(?P<password>:[^\s/@]*)?@")
-_QUERY = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^\s?#\"'<>]*\?)(?P<value>[^\s#\"'<>]+)")
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<user>[^\s/@:]*)(?P<password>:[^\s/@]*)?@")
+_QUERY = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s?#\"'<>]{0,4000}\?)(?P<value>[^\s#\"'<>]+)")
 _OPTION = r"(?P<before>(?:--config-settings?(?:=|\s+)|-C\s*)"
 _SETTINGS = (
     re.compile(_OPTION + r"\"[^=\"]+=)(?P<value>[^\"]+)"),

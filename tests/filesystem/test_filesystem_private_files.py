@@ -74,3 +74,9 @@ def test_what_is_no_file_keeps_its_mode(tmp_path: Path) -> None:
         assert os.read(reader, 1000) == SECRETS[0]
     finally:
         os.close(reader)
+
+
+@pytest.mark.parametrize("piece", [b"x", b"://", b"a:// ", b"config_settings: "])
+def test_no_content_takes_longer_than_its_length(piece: bytes) -> None:
+    """It ends: what takes the square of this length in steps does not, while anybody waits."""
+    assert not may_hold_secrets(piece * ((1 << 20) // len(piece)))
