@@ -424,3 +424,12 @@ def test_a_command_in_an_environment_that_is_there_begins_without_the_rest(proje
     rest = {"asyncio", "httpx", "importlib.metadata", "packaging", "pytest", "rich", "shutil", "subprocess", "tempfile"}
     rest |= {"virtualenv", "pytest_fastenv.commands.execution", "pytest_fastenv.provisioning.cold_path"}
     assert imported & rest == set()
+
+
+def test_without_words_what_is_run_by_default(project: Path, run: Run) -> None:
+    _declare(project, "[envs.a]\ncommands = ['tool a']\n[envs.b]\nrun-by-default = false\ncommands = ['tool b']\n")
+    found = run()
+    assert (found.returncode, found.stdout) == (0, "tool a\n")
+    assert run("-e", "b").stdout == "tool b\n"
+    _declare(project, "")
+    assert run().returncode == 4
