@@ -103,7 +103,7 @@ def test_each_environment_says_what_tox_said(migration: Migration) -> None:
     one, lint = found["py311-django42"], found["lint"]
     assert setting(one, "python") == "3.11"
     assert setting(found["py312-django51"], "python") == "3.12"
-    assert setting(one, "sources") == ["django>=4.2,<5", "pytest", "requirements.txt"]
+    assert setting(one, "sources") == ["django>=4.2,<5", "pytest", "requirements.txt", "pip"]
     assert [Path(path).name for path in setting(one, "constraints")] == ["constraints.txt"]
     assert setting(one, "project") == "wheel"
     assert list(setting(one, "extras")) == ["test"]
