@@ -161,10 +161,10 @@ def _course(supply: Supply, runs: Runs, terminal: Terminal, all_wanted: Sequence
 def _check_writable(path: str) -> None:
     """Refuse a place for results before anything runs, where it can be told."""
     place = Path(path)
-    if not path or place.is_dir():
+    if not path or os.path.isdir(place):
         raise UsageError(f"--json {path or repr(path)} is not accepted", why="expected the name of a file")
     if not os.access(place.parent, os.W_OK | os.X_OK):
-        why = "it may not be written" if place.parent.is_dir() else "there is no such directory"
+        why = "it may not be written" if os.path.isdir(place.parent) else "there is no such directory"
         raise UsageError(f"{path} cannot be written", where=str(place.parent), why=why)
 
 

@@ -76,17 +76,18 @@ def read_lock(
         name,
         str(pylock.requires_python or ""),
         tuple(map(str, pylock.environments or ())),
-        _those_in(pylock.dependency_groups, groups) or tuple(pylock.default_groups or ()),
-        _those_in(pylock.extras, extras),
+        those_in(pylock.dependency_groups or (), groups) or tuple(pylock.default_groups or ()),
+        those_in(pylock.extras or (), extras),
         tuple(sorted({package.name for package in pylock.packages})),
     )
     reader = _Reader(name, absolute(path).parent, documents)
     return lock, [reader.wanted(number, package) for number, package in enumerate(pylock.packages)]
 
 
-def _those_in(names: Iterable[str] | None, asked: Iterable[str]) -> tuple[str, ...]:
-    wanted = {canonicalize_name(one) for one in asked}
-    return tuple(name for name in names or () if canonicalize_name(name) in wanted)
+def those_in(names: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of groups or extras that are among others, however they are spelled there."""
+    known = set(map(canonicalize_name, others))
+    return tuple(name for name in names if canonicalize_name(name) in known)
 
 
 class _Reader:

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from pytest_fastenv.errors import THE_REQUEST, RequestError, RequirementsError, UsageError, option, place_of
 from pytest_fastenv.model.request import Request, Resolution, Wanted
 from pytest_fastenv.requirements.collection import Collection
@@ -117,11 +115,6 @@ def read_sources(
     return pip.finish(request, named_in={THE_REQUEST, PROJECT})
 
 
-def _those_in(names: Iterable[str], asked: AbstractSet[str]) -> set[str]:
-    known = set(map(canonicalize_name, names))
-    return {one for one in asked if canonicalize_name(one) in known}
-
-
 @contextmanager
 def _placed(field: str) -> Iterator[None]:
     """Say of an error about what a setting itself says where that was given."""
@@ -223,12 +216,12 @@ class Reader:
 
         :param name: what it is called in messages.
         """
-        from pytest_fastenv.requirements.lock_file import read_lock  # only where there is one
+        from pytest_fastenv.requirements.lock_file import read_lock, those_in  # only where there is one
 
         groups, extras = self.additions.groups, self.additions.extras
         lock, locked = read_lock(path, name, self.collection.documents, groups=groups, extras=extras)
-        self.locked_groups |= _those_in(lock.groups, groups)
-        self.locked_extras |= _those_in(lock.extras, extras)
+        self.locked_groups.update(those_in(groups, lock.groups))
+        self.locked_extras.update(those_in(extras, lock.extras))
         self.collection.locks.append(lock)
         self.collection.wanted += locked
 

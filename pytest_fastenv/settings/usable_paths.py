@@ -10,14 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_fastenv.errors import UsageError, option
+from pytest_fastenv.model.file_kinds import kind_of
 
-_KINDS = {
-    stat.S_IFREG: "a file",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 #: Categories of letters: control characters, what separates lines and paragraphs.
 _LINES = frozenset({"Cc", "Zl", "Zp"})
 #: And bytes that are no text: virtualenv cannot make an environment there, we can.
@@ -68,7 +62,7 @@ def in_the_way(directory: Path) -> str:
     for place in (directory, *directory.parents):
         its = "it" if place == directory else str(place)
         try:
-            kind = stat.S_IFMT(os.stat(place).st_mode)
+            mode = os.stat(place).st_mode
         except (FileNotFoundError, NotADirectoryError):
             if os.path.islink(place):
                 return f"{its} is a symbolic link to {os.readlink(place)}, where nothing is"
@@ -77,7 +71,7 @@ def in_the_way(directory: Path) -> str:
             if isinstance(error, PermissionError):
                 return ""
             return f"{its}: {error.strerror or error}"
-        return "" if stat.S_ISDIR(kind) else f"{its} is {_KINDS.get(kind, 'something else')}, and not a directory"
+        return "" if stat.S_ISDIR(mode) else f"{its} is {kind_of(mode)}, and not a directory"
     return ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,9 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion
 
 from pytest_fastenv.errors import BuildError, MismatchError
+from pytest_fastenv.model.file_kinds import kind_of
 from pytest_fastenv.wheel.names import same_version
 
-_KINDS = {
-    stat.S_IFREG: "a file",
-    stat.S_IFDIR: "a directory",
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 #: Letters of an answer, and names in a directory, that a message shows.
 _SHOWN = 200
 _SHOWN_NAMES = 10
@@ -105,10 +96,9 @@ def quoted(answer: Any) -> str:
 def _kind(path: Path) -> str:
     """Say what lies at a path, which nothing opens or follows."""
     try:
-        mode = os.lstat(path).st_mode
+        return kind_of(os.lstat(path).st_mode)
     except (OSError, ValueError):
         return ""
-    return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def _claimed(subject: str, what: str, answer: str, kind: str, directory: Path, log: Path) -> BuildError:
