@@ -31,12 +31,21 @@ _MISSING: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 @pytest.fixture(autouse=True)
-def _isolated_variables(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _isolated_variables(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Keep the machine's settings out of the tests; those of the network keep pip's configuration."""
     for name in list(os.environ):
         if name.startswith("FASTENV_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FASTENV_CACHE_DIR", str(tmp_path / "cache"))
+    # A pytest that a test starts would else, when it ends, remove what earlier runs of this suite left: minutes of work.
+    nested = tmp_path_factory.getbasetemp() / "nested"
+    nested.mkdir(exist_ok=True)
+    monkeypatch.setenv("PYTEST_DEBUG_TEMPROOT", str(nested))
     monkeypatch.setenv("FASTENV_BYTECODE", "own")  # else each of thousands of sessions would leave a process behind
     if request.node.get_closest_marker("network"):
         return
