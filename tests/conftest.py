@@ -42,10 +42,11 @@ def _isolated_variables(
         if name.startswith("FASTENV_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FASTENV_CACHE_DIR", str(tmp_path / "cache"))
-    # A pytest that a test starts would else, when it ends, remove what earlier runs of this suite left: minutes of work.
+    # A pytest that a test starts would else remove what earlier runs of this suite left: minutes of work.
     nested = tmp_path_factory.getbasetemp() / "nested"
     nested.mkdir(exist_ok=True)
     monkeypatch.setenv("PYTEST_DEBUG_TEMPROOT", str(nested))
+    monkeypatch.setenv("FASTENV_CACHE_SYNC", "never")  # the same: a process after each
     monkeypatch.setenv("FASTENV_BYTECODE", "own")  # else each of thousands of sessions would leave a process behind
     if request.node.get_closest_marker("network"):
         return

@@ -5,7 +5,7 @@
     .fastenv/tree             names, sizes, mtimes, modes and owners of its files (`pytest_fastenv.filesystem.tree`)
     .fastenv/manifest.json    what it was made of, for whom, and the digest of ``tree``
     .fastenv/plan.json        the plan that it was made from, where it was made from one; sealed
-    .fastenv/ready            the digest of ``manifest.json``; made last, so without it nothing is whole
+    .fastenv/ready            the digest of ``manifest.json``, and the epoch; made last, so without it nothing is whole
     .fastenv/lease            held by runs that use it, where the directory was chosen by its user
 
 Standard library only: this module is on the warm path.
@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from pytest_fastenv.model.codec import decode, encode
 from pytest_fastenv.model.digest import bytes_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.store import durability
 from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 
@@ -96,14 +98,15 @@ def add_uses(prefix: Path, uses: Iterable[InStore]) -> None:
     known = read(prefix)
     if known is None or set(uses) <= set(known.uses):
         return
-    _replace(prefix, replace(known, uses=tuple(sorted({*known.uses, *uses}))), {})
+    _replace(prefix, replace(known, uses=tuple(sorted({*known.uses, *uses}))), {}, epoch(prefix))
 
 
-def write_changed(prefix: Path, known: Manifest, fingerprint: str) -> None:
+def write_changed(prefix: Path, root: Path, known: Manifest, fingerprint: str) -> None:
     """Record that a whole environment was changed on purpose: what it holds now is what it is meant to hold.
 
     Looks at every file.
 
+    :param root: the store's directory.
     :param known: its manifest before.
     :param fingerprint: another one than any environment has that was made at once; a `Fingerprint` brings its parts.
     """
@@ -114,19 +117,24 @@ def write_changed(prefix: Path, known: Manifest, fingerprint: str) -> None:
         parts=dict(getattr(fingerprint, "parts", {})),
         tree_sha256=bytes_sha256(content),
     )
-    _replace(prefix, changed, {_TREE: content})
+    now = durability.current(root)
+    text = _replace(prefix, changed, {_TREE: content}, now)
+    if not durability.is_open(root, now):
+        durability.mark(root, str(prefix / OWN_DIRECTORY / _READY), text, again=True)
 
 
-def _replace(prefix: Path, described: Manifest, files: dict[str, bytes]) -> None:
+def _replace(prefix: Path, described: Manifest, files: dict[str, bytes], epoch: str) -> Callable[[str], str]:
+    """Replace the description; return what makes its mark of an epoch."""
     from pytest_fastenv.filesystem.private_files import write as write_private  # nothing is written when warm
 
     own = prefix / OWN_DIRECTORY
     content = _content(described).encode("ascii")
-    files |= {_MANIFEST: content, _READY: bytes_sha256(content).encode("ascii")}
+    files |= {_MANIFEST: content, _READY: _mark(content, epoch).encode("ascii")}
     for name, new in files.items():
         write_private(own / f"{name}.new", new)
     for name in files:
         os.replace(own / f"{name}.new", own / name)
+    return partial(_mark, content)
 
 
 def write_copy(prefix: Path, original: Path, known: Manifest, snapshot: Tree) -> None:
@@ -174,12 +182,28 @@ def read_plan(prefix: Path) -> Plan | None:
     return load(prefix / OWN_DIRECTORY / _PLAN, Plan)
 
 
-def mark_ready(prefix: Path) -> None:
-    """Make an environment whole, at its final place: the last step."""
+def mark_ready(prefix: Path, root: Path | None) -> None:
+    """Make an environment whole, at its final place: the last step.
+
+    :param root: the store's directory; ``None`` for an environment that nothing uses after the run which makes it.
+    :raises FileExistsError: it is whole already.
+    """
     own = prefix / OWN_DIRECTORY
-    digest = bytes_sha256((own / _MANIFEST).read_bytes())
-    with open(own / _READY, "x", encoding="ascii") as file:
-        file.write(digest)
+    content = (own / _MANIFEST).read_bytes()
+    durability.mark(root, str(own / _READY), partial(_mark, content))
+
+
+def _mark(manifest: bytes, epoch: str) -> str:
+    return f"{bytes_sha256(manifest + epoch.encode())} {epoch}".rstrip()
+
+
+def epoch(prefix: Path) -> str:
+    """Return the epoch that an environment is of (`pytest_fastenv.store.durability`); empty where none is told."""
+    try:
+        with open(f"{prefix}/{OWN_DIRECTORY}/{_READY}", encoding="ascii") as file:
+            return file.read().partition(" ")[2]
+    except (OSError, ValueError):
+        return ""
 
 
 def read(prefix: Path) -> Manifest | None:
@@ -189,11 +213,11 @@ def read(prefix: Path) -> Manifest | None:
     """
     own = f"{prefix}/{OWN_DIRECTORY}"
     try:
-        with open(f"{own}/{_READY}", "rb") as file:
-            digest = file.read()
+        with open(f"{own}/{_READY}", encoding="ascii") as file:
+            mark = file.read()
         with open(f"{own}/{_MANIFEST}", "rb") as file:
             content = file.read()
-        return decode(Manifest, json.loads(content)) if bytes_sha256(content).encode() == digest else None
+        return decode(Manifest, json.loads(content)) if _mark(content, mark.partition(" ")[2]) == mark else None
     except (OSError, ValueError):
         return None
 

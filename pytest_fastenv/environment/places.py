@@ -25,7 +25,7 @@ from pytest_fastenv.errors import StoreError, option
 from pytest_fastenv.model.digest import text_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
-from pytest_fastenv.store import lease
+from pytest_fastenv.store import durability, lease
 from pytest_fastenv.store.store import Store
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Generations:
             known = manifest.read(prefix)
             if known is None or known.fingerprint != fingerprint:
                 continue
-            change = manifest.difference(prefix, known)
+            change = manifest.difference(prefix, known) or loss(prefix, self._store)
             if change is None:
                 return Found(known.environment(prefix), known.summary)
             reason = reason or change
@@ -173,7 +173,7 @@ class Generations:
             keep_from_collection(self.path)
         held = lease.hold(self._lease_path(staged.final.name))  # until the ready mark is there: see _next_name
         try:
-            made = await staging.publish(staged, summary)
+            made = await staging.publish(staged, summary, self._store.root)
         finally:
             os.close(held)
         generations = [self.path / name for _, name in self._generations(staged.fingerprint)]
@@ -234,6 +234,13 @@ def difference(previous: Path | None, fingerprint: str) -> str | None:
     from pytest_fastenv.environment.fingerprint import explain  # not on the warm path
 
     return explain(known.parts, fingerprint.parts) or None
+
+
+def loss(prefix: Path, store: Store) -> str | None:
+    """Say that an environment may be damaged though its files look as they did; ``None`` where that cannot be."""
+    if not durability.is_lost(store.root, manifest.epoch(prefix)):
+        return None
+    return "the machine stopped before it was on the disk"
 
 
 def hold(prefix: Path, lease_path: Path) -> int | None:

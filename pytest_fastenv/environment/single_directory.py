@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
-from pytest_fastenv.environment.places import Found, Generations, Missing, Place, difference, hold
+from pytest_fastenv.environment.places import Found, Generations, Missing, Place, difference, hold, loss
 from pytest_fastenv.errors import PublishError, StoreError, UsageError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.model.digest import text_sha256
 from pytest_fastenv.runtime.environment import Environment
@@ -51,7 +52,7 @@ class _SingleDirectory(ABC):
         if known.fingerprint != fingerprint:
             cause = "it was changed by fastenv pip" if known.is_changed else "something else was asked for"
             return Missing(difference(self.path, fingerprint) or cause)
-        change = manifest.difference(self.path, known)
+        change = manifest.difference(self.path, known) or loss(self.path, self._store)
         return Found(known.environment(self.path), known.summary) if change is None else Missing(change)
 
     def hold(self, environment: Environment) -> int | None:
@@ -61,8 +62,6 @@ class _SingleDirectory(ABC):
     @asynccontextmanager
     async def stage(self, target: Target, fingerprint: str) -> AsyncIterator[StagedEnvironment]:
         """Begin an environment beside its place; see `Place.stage`."""
-        import asyncio  # not on the warm path
-
         from pytest_fastenv.environment.staging import private_directory, stage
         from pytest_fastenv.store.temporary import sweep
 
@@ -70,7 +69,7 @@ class _SingleDirectory(ABC):
             self.check(fingerprint)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Among the user's own directories nothing is left lying, not even what a killed process left.
-            await asyncio.to_thread(sweep, str(self._beside))
+            await in_thread(sweep, str(self._beside))
             with suppress(FileNotFoundError):
                 os.lstat(self._beside)  # a name that is too long is the user's, not the store's
             try:
@@ -84,7 +83,7 @@ class _SingleDirectory(ABC):
         """See `Place.publish`."""
         from pytest_fastenv.environment import staging  # asyncio is not on the warm path
 
-        return await staging.publish(staged, summary)
+        return await staging.publish(staged, summary, self._store.root)
 
     @abstractmethod
     def _turn(self) -> AbstractAsyncContextManager[object]:

@@ -9,7 +9,6 @@ that hold its own path are found once, when it is made, and listed beside it::
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from typing import NamedTuple
 
 from pytest_fastenv.environment.quoted_paths import Occurrence, occurrences, replaced
 from pytest_fastenv.errors import InterpreterError, StoreError, option
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import PROMPT
@@ -170,7 +170,7 @@ async def _create(target: Target, place: Path) -> None:
     environ["VIRTUALENV_CONFIG_FILE"] = str(data / "none.ini")  # the user's defaults are not for our skeletons
     environ["XDG_CACHE_HOME"] = str(data)  # older releases make their directory there, although --app-data names one
     first = await run_program([*command, *options], environ, limit_s=CREATION_TIMEOUT_S)
-    await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
+    await in_thread(shutil.rmtree, data, ignore_errors=True)
     if first.code == 0:
         return
     if first.code is None or first.code < 0:
@@ -181,7 +181,7 @@ async def _create(target: Target, place: Path) -> None:
             why=f"it {first.how}",
             hint="run again; the system may be short of memory",
         )
-    await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+    await in_thread(shutil.rmtree, tree, ignore_errors=True)
     own = [target.python, "-I", "-m", "venv", "--without-pip", "--prompt", PROMPT, str(tree)]
     second = await run_program(own, environ, limit_s=CREATION_TIMEOUT_S)
     if second.code != 0:

@@ -24,6 +24,7 @@ from pathlib import Path
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.skeleton import Permit, lay_out
 from pytest_fastenv.errors import PublishError, StoreError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
@@ -104,20 +105,21 @@ async def private_directory(directory: Path) -> AsyncIterator[Path]:
         yield Path(home.path)
     finally:
         # What failed may hold thousands of files. The thread finishes even when this task is cancelled again.
-        await asyncio.shield(asyncio.to_thread(home.close))
+        await asyncio.shield(in_thread(home.close))
 
 
-async def publish(staged: StagedEnvironment, summary: Summary) -> Environment:
+async def publish(staged: StagedEnvironment, summary: Summary, root: Path) -> Environment:
     """Move a finished environment to its final place and make it whole there; looks at every file.
 
     :param summary: kept in the manifest.
+    :param root: the store's directory.
     :raises PublishError: the place is taken, or the environment cannot be moved there.
     :raises StoreError: no space left, or no permission.
     """
-    return await asyncio.to_thread(_publish, staged, summary)
+    return await in_thread(_publish, staged, summary, root)
 
 
-def _publish(staged: StagedEnvironment, summary: Summary) -> Environment:
+def _publish(staged: StagedEnvironment, summary: Summary, root: Path) -> Environment:
     target = staged.target
     interpreter = {
         "version": target.version,
@@ -140,7 +142,7 @@ def _publish(staged: StagedEnvironment, summary: Summary) -> Environment:
                 why=error.strerror or str(error),
                 hint="run again: it will be given another place",
             ) from error
-        manifest.mark_ready(staged.final)
+        manifest.mark_ready(staged.final, root)
     return made.environment(staged.final)
 
 

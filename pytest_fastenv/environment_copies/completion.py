@@ -68,7 +68,7 @@ def finish(order: Finish) -> None:
     finishing.write()
     taken = finishing.tree(order.times) if order.times else tree.snapshot(order.prefix)
     manifest.write_copy(Path(order.prefix), Path(order.original), original.manifest, taken)
-    manifest.mark_ready(Path(order.prefix))
+    manifest.mark_ready(Path(order.prefix), None)
 
 
 class _Finishing:

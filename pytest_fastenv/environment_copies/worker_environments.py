@@ -24,6 +24,7 @@ from pytest_fastenv.environment_copies.folded_links import foldable
 from pytest_fastenv.environment_copies.inode_regions import spread
 from pytest_fastenv.environment_copies.original import Original, read_original
 from pytest_fastenv.errors import UsageError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.schedule.outcome import run_all, whatever_happens
@@ -76,7 +77,7 @@ class WorkerEnvironments:
         :raises StoreError: a file of the environment is not what it was when that was made, or the disk is full.
         :raises InterpreterError: the interpreter of a copy does not start, or does not find what a worker needs.
         """
-        source = await asyncio.to_thread(read_original, str(original))
+        source = await in_thread(read_original, str(original))
         places = self._places(names)
         try:
             with (
@@ -93,7 +94,7 @@ class WorkerEnvironments:
     async def aclose(self) -> None:
         """Remove all of them, replaced ones too; where they are large, in a process of its own without waiting."""
         end = self._home.close if self._files <= QUICKLY_REMOVED else self._home.leave
-        await whatever_happens(asyncio.to_thread(end))
+        await whatever_happens(in_thread(end))
 
     def _places(self, names: Sequence[str]) -> dict[str, str]:
         """Make an empty directory for each name; what lies there moves away, for its processes may still live."""

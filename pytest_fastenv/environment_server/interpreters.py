@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, cast
 
 from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.errors import InterpreterNotFoundError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.target import Target
 
@@ -33,7 +33,7 @@ def target_of(found: Target | Awaited) -> Target:
 
 async def _find(context: Context, spec: str) -> Target | Awaited:
     try:
-        return await asyncio.to_thread(find_target, spec or None, context.store)
+        return await in_thread(find_target, spec or None, context.store)
     except InterpreterNotFoundError as missing:
         # Only where an interpreter is missing: the engine takes a while to import.
         from pytest_fastenv.provisioning.engine import to_be_downloaded

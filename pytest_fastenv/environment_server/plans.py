@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from pytest_fastenv.environment_server.interpreters import target_of
 from pytest_fastenv.environment_server.requests import read_wishes
 from pytest_fastenv.environment_server.wishes import Wishes
 from pytest_fastenv.errors import NoSolutionError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.request import Request
@@ -128,7 +128,7 @@ class Planning:
         return planned
 
     async def _read(self, wishes: Wishes) -> Request:
-        return await asyncio.to_thread(read_wishes, wishes, self._run.environ, partial(fetch_text, self._run))
+        return await in_thread(read_wishes, wishes, self._run.environ, partial(fetch_text, self._run))
 
     async def _discard(self, engine: Engine) -> None:
         """Close an engine that something failed in: it begins nothing new after that."""

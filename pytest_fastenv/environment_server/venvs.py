@@ -5,7 +5,6 @@ They are made as all others are: a copy of the skeleton, linked from the store, 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from pytest_fastenv.environment.single_directory import PrivateDirectory
 from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.environment_server.interpreters import interpreter, target_of
 from pytest_fastenv.environment_server.wishes import Wishes
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.summary import Summary
@@ -68,7 +68,7 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
 
     prefix = Path(request["path"])
     wishes, found = Wishes.of(request, context.base), await interpreter(context, request.get("python"))
-    here = await asyncio.to_thread(installed, prefix, target_of(found))
+    here = await in_thread(installed, prefix, target_of(found))
     preferences = {name: one.version for name, one in here.items()}
     planned = await Planning.kept(context).plan(wishes, found, preferences, upgrade=bool(request.get("upgrade")))
     overlaps = Policies.of(context.settings).overlaps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pytest_fastenv.environment.single_directory import place_of
 from pytest_fastenv.environment_copies.worker_environments import WorkerEnvironments
 from pytest_fastenv.environment_server.context import Context
 from pytest_fastenv.errors import PublishError, StoreError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.runtime.imported import is_compiled
 from pytest_fastenv.schedule.descriptors import Shares, free
@@ -33,7 +33,7 @@ async def workers(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     :raises InterpreterError: likewise.
     """
     session = Path(request["session"])
-    await asyncio.to_thread(_hold, context, session)
+    await in_thread(_hold, context, session)
     environments = await _environments(context)
     await _compile(context, session)
     made = await environments.make(session, request["names"])

@@ -12,7 +12,6 @@ reason history is not cut: a version that is derived from a shallow history is s
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from pytest_fastenv.errors import OfflineMissError, ProvideError, RequestError, option
 from pytest_fastenv.filesystem import tree as trees
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.index.git_command import Git
 from pytest_fastenv.index.urls import shown
 from pytest_fastenv.model.digest import key_of
@@ -123,7 +123,7 @@ async def checkout(
         async with pools.install() if pools else nullcontext():
             with recorder.span("unpack", shown(git.url), source="network", key=key, commit=commit):
                 await _make_tree(git, mirror, commit, directory / _TREE, offline=offline)
-                await asyncio.to_thread(_write_listing, directory)
+                await in_thread(_write_listing, directory)
 
     async with pools.artifact() if pools else nullcontext():
         path = await store.publish(CHECKOUTS, key, make, subject=shown(git.url))

@@ -8,11 +8,11 @@ wheel. What was learned of a wheel with a SHA-256 is kept in the store and never
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 from pytest_fastenv.errors import FastenvError, MetadataError, NotFoundError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.index.download import LOST
 from pytest_fastenv.index.expected import Downloaded, Expected, check
 from pytest_fastenv.index.http import HttpClient
@@ -74,7 +74,7 @@ class MetadataReader:
         if kept is not None:
             return kept
         if artifact.url.startswith("file:"):
-            metadata = await asyncio.to_thread(_local, artifact)
+            metadata = await in_thread(_local, artifact)
         else:
             metadata = await self._remote(artifact)
         if key:
@@ -132,7 +132,7 @@ class MetadataReader:
                         artifact.url, path, hashes=artifact.hashes, size_bytes=artifact.size_bytes
                     )
                     span.args.update(bytes=got.size_bytes, key=got.digests["sha256"], purpose="metadata")
-            return await asyncio.to_thread(_of_file, path, artifact)
+            return await in_thread(_of_file, path, artifact)
 
 
 def checked(metadata: CoreMetadata, artifact: Artifact) -> CoreMetadata:

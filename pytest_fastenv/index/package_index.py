@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pytest_fastenv.errors import FastenvError, NoSolutionError, UnknownProjectError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.index.config import IndexConfig
 from pytest_fastenv.index.download import copy
 from pytest_fastenv.index.expected import Downloaded, Expected
@@ -109,7 +110,7 @@ class PackageIndex:
                 on_bytes(0)
             if artifact.url.startswith("file:"):
                 expected = Expected(artifact.hashes, artifact.size_bytes)
-                downloaded = await asyncio.to_thread(copy, local_path(artifact.url), into, expected, artifact.url)
+                downloaded = await in_thread(copy, local_path(artifact.url), into, expected, artifact.url)
                 if on_bytes is not None:
                     on_bytes(downloaded.size_bytes)
                 return downloaded
@@ -183,7 +184,7 @@ class PackageIndex:
 
     async def _note(self, look: Callable[..., list[Observation]], *place: str) -> None:
         if place[0].startswith("file:"):
-            self._observed.update(dict.fromkeys(await asyncio.to_thread(look, *place)))
+            self._observed.update(dict.fromkeys(await in_thread(look, *place)))
 
     async def elsewhere(self, name: str, *, used: str | None, named: bool = True) -> tuple[Elsewhere, ...]:
         """Ask the indexes that were not asked for a project, as the first one that has it was enough.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable
 
 from pytest_fastenv.errors import IndexAnswerError, NotFoundError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.index.answer import Answer
 from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.links_page import Links, LinksPage
@@ -45,7 +45,7 @@ class Pages:
         :param name: normalized.
         """
         if location.startswith("file:"):
-            return await asyncio.to_thread(local_index_page, location, name)
+            return await in_thread(local_index_page, location, name)
 
         def read(answer: Answer) -> Page:
             return parse_page(answer, name=name, location=location)
@@ -56,7 +56,7 @@ class Pages:
     async def links(self, location: str) -> LinksPage | None:
         """Return what a find-links location lists; ``None`` when it is not there."""
         if location.startswith("file:"):
-            return await asyncio.to_thread(local_links, location)
+            return await in_thread(local_links, location)
 
         def read(answer: Answer) -> Links:
             if answer.content_type not in _HTML:
@@ -81,7 +81,7 @@ class Pages:
         if answer.status == 304:
             if kept is None or kept.content is None:
                 raise NotFoundError(f"{shown(url)} answers 304 to a question without conditions")
-            await asyncio.to_thread(self._cache.renew, kept, answer.headers)
+            await in_thread(self._cache.renew, kept, answer.headers)
             return kept.content
 
         def take() -> Page | Links | None:
@@ -89,7 +89,7 @@ class Pages:
             self._cache.keep(url, page, answer.headers)
             return page
 
-        return await asyncio.to_thread(take) if len(answer.content) > _LARGE_BYTES else take()
+        return await in_thread(take) if len(answer.content) > _LARGE_BYTES else take()
 
 
 def parse_page(answer: Answer, *, name: str, location: str) -> Page:

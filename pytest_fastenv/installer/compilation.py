@@ -7,7 +7,6 @@ nothing that was edited, not even edited and put back, gets into other environme
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import stat
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 
 from pytest_fastenv.errors import ProvideError
 from pytest_fastenv.filesystem import bytecode, file_copies
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.filesystem.tree import numbers_of
 from pytest_fastenv.installer.bytecode import BYTECODE, FILES, Compiled, Index, Stamp, place_bytecode
 from pytest_fastenv.installer.manifest import ManifestFile
@@ -86,7 +86,7 @@ class Compilation:
         if self._missing(modules):
             async with self._store.lock(BYTECODE, modules.key, subject=f"compiled modules of {modules.subject}"):
                 kept = await self._add(modules)
-        await asyncio.to_thread(self._place, modules)
+        await in_thread(self._place, modules)
         return kept
 
     def _known(self, modules: Modules) -> list[Compiled]:
@@ -110,19 +110,19 @@ class Compilation:
         """Put what is missing beside what is there; the entry's lock is held."""
         known, missing = self._known(modules), self._missing(modules)
         async with self._store.temporary("bytecode") as private:
-            found = await asyncio.to_thread(lambda: list(_compiled(modules, missing)))
+            found = await in_thread(lambda: list(_compiled(modules, missing)))
             taken = {one.source for one in found}
             found += await self._compile(modules, [file for file in missing if file.path not in taken], private)
             if found:
                 fill = partial(_fill, [*known, *found], shares=self._mode.shares_files)
-                await self._store.supersede(BYTECODE, modules.key, partial(asyncio.to_thread, fill))
+                await self._store.supersede(BYTECODE, modules.key, partial(in_thread, fill))
         return len(found)
 
     async def _compile(self, modules: Modules, missing: Iterable[ManifestFile], private: Path) -> list[Compiled]:
         drafts = {
             f"{private}/{number}": file
             for number, file in enumerate(missing)
-            if await asyncio.to_thread(_is_as_unpacked, f"{modules.tree}/{file.path}", file)
+            if await in_thread(_is_as_unpacked, f"{modules.tree}/{file.path}", file)
         }
         if not drafts:
             return []
@@ -138,7 +138,7 @@ class Compilation:
         except ProvideError:  # no process is left for it
             return []
         tag = ran.output.decode("utf-8", "replace").strip()
-        made = await asyncio.to_thread(os.listdir, private) if ran.code == 0 and tag else []
+        made = await in_thread(os.listdir, private) if ran.code == 0 and tag else []
         return [
             Compiled(file.path, Stamp.of(file.size, file.mtime_ns), f"{_stem(file.path)}.{tag}.pyc", draft)
             for draft, file in drafts.items()

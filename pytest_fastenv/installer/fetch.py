@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pytest_fastenv.errors import NotFoundError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.index.download import UnchangedError
 from pytest_fastenv.index.expected import check_hashes
 from pytest_fastenv.model.artifact import Artifact
@@ -146,7 +146,7 @@ class Fetching:
         if artifact.hashes.sha256 and not (look and artifact.url.startswith("file:")):
             return artifact.hashes.sha256
         if artifact.url.startswith("file:"):
-            return await asyncio.to_thread(_digest_of_file, artifact)
+            return await in_thread(_digest_of_file, artifact)
         return self._remembered(artifact)
 
     def _remembered(self, artifact: Artifact) -> str | None:

@@ -7,7 +7,6 @@ take longest.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import posixpath
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from pytest_fastenv.errors import StoreError, option
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.bytecode import BYTECODE, bytecode_key
 from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
@@ -161,7 +161,7 @@ class _Installation:
 
     async def run(self, distributions: Sequence[Distribution]) -> list[UnpackedWheel]:
         wheels = await run_all([self._install(d) for d in distributions], self._admission)
-        for level, text in await asyncio.to_thread(self._links.settled, tuple(self._orders), self._overlaps):
+        for level, text in await in_thread(self._links.settled, tuple(self._orders), self._overlaps):
             self._recorder.notice(level, text, of="environment")
             if level == "warning":
                 self.warnings.append(text)
@@ -205,7 +205,7 @@ class _Installation:
         self._recorder.add(Span("link", distribution.name, linked.start_ns, linked.end_ns, args))
         self.methods.update(linked.methods)
         if linked.taken or linked.blocked:
-            await asyncio.to_thread(self._links.judged, order, linked, tuple(self._orders), self._overlaps)
+            await in_thread(self._links.judged, order, linked, tuple(self._orders), self._overlaps)
         return linked
 
 

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from pytest_fastenv.archive.member_paths import shown
 from pytest_fastenv.archive.tar_archive import ArchiveOrder
 from pytest_fastenv.errors import HashError, SdistError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.fetch import FETCHES, Fetching, url_key
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.digest import file_sha256
@@ -154,7 +154,7 @@ class Sdists:
             return None
         path = _archive_in(entry)
         self._store.note_use(SDISTS, sha256)
-        if path is not None and not await asyncio.to_thread(SDISTS.is_damaged, entry):
+        if path is not None and not await in_thread(SDISTS.is_damaged, entry):
             return FetchedSdist(path, sha256, artifact.name, artifact.version, filename=artifact.filename)
         self._recorder.notice(
             "warning", f"the store's copy of {path.name if path else sha256} was damaged: made anew", of="run"

@@ -8,13 +8,13 @@ holds two locks.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError, option
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.fetch import FETCHES, Fetching, url_key
 from pytest_fastenv.installer.manifest import SUMMARY, WheelFacts, check
 from pytest_fastenv.installer.staging import StagedFile, StagingFiles
@@ -119,7 +119,7 @@ class Wheels:
         :raises ArchiveError, WheelError: see `from_artifact`.
         """
         parse_wheel_name(path.name)
-        sha256 = await asyncio.to_thread(file_sha256, path)
+        sha256 = await in_thread(file_sha256, path)
         wheel = self._open(sha256, provenance)
         if wheel is None:
             async with self._pools.artifact(priority=_LOCAL):
@@ -250,7 +250,7 @@ class Wheels:
                 except (PermissionError, FileNotFoundError):
                     if not staged.in_memory:
                         raise
-                    await asyncio.to_thread(self._staging_files.move_to_file, staged, staging)
+                    await in_thread(self._staging_files.move_to_file, staged, staging)
                     facts = await self._call(
                         order._replace(archive=staged.elsewhere, stays=staged.in_memory or staged.is_lent)
                     )

@@ -7,7 +7,6 @@ so it is started there already, and nothing that does not start is ever publishe
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -15,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_fastenv.errors import InterpreterError, NetworkError, NotFoundError, option
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.interpreter.installed import PYTHONS, installed, known_target, write_record
 from pytest_fastenv.interpreter.probe import probe
 from pytest_fastenv.interpreter_downloads.identity import downloaded_identity
@@ -62,13 +62,13 @@ class _Installation:
     async def run(self) -> Target:
         key, name = self._offer.sha256, self._offer.short
         found = self._store.lookup(PYTHONS, key)
-        if found is not None and await asyncio.to_thread(PYTHONS.is_damaged, found):
+        if found is not None and await in_thread(PYTHONS.is_damaged, found):
             self._recorder.notice("warning", f"the store's {name} was damaged: made anew", of="run")
             await self._store.withdraw(PYTHONS, key, only_damaged=True)
         entry = await self._store.publish(PYTHONS, key, self._make, subject=name)
-        known = await asyncio.to_thread(known_target, entry)
+        known = await in_thread(known_target, entry)
         # An interpreter that another host put into this shared store may have other wheel tags here.
-        return known if known is not None else await asyncio.to_thread(self._probe, self._final)
+        return known if known is not None else await in_thread(self._probe, self._final)
 
     async def _make(self, place: Path) -> None:
         """Fill the private directory of an entry."""
@@ -77,8 +77,8 @@ class _Installation:
         await self._unpack(archive, place)
         async with self._tools.pools.alone():
             await smoke_test(installation / self._offer.python, self._offer.short)
-            target = await asyncio.to_thread(self._probe, installation)
-        await asyncio.to_thread(write_record, place, installation, self._final, target)
+            target = await in_thread(self._probe, installation)
+        await in_thread(write_record, place, installation, self._final, target)
 
     async def _fetch(self, archive: Path) -> None:
         offer = self._offer
@@ -120,7 +120,7 @@ class _Installation:
 
     async def _unpack(self, archive: Path, place: Path) -> None:
         offer = self._offer
-        size_bytes = (await asyncio.to_thread(archive.stat)).st_size
+        size_bytes = (await in_thread(archive.stat)).st_size
         order = InterpreterOrder(
             str(archive), str(place), str(self._final), offer.python, offer.filename, self._tools.limits
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from pytest_fastenv.errors import InterpreterError, NotFoundError, UsageError, option
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.interpreter_downloads.checksums import FILENAME, parse_checksums
 from pytest_fastenv.model.file_urls import path_of
 
@@ -95,7 +95,7 @@ class Mirror:
             path = self.directory / FILENAME
             place = str(path)
             try:
-                content = await asyncio.to_thread(path.read_bytes)
+                content = await in_thread(path.read_bytes)
             except FileNotFoundError:
                 return self
             except OSError as error:

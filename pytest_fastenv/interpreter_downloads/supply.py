@@ -9,11 +9,11 @@ Imported only when an interpreter is missing, or the catalogue is asked for.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pytest_fastenv.errors import InterpreterError, InterpreterNotFoundError, option
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.interpreter.discovery import wrong_request
 from pytest_fastenv.interpreter.probe import too_old
 from pytest_fastenv.interpreter.record import stamp
@@ -90,14 +90,14 @@ async def offered(
     if old is not None:
         raise wrong_request(too_old(f"asked for as {spec!r}", old))
     if not policy.permitted:
-        raise await asyncio.to_thread(shortage.forbidden)  # asks the interpreters of the machine
+        raise await in_thread(shortage.forbidden)  # asks the interpreters of the machine
     mirror = Mirror.parse(policy.mirror)
     if policy.offline and not mirror.is_local:
-        raise await asyncio.to_thread(shortage.offline, mirror)
+        raise await in_thread(shortage.offline, mirror)
     catalogue = await _catalogue(host, mirror, fetch)
     chosen = wanted.pick(catalogue.offers)
     if chosen is None:
-        raise await asyncio.to_thread(shortage.nothing_fits, wanted, host, *catalogue)
+        raise await in_thread(shortage.nothing_fits, wanted, host, *catalogue)
     return await _with_digest(chosen, store)
 
 
@@ -117,7 +117,7 @@ async def available(host: Target, policy: DownloadPolicy, fetch: Fetch) -> Catal
 
 async def _catalogue(host: Target, mirror: Mirror, fetch: Fetch) -> Catalogue:
     consulted = await mirror.consulted(fetch)
-    return Catalogue(consulted, await asyncio.to_thread(offers, host, consulted))
+    return Catalogue(consulted, await in_thread(offers, host, consulted))
 
 
 async def _with_digest(offer: Offer, store: Store) -> Offer:
@@ -131,7 +131,7 @@ async def _with_digest(offer: Offer, store: Store) -> Offer:
     if known is not None:
         return replace(offer, sha256=known.sha256)
     try:
-        digest = await asyncio.to_thread(file_sha256, path)
+        digest = await in_thread(file_sha256, path)
     except OSError as error:
         raise InterpreterError(
             f"{path} cannot be read", why=str(error), hint=f"{option('python_mirror')} names it"

@@ -9,7 +9,6 @@ it was.
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import filecmp
 import os
@@ -27,6 +26,7 @@ from pytest_fastenv.environment.fingerprint import distribution_identity
 from pytest_fastenv.environment.staging import StagingDirectory
 from pytest_fastenv.errors import ConflictError, PublishError
 from pytest_fastenv.filesystem import bytecode
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.installer.link import INSTALLER
 from pytest_fastenv.installer.overlaps import OverlapPolicy
@@ -109,7 +109,7 @@ async def amend(
     :param anew: also what is there just as planned is replaced.
     :raises FastenvError: the environment is as it was.
     """
-    here = await asyncio.to_thread(installed, prefix, plan.target)
+    here = await in_thread(installed, prefix, plan.target)
     changing = differing(prefix, plan, here, held=held, anew=anew)
     going = [here[d.name] for d in changing if d.name in here]
     told: list[str] = []
@@ -126,13 +126,13 @@ async def amend(
                         if directory == new or name not in leaving]  # fmt: skip
                 return {path: one.name for one in some for path in _files(directory, one)}
 
-            told += await asyncio.to_thread(yield_to_what_stands, new, prefix, plan.target.schemes, overlaps, owners)
+            told += await in_thread(yield_to_what_stands, new, prefix, plan.target.schemes, overlaps, owners)
             # Before anything moves: an environment that names too much of the store does no harm.
-            await whatever_happens(asyncio.to_thread(manifest.add_uses, prefix, staging.used))
+            await whatever_happens(in_thread(manifest.add_uses, prefix, staging.used))
             swap = _Swap(prefix, private / "old", plan.target)
             # Once begun it is finished, or undone, also where this task is cancelled.
-            await whatever_happens(asyncio.to_thread(swap.run, going, new))
-    await asyncio.to_thread(_keep_plan, prefix, plan)
+            await whatever_happens(in_thread(swap.run, going, new))
+    await in_thread(_keep_plan, prefix, plan)
     added, replaced = [d for d in changing if d.name not in here], [d for d in changing if d.name in here]
     return Amended(tuple(added), tuple(replaced), tuple(told))
 
@@ -146,15 +146,15 @@ async def remove(prefix: Path, names: AbstractSet[str], target: Target) -> tuple
     :return: what was taken out.
     :raises PublishError: a distribution's files are not known; the environment is as it was.
     """
-    here = await asyncio.to_thread(installed, prefix, target)
+    here = await in_thread(installed, prefix, target)
     going = [one for name, one in here.items() if name in names]
     if going:
         async with _private(prefix) as private:
             new = private / "new"
             new.mkdir()
             swap = _Swap(prefix, private / "old", target)
-            await whatever_happens(asyncio.to_thread(swap.run, going, new))
-        await asyncio.to_thread(_keep_plan, prefix, Plan(target, ()))
+            await whatever_happens(in_thread(swap.run, going, new))
+        await in_thread(_keep_plan, prefix, Plan(target, ()))
     return tuple(going)
 
 
@@ -187,11 +187,11 @@ async def _private(prefix: Path) -> AsyncIterator[Path]:
     """Make a directory inside an environment for a block."""
     own = prefix / OWN_DIRECTORY
     own.mkdir(exist_ok=True)  # an environment that others made has none
-    private = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="amendment-", dir=own))
+    private = Path(await in_thread(tempfile.mkdtemp, prefix="amendment-", dir=own))
     try:
         yield private
     finally:
-        await whatever_happens(asyncio.to_thread(shutil.rmtree, private, ignore_errors=True))
+        await whatever_happens(in_thread(shutil.rmtree, private, ignore_errors=True))
 
 
 def _keep_plan(prefix: Path, plan: Plan) -> None:

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pytest_fastenv.environment.fingerprint import distribution_identity
 from pytest_fastenv.environment.staging import stage_in_store
 from pytest_fastenv.errors import NoSolutionError
 from pytest_fastenv.filesystem import tree
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Installed
@@ -191,7 +191,7 @@ class StoredBuildEnvironments:
             final = self._store.path(BUILD_ENVIRONMENTS, key)
             staged = await stage_in_store(target, self._store, place, final, self._pools.install)
             await self._engine.install(plan, staged)
-            await asyncio.to_thread(write_held, place, target, staged.used)
+            await in_thread(write_held, place, target, staged.used)
 
         if self._store.lookup(BUILD_ENVIRONMENTS, key) is None and (self._engine.is_waiting or _is_built(plan)):
             # While the interpreter is on its way this goes on already. And nothing is built under the environment's
@@ -202,7 +202,7 @@ class StoredBuildEnvironments:
         subject = f"the build environment of {chain[-1]}" if chain else "a build environment"
         async with self._pools.build_environment():
             prefix = await self._store.publish(BUILD_ENVIRONMENTS, key, make, subject=subject)
-            if await asyncio.to_thread(BUILD_ENVIRONMENTS.is_damaged, prefix):
+            if await in_thread(BUILD_ENVIRONMENTS.is_damaged, prefix):
                 await self._store.withdraw(BUILD_ENVIRONMENTS, key, only_damaged=True)
                 prefix = await self._store.publish(BUILD_ENVIRONMENTS, key, make, subject=subject)
         scripts = prefix / target.schemes["scripts"]

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_fastenv.environment import manifest as environments
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.installer.bytecode import bytecode_key
 from pytest_fastenv.installer.compilation import Compilation, Modules
@@ -41,7 +42,7 @@ async def keep_bytecode(prefix: Path, store: Store, environ: Mapping[str, str], 
         return 0
     environment, mode = known.environment(prefix), LinkMode.parse(known.parts["settings"]["link"])
     compilation = Compilation(store, environment.python, mode, environment.variables(environ))
-    found = await asyncio.to_thread(lambda: list(_modules(prefix, known, plan, store)))
+    found = await in_thread(lambda: list(_modules(prefix, known, plan, store)))
     permits = asyncio.Semaphore(at_once)
 
     async def keep(modules: Modules) -> int:

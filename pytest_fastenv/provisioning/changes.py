@@ -7,7 +7,6 @@ afterwards what it holds now, and that it is no longer what it was made as.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -21,6 +20,7 @@ from pytest_fastenv.environment.fingerprint import changed
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import is_shared
 from pytest_fastenv.errors import NoSolutionError, UsageError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.digest import text_sha256
 from pytest_fastenv.model.events import Recorder
@@ -155,18 +155,18 @@ async def _in_turn(prefix: Path, store: Store, change: Callable[[Target], Awaita
             f"{prefix} is an environment of the store: others share it, so it is not changed",
             hint="make one of your own: fastenv create SOURCE... DIR, or name what is missing among its sources",
         )
-    target = await asyncio.to_thread(target_of, prefix, store)
+    target = await in_thread(target_of, prefix, store)
     async with store.lock(ENVIRONMENTS, text_sha256(str(prefix)), subject=f"the environment {prefix}"):
-        known = await asyncio.to_thread(manifest.read, prefix)
-        is_whole = known is not None and await asyncio.to_thread(_change, prefix, known) is None
+        known = await in_thread(manifest.read, prefix)
+        is_whole = known is not None and await in_thread(_change, prefix, known) is None
         try:
             return await change(target)
         finally:
             # What others changed is still found by the next look at it: only a whole one is described anew.
-            if known is not None and is_whole and await asyncio.to_thread(_change, prefix, known) is not None:
+            if known is not None and is_whole and await in_thread(_change, prefix, known) is not None:
                 plan = manifest.read_plan(prefix) or Plan(target, ())
                 now = manifest.read(prefix) or known
-                await asyncio.to_thread(manifest.write_changed, prefix, now, changed(known.parts, plan))
+                await in_thread(manifest.write_changed, prefix, store.root, now, changed(known.parts, plan))
 
 
 def _change(prefix: Path, known: manifest.Manifest) -> str | None:
@@ -174,10 +174,10 @@ def _change(prefix: Path, known: manifest.Manifest) -> str | None:
 
 
 async def _install(target: Target, *, prefix: Path, wishes: Wishes, run: Run, dry_run: bool) -> Changed:
-    request = await asyncio.to_thread(read_lines, wishes.lines, run.environ, partial(fetch_text, run))
+    request = await in_thread(read_lines, wishes.lines, run.environ, partial(fetch_text, run))
     for warning in request.warnings:
         run.recorder.notice("warning", warning)
-    here = await asyncio.to_thread(installed, prefix, target)
+    here = await in_thread(installed, prefix, target)
     if wishes.upgrade != "none":
         run = replace(run, policies=run.policies.asking_anew())
     named = {wanted.name for wanted in request.wanted if wanted.name}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from pytest_fastenv.environment.places import Found, Generations, Missing, Ready
 from pytest_fastenv.environment.request_cache import RequestCache
 from pytest_fastenv.environment.staging import StagedEnvironment
 from pytest_fastenv.errors import OPTION_MARKS, InterpreterNotFoundError, option, printable
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.wheels import WHEELS
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.plan import Plan
@@ -200,7 +200,7 @@ async def begin(
         interpreter = await to_be_downloaded(settings.python or "", run, target)
     else:
         interpreter = target
-    request = await asyncio.to_thread(
+    request = await in_thread(
         read_sources,
         settings.sources,
         base=asked.base,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from pytest_fastenv.environment.skeleton import skeleton
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, ProvideError
 from pytest_fastenv.filesystem.observations import observe
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.index.pip_config import configuration_files
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.distributions import Distributions
@@ -73,7 +74,7 @@ async def to_be_downloaded(spec: str, run: Run, missing: InterpreterNotFoundErro
     """
     from pytest_fastenv.interpreter_downloads.supply import offered  # only where an interpreter is missing
 
-    host = await asyncio.to_thread(find_target, None, run.store)
+    host = await in_thread(find_target, None, run.store)
     async with open_tools(run) as tools:
         offer = await offered(spec, host, run.store, run.policies.downloads, tools.text, missing=missing)
     return Awaited.of(offer, host, run.store)
@@ -207,7 +208,7 @@ class Engine:
         """
         request = self._without_logins(request)
         key = resolution_key(request, self.target, self.tools.index.config, preferences, self._build_variables)
-        known = await asyncio.to_thread(self._resolutions.find, key)
+        known = await in_thread(self._resolutions.find, key)
         recorder = self.tools.recorder
         if known is not None:
             for text in known.warnings:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol, assert_never
 
 from pytest_fastenv.filesystem.observations import observe
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.index.urls import local_path
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.observation import Observation
@@ -32,7 +32,7 @@ async def grounds_of(
     found: list[Observation] = []
     for distribution in plan.distributions:
         source = distribution.source
-        found += await asyncio.to_thread(_grounds_of, source)
+        found += await in_thread(_grounds_of, source)
         if source.own_tree is not None:
             found += await builds.observations(source.own_tree)
     if any(distribution.source.needs_build for distribution in plan.distributions):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pytest_fastenv.errors import FastenvError, InterpreterError, InterpreterNotFoundError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.interpreter.discovery import find, find_target
 from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter_downloads.installation import install
@@ -50,7 +51,7 @@ async def install_all(specs: Sequence[str], run: Run) -> list[Installed | Fasten
     :raises UsageError: a setting is not accepted, so no request can be served.
     :raises StoreError: the store cannot be used at all.
     """
-    here: list[Installed | FastenvError] = await asyncio.to_thread(lambda: [_find(spec, run.store) for spec in specs])
+    here: list[Installed | FastenvError] = await in_thread(lambda: [_find(spec, run.store) for spec in specs])
     missing = {
         spec: error for spec, error in zip(specs, here, strict=True) if isinstance(error, InterpreterNotFoundError)
     }
@@ -90,7 +91,7 @@ class Downloads:
         :param missing: what the search of the machine raised.
         :raises FastenvError: there is nothing that fits, or it could not be had.
         """
-        host = await asyncio.to_thread(find_target, None, self._tools.store)
+        host = await in_thread(find_target, None, self._tools.store)
         offer = await offered(spec, host, self._tools.store, self._policy, self._fetch, missing=missing)
         task = self._under_way.get(offer.sha256)
         if task is None:
@@ -99,7 +100,7 @@ class Downloads:
 
     async def offers(self) -> list[Offer]:
         """Return what can be downloaded and is not in the store; see `downloadable`."""
-        host = await asyncio.to_thread(find_target, None, self._tools.store)
+        host = await in_thread(find_target, None, self._tools.store)
         catalogue = await available(host, self._policy, self._fetch)
         return [offer for offer in catalogue.offers if not self._has(offer)]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 from pytest_fastenv.errors import RequestError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.request import Request, Wanted
 from pytest_fastenv.model.target import Target
@@ -40,7 +40,7 @@ async def newest(
     # Strictly serial work fetches nothing ahead of its turn: here nothing is to be installed.
     serial = replace(settings, concurrent=1, concurrent_downloads=1, concurrent_builds=1, concurrent_installs=1)
     run = Run.of(replace(serial, upgrade=not settings.offline), store, environ)
-    request = await asyncio.to_thread(read_lines, lines, environ, partial(fetch_text, run))
+    request = await in_thread(read_lines, lines, environ, partial(fetch_text, run))
     async with open_engine(run, target, request.for_builds()) as engine:
         found = {name: await _newest(name, engine, request) for name in names}
     return {name: one for name, one in found.items() if one is not None}

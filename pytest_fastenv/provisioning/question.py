@@ -32,7 +32,9 @@ def store_of(settings: Settings, recorder: Recorder) -> Store:
 def upkeep_words(settings: Settings) -> tuple[str, ...]:
     """Return the words that start the process which looks after the store; none where that is not due."""
     store = store_of(settings, Recorder())
-    return (sys.executable, "-P", "-m", "pytest_fastenv.upkeep", str(store.root)) if store.wants_upkeep else ()
+    flush = ("flush",) if settings.cache_sync == "after" and store.wants_flush else ()
+    is_due = flush or store.wants_upkeep
+    return (sys.executable, "-P", "-m", "pytest_fastenv.upkeep", str(store.root), *flush) if is_due else ()
 
 
 @dataclass(frozen=True, slots=True)

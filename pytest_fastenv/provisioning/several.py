@@ -13,6 +13,7 @@ from typing import Any
 
 from pytest_fastenv.environment.places import Missing, Ready
 from pytest_fastenv.errors import FastenvError, unforeseen
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.cold_path import make
 from pytest_fastenv.provisioning.question import Question
@@ -113,8 +114,8 @@ class _Making:
             return unforeseen(error)
 
     async def _ready(self, question: Question, shared: SharedTools) -> Ready:
-        target = await asyncio.to_thread(interpreter_of, question, self._store)
-        found = await asyncio.to_thread(look, question, self._store, target)
+        target = await in_thread(interpreter_of, question, self._store)
+        found = await in_thread(look, question, self._store, target)
         if isinstance(found, Missing):
             return await make(question, self._store, target, found, shared=shared)
         return found

@@ -376,6 +376,16 @@ OPTIONS = (
         help="How large the store may get: 20GB, 10% of its disk (default: as large as it gets)",
     ),
     Option(
+        "cache_sync",
+        "cache-sync",
+        "choice",
+        Decides.RUN,
+        variable="FASTENV_CACHE_SYNC",
+        metavar="WHEN",
+        choices=("after", "never"),
+        help="Whether the store is brought onto its disk after a session (default: after)",
+    ),
+    Option(
         "lock_timeout_s",
         "lock-timeout",
         "seconds",

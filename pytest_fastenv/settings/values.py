@@ -23,6 +23,7 @@ OTHERS_WRITE = 0o022
 Scope = Literal["session", "worker"]
 Project = Literal["auto", "editable", "wheel", "sdist", "none"]
 Bytecode = Literal["shared", "own"]
+CacheSync = Literal["after", "never"]
 Resolution = Literal["highest", "lowest", "lowest-direct"]
 
 
@@ -72,6 +73,7 @@ class Settings:
     shared_store: bool = False
     cache_unused_s: float = 30 * 86400.0
     cache_max_size: str | None = None
+    cache_sync: CacheSync = "after"
     lock_timeout_s: float = 900.0
     build_timeout_s: float = 1800.0
     http_timeout_s: float = 30.0

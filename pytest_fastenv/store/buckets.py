@@ -23,7 +23,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 READY = ".ready"
-"""The mark of a whole entry: an empty file in its directory. The name is not free for contents."""
+"""The mark of a whole entry: a file in its directory that names its epoch (`pytest_fastenv.store.durability`).
+
+The name is not free for contents.
+"""
 
 
 class InStore(NamedTuple):

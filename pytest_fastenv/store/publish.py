@@ -9,20 +9,21 @@ The order, and what a kill between any two steps leaves behind:
 5. the ready mark is made inside it                            a whole entry
 
 Readers look for the ready mark only, and take no lock. Nothing is flushed to the disk file by file, which would take
-far longer than all the rest: after a power cut contents can be missing behind a ready mark, and the check of sizes and
-times when an entry is used finds that.
+far longer than all the rest: after a power cut contents can be missing behind a ready mark. The mark tells which
+entries that may have happened to (`pytest_fastenv.store.durability`).
 
 Imported only when something is to be made.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from pytest_fastenv.filesystem.threads import in_thread
+from pytest_fastenv.store import durability
 from pytest_fastenv.store.buckets import READY, EntryBucket
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.removal import take_out
@@ -48,7 +49,7 @@ async def make_entry(root: Path, home: Home, entry: Path, make: Callable[[Path],
         staging = home.directory(entry.name[:16], mode=0o777)  # its parent is private, and the entry shall not be
         try:
             await make(Path(staging))
-            aside = _move_in(staging, entry, home)
+            aside = _move_in(root, staging, entry, home)
         except BaseException:
             await _remove(staging)
             raise
@@ -65,7 +66,7 @@ async def remove_entry(root: Path, home: Home, bucket: EntryBucket, entry: Path,
     """
     with diagnosed("an entry of the store cannot be removed", root):
         is_marked = (entry / bucket.mark).exists()
-        if only_damaged and is_marked and not await asyncio.to_thread(bucket.is_damaged, entry):
+        if only_damaged and is_marked and not await in_thread(bucket.is_damaged, entry):
             return False
         aside = take_out(root, home, bucket, entry)
         if aside is not None:
@@ -73,7 +74,7 @@ async def remove_entry(root: Path, home: Home, bucket: EntryBucket, entry: Path,
     return aside is not None
 
 
-def _move_in(staging: str, entry: Path, home: Home) -> str | None:
+def _move_in(root: Path, staging: str, entry: Path, home: Home) -> str | None:
     """Go through steps 3 to 5 above; return what was in the way and is to be removed.
 
     An entry that cannot be marked is taken back.
@@ -89,7 +90,7 @@ def _move_in(staging: str, entry: Path, home: Home) -> str | None:
             os.makedirs(entry.parent, exist_ok=True)
         os.rename(staging, entry)
     try:
-        _mark(entry)
+        durability.mark(root, f"{entry}/{READY}")
     except BaseException:
         os.rename(entry, staging)
         raise
@@ -102,8 +103,4 @@ async def _remove(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError:
-        await asyncio.to_thread(remove_tree, path)
-
-
-def _mark(entry: Path) -> None:
-    os.close(os.open(entry / READY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444))
+        await in_thread(remove_tree, path)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_fastenv.model.events import Recorder
-from pytest_fastenv.store import lease
+from pytest_fastenv.store import durability, lease
 from pytest_fastenv.store.buckets import Bucket, EntryBucket, InStore, LockSpace, RecordBucket
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Store:
         self.shared = shared
         self._home: Home | None = None
         self._has_locks = False
+        self._was_cut_off: bool | None = None
         self._mutex = threading.Lock()
 
     def path(self, bucket: EntryBucket, key: str) -> Path:
@@ -72,9 +73,19 @@ class Store:
         """Return a whole entry's directory, or ``None``. Costs one look at the file system and writes nothing.
 
         What goes on to use it says so (`note_use`), unless it becomes part of an environment that says so itself.
+        After the machine stopped at a bad moment, what that may have damaged is verified first, which blocks.
         """
         stem = self._stem(bucket, key)
-        return Path(stem) if os.path.exists(f"{stem}/{bucket.mark}") else None
+        if not os.path.exists(f"{stem}/{bucket.mark}"):
+            return None
+        if self._was_cut_off is None:
+            self._was_cut_off = durability.was_cut_off(self.root)
+        if self._was_cut_off:
+            from pytest_fastenv.store.recovery import may_be_used  # once in the life of a machine
+
+            if not may_be_used(self, bucket, key):
+                return None
+        return Path(stem)
 
     def note_use(self, bucket: EntryBucket, key: str, used_at: float | None = None) -> None:
         """Note that an entry is used, for its age; at most once a day, and only where that can be written.
@@ -269,6 +280,11 @@ class Store:
         not_for_s = abs(time.time() - looked_after_at)
         is_due = not_for_s > lease.NOTED_EVERY_S or (not_for_s > _SWEPT_EVERY_S and self._has_leftovers())
         return is_due and os.access(self.root, os.W_OK)
+
+    @property
+    def wants_flush(self) -> bool:
+        """Whether something may not be on the disk yet, or was not when the machine stopped. Costs one look."""
+        return not durability.is_flushed(self.root) or durability.was_cut_off(self.root)
 
     def _has_leftovers(self) -> bool:
         tmp = os.path.join(self.root, "tmp")

@@ -7,10 +7,8 @@ ends, detached, and waits for nothing. Several that do so at once are told apart
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from pytest_fastenv.errors import FastenvError
@@ -76,11 +74,3 @@ def look_after(store: Store, settings: Settings) -> None:
         store.write_record(DIARY, LAST, done)
     finally:
         lock.release()
-
-
-def become_idle() -> None:
-    """Let everything else on the machine go first, its use of disks included (Linux takes that from the policy)."""
-    with suppress(OSError, AttributeError):
-        os.nice(19)
-    with suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.errors import printable
 from pytest_fastenv.schedule.event_loop import run_briefly
+from pytest_fastenv.store import durability
 from pytest_fastenv.store.buckets import EntryBucket
 from pytest_fastenv.store.inventory import Kept
 from pytest_fastenv.store.store import Store
@@ -52,7 +53,7 @@ def verify(store: Store, *, repair: bool = False) -> Verified:
     """Compare everything that is published with what it was when it was made. Blocks; reads every byte.
 
     What environments are made of is looked at before them: an environment of links into a thing that was withdrawn is
-    damaged as well.
+    damaged as well. Where all is whole, or withdrawn, nothing is in doubt any more after a power cut.
 
     :param repair: withdraw what is damaged, so that the next run that needs it fetches or builds it again. What is in
         use stays, and is told.
@@ -66,7 +67,10 @@ def verify(store: Store, *, repair: bool = False) -> Verified:
             done = run_briefly(store.withdraw(kept.bucket, kept.key, only_damaged=True))
             outcome = WITHDRAWN if done or not os.path.lexists(kept.path) else IN_USE
         findings.append(Finding(kept, fault, outcome))
-    return Verified(len(things), tuple(findings))
+    verified = Verified(len(things), tuple(findings))
+    if verified.is_whole:
+        durability.settle(store.root)
+    return verified
 
 
 def _damaged(things: Sequence[Kept]) -> Iterator[tuple[Kept, str]]:

@@ -41,7 +41,7 @@ def test_there_and_back(place: Path) -> None:
     assert manifest.read(place) is None
     assert manifest.is_ours(place)
     assert not manifest.is_whole(place)
-    manifest.mark_ready(place)
+    manifest.mark_ready(place, None)
     assert manifest.is_whole(place)
     assert manifest.read(place) == made
     assert made.parts == parts().parts
@@ -53,7 +53,7 @@ def test_there_and_back(place: Path) -> None:
 
 def test_a_difference_is_told_without_the_way_to_site_packages(place: Path) -> None:
     made = manifest.write(place, parts(), INTERPRETER, Summary())
-    manifest.mark_ready(place)
+    manifest.mark_ready(place, None)
     (place / "lib" / "six.py").write_text("edited")
     assert manifest.difference(place, made) == "six.py changed since"
 
@@ -67,7 +67,7 @@ def test_a_missing_interpreter_is_told(place: Path) -> None:
 
 def test_what_a_power_cut_may_leave_is_not_whole(place: Path) -> None:
     made = manifest.write(place, parts(), INTERPRETER, Summary())
-    manifest.mark_ready(place)
+    manifest.mark_ready(place, None)
     own = place / ".fastenv"
     whole = (own / "manifest.json").read_bytes()
     for content in (b"", whole[:-20], bytes(len(whole)), whole.replace(b"3.12.1", b"3.12.2")):
@@ -85,9 +85,9 @@ def test_what_a_power_cut_may_leave_is_not_whole(place: Path) -> None:
 
 def test_it_is_marked_once(place: Path) -> None:
     manifest.write(place, parts(), INTERPRETER, Summary())
-    manifest.mark_ready(place)
+    manifest.mark_ready(place, None)
     with pytest.raises(FileExistsError):
-        manifest.mark_ready(place)
+        manifest.mark_ready(place, None)
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_with_any_damage_to_its_files_it_is_not_whole(place: Path) -> None:
     made = manifest.write(place, parts(), INTERPRETER, Summary(), {InStore("wheels-v3", "ab")})
     manifest.write_plan(place, example(Plan))
-    manifest.mark_ready(place)
+    manifest.mark_ready(place, None)
     own = place / ".fastenv"
     for name in ("manifest.json", "ready"):
         for damage in damaged(own / name):
@@ -120,5 +120,5 @@ def test_with_any_damage_to_its_files_it_is_not_whole(place: Path) -> None:
 def test_what_it_is_made_of_is_in_it(place: Path) -> None:
     used = {InStore("wheels-v3", "ab"), InStore("skeletons-v2", "cd")}
     manifest.write(place, parts(), INTERPRETER, Summary(), used)
-    manifest.mark_ready(place)
+    manifest.mark_ready(place, None)
     assert set(manifest.ENVIRONMENTS.refers_to(place)) == used

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +319,61 @@ def test_downloads(
     assert (tmp_path / "good").read_bytes() == wheel.read_bytes()
     assert not (tmp_path / "wrong").exists()
     assert not (tmp_path / "gone").exists()
+
+
+class _Told(ThreadPoolExecutor):
+    """Tells when a thread has begun its work, which nobody can take back then."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.begun = threading.Event()
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        def told() -> Any:
+            self.begun.set()
+            return function(*args, **kwargs)
+
+        return super().submit(told)
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="files without a name are for Linux")
+def test_a_cancelled_copy_writes_nothing_into_what_has_its_descriptor_next(
+    artifacts: Path, store: Store, recorder: Recorder, tmp_path: Path
+) -> None:
+    """Its thread reads, and has not opened where it is to write; that number means another file a moment later."""
+    source = artifacts / "a-1.0-py3-none-any.whl"
+    os.mkfifo(source)
+    artifact = Artifact("a", "1.0", source.name, file_url(source))
+    precious = tmp_path / "precious"
+    precious.write_text("a user's file")
+    fed: list[bool] = []
+
+    def feed() -> None:
+        if not fed:
+            fed.append(True)
+            with open(source, "wb") as file:
+                file.write(b"content")
+
+    async def run() -> None:
+        loop, executor = asyncio.get_running_loop(), _Told()
+        loop.set_default_executor(executor)
+        async with package_index(store, recorder) as index:
+            number = os.memfd_create("wheel")
+            copying = asyncio.create_task(index.download(artifact, Path(f"/proc/self/fd/{number}")))
+            while not executor.begun.is_set():
+                await asyncio.sleep(0)
+            copying.cancel()
+            loop.call_later(0.2, feed)  # where the thread is waited for it must come to its end
+            with contextlib.suppress(asyncio.CancelledError):
+                await copying
+            os.close(number)
+            with open(precious) as file:
+                assert file.fileno() == number
+                feed()
+                await loop.run_in_executor(None, bool)  # the one thread has done with all before
+
+    asyncio.run(run())
+    assert precious.read_text() == "a user's file"
 
 
 def test_downloads_offline(store: Store, recorder: Recorder, tmp_path: Path) -> None:

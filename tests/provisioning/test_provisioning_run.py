@@ -17,7 +17,7 @@ STORY = frozenset(
     {
         "sources", "groups", "extras", "constraints", "lock", "resolution", "environments",
         "scope", "python", "project", "dir", "reports", "inherit_pythonpath",
-        "cache_dir", "cache_max_size", "cache_unused_s", "shared_store",
+        "cache_dir", "cache_max_size", "cache_sync", "cache_unused_s", "shared_store",
         "concurrent",  # tells, together with the numbers of the pools, whether work is serial
     }
 )  # fmt: skip
@@ -25,6 +25,7 @@ OTHER: dict[type, Any] = {bool: True, int: 7, float: 7.0, type(None): "http://ot
 CHOICES: dict[str, Any] = {
     "link": LinkMode.COPY,
     "bytecode": "own",
+    "cache_sync": "never",
     "build_isolation": "process",
     "python_downloads": "never",
     "unchecked_records": frozenset({"x"}),
@@ -41,7 +42,8 @@ def test_each_setting_arrives_in_some_room(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(STORY - {"concurrent"}))
 def test_what_is_provisionings_own_is_not_passed_on(name: str) -> None:
-    words = {"resolution": "lowest", "scope": "worker", "project": "sdist", "dir": Path("x"), "cache_dir": Path("x")}
+    words = {"resolution": "lowest", "scope": "worker", "project": "sdist", "dir": Path("x"), "cache_dir": Path("x"),
+             "cache_sync": "never"}  # fmt: skip
     value = words.get(name, "x")
     assert Policies.of(replace(Settings(), **{name: value})) == Policies.of(Settings())
 

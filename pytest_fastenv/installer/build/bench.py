@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_fastenv.filesystem.oslock import OsLock
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.build.hooks import BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.build.own_trees import OwnTrees, Turn
@@ -69,7 +69,7 @@ class HookRuns:
         if watch is None:
             return answer, ()
         async with self._pools.alone():
-            return answer, await asyncio.to_thread(watch.observations, answer.seen)
+            return answer, await in_thread(watch.observations, answer.seen)
 
     async def _watch(self, bench: Bench) -> Watch | None:
         """Begin to watch a user's own tree; other sources are as their key says."""
@@ -78,7 +78,7 @@ class HookRuns:
         if tree is None:
             return None
         async with self._pools.alone():
-            return await asyncio.to_thread(Watch, tree.path, bench.space.tree, bench.space.copy, job.editable)
+            return await in_thread(Watch, tree.path, bench.space.tree, bench.space.copy, job.editable)
 
     def _turn(self, bench: Bench) -> AbstractAsyncContextManager[Turn | None]:
         job, space = bench.job, bench.space

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.build import remains
 
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
@@ -86,7 +87,7 @@ class Channel:
     async def _wake(self) -> None:
         """Let a supervisor go on that was stopped, by what it looks after or by somebody else."""
         if self.supervisor:
-            await asyncio.to_thread(remains.wake, self.supervisor, self._guardian)
+            await in_thread(remains.wake, self.supervisor, self._guardian)
 
     async def end(self, others: Collection[int] | None = None) -> None:
         """Hang up; return when the hook and all that belongs to it have ended, or are known to be `left`.
@@ -108,7 +109,7 @@ class Channel:
         if self.supervisor:
             guardian, locks = self._guardian, self._locks
             hook = remains.Hook(self.supervisor, self._hook, guardian, others, locks, self._scratch)
-            self.left = await asyncio.to_thread(remains.end, hook)
+            self.left = await in_thread(remains.end, hook)
 
     async def close(self) -> None:
         """Give the connection up."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.build.channel import END_WAIT_S, LINE_LIMIT_BYTES, Channel, ChannelClosedError
 from pytest_fastenv.schedule.descriptors import given_limit
 from pytest_fastenv.schedule.outcome import whatever_happens
@@ -182,7 +183,7 @@ class Guardians:
         """Dismiss all guardians and wait for their end. Idempotent."""
         guardians, self._guardians = self._guardians, {}
         self._dismissed += [guardian.dismiss() for guardian in guardians.values()]
-        await whatever_happens(asyncio.to_thread(_wait_for, self._dismissed))
+        await whatever_happens(in_thread(_wait_for, self._dismissed))
         self._dismissed = []
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.errors import BuildError, BuildTimeoutError, option
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.build import log
 from pytest_fastenv.installer.build.channel import ChannelClosedError
 from pytest_fastenv.installer.build.environment_variables import backend_variables, held_back
@@ -181,7 +182,7 @@ class BackendServers:
         output = report["tail"]
         how = log.describe_status(report["status"])
         why, hint = [f"the build backend {how}; its last output:", log.last_lines(output)], log.hint_from(output)
-        held = await asyncio.to_thread(held_back, self.environ, self.policy.variables, call.tree, output)
+        held = await in_thread(held_back, self.environ, self.policy.variables, call.tree, output)
         if held:
             why.append(f"variables that are set, and mentioned there, but held back from builds: {', '.join(held)}")
             hint = "\n".join(filter(None, (hint, *_how_they_get_in(held, self.environ))))

@@ -10,7 +10,6 @@ The order of locks: a source's key, then its tree, then permit and slot; who hol
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from typing import TypeVar
 
 from pytest_fastenv.filesystem.history import named_commits, repository_of
 from pytest_fastenv.filesystem.oslock import OsLock
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.build.tree_journal import Journal
 from pytest_fastenv.installer.build.tree_lock import hold_tree, is_held
 from pytest_fastenv.installer.build.tree_undo import undo
@@ -67,7 +67,7 @@ class OwnTrees:
                 yield Turn(locks, None)
                 return
             with diagnosed(f"{subject} cannot be built", self._store.root):
-                await asyncio.to_thread(Journal.begin, str(place.journal), place.tree, place.scope, place.without)
+                await in_thread(Journal.begin, str(place.journal), place.tree, place.scope, place.without)
             try:
                 yield Turn(locks, place.journal)
             finally:
@@ -83,7 +83,7 @@ class OwnTrees:
             if place.journal.exists() or is_held(place.top):
                 async with self._lock(place, f"a build in {tree}"):
                     await self._undo(place, after_crash=True)
-            found = await asyncio.to_thread(look)
+            found = await in_thread(look)
             if not place.journal.exists() and not is_held(place.top):
                 return found
 
@@ -99,18 +99,18 @@ class OwnTrees:
     @asynccontextmanager
     async def _told_of_commits(self, tree: str, subject: str) -> AsyncIterator[None]:
         """Warn where a build has committed, tagged or checked out something: version control's files stay."""
-        before = await asyncio.to_thread(_commits, tree)
+        before = await in_thread(_commits, tree)
         try:
             yield
         finally:
-            if await asyncio.to_thread(_commits, tree) != before:
+            if await in_thread(_commits, tree) != before:
                 text = f"{subject}: HEAD, branches or tags of the repository changed during the build, and stay: {tree}"
                 self._store.recorder.notice("warning", text)
 
     async def _undo(self, place: _Place, *, after_crash: bool = False) -> None:
         if not place.journal.exists():
             return
-        left = await asyncio.to_thread(undo, str(place.journal), after_crash=after_crash)
+        left = await in_thread(undo, str(place.journal), after_crash=after_crash)
         if left:
             self._store.recorder.notice("warning", left_as_it_is(left))
 

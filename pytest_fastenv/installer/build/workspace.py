@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from pytest_fastenv.errors import BuildError, FastenvError
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.build.metadata import from_pkg_info, from_project_table
 from pytest_fastenv.installer.build.pyproject import Pyproject, read_pyproject
@@ -160,7 +160,7 @@ async def _open(job: Job, sdists: Sdists, store: Store, pools: Pools) -> Workspa
         shown_at = _shown_at(job, tree, root)
         pyproject = read_pyproject(tree, job.subject, shown_at)
         async with pools.alone():
-            guessed_s = await asyncio.to_thread(_guess, tree)
+            guessed_s = await in_thread(_guess, tree)
         return Workspace(job, tree, pyproject, root, log, shown_at, guessed_s, _stack=stack.pop_all())
 
 
@@ -191,7 +191,7 @@ async def _copied(source: TreeSource, job: Job, root: Path, store: Store, pools:
     around = source.own_tree is not None
     try:
         async with pools.install():
-            copied = await asyncio.to_thread(copy_tree, whole, root / "source", with_surroundings=around)
+            copied = await in_thread(copy_tree, whole, root / "source", with_surroundings=around)
     except OSError as error:
         if store_error(error, "", store.root) is not None:
             raise  # the store's trouble, not the tree's

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.settings.values import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ def make_environment(prefix: Path, python: str, settings: Settings, *, since_ns:
 
 
 async def _make(prefix: Path, target: Target, since_ns: int, run: Run) -> None:
-    import asyncio  # tox starts without it
 
     from pytest_fastenv.environment import manifest
     from pytest_fastenv.environment.staging import stage_in_store
@@ -60,7 +60,7 @@ async def _make(prefix: Path, target: Target, since_ns: int, run: Run) -> None:
         plan = manifest.read_plan(prefix)
         if plan is not None and plan.target.python == target.python and _begun_ns(prefix) > since_ns:
             return
-        await asyncio.to_thread(_clear, prefix)
+        await in_thread(_clear, prefix)
         staging = await stage_in_store(target, run.store, prefix, prefix)
         request = _seeds(target, prefix)
         async with open_engine(run, target, request.for_builds()) as engine:

@@ -1,0 +1,62 @@
+"""After the machine stopped at a bad moment: what may not have been on the disk yet is verified before it is used.
+
+See `pytest_fastenv.store.durability` for how that is known. Hardly ever imported.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_fastenv.errors import StoreError
+from pytest_fastenv.store import durability
+from pytest_fastenv.store.buckets import READY, EntryBucket
+
+if TYPE_CHECKING:
+    from pytest_fastenv.store.store import Store
+
+_NOTICE = (
+    "the machine stopped before everything in the store was on its disk: "
+    "what was made then is verified before it is used, and what is damaged is made again"
+)
+
+
+def may_be_used(store: Store, bucket: EntryBucket, key: str) -> bool:
+    """Tell whether an entry that has its mark is whole; where that is in doubt every byte of it is read. Blocks.
+
+    A damaged one loses its mark, so that it is made again. One that another process looks at, or makes, at this moment
+    is not used before that process has come to its end.
+    """
+    mark = store.path(bucket, key) / bucket.mark
+    if not _is_in_doubt(store, bucket, mark):
+        return True
+    store.recorder.notice("warning", _NOTICE, of="run")
+    try:
+        turn = store.try_lock(bucket, key)
+    except StoreError:  # nothing can be written: it is looked at each time
+        return not bucket.is_damaged(mark.parent)
+    if turn is None:
+        return False
+    try:
+        if not _is_in_doubt(store, bucket, mark):
+            return True
+        is_damaged = bucket.is_damaged(mark.parent)
+        with suppress(OSError):
+            if bucket.mark == READY and is_damaged:
+                mark.unlink()
+            elif bucket.mark == READY:
+                durability.mark(store.root, str(mark), again=True)
+        return not is_damaged
+    finally:
+        turn.release()
+
+
+def _is_in_doubt(store: Store, bucket: EntryBucket, mark: Path) -> bool:
+    try:
+        epoch = mark.read_text(encoding="ascii") if bucket.mark == READY else ""
+    except FileNotFoundError:
+        return False  # gone meanwhile: that is seen by who looks for its files
+    except (OSError, ValueError):
+        epoch = ""
+    return durability.is_lost(store.root, epoch)
