@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from pytest_fastenv.cli.settings import advice_on, read_settings
-from pytest_fastenv.errors import FastenvError, printable, unforeseen
+from pytest_fastenv.errors import FastenvError, UsageError, printable, unforeseen
 from pytest_fastenv.runtime.launch import own_path
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.version import __version__
@@ -51,6 +51,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # this process is the command
         sys.path[:] = own_path()  # modules of PYTHONPATH may have any name
     words, command = _without_command(sys.argv[1:] if arguments is None else arguments)
+    if words and not words[0].startswith("-") and words[0] not in {row.name for row in COMMANDS}:
+        sys.stderr.write(f"fastenv: error: {_no_command(words[0]).diagnosis(Naming('run'))}\n")
+        return UsageError.exit_code
     parser = _parser(words[0] if words else "", for_help=not {"-h", "--help"}.isdisjoint(words))
     options, rest = parser.parse_known_args(words)
     options.command = command
@@ -80,6 +83,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"fastenv: error: {diagnosis.diagnosis(naming)}\n")
         code = diagnosis.exit_code
     return code
+
+
+def _no_command(word: str) -> UsageError:
+    import difflib  # for a typing mistake
+    import shlex
+
+    names, shown = [row.name for row in COMMANDS], shlex.quote(word)
+    close = difflib.get_close_matches(word, names, 1)
+    of_environment = (
+        f"fastenv run -e {shown} runs an environment's commands, fastenv run {shown} -- COMMAND one command"
+    )
+    hint = f"did you mean {close[0]}?" if close else of_environment
+    return UsageError(f"{shown} is no command", why=f"there are {', '.join(names)}", hint=hint)
 
 
 def _without_command(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:

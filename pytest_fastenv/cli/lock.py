@@ -65,6 +65,8 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
 
 
 def _all_wanted(options: argparse.Namespace, loaded: Loaded) -> list[_Wanted]:
+    from pytest_fastenv.requirements.places import LOCK_NAME
+
     here = current_directory()
     if options.output == "":
         raise UsageError("-o needs the name of a file", hint="it is called pylock.toml, or pylock.NAME.toml")
@@ -84,8 +86,10 @@ def _all_wanted(options: argparse.Namespace, loaded: Loaded) -> list[_Wanted]:
         base = loaded.directory_of("sources", here)
         return [_Wanted("", loaded, here / (options.output or loaded.settings.lock or "pylock.toml"), base)]
     if not selected:
-        hint = "fastenv lock requirements.txt -o pylock.toml, or fastenv lock -e NAME"
-        raise UsageError("it is not said what is to be locked", hint=hint)
+        there = [name for name in sorted(os.listdir(here)) if LOCK_NAME.fullmatch(name)]
+        why = f"{', '.join(there)} is here, and no environment names it with lock" if there else None
+        hint = f"fastenv lock requirements.txt -o {there[0] if there else 'pylock.toml'}, or fastenv lock -e NAME"
+        raise UsageError("it is not said what is to be locked", why=why, hint=hint)
     if options.output and len(selected) > 1:
         raise UsageError("-o names one file, and several environments are to be locked", hint="set lock for each")
     found = []

@@ -72,7 +72,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | list[str] | None:
     """Tell what the environment is (where requirements bring this plugin along, it is the one inside)."""
-    return inside.pytest_report_header(config)
+    return inside.pytest_report_header(config) or _no_say(config)
+
+
+def _no_say(config: pytest.Config) -> str | None:
+    """Tell that options which were typed say something of an environment that nobody asked for."""
+    if session.current(os.environ) is not None:
+        return None
+    typed = [os.fspath(word) for word in config.invocation_params.args]
+    flags = [word.partition("=")[0] for word in options.before_paths(typed) if word.startswith("--fastenv-")]
+    if not flags or _asks(config):
+        return None
+    return f"fastenv: no environment is asked for (--fastenv, --fastenv-env), so nothing comes of {', '.join(flags)}"
 
 
 def _begin(config: pytest.Config, parser: pytest.Parser) -> None:

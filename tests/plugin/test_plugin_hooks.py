@@ -107,6 +107,18 @@ def test_settings_alone_turn_nothing_on(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("--fastenv-python", "3.99"), ("--fastenv-lock=pylock.toml", "--fastenv-offline")])
+def test_options_without_an_environment_are_told(words: tuple[str, ...], pytester: pytest.Pytester) -> None:
+    """Somebody who types them means something."""
+    pytester.makepyfile("def test_it(): pass")
+    typed = [word.partition("=")[0] for word in words if word.startswith("--")]
+    text = f"*no environment is asked for (--fastenv, --fastenv-env), so nothing comes of {', '.join(typed)}"
+    pytester.runpytest(*words).stdout.fnmatch_lines([text])
+    pytester.makeini("[pytest]\naddopts = --fastenv-max-age 1h")
+    assert "no environment is asked for" not in pytester.runpytest().stdout.str()
+
+
 def test_name_of_the_entry_point() -> None:
     from importlib.metadata import entry_points
 
