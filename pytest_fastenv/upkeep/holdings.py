@@ -20,6 +20,7 @@ BESIDE = {
     "slots": "one file for each build that may run at once",
     "tmp": "work in progress",
     "logs": "what build backends printed",
+    "epochs": "what is not known to be on the disk yet",
     "journals": "what builds under way have changed in projects",
 }
 _FORMAT = re.compile(r"(?P<name>[a-z-]+)-v(?P<version>\d+)")

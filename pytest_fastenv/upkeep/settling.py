@@ -6,7 +6,7 @@ from pytest_fastenv.schedule.event_loop import run_briefly
 from pytest_fastenv.store import durability
 from pytest_fastenv.store.buckets import READY
 from pytest_fastenv.store.store import Store
-from pytest_fastenv.upkeep.buckets import ENTRIES
+from pytest_fastenv.upkeep.buckets import ENTRIES, RECORDS
 
 
 def settle(store: Store) -> None:
@@ -20,4 +20,7 @@ def settle(store: Store) -> None:
         for kept in list(store.kept(bucket)):
             if kept.is_whole and (bucket.mark != READY or store.lookup(bucket, kept.key) is None):
                 run_briefly(store.withdraw(bucket, kept.key, only_damaged=True))
+    for record in list(store.kept(*RECORDS)):
+        if not record.is_whole:
+            run_briefly(store.withdraw(record.bucket, record.key, only_damaged=True))
     durability.settle(store.root)

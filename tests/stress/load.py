@@ -77,7 +77,7 @@ class Member:
 
     def recreator(self) -> None:
         """Make an environment anew that others use."""
-        ready = provision(["lib", self.chance.choice(BUILT)], settings=_settings(recreate=True))
+        ready = provision(["lib", self.chance.choice(BUILT)], settings=_settings(recreate=True, project="none"))
         assert ready.lease_fd is not None
         os.close(ready.lease_fd)
 
