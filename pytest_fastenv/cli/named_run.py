@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_fastenv.cli.provided import provided, told
+from pytest_fastenv.cli.provided import followed, provided, told
 from pytest_fastenv.cli.settings import read_settings
 from pytest_fastenv.commands.sequence import IGNORED_WORDS, Asked, CommandSequence, Wanted, check
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.matrix.declaration import NamedEnvironment
 from pytest_fastenv.matrix.selection import declared, select
-from pytest_fastenv.runtime.relay import CAN_REPLACE, replace_process
+from pytest_fastenv.runtime.relay import CAN_REPLACE
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.settings.values import current_directory
 
@@ -59,7 +59,7 @@ def run_named(options: argparse.Namespace) -> int:
     if options.json is not None:
         _check_writable(options.json)
     elif len(selected) == 1 and not to_put_away[0] and _is_plain(selected[0], asked):
-        _become(all_wanted[0], asked, options)
+        return _become(all_wanted[0], asked, options)
     return _run(all_wanted, asked, jobs, options)
 
 
@@ -86,9 +86,9 @@ def _is_plain(named: NamedEnvironment, asked: Asked) -> bool:
     return len(commands) == 1 and commands[0].succeeds == "must"
 
 
-def _become(wanted: Wanted, asked: Asked, options: argparse.Namespace) -> None:
-    """Become the one command of an environment."""
-    ready = provided(options, wanted.loaded, name=wanted.named.name)
+def _become(wanted: Wanted, asked: Asked, options: argparse.Namespace) -> int:
+    """Become the one command of an environment, or run it and return its exit code (`followed`)."""
+    ready = provided(options, wanted.loaded, name=wanted.named.name, for_command=True)
     inherit = wanted.loaded.settings.inherit_pythonpath
     sequence = CommandSequence(wanted.named, ready.environment, asked, inherit_pythonpath=inherit)
     argv = sequence.argv(sequence.steps[0])
@@ -99,12 +99,13 @@ def _become(wanted: Wanted, asked: Asked, options: argparse.Namespace) -> None:
         sys.stderr.write(f"fastenv: warning: {wanted.named.name}: {IGNORED_WORDS}\n")
     try:
         os.chdir(sequence.directory)
-        replace_process(argv, sequence.variables)
+        return followed(ready, wanted.loaded.settings, argv, sequence.variables)
     except OSError as error:
         raise UsageError(f"{argv[0]} does not start", why=error.strerror or str(error)) from error
 
 
 def _run(all_wanted: Sequence[Wanted], asked: Asked, jobs: int, options: argparse.Namespace) -> int:
+    from pytest_fastenv.commands.afterwards import look_after_store
     from pytest_fastenv.commands.output import Terminal  # a single command that is there needs none of this
     from pytest_fastenv.commands.results import exit_code, summary_lines, to_json
     from pytest_fastenv.commands.runs import Ended, Manner, Runs, ended_by_signals
@@ -124,6 +125,7 @@ def _run(all_wanted: Sequence[Wanted], asked: Asked, jobs: int, options: argpars
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             runs.kill()
             code = again.exit_code if isinstance(again, Ended) else INTERRUPTED
+    look_after_store(all_wanted[0].loaded.settings)
     results = [runs.result(wanted.named) for wanted in all_wanted]
     code = exit_code(results) if code is None else code
     seconds = time.monotonic() - began

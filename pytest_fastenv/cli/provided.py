@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from pytest_fastenv.settings.values import current_directory
 if TYPE_CHECKING:
     from pytest_fastenv.environment.places import Ready
     from pytest_fastenv.settings.options import Door
+    from pytest_fastenv.settings.values import Settings
 
 
 def add_environment_options(parser: argparse.ArgumentParser, door: Door) -> None:
@@ -37,12 +38,15 @@ def provided(
     sources: Sequence[str] = (),
     directory: Path | None = None,
     name: str = "",
+    *,
+    for_command: bool = False,
 ) -> Ready:
     """Return an environment, after its progress and its warnings were shown.
 
     :param sources: in place of those that are set.
     :param directory: where it is to lie; default: in the store.
     :param name: what it is called, where it is declared by name.
+    :param for_command: a command follows: what is left to be done for a new environment waits for its end (`followed`).
     :raises FastenvError: it cannot be had.
     """
     from pytest_fastenv.model.events import Recorder  # help needs none of this
@@ -65,12 +69,33 @@ def provided(
             with Progress(recorder, sys.stderr, quiet=options.quiet, interactive=sys.stderr.isatty()):
                 ready = answer(Question.of(settings, base, here, None, directory, os.environ, name), recorder)
     sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
-    upkeep = upkeep_words(settings)
+    upkeep = () if for_command and not ready.summary.reused else upkeep_words(settings)
     if upkeep:
         from pytest_fastenv.runtime.afterwards import start  # once a day
 
         start(upkeep, os.environ)
     return ready
+
+
+def followed(ready: Ready, settings: Settings, argv: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Become a command, where that can be, else run it; what is left to be done for a new environment follows it.
+
+    :return: its exit code; where this process becomes it, nothing returns.
+    :raises OSError: it does not start.
+    """
+    from pytest_fastenv.runtime.relay import CAN_REPLACE, replace_process, run_in_place  # help needs none of this
+
+    if ready.summary.reused and CAN_REPLACE:
+        replace_process(argv, variables)
+    from pytest_fastenv.commands.afterwards import do_both_after_this, keep_bytecode, look_after_store
+
+    if CAN_REPLACE:
+        do_both_after_this(settings, ready)
+        replace_process(argv, variables)
+    code = run_in_place(argv, variables)
+    keep_bytecode(settings, ready)
+    look_after_store(settings)
+    return code
 
 
 def told(ready: Ready, options: argparse.Namespace) -> list[str]:

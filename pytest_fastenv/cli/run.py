@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_fastenv.cli.provided import add_environment_options, asks, provided, told
+from pytest_fastenv.cli.provided import add_environment_options, asks, followed, provided, told
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.settings.layers import Loaded
 
 if TYPE_CHECKING:
     from pytest_fastenv.environment.places import Ready
+    from pytest_fastenv.settings.values import Settings
 
 _HINT = "fastenv run requirements.txt pytest -- pytest tests"
 
@@ -76,11 +77,11 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
         raise UsageError("the command after -- is empty", hint=_HINT)
     if not options.words and not asks(loaded):
         raise UsageError("a source is needed, before --", hint=_HINT)
-    ready = provided(options, loaded, options.words)
+    ready = provided(options, loaded, options.words, for_command=True)
     if not options.quiet:
         # Standard output is the command's.
         sys.stderr.writelines(f"{line}\n" for line in told(ready, options))
-    return _enter(ready, options.command, inherit_pythonpath=loaded.settings.inherit_pythonpath)
+    return _enter(ready, options.command, loaded.settings)
 
 
 def _declares_environments() -> bool:
@@ -90,16 +91,15 @@ def _declares_environments() -> bool:
     return bool(declared(current_directory()))
 
 
-def _enter(ready: Ready, command: Sequence[str], *, inherit_pythonpath: bool) -> int:
-    """Become the command, where the operating system can do that; else run it and return its exit code.
+def _enter(ready: Ready, command: Sequence[str], settings: Settings) -> int:
+    """Become the command, or run it and return its exit code (`followed`).
 
     The descriptor that keeps the environment from being pruned is the command's then.
     """
     from pytest_fastenv.commands.programs import program  # help needs none of this
-    from pytest_fastenv.runtime.relay import CAN_REPLACE, replace_process, run_in_place
 
     environment = ready.environment
-    variables = environment.variables(os.environ, inherit_pythonpath=inherit_pythonpath)
+    variables = environment.variables(os.environ, inherit_pythonpath=settings.inherit_pythonpath)
     found = program(command[0], environment, variables)
     if found.is_outside:
         sys.stderr.write(
@@ -108,8 +108,6 @@ def _enter(ready: Ready, command: Sequence[str], *, inherit_pythonpath: bool) ->
         )
     argv = [found.path, *command[1:]]
     try:
-        if CAN_REPLACE:
-            replace_process(argv, variables)
-        return run_in_place(argv, variables)
+        return followed(ready, settings, argv, variables)
     except OSError as error:
         raise UsageError(f"{found.path} does not start", why=error.strerror or str(error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pytest_fastenv.commands.output import Channel, Terminal
@@ -20,12 +21,14 @@ class Standing:
 
     :ivar provided_s: how long it took to find or make it.
     :ivar inherit_pythonpath: let ``PYTHONPATH`` reach its commands.
+    :ivar when_over: called when they have come to their end.
     """
 
     named: NamedEnvironment
     environment: Environment
     provided_s: float
     inherit_pythonpath: bool = False
+    when_over: Callable[[], None] = lambda: None
 
 
 def run_commands(

@@ -170,7 +170,10 @@ class Runs:
         if self.is_over:
             return EnvironmentResult(name, "stopped", provided_s=standing.provided_s, environment=standing.environment)
         channel = self._channel(name)
-        return run_commands(standing, self._asked, self._processes, self._terminal, channel, self._naming[name])
+        naming = self._naming[name]
+        result = run_commands(standing, self._asked, self._processes, self._terminal, channel, naming)
+        standing.when_over()
+        return result
 
     def _channel(self, name: str) -> Channel:
         if self._manner.jobs == 1:

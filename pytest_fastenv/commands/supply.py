@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_fastenv.commands.afterwards import keep_bytecode
 from pytest_fastenv.commands.execution import Standing
 from pytest_fastenv.commands.sequence import Wanted
 from pytest_fastenv.errors import FastenvError
@@ -68,7 +70,13 @@ class Supply:
                 self._terminal.tell(f"{name}: {line.removeprefix('fastenv: ')}", always=True)
         self._terminal.tell(f"{name}: {ready.summary.line.removeprefix('fastenv: ')}")
         inherit = wanted.loaded.settings.inherit_pythonpath
-        standing = Standing(wanted.named, ready.environment, ready.summary.seconds, inherit_pythonpath=inherit)
+        standing = Standing(
+            wanted.named,
+            ready.environment,
+            ready.summary.seconds,
+            inherit_pythonpath=inherit,
+            when_over=partial(keep_bytecode, wanted.loaded.settings, ready),
+        )
         self._runs.begin(standing)
 
     def _make_one(self, wanted: Wanted, *, redraws: bool) -> None:

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
+import sys
 from typing import Any, Mapping, Sequence
 
 _APART: dict[str, Any] = (  # of the terminal's signals, and of whatever waits for the session's processes
     {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000208}  # DETACHED, NEW_PROCESS_GROUP
 )
+#: A child of nobody's: what this process becomes may wait for all of its children.
+_WAIT = """\
+import json, os, select, subprocess, sys, time
+if os.fork():
+    os._exit(0)
+try:
+    if hasattr(os, "pidfd_open"):
+        select.select([os.pidfd_open(int(sys.argv[1]))], [], [])
+    else:
+        while True:
+            os.kill(int(sys.argv[1]), 0)
+            time.sleep(0.5)
+except (OSError, ValueError):
+    pass
+for words in json.loads(sys.argv[2]):
+    subprocess.call(words)
+"""
 
 
 def start(words: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -17,9 +36,28 @@ def start(words: Sequence[str], environ: Mapping[str, str]) -> None:
 
     :param environ: its environment variables; those of Python, which speak of the session, do not count.
     """
+    process = _start(words, environ)
+    if process is not None:
+        process.returncode = 0  # it is not waited for, so Popen shall not warn
+
+
+def start_after_this(commands: Sequence[Sequence[str]], environ: Mapping[str, str]) -> None:
+    """Have programs run, one after the other, when this process has ended, whatever it has become by then.
+
+    :param environ: see `start`.
+    """
+    if not commands:
+        return
+    words = [sys.executable, "-I", "-S", "-c", _WAIT, str(os.getpid()), json.dumps([list(words) for words in commands])]
+    process = _start(words, environ)
+    if process is not None:
+        process.wait()  # it has left a process of its own behind
+
+
+def _start(words: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
     variables = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
     with contextlib.suppress(OSError):  # the installation is gone, or no process is left
-        process = subprocess.Popen(
+        return subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -28,4 +66,4 @@ def start(words: Sequence[str], environ: Mapping[str, str]) -> None:
             cwd=os.path.abspath(os.sep),
             **_APART,
         )
-        process.returncode = 0  # it is not waited for, so Popen shall not warn
+    return None
