@@ -26,7 +26,7 @@ from pytest_fastenv.filesystem import tree
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree
 from pytest_fastenv.model.codec import decode, encode
 from pytest_fastenv.model.digest import bytes_sha256
-from pytest_fastenv.runtime.environment import Environment
+from pytest_fastenv.runtime.environment import Environment, ready_mark
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store import durability
 from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
@@ -129,12 +129,12 @@ def _replace(prefix: Path, described: Manifest, files: dict[str, bytes], epoch: 
 
     own = prefix / OWN_DIRECTORY
     content = _content(described).encode("ascii")
-    files |= {_MANIFEST: content, _READY: _mark(content, epoch).encode("ascii")}
+    files |= {_MANIFEST: content, _READY: ready_mark(content, epoch).encode("ascii")}
     for name, new in files.items():
         write_private(own / f"{name}.new", new)
     for name in files:
         os.replace(own / f"{name}.new", own / name)
-    return partial(_mark, content)
+    return partial(ready_mark, content)
 
 
 def write_copy(prefix: Path, original: Path, known: Manifest, snapshot: Tree) -> None:
@@ -190,11 +190,7 @@ def mark_ready(prefix: Path, root: Path | None) -> None:
     """
     own = prefix / OWN_DIRECTORY
     content = (own / _MANIFEST).read_bytes()
-    durability.mark(root, str(own / _READY), partial(_mark, content))
-
-
-def _mark(manifest: bytes, epoch: str) -> str:
-    return f"{bytes_sha256(manifest + epoch.encode())} {epoch}".rstrip()
+    durability.mark(root, str(own / _READY), partial(ready_mark, content))
 
 
 def epoch(prefix: Path) -> str:
@@ -217,7 +213,7 @@ def read(prefix: Path) -> Manifest | None:
             mark = file.read()
         with open(f"{own}/{_MANIFEST}", "rb") as file:
             content = file.read()
-        return decode(Manifest, json.loads(content)) if _mark(content, mark.partition(" ")[2]) == mark else None
+        return decode(Manifest, json.loads(content)) if ready_mark(content, mark.partition(" ")[2]) == mark else None
     except (OSError, ValueError):
         return None
 

@@ -119,14 +119,14 @@ async def differences(
                     await asyncio.gather(*map(ask, rest))
     except TimeoutError:
         pass  # what was answered by then is told
-    groups: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    groups: dict[str, dict[str, list[tuple[str, str, str]]]] = {}
     for name in sorted(found):
         version, index = used[name]
         for other in found[name]:
             theirs = choice.best(name, other.project, demanded.get(name, ())) if other.project else None
             if theirs is not None and parsed_version(theirs) != parsed_version(version):
-                groups.setdefault((index, other.location), []).append((name, version, theirs))
-    return [_told(index, other, names) for (index, other), names in groups.items()]
+                groups.setdefault(index, {}).setdefault(other.location, []).append((name, version, theirs))
+    return [_told(index, others) for index, others in groups.items()]
 
 
 def _index_of(distribution: Distribution) -> str | None:
@@ -145,11 +145,18 @@ def subject_of(text: str) -> str:
     return found[0] if found else text
 
 
-def _told(index: str, other: str, names: Sequence[tuple[str, str, str]]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    ours = ", ".join(f"{name} {version}" for name, version, _ in names[:_SHOWN]) + more
-    theirs = ", ".join(f"{name} {version}" for name, _, version in names[:_SHOWN]) + more
+def _told(index: str, others: Mapping[str, Sequence[tuple[str, str, str]]]) -> str:
+    ours = sorted({f"{name} {version}" for names in others.values() for name, version, _ in names})
+    theirs = [
+        f"{shown(other)} would have given {_some([f'{name} {version}' for name, _, version in names])}"
+        for other, names in others.items()
+    ]
     return (
-        f"{ours}: taken from {shown(index)}, which is asked first; {shown(other)} would have given {theirs}. "
+        f"{_some(ours)}: taken from {shown(index)}, which is asked first; {', '.join(theirs)}. "
         "Say under [tool.fastenv.indexes] which projects are taken from one index alone"
     )
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more

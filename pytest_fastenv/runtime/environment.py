@@ -88,15 +88,14 @@ class Environment:
         :raises OSError: there is none.
         :raises ValueError: its manifest is damaged.
         """
-        import hashlib  # only where a session tells its environment to others
-        import json
+        import json  # only where a session tells its environment to others
 
         own = os.path.join(prefix, ".fastenv")
         with open(os.path.join(own, "manifest.json"), "rb") as file:
             content = file.read()
-        with open(os.path.join(own, "ready"), "rb") as file:
-            digest = file.read()
-        if hashlib.sha256(content).hexdigest().encode() != digest:
+        with open(os.path.join(own, "ready"), encoding="ascii", errors="replace") as file:
+            mark = file.read()
+        if ready_mark(content, mark.partition(" ")[2]) != mark:
             msg = "the manifest of {} is damaged".format(prefix)
             raise ValueError(msg)
         record = json.loads(content)
@@ -172,6 +171,17 @@ class Environment:
                 continue
             found.update(filter(None, (installed_release(os.path.join(place, name)) for name in names)))
         return dict(sorted(found.items()))
+
+
+def ready_mark(manifest: bytes, epoch: str) -> str:
+    """Return what the mark of a whole environment holds.
+
+    :param manifest: its manifest's content.
+    :param epoch: what it was made in (`pytest_fastenv.store.durability`); empty where that is not known.
+    """
+    import hashlib  # only where an environment is looked for
+
+    return "{} {}".format(hashlib.sha256(manifest + epoch.encode("utf-8")).hexdigest(), epoch).rstrip()
 
 
 def _active_scripts(environ: Mapping[str, str]) -> Iterator[str]:

@@ -157,6 +157,17 @@ def test_a_name_on_two_indexes_is_said_where_the_other_would_have_given_another_
         assert "[tool.fastenv.indexes]" in text
 
 
+def test_several_other_indexes_are_told_in_one_line(indexes: Indexes) -> None:
+    indexes.add("main", "acme", "2.0")
+    indexes.add("extra", "acme", "1.0")
+    indexes.add("third", "acme", "3.0")
+    third = indexes.start(indexes.directory / "third")
+    indexes.resolve("acme", extra_index_urls=(indexes.extra.url, third.url))
+    (text,) = indexes.told
+    assert text.count("acme 2.0") == 1
+    assert f"{indexes.extra.url} would have given acme 1.0, {third.url} would have given acme 3.0. Say" in text
+
+
 def test_it_is_not_said_where_it_makes_no_difference(indexes: Indexes) -> None:
     indexes.add("main", "same", "1.0")
     indexes.add("extra", "same", "1.0.0")
