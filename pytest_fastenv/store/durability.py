@@ -23,6 +23,7 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -31,6 +32,7 @@ _DIRECTORY = "epochs"
 _EPOCH = re.compile(r"[0-9a-f]+-[0-9]+-[0-9a-f]{12}")
 _CLOSING = ".closing"
 _SETTLED = ".settled"
+_SURELY_OVER_S = 3600.0
 
 
 def mark(
@@ -100,15 +102,17 @@ def flush(root: str | os.PathLike[str]) -> bool:
     :return: whether that was done: not where the store cannot be written, or its disk has an error.
     """
     names = [name for name in _names(root) if boot() and name.startswith(f"{boot()}-")]
+    if not names:
+        return True
     try:
         for name in names:
             if not name.endswith(_CLOSING):
                 os.rename(_path(root, name), _path(root, name) + _CLOSING)
         closing = [_path(root, name.removesuffix(_CLOSING)) + _CLOSING for name in names]
-        if closing:
-            _flush_file_systems([str(root), *sorted({place for path in closing for place in _file_systems(path)})])
+        _flush_file_systems([str(root), *sorted({place for path in closing for place in _file_systems(path)})])
         for path in closing:
             os.unlink(path)
+        _remove_drafts(f"{root}/{_DIRECTORY}")
     except OSError:  # another process flushes it at the same moment, or nobody can
         return False
     return True
@@ -173,7 +177,11 @@ def _begin(directory: str) -> str:
         os.close(descriptor)
         raise
     # Beside what is made: a file system with a journal brings this to the disk before any name that comes after it.
-    threading.Thread(target=_flush_name, args=(descriptor, directory), name="store-epoch", daemon=True).start()
+    flushing = threading.Thread(target=_flush_name, args=(descriptor, directory), name="store-epoch", daemon=True)
+    try:
+        flushing.start()
+    except RuntimeError:  # no thread is left
+        _flush_name(descriptor, directory)
     return name
 
 
@@ -188,6 +196,14 @@ def _flush_name(descriptor: int, directory: str) -> None:
                 os.close(folder)
     finally:
         os.close(descriptor)
+
+
+def _remove_drafts(directory: str) -> None:
+    """Remove what killed processes left that had not begun their epoch yet."""
+    for name in os.listdir(directory):
+        path = f"{directory}/{name}"
+        if name[0] == "." and time.time() - os.stat(path).st_mtime > _SURELY_OVER_S:
+            os.unlink(path)
 
 
 def _add_file_system(root: str | os.PathLike[str], epoch: str, path: str) -> None:
