@@ -98,6 +98,7 @@ def _rows(options: argparse.Namespace, environments: Sequence[NamedEnvironment],
 
 
 def _row(environment: NamedEnvironment, asked: Question, known: Sequence[AnsweredQuestion], store: Store) -> _Row:
+    from pytest_fastenv.interpreter.missing import NothingFitsError
     from pytest_fastenv.provisioning.standing import standing
     from pytest_fastenv.provisioning.story import interpreter_of
 
@@ -105,7 +106,8 @@ def _row(environment: NamedEnvironment, asked: Question, known: Sequence[Answere
     target = interpreter_of(asked, store)
     if isinstance(target, InterpreterNotFoundError):
         found = standing(asked, known, store, None)
-        return _Row(environment, python, None, found)
+        # What is there and cannot be used is another thing than nothing: it is told which.
+        return _Row(environment, python, None, found, "" if isinstance(target, NothingFitsError) else target.what)
     return _Row(environment, python, target, standing(asked, known, store, target))
 
 
@@ -119,11 +121,15 @@ def _lines(rows: Sequence[_Row]) -> Iterable[str]:
 
 
 def _cells(row: _Row) -> tuple[str, ...]:
-    python = row.target.short if row.target is not None else f"{row.python}: not found" if row.python else ""
+    python = row.target.short if row.target is not None else _absent(row)
     standing = row.standing
     state = f"{standing.state}: {standing.why}" if standing.why else standing.state
     path = str(standing.prefix) if standing.prefix is not None and standing.state == "ready" else ""
     return row.environment.name, python, _age(standing.age_s), state, path, row.environment.description
+
+
+def _absent(row: _Row) -> str:
+    return f"{row.python}: {'cannot be used' if row.error else 'not found'}" if row.python else ""
 
 
 def _age(seconds: float | None) -> str:

@@ -104,6 +104,18 @@ def test_what_is_declared(directory: Path, capsys: pytest.CaptureFixture[str]) -
     assert list(listed(capsys, "tag:quick", "*2")) == ["lint", "test-lib2"]
 
 
+def test_an_interpreter_that_cannot_be_used_is_told_from_one_that_is_missing(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declared = (directory / "pyproject.toml").read_text().replace('"3.99"', '"/nowhere/python"')
+    (directory / "pyproject.toml").write_text(declared)
+    assert main(["envs", "rare"]) == 0
+    line, why = capsys.readouterr().out.splitlines()
+    assert "/nowhere/python: cannot be used" in line
+    assert why == "    there is no Python interpreter at /nowhere/python"
+    assert listed(capsys, "rare")["rare"]["error"] == why.strip()
+
+
 @pytest.mark.slow
 def test_states(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ready is what would be used as it is; else it is said what has changed."""
