@@ -81,7 +81,8 @@ def test_file(project: Project, name: str, table: str, values: str) -> None:
                     "concurrent_installs": 3,
                     "max_age_s": 5400.0,
                     "unchecked_records": ["library", "other-one"],
-                    "bytecode": "own",  # what the variable says
+                    "bytecode": "own",  # what the variables say
+                    "cache_sync": "never",
                 } | {"cache_dir": settings["cache_dir"], "index_url": settings["index_url"]}
             """
     )
