@@ -150,6 +150,10 @@ def _course(supply: Supply, runs: Runs, terminal: Terminal, all_wanted: Sequence
     except Ended as ended:
         runs.stop(ended.number)
         return ended.exit_code
+    except SystemExit as ended:  # a signal, while environments were being made
+        code = ended.code if isinstance(ended.code, int) else 1
+        runs.stop(code - 128 if code > 128 else signal.SIGTERM)
+        return code
     except BrokenPipeError:
         runs.stop()
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nobody reads what is still to be flushed

@@ -17,7 +17,8 @@ from pytest_fastenv.errors import ShortageError
 
 T = TypeVar("T")
 
-TERMINATED = 143
+#: Signals that end a program in good order, beside Ctrl-C; not all systems have both.
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 #: A short life with many objects, nearly none of them garbage: looking for cycles all the time is in vain.
 _FEW_COLLECTIONS = 50_000
 
@@ -63,9 +64,11 @@ _CANCELLATION: ContextVar[Cancellation | None] = ContextVar("cancellation", defa
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on an event loop of its own.
 
-    In the main thread SIGINT and SIGTERM cancel it: what it started is ended and what it made privately is removed
-    before `KeyboardInterrupt`, or `SystemExit` with code 143, is raised. In other threads a `Cancellation` does
-    that. In a thread that runs an event loop already it runs in another thread while this one waits.
+    In the main thread SIGINT, SIGTERM and SIGHUP cancel it: what it started is ended and what it made privately is
+    removed before `KeyboardInterrupt`, or `SystemExit` with 128 and the signal's number, is raised. A handler that
+    raises would not do: asyncio keeps what is raised in a callback to itself. A signal that is ignored stays so. In
+    other threads a `Cancellation` does that. In a thread that runs an event loop already it runs in another thread
+    while this one waits.
     """
     return _in_thread(partial(_run, work)) if _a_loop_runs() else _run(work)
 
@@ -88,21 +91,23 @@ def _a_loop_runs() -> bool:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    terminated = threading.Event()
-    before = signal.getsignal(signal.SIGTERM)
+    ended_by: list[int] = []
+    before = {number: signal.getsignal(number) for number in _ENDING}
     thresholds = gc.get_threshold()
     gc.set_threshold(_FEW_COLLECTIONS, *thresholds[1:])
     try:
         with asyncio.Runner() as runner:
-            return runner.run(with_one_voice(_terminable(work, terminated)))
+            return runner.run(with_one_voice(_terminable(work, ended_by)))
     except asyncio.CancelledError:
-        if terminated.is_set():
-            raise SystemExit(TERMINATED) from None
+        if ended_by:
+            raise SystemExit(128 + ended_by[0]) from None
         raise
     finally:
         gc.set_threshold(*thresholds)
-        if threading.current_thread() is threading.main_thread() and before is not None:
-            signal.signal(signal.SIGTERM, before)
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                if handler is not None:
+                    signal.signal(number, handler)
 
 
 async def with_one_voice(work: Coroutine[Any, Any, T]) -> T:
@@ -117,19 +122,24 @@ async def with_one_voice(work: Coroutine[Any, Any, T]) -> T:
     return await work
 
 
-async def _terminable(work: Coroutine[Any, Any, T], terminated: threading.Event) -> T:
-    """Let SIGTERM cancel the work as `asyncio.Runner` lets SIGINT, where this thread may handle signals."""
+async def _terminable(work: Coroutine[Any, Any, T], ended_by: list[int]) -> T:
+    """Let signals cancel the work as `asyncio.Runner` lets SIGINT, where this thread may handle them.
+
+    :param ended_by: gets the numbers of those that came.
+    """
     task = asyncio.current_task()
     cancellation = _CANCELLATION.get()
     if cancellation is not None and task is not None:
         cancellation.begin(task)
     if sys.platform != "win32" and threading.current_thread() is threading.main_thread() and task is not None:
 
-        def terminate() -> None:
-            terminated.set()
+        def terminate(number: int) -> None:
+            ended_by.append(number)
             task.cancel()
 
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        for number in _ENDING:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, terminate, number)
     return await work
 
 

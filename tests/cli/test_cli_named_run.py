@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kit.archives import make_wheel
+from kit.archives import make_sdist, make_wheel
 from kit.server import IndexServer
 
 pytestmark = pytest.mark.slow
@@ -330,6 +330,29 @@ def test_a_signal_ends_all_commands_and_what_they_started(
     assert told.count("stopped") >= 2
     for note in notes:
         assert not any(_lives(int(pid)) for pid in note.read_text().split())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_while_another_environment_is_made(
+    number: signal.Signals,
+    code: int,
+    project: Path,
+    artifacts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    started: Callable[..., subprocess.Popen[str]],
+) -> None:
+    monkeypatch.setenv("FASTENV_CACHE_DIR", str(tmp_path / "own"))
+    log = tmp_path / "builds"
+    make_sdist(artifacts, "slow", build_log=log, hold_s=60)
+    wait = json.dumps(["python", "-c", "import time; open('begun', 'w'); time.sleep(60)"])
+    _declare(project, f"[envs.a]\ncommands = [{wait}]\n[envs.b]\nrequirements = ['app', 'slow']\n")
+    process = started("-e", "all")
+    _wait_for(lambda: (project / "begun").exists() and log.exists())
+    process.send_signal(number)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == code, told
+    assert "stopped" in told
 
 
 def test_ctrl_c_twice_ends_what_does_not_listen(project: Path, started: Callable[..., subprocess.Popen[str]]) -> None:

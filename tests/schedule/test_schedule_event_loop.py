@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 import threading
+from functools import partial
 
 import pytest
 
-from pytest_fastenv.schedule.event_loop import TERMINATED, Cancellation, run_to_end
+from pytest_fastenv.schedule.event_loop import Cancellation, run_to_end
 
 
 async def _thread() -> str:
@@ -39,9 +40,12 @@ def test_errors_pass_from_the_other_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "outcome"), [(signal.SIGTERM, SystemExit(TERMINATED)), (signal.SIGINT, KeyboardInterrupt())]
+    ("number", "outcome"),
+    [(signal.SIGTERM, SystemExit(143)), (signal.SIGHUP, SystemExit(129)), (signal.SIGINT, KeyboardInterrupt())],
 )
-def test_a_signal_ends_it_in_good_order(number: signal.Signals, outcome: BaseException) -> None:
+def test_a_signal_ends_it_in_good_order(
+    number: signal.Signals, outcome: BaseException, request: pytest.FixtureRequest
+) -> None:
     tidied = []
 
     async def work() -> None:
@@ -52,12 +56,28 @@ def test_a_signal_ends_it_in_good_order(number: signal.Signals, outcome: BaseExc
             await asyncio.sleep(0)  # tidying may wait, too
             tidied.append(True)
 
+    if number == signal.SIGHUP:  # ignored, where the run of tests was started by nohup
+        request.addfinalizer(partial(signal.signal, number, signal.signal(number, signal.SIG_DFL)))
     before = signal.getsignal(number)
     with pytest.raises(type(outcome)) as caught:
         run_to_end(work())
     assert caught.value.args == outcome.args
     assert tidied == [True]
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    async def work() -> str:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.01)
+        return "done"
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run_to_end(work()) == "done"
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_another_thread_can_cancel_it() -> None:
