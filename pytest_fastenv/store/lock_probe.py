@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from pytest_fastenv.errors import StoreError, option
 from pytest_fastenv.filesystem import oslock
+from pytest_fastenv.store.durability import boot
 
 if sys.platform == "win32":
     fcntl = None
@@ -87,7 +88,6 @@ def _probe(fd: int, path: str) -> None:
 def _state(root: str) -> str:
     """Return what the answer holds for: this boot and this file system; empty where the boot cannot be told."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return f"{file.read().strip()} {os.stat(root).st_dev}\n"
+        return f"{boot()} {os.stat(root).st_dev}\n" if boot() else ""
     except OSError:
         return ""
