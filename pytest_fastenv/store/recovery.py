@@ -35,13 +35,13 @@ def may_be_used(store: Store, bucket: EntryBucket, key: str) -> bool:
     try:
         turn = store.try_lock(bucket, key)
     except StoreError:  # nothing can be written: it is looked at each time
-        return not bucket.is_damaged(mark.parent)
+        return not _is_damaged(bucket, mark.parent)
     if turn is None:
         return False
     try:
         if not _is_in_doubt(store, bucket, mark):
             return True
-        is_damaged = bucket.is_damaged(mark.parent)
+        is_damaged = _is_damaged(bucket, mark.parent)
         with suppress(OSError):
             if bucket.mark == READY and is_damaged:
                 mark.unlink()
@@ -50,6 +50,14 @@ def may_be_used(store: Store, bucket: EntryBucket, key: str) -> bool:
         return not is_damaged
     finally:
         turn.release()
+
+
+def _is_damaged(bucket: EntryBucket, entry: Path) -> bool:
+    """Tell whether an entry is not as it was made; what the disk does not give back is not."""
+    try:
+        return bucket.is_damaged(entry)
+    except OSError:
+        return True
 
 
 def _is_in_doubt(store: Store, bucket: EntryBucket, mark: Path) -> bool:
