@@ -25,6 +25,7 @@ from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.skeleton import Permit, lay_out
 from pytest_fastenv.errors import PublishError, StoreError
 from pytest_fastenv.filesystem.threads import in_thread
+from pytest_fastenv.filesystem.tree import Pieces
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
@@ -43,16 +44,22 @@ class StagingDirectory:
     :ivar prefix: where it is written now.
     :ivar final: where it will lie: the path that its scripts hold.
     :ivar used: what of the store it is made of.
+    :ivar known: what need not be looked at when it is published: the last one.
     """
 
     prefix: Path
     final: Path
     target: Target
     used: set[InStore] = field(default_factory=set, compare=False, kw_only=True)
+    known: list[Pieces] = field(default_factory=list, compare=False, kw_only=True)
 
     def uses(self, bucket: str, key: str) -> None:
         """See the protocol."""
         self.used.add(InStore(bucket, key))
+
+    def knows(self, files: Pieces) -> None:
+        """See the protocol."""
+        self.known.append(files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ def _publish(staged: StagedEnvironment, summary: Summary, root: Path) -> Environ
         "schemes": dict(target.schemes),
     }
     with diagnosed("an environment cannot be written", staged.final.parent):
-        made = manifest.write(staged.prefix, staged.fingerprint, interpreter, summary, staged.used)
+        made = manifest.write(staged.prefix, staged.fingerprint, interpreter, summary, staged.used, *staged.known[-1:])
         aside = _make_way(staged)
         try:
             os.rename(staged.prefix, staged.final)

@@ -20,7 +20,7 @@ import sys
 import threading
 import warnings
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -106,9 +106,70 @@ def told_access(before: int, now: int) -> str:
     return "has another owner"
 
 
-def snapshot(root: str | os.PathLike[str]) -> Tree:
+def piece_of(files: Mapping[str, tuple[int, int, int]]) -> Tree:
+    """Return a tree of some files, as their writer knows them; nothing is known of the times of its directories.
+
+    :param files: for each relative path its `numbers_of`.
+    """
+    by_directory: dict[str, list[tuple[str, tuple[int, int, int]]]] = {}
+    for path, known in files.items():
+        directory, _, name = path.rpartition("/")
+        by_directory.setdefault(directory, []).append((name, known))
+    numbers = array("q")
+    blocks = []
+    for directory, inside in by_directory.items():
+        inside.sort()
+        numbers.append(0)
+        for _, known in inside:
+            numbers.extend(known)
+        blocks.append("\0".join((directory, *(name for name, _ in inside))))
+    return Tree(tuple(blocks), numbers)
+
+
+class Pieces:
+    """What is known of the files of one directory tree, by those who wrote them.
+
+    :param pieces: see `piece_of`; no two of them know different things of one file.
+    :param unknown: relative paths of files that somebody may have replaced since.
+    """
+
+    def __init__(self, pieces: Iterable[Tree] = (), unknown: Iterable[str] = ()) -> None:
+        self._unknown = frozenset(unknown)
+        self._blocks: dict[str, list[tuple[str, array[int]]]] = {}
+        for piece in pieces:
+            position = 0
+            for block in piece.directories:
+                begin, position = position + 1, position + 1 + PER_FILE * block.count("\0")
+                path = block.partition("\0")[0]
+                self._blocks.setdefault(path, []).append((block, piece.numbers[begin:position]))
+
+    def look(self, place: str, path: str, names: Sequence[str]) -> array[int]:
+        """Return the numbers of the files of a directory; what nobody knows is looked at."""
+        blocks = self._blocks.get(path, ())
+        if len(blocks) == 1 and not self._unknown and blocks[0][0] == "\0".join((path, *names)):
+            return blocks[0][1]
+        known: dict[str, array[int]] = {}
+        for block, numbers in blocks:
+            for offset, name in enumerate(block.split("\0")[1:]):
+                known[name] = numbers[PER_FILE * offset : PER_FILE * (offset + 1)]
+        for name in [name for name in known if (f"{path}/{name}" if path else name) in self._unknown]:
+            del known[name]
+        unknown = [name for name in names if name not in known]
+        looked = _look(place, unknown)
+        known.update((name, looked[1 + PER_FILE * n : 1 + PER_FILE * (n + 1)]) for n, name in enumerate(unknown))
+        found = array("q")
+        for name in names:
+            found.extend(known[name])
+        return found
+
+
+_NOTHING_KNOWN = Pieces()
+
+
+def snapshot(root: str | os.PathLike[str], known: Pieces = _NOTHING_KNOWN) -> Tree:
     """Take down what a directory holds now.
 
+    :param known: what need not be looked at; names and the times of directories are, in any case.
     :raises OSError: it cannot be read, or changes meanwhile.
     """
     directories: list[str] = []
@@ -121,7 +182,7 @@ def snapshot(root: str | os.PathLike[str]) -> Tree:
         files, below = _listing(place, path)
         names = sorted(files)
         numbers.append(before)
-        numbers.extend(_look(place, names)[1:])
+        numbers.extend(known.look(place, path, names))
         directories.append("\0".join((path, *names)))
         waiting.extend(sorted(below, reverse=True))
     return Tree(tuple(directories), numbers)

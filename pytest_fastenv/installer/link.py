@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from pytest_fastenv.archive.member_paths import NEW_FILE, shown
 from pytest_fastenv.errors import SchemeError
-from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree, piece_of
 from pytest_fastenv.installer.bytecode import Stamp, place_bytecode
 from pytest_fastenv.installer.garbage_collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
@@ -79,6 +79,7 @@ class Linked(NamedTuple):
     :ivar taken: paths below the prefix where another file is already; RECORD does not have them.
     :ivar blocked: paths of directories where a file is already; then nothing was linked.
     :ivar methods: how many files were placed in which way.
+    :ivar known: sizes, times and modes of the files that are links into the store.
     """
 
     start_ns: int
@@ -89,6 +90,7 @@ class Linked(NamedTuple):
     taken: Sequence[str] = ()
     blocked: Sequence[str] = ()
     methods: Mapping[LinkMode, int] = {}
+    known: Tree | None = None
 
 
 def link_all(orders: Sequence[LinkOrder], destination: Destination) -> list[Linked]:
@@ -121,6 +123,7 @@ def link(order: LinkOrder, destination: Destination) -> Linked:
         taken=linking.taken,
         blocked=linking.blocked,
         methods=linking.placer.used,
+        known=linking.known(),
     )
 
 
@@ -170,6 +173,7 @@ class _Linking:
         self._tree = f"{order.entry}/{TREE}"
         self._root = destination.schemes["purelib" if order.root_is_purelib else "platlib"]
         self._lines: list[str] = []
+        self._placed: list[tuple[int, str]] = []
         self.taken: list[str] = []
         self.blocked: list[str] = []
         self.placer = Placer(destination.mode, self._tree, destination.prefix)
@@ -183,6 +187,17 @@ class _Linking:
             self._place_data()
             self._write_scripts()
             self._write_records()
+
+    def known(self) -> Tree:
+        """Return what is known of the files that are links into the store, by their paths below the prefix."""
+        manifest, others = self._manifest, {path[len(self._destination.prefix) + 1 :] for path in self.placer.others}
+        executable = set(manifest.executable)
+        known = {}
+        for index, place in self._placed:
+            if place not in others:
+                access = manifest.executable_access if index in executable else manifest.plain_access
+                known[place] = (manifest.sizes[index], manifest.mtimes_ns[index], access)
+        return piece_of(known)
 
     def _make_directories(self) -> None:
         prefix, order, schemes = self._destination.prefix, self._order, self._destination.schemes
@@ -216,6 +231,8 @@ class _Linking:
             if not place(f"{self._tree}/{path}", f"{base}/{path}"):
                 taken.add(index)
                 self.taken.append(f"{self._root}/{path}")
+        placed = enumerate(manifest.paths[:end])
+        self._placed += [(index, f"{self._root}/{path}") for index, path in placed if index not in taken]
         lines = manifest.lines[:end]
         self._lines += [line for index, line in enumerate(lines) if index not in taken] if taken else lines
 
@@ -241,6 +258,7 @@ class _Linking:
                 with open(f"{self._tree}/{path}", "rb") as file:
                     self._write(place, rewrite(file.read(), destination.python), executable=True)
             elif self.placer.place(f"{self._tree}/{path}", f"{destination.prefix}/{place}"):
+                self._placed.append((index, place))
                 _, digest, size = manifest.lines[index].rsplit(",", 2)
                 self._lines.append(f"{quote(self._relative(place))},{digest},{size}")
             else:

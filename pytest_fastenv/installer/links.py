@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pytest_fastenv.errors import ConflictError, option
+from pytest_fastenv.filesystem.tree import Pieces, Tree
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder, location
 from pytest_fastenv.installer.manifest import MANIFEST, Manifest
 from pytest_fastenv.installer.overlaps import Brought, OverlapPolicy, Verdict, find_overlaps, judge, settle, told
@@ -35,6 +36,7 @@ class Links:
         self._processes = processes
         self._waiting: list[_Waiting] = []
         self._taken: set[str] = set()
+        self._known: list[Tree] = []
 
     async def link(self, order: LinkOrder, files: int) -> Linked:
         """Link a distribution under a permit to install, perhaps together with others that wait for one.
@@ -76,6 +78,8 @@ class Links:
                     waiting.linked.exception()  # seen: the cancelled task does not come back for it
             raise
         for waiting, linked in zip(batch, answers, strict=True):
+            if linked.known is not None:
+                self._known.append(linked.known)
             if not waiting.linked.done():
                 waiting.linked.set_result(linked)
 
@@ -109,6 +113,11 @@ class Links:
             for (verdict, names), paths in groups.items()
             if verdict != "passes"
         ]
+
+    @property
+    def known(self) -> Pieces:
+        """What is known of the files that were linked, once all is settled."""
+        return Pieces(self._known, self._taken)
 
     def _verdict(self, path: str, brought: Sequence[Brought], policy: OverlapPolicy) -> Verdict:
         return judge(path, {one.order.name: one.content for one in brought}, self._destination.schemes, policy)

@@ -12,8 +12,9 @@ The manifest is a sealed file of columns. Reading it is a matter of a few millis
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_fastenv.archive.member_paths import paths_below
@@ -132,6 +133,17 @@ class Manifest(NamedTuple):
     def load(cls, path: str) -> Manifest | None:
         """Read it; ``None`` when it is not there or not whole."""
         return load(path, cls)
+
+    @classmethod
+    def load_naming(cls, path: str, names: Collection[str]) -> Manifest | None:
+        """Read it, if some file in it may have one of some names; most have none, and reading them takes time."""
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except OSError:
+            return None
+        written = (json.dumps(name)[1:-1].encode() for name in names)
+        return cls.load(path) if any(name in content for name in written) else None
 
     def files(self) -> Iterator[ManifestFile]:
         """Yield every file with its digest."""

@@ -84,8 +84,9 @@ def find_overlaps(places: Collection[str], orders: Sequence[LinkOrder], destinat
     :param places: relative to the environment's directory.
     """
     found: dict[str, list[Brought]] = {place: [] for place in sorted(places)}
-    for order in sorted(orders, key=lambda order: order.name):
-        manifest = Manifest.load(f"{order.entry}/{MANIFEST}")
+    names = {posixpath.basename(place) for place in places}
+    for order in sorted(orders, key=lambda order: order.name) if places else ():
+        manifest = Manifest.load_naming(f"{order.entry}/{MANIFEST}", names)
         if manifest is not None:
             for place, brought in _brought(order, manifest, destination, places).items():
                 found[place].append(brought)

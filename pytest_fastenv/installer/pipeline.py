@@ -90,6 +90,7 @@ class Installer:
         wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
         for wheel in wheels:
             staging.uses(WHEELS.directory, wheel.sha256)
+        staging.knows(links.known)
         self._report_method(installation.methods)
         return Summary(
             distributions=len(wheels),

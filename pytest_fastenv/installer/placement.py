@@ -17,6 +17,7 @@ from typing import assert_never
 from pytest_fastenv.filesystem.file_copies import IMPOSSIBLE, clone, copy
 from pytest_fastenv.model.link import LinkMode
 
+_LINKS = frozenset({LinkMode.HARDLINK, LinkMode.SYMLINK})
 _PAUSE_S = 0.005
 _PATIENCE_S = 1.0
 
@@ -31,6 +32,7 @@ class Placer:
 
     :param known: what was found by trying; what is found is added. By default it is remembered for the process.
     :ivar used: how many files were placed by each way.
+    :ivar others: targets that are no link to their source but files of their own: copies, and those of another worker.
     """
 
     def __init__(self, mode: LinkMode, source: str, destination: str, known: WorkingWays | None = None) -> None:
@@ -41,6 +43,7 @@ class Placer:
         self._bring = _function(mode.ways[self._index])
         self._patience_s = _PATIENCE_S
         self.used: dict[LinkMode, int] = {}
+        self.others: set[str] = set()
 
     def place(self, source: str, target: str) -> bool:
         """Place one file; tell whether it could be: ``False`` when something else is there with that name.
@@ -52,6 +55,7 @@ class Placer:
                 way = self._bring(source, target)
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
                 if same_content(source, target):
+                    self.others.add(target)
                     return True
                 if not self.awaits(target, os.stat(source).st_size):
                     return False
@@ -61,6 +65,8 @@ class Placer:
                     raise
                 continue
             self.used[way] = self.used.get(way, 0) + 1
+            if way not in _LINKS:
+                self.others.add(target)
             return True
 
     def awaits(self, target: str, size_bytes: int) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Installed
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import BuildSource, Distribution
 from pytest_fastenv.model.target import Target
+
+if TYPE_CHECKING:
+    from pytest_fastenv.filesystem.tree import Pieces
 
 T = TypeVar("T")
 
@@ -115,6 +118,9 @@ class Staging(Protocol):
 
         :param bucket: name of the bucket's directory.
         """
+
+    def knows(self, files: Pieces) -> None:
+        """Note what is known of the files in it, which then need not be looked at."""
 
 
 class Transferred(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -102,10 +103,13 @@ class Assembly:
         warnings = _lines(recorder.warnings("answer"))
 
         async def fill(staged: StagedEnvironment) -> Summary:
-            done = await engine.install(plan, staged)
+            writing = asyncio.create_task(in_thread(manifest.write_plan, staged.prefix, plan))  # others link meanwhile
+            try:
+                done = await engine.install(plan, staged)
+            finally:
+                await writing
             told = [*done.warnings, *recorder.warnings("answer", since=before)]
             _write_runtime(staged.prefix / target.schemes["purelib"], runtime)
-            manifest.write_plan(staged.prefix, plan)
             return replace(done, warnings=_lines(told))
 
         place = asked.place(self.store)

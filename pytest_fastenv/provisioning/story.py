@@ -77,15 +77,18 @@ def answer(asked: Question, recorder: Recorder) -> Ready:
 
     with _failure_reported(asked, recorder), diagnosed(asked), raised():
         store = asked.store(recorder)
-        importing = _import_the_cold_path() if asked.is_new(store) else None
-        target = interpreter_of(asked, store)
-        found = look(asked, store, target)
-        if isinstance(found, Missing):
-            if importing is not None:
-                importing.join()  # who waits at a module that then fails is not told why
-            ready = _make(asked, store, target, found)
-        else:
-            ready = _with_warnings_of_the_run(found, recorder)
+        is_new = asked.is_new(store)
+        with _begun(asked) if is_new else nullcontext():
+            importing = _import_the_cold_path() if is_new else None
+            target = interpreter_of(asked, store)
+            found = look(asked, store, target)
+            if isinstance(found, Missing):
+                if importing is not None:
+                    importing.join()  # who waits at a module that then fails is not told why
+                with nullcontext() if is_new else _begun(asked):
+                    ready = _make(asked, store, target, found)
+            else:
+                ready = _with_warnings_of_the_run(found, recorder)
     return _told(asked, recorder, ready)
 
 
@@ -116,6 +119,12 @@ def reuse(
     if isinstance(found, Missing):
         return None
     return _told(asked, recorder, _with_warnings_of_the_run(found, recorder))
+
+
+def _begun(asked: Question) -> AbstractContextManager[None]:
+    from pytest_fastenv.provisioning.early import begun  # not on the warm path
+
+    return begun(asked.settings.concurrent_installs)
 
 
 def _import_the_cold_path() -> threading.Thread:

@@ -14,6 +14,7 @@ from pytest_fastenv.index.http import HttpClient
 from pytest_fastenv.index.package_index import PackageIndex
 from pytest_fastenv.index.retry import Clock
 from pytest_fastenv.model.request import IndexOptions
+from pytest_fastenv.provisioning.early import POOL_IMPORTS
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.schedule.descriptors import Shares, free
 from pytest_fastenv.schedule.event_loop import run_briefly
@@ -58,7 +59,7 @@ class SharedTools:
         self._shares = wanted.within(free())
         self._pools = Pools(self._shares, serial=concurrency.serial)
         self._requests = asyncio.Semaphore(self._shares.requests)
-        self._processes = await self._stack.enter_async_context(ProcessPool(self._shares.installs))
+        self._processes = await self._stack.enter_async_context(ProcessPool(self._shares.installs, POOL_IMPORTS))
         return self
 
     async def __aexit__(

@@ -1,7 +1,7 @@
 """The program of each process of a pool: take a job, do it, answer, until the parent is gone.
 
 Run as a script by an interpreter without site (``-I -S``), because nothing else starts as fast. It imports nothing of
-this package before its first job; the parent's ``sys.path`` comes as the first message.
+this package by itself; the first message has the parent's ``sys.path``, and what jobs are going to need.
 
 Messages in both directions: 8 bytes of length (big endian), then a pickle. A job is ``(function, args, kwargs)``; an
 answer is ``("result", value)``, ``("error", class, args, attributes, text)`` or ``("unsendable", text)``.
@@ -26,13 +26,25 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
     source, sink = _own_pipes()
     messages: SimpleQueue[bytes] = SimpleQueue()
-    sys.path[:] = pickle.loads(_read(source) or _leave())  # noqa: S301 - from our parent
+    sys.path[:], modules = pickle.loads(_read(source) or _leave())  # noqa: S301 - from our parent
     start_new_thread(_listen, (source, messages))
+    _import(modules)
     while True:
         answer = _answer(messages.get())
         view = memoryview(len(answer).to_bytes(8, "big") + answer)
         while view:
             view = view[os.write(sink, view) :]
+
+
+def _import(modules: list[str]) -> None:
+    """Import what jobs need before the first one comes; it meets what is wrong with them."""
+    from importlib import import_module
+
+    for name in modules:
+        try:
+            import_module(name)
+        except Exception:  # noqa: BLE001, S112 - as told
+            continue
 
 
 def _own_pipes() -> tuple[int, int]:

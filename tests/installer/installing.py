@@ -14,6 +14,8 @@ from typing import Any
 
 from kit.tools import NOWHERE, tools_of
 
+from pytest_fastenv.filesystem import tree
+from pytest_fastenv.filesystem.tree import Pieces
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.pipeline import Installer
@@ -46,6 +48,10 @@ class SomeStaging:
     final: Path
     target: Target = TARGET
     used: set[tuple[str, str]] = field(default_factory=set)
+    known: list[Pieces] = field(default_factory=list)
+
+    def knows(self, files: Pieces) -> None:
+        self.known.append(files)
 
     def uses(self, bucket: str, key: str) -> None:
         self.used.add((bucket, key))
@@ -84,7 +90,9 @@ class Engine:
 
     async def install(self, artifacts: Iterable[Artifact], draft: SomeStaging, **options: Any) -> Summary:
         distributions = tuple(Distribution(a.name, a.version, WheelSource(a), **options) for a in artifacts)
-        return await self.installer.install(Plan(draft.target, distributions), draft)
+        done = await self.installer.install(Plan(draft.target, distributions), draft)
+        assert tree.snapshot(draft.prefix, draft.known[-1]) == tree.snapshot(draft.prefix)  # what is known is true
+        return done
 
 
 @asynccontextmanager
