@@ -33,6 +33,13 @@ class Fingerprint(str):
         made.parts = encode_for_key(parts)
         return made
 
+    @classmethod
+    def kept(cls, digest: str, parts: Mapping[str, Any]) -> Fingerprint:
+        """Return the fingerprint whose digest and parts were kept."""
+        made = cls(digest)
+        made.parts = dict(parts)
+        return made
+
 
 def fingerprint(plan: Plan, settings: Settings, **extras: Any) -> Fingerprint:
     """Return the fingerprint of the environment that a plan makes.

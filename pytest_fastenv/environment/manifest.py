@@ -167,13 +167,20 @@ def _content(manifest: Manifest) -> str:
     return json.dumps(encode(manifest))
 
 
-def write_plan(prefix: Path, plan: Plan) -> None:
-    """Keep the plan with the environment that is filled from it."""
+def write_plan(prefix: Path, plan: Plan) -> bytes:
+    """Keep the plan with the environment that is filled from it; return what is in the file."""
+    text = to_bytes(plan)
+    write_plan_text(prefix, text)
+    return text
+
+
+def write_plan_text(prefix: Path, text: bytes) -> None:
+    """Keep the plan as `write_plan` wrote it for the same environment elsewhere."""
     from pytest_fastenv.filesystem.private_files import write as write_private  # nothing is written when warm
 
     own = prefix / OWN_DIRECTORY
     own.mkdir(exist_ok=True)
-    write_private(own / _PLAN, to_bytes(plan))
+    write_private(own / _PLAN, text)
 
 
 def read_plan(prefix: Path) -> Plan | None:

@@ -228,11 +228,19 @@ def _reason(known: Answer, age_s: float, max_age_s: float, target: Target, envir
             return f"interpreter replaced: {target.python}"
         return f"interpreter changed: {known.interpreter} → {target.short}"
     change = first_change(known.observed, environ)
-    if change is not None:
-        return change
-    if not manifest.is_whole(known.prefix):
+    if change is None and not manifest.is_whole(known.prefix):
         return f"its environment is gone: {known.prefix}"
-    return _too_old(age_s, max_age_s)
+    return change or _too_old(age_s, max_age_s)
+
+
+def change_since(
+    observed: Iterable[Observation], age_s: float, max_age_s: float, environ: Mapping[str, str]
+) -> str | None:
+    """Say why what was found out some seconds ago does not hold any more; ``None`` where it does.
+
+    :param observed: everything that was looked at for it.
+    """
+    return first_change(observed, environ) or _too_old(age_s, max_age_s)
 
 
 def _too_old(age_s: float, max_age_s: float) -> str | None:

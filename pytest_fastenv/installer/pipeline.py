@@ -7,23 +7,20 @@ take longest.
 
 from __future__ import annotations
 
-import os
-import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pytest_fastenv.errors import StoreError, option
-from pytest_fastenv.filesystem.threads import in_thread
-from pytest_fastenv.installer.bytecode import BYTECODE, bytecode_key
 from pytest_fastenv.installer.distributions import Distributions
-from pytest_fastenv.installer.link import Destination, Linked, LinkOrder
-from pytest_fastenv.installer.links import Links
+from pytest_fastenv.installer.link import Linked, LinkOrder
+from pytest_fastenv.installer.linking import Linking, Told, bytecode_entry
 from pytest_fastenv.installer.overlaps import OverlapPolicy
+from pytest_fastenv.installer.relink import Kept
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
-from pytest_fastenv.installer.wheels import WHEELS
-from pytest_fastenv.model.events import Recorder, Span
+from pytest_fastenv.installer.wheel_bucket import WHEELS
+from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import Staging
@@ -34,6 +31,18 @@ from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.direct_url import direct_url_text
 
 _NO_OVERLAPS = OverlapPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What became of an installation.
+
+    :ivar summary: what was done; what only a whole run knows is left open.
+    :ivar kept: what the environment was filled with, for `pytest_fastenv.installer.relink`.
+    """
+
+    summary: Summary
+    kept: tuple[Kept, ...]
 
 
 class Installer:
@@ -61,7 +70,7 @@ class Installer:
 
     async def install(
         self, plan: Plan, staging: Staging, *, leads: Admission | None = None, for_builds: bool = False
-    ) -> Summary:
+    ) -> Filled:
         """Fill an environment with the distributions of a plan.
 
         After the first failure nothing new is begun; what is under way is finished, and what was fetched, built and
@@ -69,39 +78,36 @@ class Installer:
 
         :param leads: what closes as well with the first failure.
         :param for_builds: it is a build environment: what strict mode refuses in others may be in it.
-        :return: what was done; what only a whole run knows is left open.
         :raises FastenvError: the failure, where there is just one.
         :raises FailureGroup: all failures that are independent of each other.
         """
-        links = Links(self._destination(staging), self._pools, self._processes)
         admission = Admission()
         if leads is not None:
             admission.lead(leads)
         overlaps = replace(self._overlaps, strict=False) if for_builds else self._overlaps
+        linking = Linking(staging, self._link, overlaps, self._pools, self._processes, self._recorder)
         installation = _Installation(
             self._distributions,
             admission,
-            links,
+            linking,
             self._recorder,
-            overlaps,
             for_builds=for_builds,
             bytecode=partial(self._bytecode, staging.target),
         )
         wheels = await installation.run(in_order_of_beginning(plan.distributions, self._timings))
         for wheel in wheels:
             staging.uses(WHEELS.directory, wheel.sha256)
-        staging.knows(links.known)
-        self._report_method(installation.methods)
-        return Summary(
+        summary = Summary(
             distributions=len(wheels),
             cached=sum(wheel.provenance == "cache" for wheel in wheels),
             fetched=sum(wheel.provenance == "network" for wheel in wheels),
             built=sum(wheel.provenance == "built" for wheel in wheels),
             fetched_bytes=sum(wheel.fetched_bytes for wheel in wheels),
             warnings=tuple(
-                dict.fromkeys([*(text for wheel in wheels for text in wheel.facts.accepted), *installation.warnings])
+                dict.fromkeys([*(text for wheel in wheels for text in wheel.facts.accepted), *linking.warnings])
             ),
         )
+        return Filled(summary, tuple(installation.kept))
 
     async def obtain(self, plan: Plan) -> None:
         """Bring what a plan needs into the store, and link nothing; fails as `install` does."""
@@ -109,30 +115,8 @@ class Installer:
         admission = Admission()
         await run_all([self._distributions.obtain(distribution, admission) for distribution in order], admission)
 
-    def _destination(self, staging: Staging) -> Destination:
-        target = staging.target
-        scripts = target.schemes["scripts"]
-        windows = target.platform.startswith("win")
-        python = posixpath.join(staging.final, scripts, "python.exe" if windows else "python")
-        return Destination(
-            os.fspath(staging.prefix),
-            os.path.normpath(python),
-            dict(target.schemes),
-            target.platform,
-            self._link,
-        )
-
     def _bytecode(self, target: Target, wheel: UnpackedWheel) -> str:
-        """Return the store entry with a wheel's compiled modules; empty where there is none."""
-        if not self._shares_bytecode:
-            return ""
-        return str(self._store.lookup(BYTECODE, bytecode_key(wheel.sha256, target)) or "")
-
-    def _report_method(self, methods: set[LinkMode]) -> None:
-        wanted = self._link
-        if wanted.names_a_way and methods - {wanted}:
-            found = " and ".join(sorted(methods))
-            self._recorder.notice("info", f"link method {wanted} is not possible here for all files: used {found}")
+        return bytecode_entry(self._store, wheel.sha256, target) if self._shares_bytecode else ""
 
 
 class _Installation:
@@ -142,30 +126,23 @@ class _Installation:
         self,
         distributions: Distributions,
         admission: Admission,
-        links: Links,
+        linking: Linking,
         recorder: Recorder,
-        overlaps: OverlapPolicy,
         *,
         for_builds: bool,
         bytecode: Callable[[UnpackedWheel], str],
     ) -> None:
         self._bytecode = bytecode
-        self._overlaps = overlaps
         self._distributions = distributions
         self._for_builds = for_builds
         self._admission = admission
-        self._links = links
+        self._linking = linking
         self._recorder = recorder
-        self._orders: list[LinkOrder] = []
-        self.methods: set[LinkMode] = set()
-        self.warnings: list[str] = []
+        self.kept: list[Kept] = []
 
     async def run(self, distributions: Sequence[Distribution]) -> list[UnpackedWheel]:
         wheels = await run_all([self._install(d) for d in distributions], self._admission)
-        for level, text in await in_thread(self._links.settled, tuple(self._orders), self._overlaps):
-            self._recorder.notice(level, text, of="environment")
-            if level == "warning":
-                self.warnings.append(text)
+        await self._linking.settled()
         return wheels
 
     async def _install(self, distribution: Distribution) -> UnpackedWheel:
@@ -196,17 +173,10 @@ class _Installation:
     async def _link(self, distribution: Distribution, wheel: UnpackedWheel) -> Linked:
         self._admission.check()
         order = _order(distribution, wheel, self._bytecode(wheel))
-        self._orders.append(order)
-        linked = await self._links.link(order, wheel.facts.files)
-        if linked.changed:
-            self._orders.remove(order)
-            return linked
-        args: dict[str, str | int] = {"version": distribution.version, "source": wheel.provenance, "key": wheel.sha256}
-        args |= {"bytes": linked.size_bytes, "files": linked.files}
-        self._recorder.add(Span("link", distribution.name, linked.start_ns, linked.end_ns, args))
-        self.methods.update(linked.methods)
-        if linked.taken or linked.blocked:
-            await in_thread(self._links.judged, order, linked, tuple(self._orders), self._overlaps)
+        told = Told(distribution.version, wheel.provenance, wheel.sha256)
+        linked = await self._linking.link(order, wheel.facts.files, told)
+        if not linked.changed:
+            self.kept.append(Kept.of(order, told, wheel.facts.files))
         return linked
 
 

@@ -8,7 +8,7 @@ holds two locks.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,33 +16,18 @@ from pathlib import Path
 from pytest_fastenv.errors import HashError, MetadataError, RecordError, WheelError, option
 from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.fetch import FETCHES, Fetching, url_key
-from pytest_fastenv.installer.manifest import SUMMARY, WheelFacts, check
+from pytest_fastenv.installer.manifest import SUMMARY, WheelFacts
 from pytest_fastenv.installer.staging import StagedFile, StagingFiles
 from pytest_fastenv.installer.unpack import Order
 from pytest_fastenv.installer.unpacked_wheel import Provenance, UnpackedWheel
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.freshness import Freshness
 from pytest_fastenv.schedule.outcome import Admission
-from pytest_fastenv.store.buckets import EntryBucket, Remaking
 from pytest_fastenv.tools import Tools
 from pytest_fastenv.wheel.names import check_expected, check_file_name, normal_name, parse_wheel_name
 
-
-def _project(entry: Path) -> Iterator[str]:
-    facts = WheelFacts.load(entry / SUMMARY)
-    if facts is not None:
-        yield facts.name
-
-
-WHEELS = EntryBucket(
-    name="wheels",
-    version=3,
-    about="wheels, unpacked, by SHA-256",
-    remaking=Remaking.FETCHED,
-    check=check,
-    projects=_project,
-)
 _ARCHIVE = "archive.whl"
 #: Before what has to be fetched: what was built is wanted by what waits longest, and needs no time on the network.
 _LOCAL = 2.0

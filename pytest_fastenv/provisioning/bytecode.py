@@ -17,7 +17,7 @@ from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.installer.bytecode import bytecode_key
 from pytest_fastenv.installer.compilation import Compilation, Modules
 from pytest_fastenv.installer.manifest import MANIFEST, SUMMARY, TREE, Manifest, WheelFacts
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.runtime.imported import NAME, mark_compiled, read, seal_of

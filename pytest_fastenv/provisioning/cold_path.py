@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -18,21 +16,22 @@ from packaging.utils import canonicalize_name
 from pytest_fastenv.environment import manifest, supply
 from pytest_fastenv.environment.fingerprint import fingerprint
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
-from pytest_fastenv.environment.places import Found, Generations, Missing, Ready
-from pytest_fastenv.environment.request_cache import RequestCache
+from pytest_fastenv.environment.places import Found, Missing, Ready
 from pytest_fastenv.environment.staging import StagedEnvironment
-from pytest_fastenv.errors import OPTION_MARKS, InterpreterNotFoundError, option, printable
+from pytest_fastenv.errors import InterpreterNotFoundError, option
 from pytest_fastenv.filesystem.threads import in_thread
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.pipeline import Filled
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.location import Location
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.request import Lock, Request, Wanted
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.provisioning.answers import Grounds, answered, in_lines, write_runtime
 from pytest_fastenv.provisioning.engine import Awaited, Engine, open_engine, to_be_downloaded
+from pytest_fastenv.provisioning.installations import INSTALLATIONS, Installation, installation_key
 from pytest_fastenv.provisioning.question import Question, SessionNeeds
-from pytest_fastenv.provisioning.resolutions import Resolution
+from pytest_fastenv.provisioning.resolutions import Resolution, own_trees
 from pytest_fastenv.provisioning.run import Run
-from pytest_fastenv.provisioning.standing import remember_question
 from pytest_fastenv.provisioning.tools import SharedTools, fetch_text
 from pytest_fastenv.requirements.sources import Additions, read_sources
 from pytest_fastenv.resolve.hashed import naming_lines
@@ -42,8 +41,6 @@ from pytest_fastenv.store.store import Store
 
 #: What the runtime inside works with.
 OLDEST_PYTEST = ">=7"
-_LONGEST_WARNING = 600
-_MOST_WARNINGS = 50
 
 
 async def make(
@@ -100,17 +97,20 @@ class Assembly:
         )
 
         before = len(recorder.notices)
-        warnings = _lines(recorder.warnings("answer"))
+        warnings = in_lines(recorder.warnings("answer"))
+
+        filled: list[tuple[Filled, bytes]] = []
 
         async def fill(staged: StagedEnvironment) -> Summary:
             writing = asyncio.create_task(in_thread(manifest.write_plan, staged.prefix, plan))  # others link meanwhile
             try:
                 done = await engine.install(plan, staged)
             finally:
-                await writing
-            told = [*done.warnings, *recorder.warnings("answer", since=before)]
-            _write_runtime(staged.prefix / target.schemes["purelib"], runtime)
-            return replace(done, warnings=_lines(told))
+                text = await writing
+            filled.append((done, text))
+            told = [*done.summary.warnings, *recorder.warnings("answer", since=before)]
+            write_runtime(staged.prefix / target.schemes["purelib"], runtime)
+            return replace(done.summary, warnings=in_lines(told))
 
         place = asked.place(self.store)
         recreate = asked.settings.recreate or await self._is_outdated(plan, place.find(identity))
@@ -122,10 +122,41 @@ class Assembly:
             recreate=recreate,
             previous=self.missing.previous,
         )
-        told = self._told(ready, resolution)
-        self._remember(told, resolution, warnings)
-        passing = _lines(recorder.warnings("run"))
-        return replace(told, summary=replace(told.summary, warnings=(*passing, *warnings, *told.summary.warnings)))
+        grounds = Grounds(
+            tuple(dict.fromkeys([*self.request.observed, *engine.configuration_files, *resolution.observed])),
+            resolution.at,
+            self.request.pip_settings,
+            warnings,
+        )
+        if filled:
+            done, text = filled[0]
+            self._keep(ready, done, text, grounds, has_trees=bool(own_trees(plan)), takes_runtime=bool(runtime))
+        return answered(
+            asked, self.store, ready, grounds, self.missing, downloaded=isinstance(self.interpreter, Awaited)
+        )
+
+    def _keep(
+        self, ready: Ready, filled: Filled, plan: bytes, grounds: Grounds, *, has_trees: bool, takes_runtime: bool
+    ) -> None:
+        """Keep what was done, so that it need not be found out again."""
+        known = manifest.read(ready.environment.prefix)
+        if known is None:
+            return
+        kept = Installation(
+            observed=grounds.observed,
+            fingerprint=known.fingerprint,
+            parts=known.parts,
+            identity=self.engine.target.identity,
+            resolved_at=grounds.resolved_at,
+            pip_settings=grounds.pip_settings,
+            answer_warnings=grounds.warnings,
+            warnings=ready.summary.warnings,
+            plan=plan.decode(),
+            links=filled.kept,
+            has_trees=has_trees,
+            takes_runtime=takes_runtime,
+        )
+        self.store.write_record(INSTALLATIONS, installation_key(self.asked), kept)
 
     async def _resolved(self) -> Resolution:
         """Resolve the request; where it is sealed, first without what the session adds.
@@ -163,28 +194,6 @@ class Assembly:
         uses = set(ENVIRONMENTS.refers_to(found.environment.prefix))
         built = await self.engine.built(plan)
         return any(InStore(WHEELS.directory, sha256) not in uses for sha256 in built)
-
-    def _remember(self, ready: Ready, resolution: Resolution, warnings: tuple[str, ...]) -> None:
-        superseded = RequestCache(self.store).remember(
-            self.asked.key,
-            [*self.request.observed, *self.engine.configuration_files, *resolution.observed],
-            ready.environment,
-            resolved_at=resolution.at,
-            pip_settings=self.request.pip_settings,
-            warnings=warnings,
-        )
-        place = self.asked.place(self.store)
-        if isinstance(place, Generations):
-            place.remove(prefix for prefix in superseded if prefix.parent == place.path)
-        remember_question(self.store, self.asked, ready.summary)
-
-    def _told(self, ready: Ready, resolution: Resolution) -> Ready:
-        """Add to the summary what only a whole run knows."""
-        summary = self.asked.summary(ready, age_s=time.time() - resolution.at, pip_settings=self.request.pip_settings)
-        # What made us look again, and what is different for it: "requirements.txt changed: -six 1.17.0".
-        reason = ": ".join(dict.fromkeys(filter(None, (self.missing.reason, summary.reason)))) or None
-        downloaded = isinstance(self.interpreter, Awaited)
-        return replace(ready, summary=replace(summary, downloaded=downloaded, reason=reason))
 
 
 @asynccontextmanager
@@ -275,18 +284,5 @@ def _name_of(requirement: str) -> str:
     return canonicalize_name(Requirement(requirement).name)
 
 
-def _lines(warnings: Iterable[str]) -> tuple[str, ...]:
-    """Return each warning once, as one line that cannot steer a terminal, and bounded: it passes through a variable."""
-    lines = (printable(" ".join(text.split()), but=OPTION_MARKS)[:_LONGEST_WARNING] for text in warnings)
-    return tuple(dict.fromkeys(lines))[:_MOST_WARNINGS]
-
-
 def _brings(plan: Plan, name: str) -> bool:
     return any(distribution.name == name for distribution in plan.distributions)
-
-
-def _write_runtime(site_packages: Path, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        path = site_packages / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)

@@ -18,7 +18,7 @@ from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.index.pip_config import configuration_files
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.distributions import Distributions
-from pytest_fastenv.installer.pipeline import Installer, in_order_of_beginning
+from pytest_fastenv.installer.pipeline import Filled, Installer, in_order_of_beginning
 from pytest_fastenv.installer.timings import Timings
 from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.interpreter.discovery import find_target
@@ -36,7 +36,6 @@ from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.resolutions import Resolution, Resolutions, own_trees, resolution_key
 from pytest_fastenv.provisioning.run import Policies, Run
 from pytest_fastenv.provisioning.tools import SharedTools, open_tools
-from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.schedule.outcome import Admission, together
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.tools import Tools
@@ -318,13 +317,13 @@ class Engine:
         """Fetch and build what a plan needs, and link nothing; see `Installer.obtain`."""
         await self._installer.obtain(plan)
 
-    async def install(self, plan: Plan, staging: Staging) -> Summary:
+    async def install(self, plan: Plan, staging: Staging) -> Filled:
         """Fill an environment with a plan's distributions; see `Installer.install`."""
         # What a build environment lacks is not the end of everything: another release may do without it.
         for_builds = bool(self._waits.chain)
         leads = None if for_builds else self.distributions.admission
         done = await self._installer.install(plan, staging, leads=leads, for_builds=for_builds)
-        return replace(done, wasted_bytes=self.distributions.wasted_bytes)
+        return replace(done, summary=replace(done.summary, wasted_bytes=self.distributions.wasted_bytes))
 
     @property
     def configuration_files(self) -> tuple[Observation, ...]:

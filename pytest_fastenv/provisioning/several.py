@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_fastenv.environment.places import Missing, Ready
-from pytest_fastenv.errors import FastenvError, unforeseen
+from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, unforeseen
 from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.events import Recorder
+from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.cold_path import make
+from pytest_fastenv.provisioning.installations import find_installation
+from pytest_fastenv.provisioning.middle_path import make_again
 from pytest_fastenv.provisioning.question import Question
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.story import interpreter_of, look, readable, reported
@@ -117,8 +120,19 @@ class _Making:
         target = await in_thread(interpreter_of, question, self._store)
         found = await in_thread(look, question, self._store, target)
         if isinstance(found, Missing):
-            return await make(question, self._store, target, found, shared=shared)
+            again = await self._again(question, target, found, shared)
+            return again or await make(question, self._store, target, found, shared=shared)
         return found
+
+    async def _again(
+        self, question: Question, target: Target | InterpreterNotFoundError, missing: Missing, shared: SharedTools
+    ) -> Ready | None:
+        if isinstance(target, InterpreterNotFoundError):
+            return None
+        known = await in_thread(find_installation, question, self._store, target)
+        if known is None:
+            return None
+        return await make_again(question, self._store, target, known, missing, shared=shared)
 
 
 def _is_same(one: Ready | FastenvError, other: Ready) -> bool:

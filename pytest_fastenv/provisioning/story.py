@@ -79,7 +79,7 @@ def answer(asked: Question, recorder: Recorder) -> Ready:
         store = asked.store(recorder)
         is_new = asked.is_new(store)
         with _begun(asked) if is_new else nullcontext():
-            importing = _import_the_cold_path() if is_new else None
+            importing = _import_what_makes(asked, store) if is_new else None
             target = interpreter_of(asked, store)
             found = look(asked, store, target)
             if isinstance(found, Missing):
@@ -127,7 +127,7 @@ def _begun(asked: Question) -> AbstractContextManager[None]:
     return begun(asked.settings.concurrent_installs)
 
 
-def _import_the_cold_path() -> threading.Thread:
+def _import_what_makes(asked: Question, store: Store) -> threading.Thread:
     """Begin to import what making needs while this thread waits for an interpreter to be probed.
 
     :raises ShortageError: with so few file descriptors the HTTP library, which is part of it, would end the process.
@@ -140,7 +140,12 @@ def _import_the_cold_path() -> threading.Thread:
 
     def import_it() -> None:
         with suppress(Exception):  # `_make` meets it, too
-            import pytest_fastenv.provisioning.cold_path  # noqa: F401 - for `_make`
+            from pytest_fastenv.provisioning.installations import is_kept
+
+            if is_kept(asked, store):
+                import pytest_fastenv.provisioning.middle_path
+            else:
+                import pytest_fastenv.provisioning.cold_path  # noqa: F401 - for `_make`
 
     thread = threading.Thread(target=import_it, name="pytest-fastenv-imports", daemon=True)
     thread.start()
@@ -152,8 +157,19 @@ def _make(asked: Question, store: Store, target: Target | InterpreterNotFoundErr
     from pytest_fastenv.schedule import system_limits
 
     system_limits.check()  # before the imports: the HTTP library is one of them
-    from pytest_fastenv.provisioning.cold_path import make
     from pytest_fastenv.schedule.event_loop import run_to_end
+
+    if not isinstance(target, InterpreterNotFoundError):
+        from pytest_fastenv.provisioning.installations import find_installation
+
+        known = find_installation(asked, store, target)
+        if known is not None:
+            from pytest_fastenv.provisioning.middle_path import make_again
+
+            again = run_to_end(make_again(asked, store, target, known, missing))
+            if again is not None:
+                return again
+    from pytest_fastenv.provisioning.cold_path import make
 
     return run_to_end(make(asked, store, target, missing))
 

@@ -35,6 +35,8 @@ class SharedTools:
 
     :param run: says how much goes on at once; its store and recorder are those of all.
     :param clock: by which retries pause.
+    :ivar pools: permits.
+    :ivar processes: the pool.
     """
 
     def __init__(self, run: Run, *, clock: Clock | None = None) -> None:
@@ -47,8 +49,8 @@ class SharedTools:
         directory, count = run.store.root / "slots", os.cpu_count() or 1
         self._slots = MachineSlots(directory, count, run.recorder, run.policies.lock_timeout_s)
         self._shares: Shares
-        self._pools: Pools
-        self._processes: ProcessPool
+        self.pools: Pools
+        self.processes: ProcessPool
         self._requests: asyncio.Semaphore
 
     async def __aenter__(self) -> Self:
@@ -57,9 +59,9 @@ class SharedTools:
             downloads=concurrency.downloads, builds=concurrency.builds, installs=concurrency.installs
         )
         self._shares = wanted.within(free())
-        self._pools = Pools(self._shares, serial=concurrency.serial)
+        self.pools = Pools(self._shares, serial=concurrency.serial)
         self._requests = asyncio.Semaphore(self._shares.requests)
-        self._processes = await self._stack.enter_async_context(ProcessPool(self._shares.installs, POOL_IMPORTS))
+        self.processes = await self._stack.enter_async_context(ProcessPool(self._shares.installs, POOL_IMPORTS))
         return self
 
     async def __aexit__(
@@ -88,9 +90,9 @@ class SharedTools:
                 )
                 http = await self._stack.enter_async_context(client)
                 store, recorder = self._run.store, self._run.recorder
-                index = PackageIndex(config, http, store, self._pools, recorder)
+                index = PackageIndex(config, http, store, self.pools, recorder)
                 self._opened[known] = Tools(
-                    store, recorder, http, index, self._pools, self._processes, self._slots, limits, environ
+                    store, recorder, http, index, self.pools, self.processes, self._slots, limits, environ
                 )
         return self._opened[known]
 

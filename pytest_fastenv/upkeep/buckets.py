@@ -17,12 +17,13 @@ from pytest_fastenv.installer.bytecode import BYTECODE
 from pytest_fastenv.installer.fetch import URLS
 from pytest_fastenv.installer.sdists import SDISTS
 from pytest_fastenv.installer.timings import TIMINGS
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.interpreter.discovery import SEARCHES
 from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter.known import INTERPRETERS
 from pytest_fastenv.interpreter_downloads.supply import ARCHIVES
 from pytest_fastenv.provisioning.build_environments import BUILD_ENVIRONMENTS
+from pytest_fastenv.provisioning.installations import INSTALLATIONS
 from pytest_fastenv.provisioning.resolutions import RESOLUTIONS
 from pytest_fastenv.store.buckets import EntryBucket, RecordBucket
 from pytest_fastenv.upkeep.diary import DIARY
@@ -50,6 +51,7 @@ RECORDS: tuple[RecordBucket[Any], ...] = (
     REQUESTS,
     QUESTIONS,
     RESOLUTIONS,
+    INSTALLATIONS,
     TIMINGS,
     DIARY,
 )

@@ -92,7 +92,7 @@ class Engine:
         distributions = tuple(Distribution(a.name, a.version, WheelSource(a), **options) for a in artifacts)
         done = await self.installer.install(Plan(draft.target, distributions), draft)
         assert tree.snapshot(draft.prefix, draft.known[-1]) == tree.snapshot(draft.prefix)  # what is known is true
-        return done
+        return done.summary
 
 
 @asynccontextmanager

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
-from pytest_fastenv.installer.wheels import WHEELS, Wheels
+from pytest_fastenv.installer.wheel_bucket import WHEELS
+from pytest_fastenv.installer.wheels import Wheels
 from pytest_fastenv.model.build import Build, Installed
 from pytest_fastenv.store.buckets import InStore, RecordBucket, Remaking
 from pytest_fastenv.store.store import Store
