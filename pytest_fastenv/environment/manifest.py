@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.filesystem import tree
-from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Pieces, Tree
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree
 from pytest_fastenv.model.codec import decode, encode
 from pytest_fastenv.model.digest import bytes_sha256
 from pytest_fastenv.runtime.environment import Environment, ready_mark
@@ -33,6 +33,7 @@ from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 
 if TYPE_CHECKING:
+    from pytest_fastenv.filesystem.known_files import KnownFiles
     from pytest_fastenv.model.plan import Plan
 
 #: The part of a fingerprint that an environment has which was changed after it was made.
@@ -78,7 +79,7 @@ def write(
     interpreter: Mapping[str, Any],
     summary: Summary,
     uses: Iterable[InStore] = (),
-    known: Pieces | None = None,
+    known: KnownFiles | None = None,
 ) -> Manifest:
     """Record what a finished environment holds. It is not ready with that: see `mark_ready`.
 
@@ -88,7 +89,7 @@ def write(
     """
     parts = dict(getattr(fingerprint, "parts", {}))
     described = Manifest(str(fingerprint), parts, dict(interpreter), summary, "", tuple(sorted(set(uses))))
-    return _write(prefix, described, tree.snapshot(prefix, known or Pieces()))
+    return _write(prefix, described, tree.snapshot(prefix) if known is None else known.snapshot(prefix))
 
 
 def add_uses(prefix: Path, uses: Iterable[InStore]) -> None:

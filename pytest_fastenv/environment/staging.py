@@ -24,8 +24,8 @@ from pathlib import Path
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.skeleton import Permit, lay_out
 from pytest_fastenv.errors import PublishError, StoreError
+from pytest_fastenv.filesystem.known_files import KnownFiles
 from pytest_fastenv.filesystem.threads import in_thread
-from pytest_fastenv.filesystem.tree import Pieces
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
@@ -51,13 +51,13 @@ class StagingDirectory:
     final: Path
     target: Target
     used: set[InStore] = field(default_factory=set, compare=False, kw_only=True)
-    known: list[Pieces] = field(default_factory=list, compare=False, kw_only=True)
+    known: list[KnownFiles] = field(default_factory=list, compare=False, kw_only=True)
 
     def uses(self, bucket: str, key: str) -> None:
         """See the protocol."""
         self.used.add(InStore(bucket, key))
 
-    def knows(self, files: Pieces) -> None:
+    def knows(self, files: KnownFiles) -> None:
         """See the protocol."""
         self.known.append(files)
 

@@ -20,7 +20,7 @@ import sys
 import threading
 import warnings
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -106,70 +106,9 @@ def told_access(before: int, now: int) -> str:
     return "has another owner"
 
 
-def piece_of(files: Mapping[str, tuple[int, int, int]]) -> Tree:
-    """Return a tree of some files, as their writer knows them; nothing is known of the times of its directories.
-
-    :param files: for each relative path its `numbers_of`.
-    """
-    by_directory: dict[str, list[tuple[str, tuple[int, int, int]]]] = {}
-    for path, known in files.items():
-        directory, _, name = path.rpartition("/")
-        by_directory.setdefault(directory, []).append((name, known))
-    numbers = array("q")
-    blocks = []
-    for directory, inside in by_directory.items():
-        inside.sort()
-        numbers.append(0)
-        for _, known in inside:
-            numbers.extend(known)
-        blocks.append("\0".join((directory, *(name for name, _ in inside))))
-    return Tree(tuple(blocks), numbers)
-
-
-class Pieces:
-    """What is known of the files of one directory tree, by those who wrote them.
-
-    :param pieces: see `piece_of`; no two of them know different things of one file.
-    :param unknown: relative paths of files that somebody may have replaced since.
-    """
-
-    def __init__(self, pieces: Iterable[Tree] = (), unknown: Iterable[str] = ()) -> None:
-        self._unknown = frozenset(unknown)
-        self._blocks: dict[str, list[tuple[str, array[int]]]] = {}
-        for piece in pieces:
-            position = 0
-            for block in piece.directories:
-                begin, position = position + 1, position + 1 + PER_FILE * block.count("\0")
-                path = block.partition("\0")[0]
-                self._blocks.setdefault(path, []).append((block, piece.numbers[begin:position]))
-
-    def look(self, place: str, path: str, names: Sequence[str]) -> array[int]:
-        """Return the numbers of the files of a directory; what nobody knows is looked at."""
-        blocks = self._blocks.get(path, ())
-        if len(blocks) == 1 and not self._unknown and blocks[0][0] == "\0".join((path, *names)):
-            return blocks[0][1]
-        known: dict[str, array[int]] = {}
-        for block, numbers in blocks:
-            for offset, name in enumerate(block.split("\0")[1:]):
-                known[name] = numbers[PER_FILE * offset : PER_FILE * (offset + 1)]
-        for name in [name for name in known if (f"{path}/{name}" if path else name) in self._unknown]:
-            del known[name]
-        unknown = [name for name in names if name not in known]
-        looked = _look(place, unknown)
-        known.update((name, looked[1 + PER_FILE * n : 1 + PER_FILE * (n + 1)]) for n, name in enumerate(unknown))
-        found = array("q")
-        for name in names:
-            found.extend(known[name])
-        return found
-
-
-_NOTHING_KNOWN = Pieces()
-
-
-def snapshot(root: str | os.PathLike[str], known: Pieces = _NOTHING_KNOWN) -> Tree:
+def snapshot(root: str | os.PathLike[str]) -> Tree:
     """Take down what a directory holds now.
 
-    :param known: what need not be looked at; names and the times of directories are, in any case.
     :raises OSError: it cannot be read, or changes meanwhile.
     """
     directories: list[str] = []
@@ -179,10 +118,10 @@ def snapshot(root: str | os.PathLike[str], known: Pieces = _NOTHING_KNOWN) -> Tr
         path = waiting.pop()
         place = os.path.join(root, path) if path else os.fspath(root)
         before = os.stat(place).st_mtime_ns  # before reading: what comes between makes the comparison look again
-        files, below = _listing(place, path)
+        files, below = listing(place, path)
         names = sorted(files)
         numbers.append(before)
-        numbers.extend(known.look(place, path, names))
+        numbers.extend(look(place, names)[1:])
         directories.append("\0".join((path, *names)))
         waiting.extend(sorted(below, reverse=True))
     return Tree(tuple(directories), numbers)
@@ -205,7 +144,12 @@ def first_change(root: str | os.PathLike[str], tree: Tree, *, halved: bool | Non
     return _both(lambda: comparison.run(range(middle)), lambda: comparison.run(range(middle, count), position))
 
 
-def _listing(place: str, path: str) -> tuple[set[str], set[str]]:
+def is_bytecode(path: str) -> bool:
+    """Tell whether a file or directory is what running programs write, and no part of a tree."""
+    return path.endswith(".pyc") or (_BYTECODE in path and _BYTECODE in path.split("/"))
+
+
+def listing(place: str, path: str) -> tuple[set[str], set[str]]:
     """Return the names of files and links in a directory, and the paths of the directories below it."""
     files, below = set(), set()
     with os.scandir(place) as entries:
@@ -257,7 +201,9 @@ def behind(status: os.stat_result, link: str, dir_fd: int | None = None) -> os.s
     return found if stat.S_ISREG(found.st_mode) else status
 
 
-_look = _look_below if os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd else _look_at_paths
+look: Callable[[str, Sequence[str]], array[int]]
+"""Return a directory's mtime and the numbers of its files, of which the names are given."""
+look = _look_below if os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd else _look_at_paths
 
 
 class _Comparison:
@@ -277,7 +223,7 @@ class _Comparison:
             path, *files = self._tree.directories[index].split("\0")
             end = position + 1 + PER_FILE * len(files)
             try:
-                found = _look(f"{self._root}/{path}", files)
+                found = look(f"{self._root}/{path}", files)
             except FileNotFoundError as error:
                 name = os.path.basename(error.filename)  # with directory descriptors it is no more than that
                 return f"{_join(path, name if name in files else None)} is missing"
@@ -301,7 +247,7 @@ class _Comparison:
                 same = found[first : end - 1] == array("q", (size, mtime_ns))
                 how = told_access(before, found[end - 1]) if same else "changed since"
                 return f"{_join(path, name)} {how}"
-        names, below = _listing(os.path.join(self._root, path) if path else self._root, path)
+        names, below = listing(os.path.join(self._root, path) if path else self._root, path)
         new = sorted(names.difference(files)) or sorted(os.path.basename(place) for place in below - self._paths)
         return f"{_join(path, new[0])} is new" if new else None
 

@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 from pytest_fastenv.archive.member_paths import NEW_FILE, shown
 from pytest_fastenv.errors import SchemeError
-from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree, piece_of
+from pytest_fastenv.filesystem.known_files import UNKNOWN, Numbers, piece_of
+from pytest_fastenv.filesystem.tree import OWN_DIRECTORY, Tree, numbers_of
 from pytest_fastenv.installer.bytecode import Stamp, place_bytecode
 from pytest_fastenv.installer.garbage_collection import paused_collection
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
@@ -31,6 +32,7 @@ from pytest_fastenv.wheel.record import encode, line, quote
 from pytest_fastenv.wheel.scripts import generate, rewrite
 
 INSTALLER = "pytest-fastenv"
+_MADE = 1
 #: What NTFS calls our directory as well.
 _SHORT_NAME = re.compile(r"fasten~[0-9]+", re.IGNORECASE)
 
@@ -79,7 +81,7 @@ class Linked(NamedTuple):
     :ivar taken: paths below the prefix where another file is already; RECORD does not have them.
     :ivar blocked: paths of directories where a file is already; then nothing was linked.
     :ivar methods: how many files were placed in which way.
-    :ivar known: sizes, times and modes of the files that are links into the store.
+    :ivar known: sizes, times and modes of what is there now.
     """
 
     start_ns: int
@@ -174,6 +176,8 @@ class _Linking:
         self._root = destination.schemes["purelib" if order.root_is_purelib else "platlib"]
         self._lines: list[str] = []
         self._placed: list[tuple[int, str]] = []
+        self._written: dict[str, Numbers] = {}
+        self._directories: dict[str, int] = {}
         self.taken: list[str] = []
         self.blocked: list[str] = []
         self.placer = Placer(destination.mode, self._tree, destination.prefix)
@@ -189,15 +193,24 @@ class _Linking:
             self._write_records()
 
     def known(self) -> Tree:
-        """Return what is known of the files that are links into the store, by their paths below the prefix."""
-        manifest, others = self._manifest, {path[len(self._destination.prefix) + 1 :] for path in self.placer.others}
+        """Return what is known of what was written, by its paths below the prefix."""
+        manifest, placer, skip = self._manifest, self.placer, len(self._destination.prefix) + 1
+        copies, met = ({path[skip:] for path in paths} for paths in (placer.copies, placer.met))
         executable = set(manifest.executable)
-        known = {}
+        known = dict(self._written)
+        directories = self._directories
         for index, place in self._placed:
-            if place not in others:
+            if place in met:
+                directories[posixpath.dirname(place)] = UNKNOWN
+            elif place in copies:
+                known[place] = numbers_of(os.lstat(f"{self._destination.prefix}/{place}"))
+            else:
                 access = manifest.executable_access if index in executable else manifest.plain_access
                 known[place] = (manifest.sizes[index], manifest.mtimes_ns[index], access)
-        return piece_of(known)
+        for path, made in directories.items():
+            if made:
+                directories[path] = os.stat(f"{self._destination.prefix}/{path}").st_mtime_ns
+        return piece_of(known, directories)
 
     def _make_directories(self) -> None:
         prefix, order, schemes = self._destination.prefix, self._order, self._destination.schemes
@@ -218,7 +231,9 @@ class _Linking:
         full = f"{self._destination.prefix}/{path}"
         try:
             os.mkdir(full)
+            self._directories[path] = _MADE
         except FileExistsError:
+            self._directories.setdefault(path, UNKNOWN)
             if not os.path.isdir(full):
                 self.blocked.append(path)
 
@@ -293,9 +308,12 @@ class _Linking:
                 if not self.placer.awaits(full, len(content)):
                     self.taken.append(path)
                     return
+            self._directories[posixpath.dirname(path)] = UNKNOWN
         else:
             with open(file, "wb") as stream:
                 stream.write(content)
+                stream.flush()
+                self._written[path] = numbers_of(os.fstat(file))
         self._lines.append(line(self._relative(path), encode(hashlib.sha256(content).digest()), len(content)))
 
     def _relative(self, path: str) -> str:

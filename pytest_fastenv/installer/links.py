@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pytest_fastenv.errors import ConflictError, option
-from pytest_fastenv.filesystem.tree import Pieces, Tree
+from pytest_fastenv.filesystem.known_files import KnownFiles
+from pytest_fastenv.filesystem.tree import Tree
 from pytest_fastenv.installer.link import Destination, Linked, LinkOrder, location
 from pytest_fastenv.installer.manifest import MANIFEST, Manifest
 from pytest_fastenv.installer.overlaps import Brought, OverlapPolicy, Verdict, find_overlaps, judge, settle, told
@@ -36,6 +37,7 @@ class Links:
         self._processes = processes
         self._waiting: list[_Waiting] = []
         self._taken: set[str] = set()
+        self._touched: set[str] = set()
         self._known: list[Tree] = []
 
     async def link(self, order: LinkOrder, files: int) -> Linked:
@@ -103,7 +105,7 @@ class Links:
         """Give each place that several distributions want to one of them, and return what is to be said. Blocks."""
         overlaps = find_overlaps(self._taken, orders, self._destination)
         with diagnosed("the environment cannot be written", self._destination.prefix):
-            settle(overlaps, self._destination)
+            self._touched = settle(overlaps, self._destination)
         groups: dict[tuple[Verdict, tuple[str, ...]], list[str]] = {}
         for path, brought in overlaps.items():
             verdict = self._verdict(path, brought, policy)
@@ -115,9 +117,9 @@ class Links:
         ]
 
     @property
-    def known(self) -> Pieces:
+    def known(self) -> KnownFiles:
         """What is known of the files that were linked, once all is settled."""
-        return Pieces(self._known, self._taken)
+        return KnownFiles(self._known, self._touched)
 
     def _verdict(self, path: str, brought: Sequence[Brought], policy: OverlapPolicy) -> Verdict:
         return judge(path, {one.order.name: one.content for one in brought}, self._destination.schemes, policy)

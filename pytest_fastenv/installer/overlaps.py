@@ -172,12 +172,14 @@ def _is_paper(path: str) -> bool:
     return not below and _PAPER.fullmatch(top) is not None and not top.endswith((".py", ".pth"))
 
 
-def settle(overlaps: Overlaps, destination: Destination) -> None:
+def settle(overlaps: Overlaps, destination: Destination) -> set[str]:
     """Put the file of the first distribution in each place, and make every RECORD agree with that. Blocks.
 
+    :return: the files that were looked through or written for that, by their paths in the environment.
     :raises OSError: the environment cannot be written.
     """
     placers: dict[str, Placer] = {}
+    touched = set(overlaps)
     for place, brought in overlaps.items():
         taken, full = brought[0], f"{destination.prefix}/{place}"
         with open(full, "rb") as file:
@@ -192,15 +194,15 @@ def settle(overlaps: Overlaps, destination: Destination) -> None:
                 with open(os.open(full, NEW_FILE, 0o777), "wb") as file:
                     file.write(taken.content)
         for one in brought:
-            _list(place, one, destination, is_its_own=one.listed == taken.listed)
+            dist_info = _dist_info(one.order, destination)
+            touched.add(f"{dist_info}/RECORD")
+            listed = one.listed if one.listed == taken.listed else None  # else it is the file of another one
+            list_in_record(f"{destination.prefix}/{dist_info}", f"{destination.prefix}/{place}", listed)
+    return touched
 
 
-def _list(place: str, brought: Brought, destination: Destination, *, is_its_own: bool) -> None:
-    """Add a place to a distribution's RECORD, or take it out; the file is another one's then."""
-    order = brought.order
-    root = destination.schemes["purelib" if order.root_is_purelib else "platlib"]
-    list_in_record(f"{destination.prefix}/{root}/{order.dist_info}", f"{destination.prefix}/{place}",
-                   brought.listed if is_its_own else None)  # fmt: skip
+def _dist_info(order: LinkOrder, destination: Destination) -> str:
+    return f"{destination.schemes['purelib' if order.root_is_purelib else 'platlib']}/{order.dist_info}"
 
 
 def list_in_record(dist_info: str, file_path: str, listed: str | None) -> None:

@@ -32,7 +32,8 @@ class Placer:
 
     :param known: what was found by trying; what is found is added. By default it is remembered for the process.
     :ivar used: how many files were placed by each way.
-    :ivar others: targets that are no link to their source but files of their own: copies, and those of another worker.
+    :ivar copies: targets that are no link to their source but files of their own.
+    :ivar met: targets where a file with the same content was already, which another worker may just be writing.
     """
 
     def __init__(self, mode: LinkMode, source: str, destination: str, known: WorkingWays | None = None) -> None:
@@ -43,7 +44,8 @@ class Placer:
         self._bring = _function(mode.ways[self._index])
         self._patience_s = _PATIENCE_S
         self.used: dict[LinkMode, int] = {}
-        self.others: set[str] = set()
+        self.copies: set[str] = set()
+        self.met: set[str] = set()
 
     def place(self, source: str, target: str) -> bool:
         """Place one file; tell whether it could be: ``False`` when something else is there with that name.
@@ -55,7 +57,7 @@ class Placer:
                 way = self._bring(source, target)
             except (FileExistsError, NotADirectoryError, IsADirectoryError):
                 if same_content(source, target):
-                    self.others.add(target)
+                    self.met.add(target)
                     return True
                 if not self.awaits(target, os.stat(source).st_size):
                     return False
@@ -66,7 +68,7 @@ class Placer:
                 continue
             self.used[way] = self.used.get(way, 0) + 1
             if way not in _LINKS:
-                self.others.add(target)
+                self.copies.add(target)
             return True
 
     def awaits(self, target: str, size_bytes: int) -> bool:

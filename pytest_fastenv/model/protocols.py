@@ -13,7 +13,7 @@ from pytest_fastenv.model.plan import BuildSource, Distribution
 from pytest_fastenv.model.target import Target
 
 if TYPE_CHECKING:
-    from pytest_fastenv.filesystem.tree import Pieces
+    from pytest_fastenv.filesystem.known_files import KnownFiles
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ class Staging(Protocol):
         :param bucket: name of the bucket's directory.
         """
 
-    def knows(self, files: Pieces) -> None:
+    def knows(self, files: KnownFiles) -> None:
         """Note what is known of the files in it, which then need not be looked at."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.filesystem.tree import Pieces, Tree, first_change, numbers_of, piece_of, snapshot
+from pytest_fastenv.filesystem.tree import Tree, first_change, snapshot
 
 
 @pytest.fixture
@@ -165,46 +165,6 @@ def test_what_a_link_leads_to_does_not_count(place: Path) -> None:
     known = snapshot(place)
     (place.parent / "new below the link").write_text("")
     assert first_change(place, known) is None
-
-
-def known_of(place: Path, *paths: str) -> Pieces:
-    """Return what is known of some files, by two writers in turn."""
-    files = [(path, numbers_of(os.lstat(place / path))) for path in paths]
-    return Pieces([piece_of(dict(files[::2])), piece_of(dict(files[1::2]))])
-
-
-def test_what_is_known_need_not_be_looked_at(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (place / "lib" / "django" / "new.py").write_text("x")
-    whole = snapshot(place)
-    files = [
-        (f"{directory}/{name}" if directory else name)
-        for directory, *names in (block.split("\0") for block in whole.directories)
-        for name in names
-        if not (place / directory / name).is_symlink()
-    ]
-    assert len(files) > 3
-    for count in range(len(files) + 1):
-        assert snapshot(place, known_of(place, *files[:count])) == whole
-        assert snapshot(place, known_of(place, *files[count:], *files[:count])) == whole
-
-
-def test_what_is_known_is_taken_as_it_is_told(place: Path) -> None:
-    """So that what was edited since it was linked shows at the first comparison."""
-    known = known_of(place, "lib/six.py")
-    (place / "lib" / "six.py").write_text("edited meanwhile")
-    assert first_change(place, snapshot(place, known)) == "lib/six.py changed since"
-    assert first_change(place, snapshot(place)) is None
-
-
-def test_what_may_have_been_replaced_is_looked_at(place: Path) -> None:
-    known = Pieces([piece_of({"lib/six.py": (1, 2, 3)})], ["lib/six.py"])
-    assert snapshot(place, known) == snapshot(place)
-
-
-def test_a_file_that_is_known_and_gone_is_not_in_the_tree(place: Path) -> None:
-    known = known_of(place, "lib/six.py")
-    (place / "lib" / "six.py").unlink()
-    assert snapshot(place, known) == snapshot(place)
 
 
 def test_a_moved_tree_is_unchanged(place: Path) -> None:

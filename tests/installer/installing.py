@@ -15,7 +15,7 @@ from typing import Any
 from kit.tools import NOWHERE, tools_of
 
 from pytest_fastenv.filesystem import tree
-from pytest_fastenv.filesystem.tree import Pieces
+from pytest_fastenv.filesystem.known_files import KnownFiles
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.pipeline import Installer
@@ -48,9 +48,9 @@ class SomeStaging:
     final: Path
     target: Target = TARGET
     used: set[tuple[str, str]] = field(default_factory=set)
-    known: list[Pieces] = field(default_factory=list)
+    known: list[KnownFiles] = field(default_factory=list)
 
-    def knows(self, files: Pieces) -> None:
+    def knows(self, files: KnownFiles) -> None:
         self.known.append(files)
 
     def uses(self, bucket: str, key: str) -> None:
@@ -91,7 +91,7 @@ class Engine:
     async def install(self, artifacts: Iterable[Artifact], draft: SomeStaging, **options: Any) -> Summary:
         distributions = tuple(Distribution(a.name, a.version, WheelSource(a), **options) for a in artifacts)
         done = await self.installer.install(Plan(draft.target, distributions), draft)
-        assert tree.snapshot(draft.prefix, draft.known[-1]) == tree.snapshot(draft.prefix)  # what is known is true
+        assert draft.known[-1].snapshot(draft.prefix) == tree.snapshot(draft.prefix)  # what is known is true
         return done.summary
 
 

@@ -202,7 +202,7 @@ def test_sources_are_built_and_counted(
         async with engine(store) as parts:
             wheels = [Distribution(w.name, w.version, WheelSource(w)) for w in remote("one", "two")]
             built = Distribution("source", "1.0", SdistSource(source))
-            return await parts.installer.install(Plan(draft.target, (*wheels, built)), draft)
+            return (await parts.installer.install(Plan(draft.target, (*wheels, built)), draft)).summary
 
     report = run(work())
     assert (report.distributions, report.fetched, report.built) == (3, 2, 1)
