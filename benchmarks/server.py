@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 from benchmarks.errors import BenchmarkError
 
 _START_TIMEOUT_S = 10.0
+_PIECE_BYTES = 64 * 1024
 #: What large public indexes say: pages are fresh for ten minutes, files for ever. Tools cache by it.
 _PAGES, _FILES = "max-age=600, public", "max-age=365000000, immutable, public"
 
@@ -50,14 +51,31 @@ class Served(NamedTuple):
     by: str
 
 
+class Distance(NamedTuple):
+    """How far away an index is.
+
+    :ivar latency_ms: each answer waits that long.
+    :ivar mbit_s: what all connections together get, in megabits a second; 0 for as much as there is.
+    """
+
+    latency_ms: float = 0.0
+    mbit_s: float = 0.0
+
+
+NEAR, FAR = Distance(), Distance(40.0, 100.0)
+
+
 @contextlib.contextmanager
-def serve(root: Path, latency_ms: float = 0.0) -> Iterator[Served]:
+def serve(root: Path, latency_ms: float = 0.0, mbit_s: float = 0.0) -> Iterator[Served]:
     """Serve a directory on a free port of loopback until the block ends.
 
-    :param latency_ms: each answer waits that long; nginx cannot, so threads serve then.
+    What nginx cannot do, threads of this process do.
+
+    :param latency_ms: see `Distance`, as for the next.
     """
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    with _nginx(nginx, root) if nginx and not latency_ms else _threads(root, latency_ms / 1000) as served:
+    distance = Distance(latency_ms, mbit_s)
+    with _nginx(nginx, root) if nginx and distance == NEAR else _threads(root, distance) as served:
         yield served
 
 
@@ -105,12 +123,31 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 1024
 
 
+class _Link:
+    """What all connections share: each piece is sent when those before it have had their time."""
+
+    def __init__(self, mbit_s: float) -> None:
+        self._bytes_s = mbit_s * 1e6 / 8
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def wait(self, count: int) -> None:
+        """Wait until so many bytes are through."""
+        if not self._bytes_s:
+            return
+        with self._lock:
+            self._free_at = max(self._free_at, time.monotonic()) + count / self._bytes_s
+            free_at = self._free_at
+        time.sleep(max(free_at - time.monotonic(), 0.0))  # the bandwidth that was asked for
+
+
 class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def __init__(self, *args: Any, latency_s: float, **options: Any) -> None:
+    def __init__(self, *args: Any, latency_s: float, link: _Link, **options: Any) -> None:
         self._latency_s = latency_s
+        self._link = link
         super().__init__(*args, **options)
 
     def end_headers(self) -> None:
@@ -121,15 +158,18 @@ class _Handler(SimpleHTTPRequestHandler):
     def copyfile(self, source: Any, _outputfile: Any) -> None:
         self.wfile.flush()
         file: BinaryIO = source
-        self.connection.sendfile(file)
+        while piece := file.read(_PIECE_BYTES):
+            self._link.wait(len(piece))
+            self.connection.sendall(piece)
 
     def log_message(self, *_: Any) -> None:
         """Keep quiet: a line for each request would be the slowest thing here."""
 
 
 @contextlib.contextmanager
-def _threads(root: Path, latency_s: float) -> Iterator[Served]:
-    handler = partial(_Handler, directory=str(root), latency_s=latency_s)
+def _threads(root: Path, distance: Distance) -> Iterator[Served]:
+    link = _Link(distance.mbit_s)
+    handler = partial(_Handler, directory=str(root), latency_s=distance.latency_ms / 1000, link=link)
     with _Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
