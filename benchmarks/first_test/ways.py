@@ -252,6 +252,8 @@ def prepare(bench: Bench, tell: Callable[[str], None]) -> None:
         turn.ours_until_test(*_pytest(turn, "--fastenv-link", "symlink"), cache="filled")
         _run_command(turn)
         _settle(bench)
+    for link in ("auto", "symlink"):
+        turn.ours(*_create(turn, link, "--link", link), cache="filled")
     for name, way in ways(bench.needs).items():
         if name.startswith(("lock", "uv lock", "grown", "uv grown")):
             way(Turn(bench, bench.work / f"preparing-{name.replace(' ', '-')}"))

@@ -88,7 +88,9 @@ def followed(ready: Ready, settings: Settings, argv: Sequence[str], variables: M
     if ready.summary.reused and CAN_REPLACE:
         replace_process(argv, variables)
     from pytest_fastenv.commands.afterwards import do_both_after_this, keep_bytecode, look_after_store
+    from pytest_fastenv.provisioning.ahead import compile_ahead
 
+    compile_ahead(settings, ready, current_directory())
     if CAN_REPLACE:
         do_both_after_this(settings, ready)
         replace_process(argv, variables)

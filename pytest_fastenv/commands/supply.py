@@ -77,6 +77,10 @@ class Supply:
             inherit_pythonpath=inherit,
             when_over=partial(keep_bytecode, wanted.loaded.settings, ready),
         )
+        if not ready.summary.reused:
+            from pytest_fastenv.provisioning.ahead import compile_ahead  # only for a new environment
+
+            compile_ahead(wanted.loaded.settings, ready, self._root)
         self._runs.begin(standing)
 
     def _make_one(self, wanted: Wanted, *, redraws: bool) -> None:

@@ -54,6 +54,10 @@ def enter(entrance: Entrance, ready: Ready, named: NamedEnvironment | None) -> i
 
         set_by_it, temporary = set_variables(named, ready.environment, entrance.asked.root, environ)
         environ = {**passed(environ, named.pass_env), **set_by_it}
+    if not ready.summary.reused:
+        from pytest_fastenv.provisioning.ahead import compile_ahead  # as above
+
+        compile_ahead(entrance.asked.settings, ready, entrance.asked.root)
     try:
         return _enter(
             entrance,

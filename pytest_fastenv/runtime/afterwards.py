@@ -41,6 +41,16 @@ def start(words: Sequence[str], environ: Mapping[str, str]) -> None:
         process.returncode = 0  # it is not waited for, so Popen shall not warn
 
 
+def start_apart(words: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Run a program that leaves a process behind and ends; that process is nobody's child.
+
+    :param environ: see `start`.
+    """
+    process = _start(words, environ)
+    if process is not None:
+        process.wait()
+
+
 def start_after_this(commands: Sequence[Sequence[str]], environ: Mapping[str, str]) -> None:
     """Have programs run, one after the other, when this process has ended, whatever it has become by then.
 
@@ -49,9 +59,7 @@ def start_after_this(commands: Sequence[Sequence[str]], environ: Mapping[str, st
     if not commands:
         return
     words = [sys.executable, "-I", "-S", "-c", _WAIT, str(os.getpid()), json.dumps([list(words) for words in commands])]
-    process = _start(words, environ)
-    if process is not None:
-        process.wait()  # it has left a process of its own behind
+    start_apart(words, environ)
 
 
 def _start(words: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
