@@ -111,7 +111,7 @@ def link(order: LinkOrder, destination: Destination) -> Linked:
     manifest = Manifest.load(f"{order.entry}/{MANIFEST}")
     if manifest is None:
         return Linked(start_ns, time.monotonic_ns(), changed=[MANIFEST])
-    changed = [] if order.fresh else manifest.changed(f"{order.entry}/{TREE}")
+    changed = [] if order.fresh else manifest.really_changed(f"{order.entry}/{TREE}", heals=True)
     if changed:
         return Linked(start_ns, time.monotonic_ns(), changed=changed)
     _check_places(order, destination, manifest)

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_fastenv.archive.member_paths import paths_below
@@ -175,13 +176,49 @@ class Manifest(NamedTuple):
         return changed
 
 
+    def really_changed(self, tree: str, *, heals: bool = False) -> list[str]:
+        """Return the files that are not what they were, by their content where only a time is another.
+
+        Archives that keep whole seconds, or none, give a store back with other times: those of a CI service, mostly.
+
+        :param heals: what is as it was gets its time back, and so do the environments that it is linked into.
+        """
+        suspects = self.changed(tree)
+        if not suspects:
+            return []
+        known = {file.path: file for file in self.files()}
+        executable = {self.paths[index] for index in self.executable}
+        changed = []
+        for path in suspects:
+            file = known.get(path)
+            allowed = self.executable_access if path in executable else self.plain_access
+            if file is None or not _has_content(f"{tree}/{path}", file, allowed):
+                changed.append(path)
+            elif heals:
+                with suppress(OSError):  # a store that cannot be written: looked at again the next time
+                    os.utime(f"{tree}/{path}", ns=(file.mtime_ns, file.mtime_ns), follow_symlinks=False)
+        return changed
+
+
+def _has_content(path: str, file: ManifestFile, allowed: int) -> bool:
+    """Tell whether a file is what it was but for its time: type, mode, owner, and every byte."""
+    try:
+        status = os.stat(path, follow_symlinks=False)
+        if status.st_size != file.size or access(status) != allowed:
+            return False
+        with open(path, "rb") as content:
+            return encode(hashlib.file_digest(content, "sha256").digest()) == file.digest
+    except OSError:
+        return False
+
+
 def check(entry: Path) -> str | None:
     """Say how an entry differs from what was unpacked, by every byte of it; ``None`` when it does not."""
     known = Manifest.load(str(entry / MANIFEST))
     if known is None or WheelFacts.load(entry / SUMMARY) is None:
         return "what is known of its files is damaged"
     tree = entry / TREE
-    for path in known.changed(str(tree)):
+    for path in known.really_changed(str(tree)):
         return f"{path} changed"
     for file in known.files():
         with open(tree / file.path, "rb") as content:

@@ -298,3 +298,22 @@ def test_another_form_of_bytecode_is_another_entry(bench: Bench) -> None:
     ]
     assert len({bytecode_key("", target) for target in targets}) == len(targets)
     assert bytecode_key("", replace(TARGET, version="3.11.9")) == bytecode_key("", TARGET)
+
+
+def test_what_came_back_with_other_times_is_linked_as_before(bench: Bench) -> None:
+    """An archive that keeps whole seconds gives the store back."""
+    assert bench.keep(bench.environment(), "single.py") == 1
+    files = list((bench.store.root / BYTECODE.directory).rglob("files/*"))
+    assert files
+    for path in files:
+        os.utime(path, (int(path.stat().st_mtime), int(path.stat().st_mtime)))
+    assert cached(bench.environment(), "single.py").exists()
+    assert bench.store.check(BYTECODE, bench.key) is None
+
+
+def test_what_has_another_content_does_not_get_its_time_back(bench: Bench) -> None:
+    bench.keep(bench.environment(), "single.py")
+    for path in (bench.store.root / BYTECODE.directory).rglob("files/*"):
+        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    assert not cached(bench.environment(), "single.py").exists()
+    assert bench.store.check(BYTECODE, bench.key) is not None

@@ -19,9 +19,13 @@ import pytest
 from installing import SITE, TARGET, SomeStaging, artifact, contents, engine, run
 from kit.archives import make_wheel
 from kit.links import CERTAIN, has_clones
+from kit.tools import NOWHERE
 
 from pytest_fastenv.errors import ConflictError, SchemeError
+from pytest_fastenv.filesystem import tree
+from pytest_fastenv.installer.manifest import Manifest
 from pytest_fastenv.installer.placement import Placer
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.model.plan import DirectUrl, Vcs
@@ -338,3 +342,57 @@ def test_a_directory_of_that_name_elsewhere_is_the_wheels_own(
         make_wheel(artifacts, "demo", files={"demo/.fastenv/x": "x"}, data_files={"data/share/.fastenv": ""}),
     )
     assert {f"{SITE}/demo/.fastenv/x", "share/.fastenv"} <= contents(draft.prefix).keys()
+
+
+def in_whole_seconds(root: Path) -> None:
+    """Give all files the times that an archive keeps which has no fractions of seconds."""
+    for path in root.rglob("*"):
+        if path.is_file():
+            os.utime(path, (int(path.stat().st_mtime), int(path.stat().st_mtime)))
+
+
+@pytest.mark.parametrize("mode", [LinkMode.HARDLINK, LinkMode.COPY, LinkMode.SYMLINK])
+def test_what_came_back_with_other_times_is_what_it_was(
+    mode: LinkMode, store: Store, artifacts: Path, draft: SomeStaging, tmp_path: Path
+) -> None:
+    """A store that was packed by a CI service: nothing is fetched again, and the environments of before are whole."""
+    wheel = make_wheel(artifacts, "demo", files=DEMO)
+    settings = replace(NOWHERE, link=mode)
+    install(store, draft, wheel, settings=settings)
+    before = tree.snapshot(draft.prefix)
+    entries = store.root / WHEELS.directory
+    in_whole_seconds(entries)
+    again = SomeStaging(tmp_path / "again", tmp_path / "again")
+    again.prefix.mkdir()
+    recorder = install(store, again, wheel, settings=settings)
+    assert [notice.text for notice in recorder.notices] == []
+    assert [span.args["source"] for span in recorder.spans if span.kind == "link"] == ["cache"]
+    assert tree.first_change(draft.prefix, before) is None
+    manifest = Manifest.load(str(next(entries.rglob("manifest.json"))))
+    assert manifest is not None
+    assert manifest.changed(str(next(entries.rglob("tree")))) == []
+
+
+@pytest.mark.parametrize("change", ["content", "mode", "kind"])
+def test_what_is_another_file_is_not_taken_for_what_it_was(
+    change: str, store: Store, artifacts: Path, draft: SomeStaging, tmp_path: Path
+) -> None:
+    wheel = make_wheel(artifacts, "demo", files=DEMO)
+    install(store, draft, wheel)
+    place = next((store.root / WHEELS.directory).rglob("tree/demo/__init__.py"))
+    content = place.read_bytes()
+    if change == "content":
+        place.write_bytes(content.replace(b"demo", b"omed"))
+    elif change == "mode":
+        place.chmod(0o600)
+    else:
+        place.unlink()
+        (tmp_path / "elsewhere").write_bytes(content)
+        place.symlink_to(tmp_path / "elsewhere")
+    in_whole_seconds(store.root / WHEELS.directory)
+    again = SomeStaging(tmp_path / "again", tmp_path / "again")
+    again.prefix.mkdir()
+    recorder = install(store, again, wheel)
+    assert ["was changed (demo/__init__.py" in notice.text for notice in recorder.notices] == [True]
+    assert (again.prefix / SITE / "demo" / "__init__.py").read_bytes() == content
+    assert not (again.prefix / SITE / "demo" / "__init__.py").is_symlink()
