@@ -21,7 +21,7 @@ def describe(directory: Path, python: str) -> dict[str, str]:
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "file system": _file_system(directory),
+        "file system": file_system(directory),
         "interpreter": python,
     }
 
@@ -35,7 +35,8 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _file_system(directory: Path) -> str:
+def file_system(directory: Path) -> str:
+    """Return the kind of file system that a directory lies on."""
     try:
         mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
     except OSError:

@@ -21,7 +21,7 @@ from benchmarks.first_test.needs import Needs
 from benchmarks.first_test.report import Measured, write_report
 from benchmarks.first_test.rows import rows
 from benchmarks.first_test.ways import Bench, Turn, prepare, ways
-from benchmarks.machine import Quiet, describe, look_around
+from benchmarks.machine import Quiet, describe, file_system, look_around
 from benchmarks.report import around_marks
 from benchmarks.server import FAR, serve
 from benchmarks.sets import Pin, read_sets
@@ -101,6 +101,9 @@ def _measured(options: argparse.Namespace, needs: Needs) -> Measured:
                     taken = chosen[name](Turn(bench, work / f"{number}-{name.replace(' ', '-')}"))
                     seconds[name].append(taken)
                     _tell(f"round {number + 1}: {name}: {taken:.2f} s")
+                if file_system(work) == "tmpfs":  # there it costs nothing, and there is little room
+                    for place in work.glob(f"{number}-*"):
+                        shutil.rmtree(place)
     finally:
         _remove(work)
     return Measured(_facts(options, programs, work, count, served.by), quiet, seconds)
