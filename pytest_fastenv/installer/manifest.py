@@ -175,7 +175,6 @@ class Manifest(NamedTuple):
             return list(self.paths) or [TREE]
         return changed
 
-
     def really_changed(self, tree: str, *, heals: bool = False) -> list[str]:
         """Return the files that are not what they were, by their content where only a time is another.
 

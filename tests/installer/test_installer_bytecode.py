@@ -314,6 +314,6 @@ def test_what_came_back_with_other_times_is_linked_as_before(bench: Bench) -> No
 def test_what_has_another_content_does_not_get_its_time_back(bench: Bench) -> None:
     bench.keep(bench.environment(), "single.py")
     for path in (bench.store.root / BYTECODE.directory).rglob("files/*"):
-        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+        path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
     assert not cached(bench.environment(), "single.py").exists()
     assert bench.store.check(BYTECODE, bench.key) is not None
