@@ -11,10 +11,10 @@ from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.first_test.needs import RELEASES, Needs
+from benchmarks.settling import settle
 from benchmarks.tools import Programs, bare_variables
 
 _TAIL_LINES = 25
-_SETTLING_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,27 +251,9 @@ def prepare(bench: Bench, tell: Callable[[str], None]) -> None:
         turn.ours_until_test(*_pytest(turn), cache="filled")
         turn.ours_until_test(*_pytest(turn, "--fastenv-link", "symlink"), cache="filled")
         _run_command(turn)
-        _settle(bench)
+        settle(bench.work / "caches" / "fastenv")
     for link in ("auto", "symlink"):
         turn.ours(*_create(turn, link, "--link", link), cache="filled")
     for name, way in ways(bench.needs).items():
         if name.startswith(("lock", "uv lock", "grown", "uv grown")):
             way(Turn(bench, bench.work / f"preparing-{name.replace(' ', '-')}"))
-
-
-def _settle(bench: Bench) -> None:
-    """Wait until nothing works on the store any more: what sessions leave to do is done by others than they."""
-    store = str(bench.work / "caches" / "fastenv").encode()
-    deadline = time.monotonic() + _SETTLING_S
-    while time.monotonic() < deadline and any(store in line for line in _command_lines()):
-        time.sleep(0.1)
-
-
-def _command_lines() -> list[bytes]:
-    lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(path.read_bytes())
-        except OSError:  # it has ended
-            continue
-    return lines

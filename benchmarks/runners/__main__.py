@@ -23,6 +23,7 @@ from benchmarks.runners.report import Measured, write_report
 from benchmarks.runners.runners import Runner, known_runners
 from benchmarks.runners.sample import FULL, SMALL, Sample
 from benchmarks.server import serve
+from benchmarks.settling import settle
 from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.interpreter.discovery import find_target
 from pytest_fastenv.model.events import Recorder
@@ -82,6 +83,7 @@ def _measured(options: argparse.Namespace) -> Measured:
         for number in range(1 if options.quick else options.rounds):
             quiet.append(look_around())
             runs += measure(runners, sample, options.cases, number, Path(work), served.url, programs, _tell)
+        settle(Path(work))  # nothing is removed under what still writes there
     facts = {
         "date": datetime.now(UTC).date().isoformat(),
         **describe(data, sys.version.split()[0]),
