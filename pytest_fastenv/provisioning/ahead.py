@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pytest_fastenv.environment.places import Ready
     from pytest_fastenv.settings.values import Settings
 
+#: Variables by which Python looks for other compiled files than those that are made here.
+_ELSEWHERE = frozenset({"PYTHONPYCACHEPREFIX", "PYTHONOPTIMIZE"})
 _PROGRAM = str(Path(__file__).with_name("ahead_program.py"))
 
 
@@ -26,7 +28,8 @@ def compile_ahead(settings: Settings, ready: Ready, root: Path) -> None:
     """
     summary = ready.summary
     is_new = not summary.reused and summary.fetched + summary.built > 0
-    if not is_new or settings.bytecode != "shared" or settings.serial or not _has_cores() or not hasattr(os, "fork"):
+    is_wanted = settings.bytecode == "shared" and not settings.serial and _ELSEWHERE.isdisjoint(os.environ)
+    if not (is_new and is_wanted and _has_cores() and hasattr(os, "fork")):
         return
     environment = ready.environment
     order = {

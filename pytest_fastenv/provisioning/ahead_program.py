@@ -8,6 +8,7 @@ What it compiles is where Python looks for it, and says what Python's own says (
 is not as the source is now. It ends with the session, and takes the processor only where nobody else wants it.
 """
 
+import contextlib
 import importlib.util
 import json
 import marshal
@@ -155,7 +156,8 @@ def compile_one(path: str) -> bool:
         if (now.st_mtime_ns, now.st_size, len(source)) != (before.st_mtime_ns, before.st_size, before.st_size):
             return False
         stamp = struct.pack("<III", 0, int(before.st_mtime) & 0xFFFFFFFF, before.st_size & 0xFFFFFFFF)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.dirname(target))  # and nothing above it: what was removed meanwhile stays away
         with open(draft, "xb") as file:
             file.write(importlib.util.MAGIC_NUMBER + stamp + marshal.dumps(code))
         os.replace(draft, target)

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import marshal
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -156,6 +157,25 @@ def test_what_is_edited_while_it_is_compiled_is_left_to_python(
     assert not list(tmp_path.glob("__pycache__/*"))
 
 
+def test_what_was_removed_meanwhile_stays_away(
+    tmp_path: Path, program: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path, package__mod="VALUE = 3\n") / "package" / "mod.py"
+    monkeypatch.setattr(os, "mkdir", removing(os.mkdir, source.parent))
+    assert program.compile_one(str(source)) is False
+    assert not source.parent.exists()
+
+
+def removing(mkdir: Callable[..., None], directory: Path) -> Callable[..., None]:
+    """Remove a directory just before another one is made in it."""
+
+    def make(*given: Any, **named: Any) -> None:
+        shutil.rmtree(directory)
+        mkdir(*given, **named)
+
+    return make
+
+
 @pytest.mark.parametrize("content", [b"def (:\n", b"\xff\xfe nonsense", b"x = '\x00'", b"(" * 5000])
 def test_what_cannot_be_compiled_is_left_out(content: bytes, tmp_path: Path, program: ModuleType) -> None:
     source = tmp_path / "mod.py"
@@ -246,6 +266,17 @@ try:
 except ChildProcessError:
     print("no child")
 """
+
+
+@pytest.mark.parametrize("variable", ["PYTHONPYCACHEPREFIX", "PYTHONOPTIMIZE"])
+def test_it_is_not_begun_where_python_looks_elsewhere(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(ahead, "start_apart", lambda *given: begun.append(given))
+    monkeypatch.setenv(variable, "1")
+    compile_ahead(Settings(), some_ready(tmp_path, fetched=1), tmp_path)
+    assert begun == []
 
 
 @pytest.mark.slow
