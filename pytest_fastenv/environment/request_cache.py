@@ -193,6 +193,8 @@ class RequestKey:
     :ivar requested: what its plugins ask for.
     :ivar runtime: digest of what is put into the environment for the session.
     :ivar pip: pip's variables: any of them may have a say.
+    :ivar pip_files: pip's configuration files that there are: variables, and where this package is installed, say where
+        they lie. What is in them is observed.
     :ivar program: the version of this package.
     """
 
@@ -204,6 +206,7 @@ class RequestKey:
     requested: tuple[str, ...] = ()
     runtime: str = ""
     pip: tuple[tuple[str, str], ...] = ()
+    pip_files: tuple[str, ...] = ()
     program: str = __version__
 
     @property

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import configparser
 import locale
-import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pytest_fastenv.errors import UsageError
+from pytest_fastenv.settings.pip_files import configuration_files
 
 _SECTIONS = ("global", "install")
 _ALIASES = {
@@ -116,40 +116,3 @@ def _parsed(path: Path) -> configparser.RawConfigParser:
             hint="mend it, or set PIP_CONFIG_FILE to the null device to ignore all such files",
         ) from error
     return parser
-
-
-def configuration_files(environ: Mapping[str, str], prefix: str) -> Iterator[Path]:
-    """Yield the files in the order in which they are read; they need not exist."""
-    named = environ.get("PIP_CONFIG_FILE")
-    if named == os.devnull:
-        return
-    name = "pip.ini" if os.name == "nt" else "pip.conf"
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or os.path.expanduser("~"))
-    yield from (directory / name for directory in _global_directories(environ))
-    if not (named and os.path.exists(named)):
-        yield home / ("pip" if os.name == "nt" else ".pip") / name
-        yield _user_directory(environ, home) / name
-    yield Path(prefix) / name
-    if named:
-        yield Path(named)
-
-
-def _global_directories(environ: Mapping[str, str]) -> Iterator[Path]:
-    if os.name == "nt":
-        yield Path(environ.get("PROGRAMDATA", "C:\\ProgramData")) / "pip"
-    elif sys.platform == "darwin":
-        yield Path("/Library/Application Support/pip")
-    else:
-        for directory in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
-            if directory.strip():
-                yield Path(directory) / "pip"
-        yield Path("/etc")
-
-
-def _user_directory(environ: Mapping[str, str], home: Path) -> Path:
-    if os.name == "nt":
-        return Path(environ.get("APPDATA") or home / "AppData" / "Roaming") / "pip"
-    if sys.platform == "darwin":
-        native = home / "Library" / "Application Support" / "pip"
-        return native if native.is_dir() else home / ".config" / "pip"
-    return Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"

@@ -35,6 +35,10 @@ FILES, INDEX = "files", "index.json"
 """Names inside an entry."""
 
 
+#: File systems take the time from a clock that lags behind by up to a few milliseconds.
+_COARSE_S = 0.02
+
+
 class Stamp(NamedTuple):
     """What a compiled file says of its source.
 
@@ -156,7 +160,7 @@ def place_bytecode(entry: str | Path, sources: Mapping[str, Stamp], base: str, m
     placer = Placer(way_of(mode), str(entry), base)
     made: set[str] = set()
     count = 0
-    now_s = int(time.time())
+    now_s = int(time.time() - _COARSE_S)
     for compiled in index.files(entry):
         if sources.get(compiled.source) != compiled.of or compiled.of.mtime_s >= now_s:
             continue

@@ -14,21 +14,28 @@ import json
 import marshal
 import os
 import re
+import signal
+import stat
 import struct
 import sys
 import time
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 _MOST_FILES = 500
+_LARGEST_BYTES = 4 * 1024 * 1024
+#: Of the project's directories: others hold data.
+_MOST_DIRECTORIES = 5000
 _MOST_BYTES = 8 * 1024 * 1024
 #: Of its own life, in seconds: sessions that need longer have imported by then what they import.
-_LIMIT_S = 120.0
+_LIMIT_S = 120
+#: File systems take the time from a clock that lags behind by up to a few milliseconds.
+_COARSE_S = 0.02
 _NOT_OF_THE_PROJECT = frozenset({"node_modules", "build", "dist", "site-packages", "__pycache__"})
 #: What every session imports, whatever its tests do.
 _ALWAYS = ("pytest", "_pytest.assertion.rewrite", "_pytest.config", "_pytest.main", "xdist.plugin")
 _LINE = re.compile(
     rb"^(?:(?P<block>(?:def|class|async|if|elif|else|try|except|finally|with|for|while|match)\b[^\n]*)|"
-    rb"(?P<inside>    |\t|)(?:from[ \t]+(?P<whole>\.*[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n#;]+)|"
+    rb"(?P<inside>    |\t|)(?:from[ \t]+(?P<whole>[\w.]{1,400})[ \t]+import[ \t]+(?P<names>\([^()]*\)|[^\n#;]+)|"
     rb"import[ \t]+(?P<plain>[\w., \t]+)))",
     re.MULTILINE,
 )
@@ -36,11 +43,16 @@ _LINE = re.compile(
 _LATER = re.compile(rb"(?:def|class|async|for|while|match)\b|(?:if|elif)\b.*(?:TYPE_CHECKING|__name__|win32|__main__)")
 
 
-def project_imports(root: str) -> List[str]:
-    """Return the names that a project's files import, in the order of the files."""
+def project_imports(root: str, is_wanted: Callable[[], bool]) -> List[str]:
+    """Return the names that a project's files import, in the order of the files.
+
+    :param is_wanted: asked for each directory.
+    """
     names: Dict[str, None] = {}
     files, size = 0, 0
-    for place, below, here in os.walk(root):
+    for count, (place, below, here) in enumerate(os.walk(root)):
+        if count > _MOST_DIRECTORIES or not is_wanted():
+            return list(names)
         below[:] = sorted(
             name
             for name in below
@@ -61,10 +73,13 @@ def project_imports(root: str) -> List[str]:
 
 
 def read(path: str) -> bytes:
-    """Return a file's content; empty where it cannot be read."""
+    """Return a module's source; empty where it cannot be read, is no file, or is larger than any module."""
     try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_BYTES:
+            return b""
         with open(path, "rb") as file:
-            return file.read()
+            return file.read(_LARGEST_BYTES)
     except OSError:
         return b""
 
@@ -148,8 +163,9 @@ def compile_one(path: str) -> bool:
         before = os.stat(path)
         if os.path.exists(target):
             return False
-        if int(before.st_mtime) >= int(time.time()):  # an edit within the same second could not be seen
-            time.sleep(1.0 - time.time() % 1.0)
+        now_s = time.time() - _COARSE_S
+        if int(before.st_mtime) >= int(now_s):  # an edit within the same second could not be seen
+            time.sleep(1.0 - now_s % 1.0)
         source = read(path)
         code = compile(source, path, "exec", dont_inherit=True, optimize=0)
         now = os.stat(path)
@@ -199,10 +215,14 @@ def main() -> None:
     if os.fork():
         os._exit(0)
     give_way()
-    until = time.monotonic() + _LIMIT_S
-    roots = [*_ALWAYS, *project_imports(order["root"])]
+    signal.alarm(_LIMIT_S)  # whatever it may be held up by
+
+    def is_wanted() -> bool:
+        return lives(order["session"]) and os.path.isdir(order["prefix"])
+
+    roots = [*_ALWAYS, *project_imports(order["root"], is_wanted)]
     for path in Ahead(order["sites"]).sources(roots):
-        if time.monotonic() > until or not lives(order["session"]) or not os.path.isdir(order["prefix"]):
+        if not is_wanted():
             return
         compile_one(path)
 

@@ -15,7 +15,6 @@ from pytest_fastenv.environment.skeleton import skeleton
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError, ProvideError
 from pytest_fastenv.filesystem.observations import observe
 from pytest_fastenv.filesystem.threads import in_thread
-from pytest_fastenv.index.pip_config import configuration_files
 from pytest_fastenv.installer.build.circle import Waits
 from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.pipeline import Filled, Installer, in_order_of_beginning
@@ -37,6 +36,7 @@ from pytest_fastenv.provisioning.resolutions import Resolution, Resolutions, own
 from pytest_fastenv.provisioning.run import Policies, Run
 from pytest_fastenv.provisioning.tools import SharedTools, open_tools
 from pytest_fastenv.schedule.outcome import Admission, together
+from pytest_fastenv.settings.pip_files import configuration_files
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.tools import Tools
 

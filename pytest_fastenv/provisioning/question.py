@@ -17,6 +17,7 @@ from pytest_fastenv.environment.request_cache import REQUESTS, RequestKey, decid
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.settings.pip_files import files_that_count
 from pytest_fastenv.settings.values import Settings, check_directory, current_directory, store_place
 from pytest_fastenv.store.store import Store
 
@@ -121,6 +122,7 @@ class Question:
             requested=self.needs.requested,
             runtime=self.needs.runtime_digest,
             pip=tuple(sorted((name, value) for name, value in self.environ.items() if name.startswith("PIP_"))),
+            pip_files=files_that_count(self.environ, sys.prefix),
         )
 
     def store(self, recorder: Recorder) -> Store:

@@ -109,7 +109,7 @@ def test_the_projects_own_files_tell_what_is_imported(tmp_path: Path, program: M
     write(tmp_path / ".hidden", x="import no")
     write(tmp_path / "env", x="import no")
     (tmp_path / "env" / "pyvenv.cfg").touch()
-    assert program.project_imports(str(tmp_path)) == ["lib", "lib.x", "fixtures", "ant", "bee"]
+    assert program.project_imports(str(tmp_path), lambda: True) == ["lib", "lib.x", "fixtures", "ant", "bee"]
 
 
 def test_a_large_project_is_not_read_to_its_end(
@@ -117,7 +117,53 @@ def test_a_large_project_is_not_read_to_its_end(
 ) -> None:
     write(tmp_path, **{f"test_{number}": f"import m{number}" for number in range(9)})
     monkeypatch.setattr(program, "_MOST_FILES", 3)
-    assert program.project_imports(str(tmp_path)) == ["m0", "m1", "m2"]
+    assert program.project_imports(str(tmp_path), lambda: True) == ["m0", "m1", "m2"]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "sparse", "directory", "dangling", "circle"])
+def test_what_is_no_module_is_not_read(kind: str, tmp_path: Path, program: ModuleType) -> None:
+    """A pipe would never end, a device neither, and a file of some gigabytes is no source."""
+    write(tmp_path, test_it="import mod")
+    odd = tmp_path / "odd.py"
+    match kind:
+        case "fifo":
+            os.mkfifo(odd)
+        case "device":
+            odd.symlink_to("/dev/zero")
+        case "sparse":
+            odd.touch()
+            os.truncate(odd, 5 << 30)
+        case "directory":
+            odd.mkdir()
+        case "dangling":
+            odd.symlink_to("nowhere")
+        case "circle":
+            odd.symlink_to("odd.py")
+    assert program.project_imports(str(tmp_path), lambda: True) == ["mod"]
+    assert program.read(str(odd)) == b""
+
+
+def test_a_project_of_many_directories_is_left_when_the_session_has_ended(tmp_path: Path, program: ModuleType) -> None:
+    for number in range(50):
+        write(tmp_path, **{f"d{number:02}__test_it": f"import m{number:02}"})
+    asked: list[int] = []
+
+    def is_wanted() -> bool:
+        asked.append(1)
+        return len(asked) < 10
+
+    assert len(program.project_imports(str(tmp_path), is_wanted)) == 8
+
+
+@pytest.mark.parametrize(
+    "source", [b"from a import (\n" * 200_000, b"from " + b"." * 500_000, b"import " + b"a," * 500_000], ids=len
+)
+def test_odd_sources_take_no_time(source: bytes, program: ModuleType) -> None:
+    """What grew with the square took minutes for these."""
+    begun = time.process_time()
+    for _ in program.imports(source, "a"):
+        pass
+    assert time.process_time() - begun < 20
 
 
 def test_it_is_stamped_as_python_does(tmp_path: Path, program: ModuleType) -> None:

@@ -85,6 +85,34 @@ def test_made_reused_and_nothing_asked_twice(desk: Desk) -> None:
     assert len(desk.server.requests) == asked
 
 
+@pytest.mark.parametrize("variable", ["HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"])
+def test_another_configuration_of_pip_is_another_request(
+    desk: Desk, variable: str, tmp_path: Path, index_server: Callable[..., IndexServer]
+) -> None:
+    """Which files count depends on variables: those of one user are not taken for those of another."""
+    other = tmp_path / "other artifacts"
+    other.mkdir()
+    make_wheel(other, "app", "2.0")
+    servers = {"one": desk.server.url, "two": index_server(other).url}
+    desk.write("app\n")
+    below = {"HOME": ".config/pip", "XDG_CONFIG_HOME": "pip", "XDG_CONFIG_DIRS": "pip"}[variable]
+    for name, url in servers.items():
+        place = tmp_path / name / below
+        place.mkdir(parents=True)
+        (place / "pip.conf").write_text(f"[global]\nindex-url = {url}\n")
+
+    def ask(name: str) -> str:
+        environ = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "PIP_"))}
+        environ |= {"HOME": str(tmp_path / "nowhere"), variable: str(tmp_path / name)}
+        settings = desk.settings(sources=("app",), index_url=None)
+        ready = provision(settings=settings, base=desk.directory, environ=environ)
+        if ready.lease_fd is not None:
+            os.close(ready.lease_fd)
+        return ready.environment.installed()["app"]
+
+    assert [ask(name) for name in ("one", "two", "one", "two")] == ["1.0", "2.0", "1.0", "2.0"]
+
+
 def test_it_runs_what_is_in_it(desk: Desk) -> None:
     environment = desk.ask().environment
     ran = environment.run(

@@ -28,6 +28,10 @@ _CHANGES = {
 _FORKS = frozenset({"os.fork", "os.forkpty"})
 
 
+#: Below the directory of devices, and a place for files, where people have projects, too.
+_NO_DEVICES = "/dev/shm/"  # noqa: S108 - nothing is written there
+
+
 class Audit:
     """Listens from `begin` to `end`; there is no way to stop listening for good.
 
@@ -39,7 +43,7 @@ class Audit:
     def __init__(self, ignored: list[str], heeded: list[str], journal: Any = None) -> None:
         self._journal = journal
         self._is_noting = threading.local()
-        self._ignored = _both_ways([*ignored, sys.prefix, sys.exec_prefix, sys.base_prefix, "/proc", "/sys", "/dev"])
+        self._ignored = _both_ways([*ignored, sys.prefix, sys.exec_prefix, sys.base_prefix, "/proc", "/sys"])
         self._heeded = _both_ways(heeded)
         self._is_on = False
         self._read: set[str] = set()
@@ -68,7 +72,8 @@ class Audit:
         }
 
     def _matters(self, path: str) -> bool:
-        return not path.startswith(self._ignored) or path.startswith(self._heeded)
+        is_device = path.startswith("/dev/") and not path.startswith(_NO_DEVICES)
+        return not (is_device or path.startswith(self._ignored)) or path.startswith(self._heeded)
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
         if self._journal is not None and not getattr(self._is_noting, "now", False):

@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from build_bench import Bench, Environment, process_ends, wait_for_file
 
 from pytest_fastenv.errors import BuildError, BuildTimeoutError
 from pytest_fastenv.filesystem import oslock
-from pytest_fastenv.installer.build import guardian, log
+from pytest_fastenv.installer.build import backend_audit, guardian, log
 from pytest_fastenv.installer.build.guardian import HAS_GUARDIAN
 from pytest_fastenv.installer.build.hooks import HookAnswer
 from pytest_fastenv.installer.build.pyproject import BuildSystem
@@ -485,3 +487,22 @@ def test_a_variable_with_a_login_in_it_is_not_advised_to_be_named(bench: Bench) 
         asyncio.run(bench.run(environ=environ, variables=("VENDOR_SDX",)))
     assert f"lets variables through that are named there: VENDOR_B\n{only}" in (caught.value.hint or "")
     assert "u:p" not in caught.value.diagnosis()
+
+
+@pytest.mark.parametrize(("place", "is_told"), [("/dev/shm", True), ("/dev", False)])
+def test_a_project_may_lie_where_devices_are(place: str, is_told: bool, tmp_path: Path) -> None:
+    """In memory: what hooks read there counts. Devices themselves do not."""
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("there is no /dev/shm")
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".txt") as file:
+        name = file.name if is_told else "/dev/null"
+        program = (
+            f"import sys; sys.path.insert(0, {str(Path(backend_audit.__file__).parent)!r})\n"
+            "from backend_audit import Audit\n"
+            "audit = Audit([], [])\n"
+            "audit.begin()\n"
+            f"open({name!r}).close()\n"
+            f"print({name!r} in audit.end()['read'])\n"
+        )
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (name.startswith(place), ran.stdout.strip()) == (True, str(is_told))
