@@ -101,6 +101,15 @@ def link_all(orders: Sequence[LinkOrder], destination: Destination) -> list[Link
         return [link(order, destination) for order in orders]
 
 
+def first_spoilt(entries: Sequence[str]) -> str | None:
+    """Return the first of some store entries that is not as it was made."""
+    for entry in entries:
+        manifest = Manifest.load(f"{entry}/{MANIFEST}")
+        if manifest is None or manifest.really_changed(f"{entry}/{TREE}", heals=True):
+            return entry
+    return None
+
+
 def link(order: LinkOrder, destination: Destination) -> Linked:
     """Link one distribution.
 

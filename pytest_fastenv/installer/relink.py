@@ -9,6 +9,7 @@ from pytest_fastenv.installer.link import LinkOrder
 from pytest_fastenv.installer.linking import Linking, Told, bytecode_entry
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.schedule.outcome import Admission, run_all
+from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.buckets import EntryBucket
 from pytest_fastenv.store.store import Store
 
@@ -50,6 +51,23 @@ class Kept(NamedTuple):
 
 class SpoiltError(Exception):
     """A wheel is not in the store any more, or not as it was."""
+
+
+async def check(kept: Sequence[Kept], store: Store, wheels: EntryBucket, processes: ProcessPool) -> None:
+    """See that the store holds all that is to be linked as it was, before anything is begun.
+
+    Linking looks again. This is for where something is known to have been edited: several processes that find that at
+    the same moment would each link what is still good, in vain.
+
+    :raises SpoiltError: it does not.
+    """
+    entries = [store.lookup(wheels, one.wheel) for one in kept]
+    if None in entries:
+        raise SpoiltError
+    parts = [list(map(str, entries[number :: processes.count])) for number in range(processes.count)]
+    found = await run_all(processes.call(f"{LinkOrder.__module__}:first_spoilt", part) for part in parts if part)
+    if any(found):
+        raise SpoiltError
 
 
 async def relink(

@@ -16,7 +16,7 @@ from pytest_fastenv.environment.places import Missing, Ready
 from pytest_fastenv.environment.staging import StagedEnvironment
 from pytest_fastenv.installer.linking import Linking
 from pytest_fastenv.installer.overlaps import OverlapPolicy
-from pytest_fastenv.installer.relink import SpoiltError, relink
+from pytest_fastenv.installer.relink import SpoiltError, check, relink
 from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.answers import Grounds, answered, write_runtime
@@ -68,6 +68,8 @@ async def make_again(
 
         place = asked.place(store)
         try:
+            if missing.reason:  # an edit may have reached the store through a link
+                await check(known.links, store, WHEELS, processes)
             ready = await supply.provide(
                 place, target, fingerprint, fill, recreate=settings.recreate, previous=missing.previous
             )

@@ -122,6 +122,7 @@ def test_workers_and_environments_inside_tests_have_it(library: Project) -> None
 
 def test_where_python_keeps_nothing_it_is_compiled_after_the_session(library: Project) -> None:
     library.variables["PYTHONDONTWRITEBYTECODE"] = "1"
+    library.variables["FASTENV_CONCURRENT"] = "1"  # else it may be compiled beside the session
     assert run(library) == "False"
     compiled = run(library, "--fastenv-recreate")
     assert inodes(library) == [compiled]
