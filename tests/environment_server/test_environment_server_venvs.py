@@ -27,7 +27,7 @@ from pytest_fastenv.errors import (
     RequestError,
     UsageError,
 )
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.link import LinkMode

@@ -21,7 +21,7 @@ from kit.unpacked import unpacked_at
 from pytest_fastenv.installer.bytecode import BYTECODE, FILES, bytecode_key
 from pytest_fastenv.installer.compilation import Compilation, Modules
 from pytest_fastenv.installer.manifest import MANIFEST, TREE, Manifest
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.digest import file_sha256
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.store.store import Store

@@ -16,7 +16,7 @@ from kit.server import Handler, IndexServer
 from pytest_fastenv import provision
 from pytest_fastenv.errors import BuildError, NotFoundError
 from pytest_fastenv.installer.unpacked_wheel import UnpackedWheel
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, SdistSource, WheelSource
 from pytest_fastenv.schedule.outcome import Admission, NotAdmittedError

@@ -16,7 +16,7 @@ from kit.archives import make_sdist, make_wheel
 
 from pytest_fastenv.errors import FailureGroup, NotFoundError, RecordError, StoreError
 from pytest_fastenv.installer.pipeline import in_order_of_beginning
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode

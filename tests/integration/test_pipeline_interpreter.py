@@ -19,7 +19,7 @@ from pipeline_bench import Bench, Gate, Pieces, ended, noise
 
 from pytest_fastenv import provision
 from pytest_fastenv.environment.skeleton import SKELETONS
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.settings.layers import command_line, load, variables

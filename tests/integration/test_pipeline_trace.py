@@ -13,7 +13,7 @@ from kit.archives import make_project, make_sdist, make_wheel
 from kit.server import IndexServer
 from pipeline_bench import Bench, Piece, noise
 
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.events import Kind
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ PROGRAM = """
 import asyncio, os, sys
 from dataclasses import replace
 from pathlib import Path
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.settings.layers import settings_from_variables

@@ -28,7 +28,7 @@ from pytest_fastenv.environment.skeleton import SKELETONS, Skeleton
 from pytest_fastenv.installer.bytecode import BYTECODE, Index
 from pytest_fastenv.installer.manifest import Manifest as WheelManifest
 from pytest_fastenv.installer.manifest import WheelFacts
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.interpreter.installed import PYTHONS, Installed
 from pytest_fastenv.model.codec import decode, encode
 from pytest_fastenv.model.plan import Plan

@@ -13,7 +13,7 @@ from pytest_fastenv.environment.questions import QUESTIONS
 from pytest_fastenv.environment.request_cache import REQUESTS
 from pytest_fastenv.index.page_cache import PAGES
 from pytest_fastenv.installer.build.built_wheels import BUILT
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.store.buckets import Bucket, InStore
 from pytest_fastenv.store.inventory import Kept

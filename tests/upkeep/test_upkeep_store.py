@@ -22,7 +22,7 @@ from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.environment.places import Ready
 from pytest_fastenv.environment.request_cache import REQUESTS
 from pytest_fastenv.filesystem import oslock
-from pytest_fastenv.installer.wheels import WHEELS
+from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.buckets import EntryBucket
