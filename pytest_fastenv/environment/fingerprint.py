@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment.manifest import CHANGED
 from pytest_fastenv.model.codec import encode_for_key, members
 from pytest_fastenv.model.digest import key_of
-from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.settings.options import OPTIONS, Decides
 from pytest_fastenv.settings.values import Settings, deciding
+
+if TYPE_CHECKING:
+    from pytest_fastenv.model.plan import Distribution, Plan  # a fingerprint that is kept needs none
 
 _FORMAT = 2
 _NAMED_AT_MOST = 3
@@ -71,7 +73,7 @@ def distribution_identity(distribution: Distribution) -> str:
     same with its config settings, a directory by its content and place. ``direct_url.json`` (PEP 610) and ``REQUESTED``
     (PEP 376) are files of the environment too.
     """
-    kind: Any = Distribution
+    kind: Any = type(distribution)
     others = {
         member.name: getattr(distribution, member.name)
         for member in members(kind)

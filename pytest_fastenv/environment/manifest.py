@@ -33,8 +33,8 @@ from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 
 if TYPE_CHECKING:
-    from pytest_fastenv.filesystem.known_files import KnownFiles
     from pytest_fastenv.model.plan import Plan
+    from pytest_fastenv.model.protocols import KnownTree
 
 #: The part of a fingerprint that an environment has which was changed after it was made.
 CHANGED = "changed"
@@ -79,7 +79,7 @@ def write(
     interpreter: Mapping[str, Any],
     summary: Summary,
     uses: Iterable[InStore] = (),
-    known: KnownFiles | None = None,
+    known: KnownTree | None = None,
 ) -> Manifest:
     """Record what a finished environment holds. It is not ready with that: see `mark_ready`.
 

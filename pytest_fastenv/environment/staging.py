@@ -20,11 +20,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.skeleton import Permit, lay_out
 from pytest_fastenv.errors import PublishError, StoreError
-from pytest_fastenv.filesystem.known_files import KnownFiles
 from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import Environment
@@ -33,6 +33,9 @@ from pytest_fastenv.store.buckets import InStore
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.store.temporary import Home
+
+if TYPE_CHECKING:
+    from pytest_fastenv.model.protocols import KnownTree  # brings plans along, which not everybody has in hand
 
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
 
@@ -51,13 +54,13 @@ class StagingDirectory:
     final: Path
     target: Target
     used: set[InStore] = field(default_factory=set, compare=False, kw_only=True)
-    known: list[KnownFiles] = field(default_factory=list, compare=False, kw_only=True)
+    known: list[KnownTree] = field(default_factory=list, compare=False, kw_only=True)
 
     def uses(self, bucket: str, key: str) -> None:
         """See the protocol."""
         self.used.add(InStore(bucket, key))
 
-    def knows(self, files: KnownFiles) -> None:
+    def knows(self, files: KnownTree) -> None:
         """See the protocol."""
         self.known.append(files)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.bytecode import BYTECODE, bytecode_key
@@ -16,11 +16,13 @@ from pytest_fastenv.installer.links import Links
 from pytest_fastenv.installer.overlaps import OverlapPolicy
 from pytest_fastenv.model.events import Recorder, Span
 from pytest_fastenv.model.link import LinkMode
-from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.store import Store
+
+if TYPE_CHECKING:
+    from pytest_fastenv.model.protocols import Staging  # brings plans along, which not everybody has in hand
 
 
 class Told(NamedTuple):

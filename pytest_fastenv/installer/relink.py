@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_fastenv.installer.link import LinkOrder
 from pytest_fastenv.installer.linking import Linking, Told, bytecode_entry
-from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.schedule.outcome import Admission, run_all
 from pytest_fastenv.schedule.process_pool import ProcessPool
 from pytest_fastenv.store.buckets import EntryBucket
 from pytest_fastenv.store.store import Store
+
+if TYPE_CHECKING:
+    from pytest_fastenv.model.protocols import Staging
 
 
 class Kept(NamedTuple):

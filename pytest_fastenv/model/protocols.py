@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pytest_fastenv.model.artifact import Artifact
 from pytest_fastenv.model.build import Installed
 from pytest_fastenv.model.metadata import CoreMetadata
 from pytest_fastenv.model.plan import BuildSource, Distribution
 from pytest_fastenv.model.target import Target
-
-if TYPE_CHECKING:
-    from pytest_fastenv.filesystem.known_files import KnownFiles
 
 T = TypeVar("T")
 
@@ -98,6 +96,13 @@ class PinObserver(Protocol):
         """The search took a choice back."""
 
 
+class KnownTree(Protocol):
+    """What is known of the files in a directory by those who wrote them (`pytest_fastenv.filesystem.known_files`)."""
+
+    def snapshot(self, root: str | os.PathLike[str]) -> Any:
+        """Take down what a directory holds now (`pytest_fastenv.filesystem.tree.snapshot`)."""
+
+
 class Staging(Protocol):
     """An environment in the making (the environment room makes it, the installer fills it)."""
 
@@ -119,7 +124,7 @@ class Staging(Protocol):
         :param bucket: name of the bucket's directory.
         """
 
-    def knows(self, files: KnownFiles) -> None:
+    def knows(self, files: KnownTree) -> None:
         """Note what is known of the files in it, which then need not be looked at."""
 
 

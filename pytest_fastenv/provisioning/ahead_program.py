@@ -21,7 +21,7 @@ import sys
 import time
 from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-_MOST_FILES = 500
+MOST_FILES = 500
 _LARGEST_BYTES = 4 * 1024 * 1024
 #: Of the project's directories: others hold data.
 _MOST_DIRECTORIES = 5000
@@ -65,7 +65,7 @@ def project_imports(root: str, is_wanted: Callable[[], bool]) -> List[str]:
                 continue
             source = read(os.path.join(place, name))
             files, size = files + 1, size + len(source)
-            if files > _MOST_FILES or size > _MOST_BYTES:
+            if files > MOST_FILES or size > _MOST_BYTES:
                 return list(names)
             for found in imports(source, ""):
                 names.setdefault(found)

@@ -15,7 +15,6 @@ from typing import Any
 from kit.tools import NOWHERE, tools_of
 
 from pytest_fastenv.filesystem import tree
-from pytest_fastenv.filesystem.known_files import KnownFiles
 from pytest_fastenv.installer.build.builder import SourceBuilder
 from pytest_fastenv.installer.distributions import Distributions
 from pytest_fastenv.installer.pipeline import Installer
@@ -25,7 +24,7 @@ from pytest_fastenv.model.artifact import Artifact, Hashes
 from pytest_fastenv.model.build import Installed
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.plan import Distribution, Plan, WheelSource
-from pytest_fastenv.model.protocols import BuildEnvironment
+from pytest_fastenv.model.protocols import BuildEnvironment, KnownTree
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.run import Policies
 from pytest_fastenv.runtime.summary import Summary
@@ -48,9 +47,9 @@ class SomeStaging:
     final: Path
     target: Target = TARGET
     used: set[tuple[str, str]] = field(default_factory=set)
-    known: list[KnownFiles] = field(default_factory=list)
+    known: list[KnownTree] = field(default_factory=list)
 
-    def knows(self, files: KnownFiles) -> None:
+    def knows(self, files: KnownTree) -> None:
         self.known.append(files)
 
     def uses(self, bucket: str, key: str) -> None:

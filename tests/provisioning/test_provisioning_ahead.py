@@ -116,7 +116,7 @@ def test_a_large_project_is_not_read_to_its_end(
     tmp_path: Path, program: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, **{f"test_{number}": f"import m{number}" for number in range(9)})
-    monkeypatch.setattr(program, "_MOST_FILES", 3)
+    monkeypatch.setattr(program, "MOST_FILES", 3)
     assert program.project_imports(str(tmp_path), lambda: True) == ["m0", "m1", "m2"]
 
 
