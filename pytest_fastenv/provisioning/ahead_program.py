@@ -176,6 +176,9 @@ def compile_one(path: str) -> bool:
             os.mkdir(os.path.dirname(target))  # and nothing above it: what was removed meanwhile stays away
         with open(draft, "xb") as file:
             file.write(importlib.util.MAGIC_NUMBER + stamp + marshal.dumps(code))
+        if os.path.exists(target):  # the session was quicker
+            remove(draft)
+            return False
         os.replace(draft, target)
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         remove(draft)

@@ -203,6 +203,22 @@ def test_what_is_edited_while_it_is_compiled_is_left_to_python(
     assert not list(tmp_path.glob("__pycache__/*"))
 
 
+def test_what_the_session_has_compiled_meanwhile_stays(
+    tmp_path: Path, program: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path, mod="VALUE = 3\n") / "mod.py"
+    target = Path(importlib.util.cache_from_source(str(source)))
+    dumps = marshal.dumps
+
+    def slowly(code: Any) -> bytes:
+        target.write_bytes(b"by the session")
+        return dumps(code)
+
+    monkeypatch.setattr(program.marshal, "dumps", slowly)
+    assert program.compile_one(str(source)) is False
+    assert [path.read_bytes() for path in target.parent.iterdir()] == [b"by the session"]
+
+
 def test_what_was_removed_meanwhile_stays_away(
     tmp_path: Path, program: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
