@@ -13,7 +13,7 @@ def settle(directory: Path) -> None:
     """Wait until no process works in a directory any more, as far as command lines tell; two minutes at most."""
     deadline = time.monotonic() + _LIMIT_S
     while time.monotonic() < deadline and any(os.fsencode(directory) in line for line in _command_lines()):
-        time.sleep(0.1)
+        time.sleep(0.1)  # they tell nobody when they end
 
 
 def _command_lines() -> list[bytes]:
