@@ -81,7 +81,7 @@ COSTS = {
     "requests": 3,  # its connection, one that is kept open to another host, a name that is looked up
     "downloads": 3,  # the same, and the file
     "builds": 8,  # channel, control socket, locks of a user's tree, slot
-    "installs": 4,  # a process of the pool: two pipes, what it says, what it is waited for with
+    "installs": 4,  # a process of the pool: two pipes, what it says, and what its start is waited for with
     "artifacts": 2,  # lock and file
     "sources": 1,
     "build_environments": 2,
