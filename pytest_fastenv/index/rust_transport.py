@@ -7,13 +7,16 @@ reader in ``extensions["read_chunk"]``: what has arrived, in one piece and not c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 import httpx
 from pyreqwest.client import Client
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import ResponseBodyReader
+
+T = TypeVar("T")
 
 
 class RustTransport(httpx.AsyncBaseTransport):
@@ -26,13 +29,14 @@ class RustTransport(httpx.AsyncBaseTransport):
         """Send a request; return when the answer's header is there."""
         builder = self._client.request(request.method, str(request.url)).headers(request.headers.multi_items())
         opened = builder.streamed_read_buffer_limit(0).build_streamed()
-        response = await opened.__aenter__()
-        reader = response.body_reader
+        stream = _Body(opened)
+        response = await _heeding_cancellation(opened.__aenter__(), give_back=stream.aclose)
+        stream.reader = response.body_reader
         return httpx.Response(
             response.status,
             headers=list(response.headers.items()),
-            stream=_Body(opened, reader),
-            extensions={"read_chunk": reader.read_chunk},
+            stream=stream,
+            extensions={"read_chunk": stream.read_chunk},
         )
 
     async def aclose(self) -> None:
@@ -41,13 +45,35 @@ class RustTransport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, opened: StreamRequest, reader: ResponseBodyReader) -> None:
+    reader: ResponseBodyReader
+
+    def __init__(self, opened: StreamRequest) -> None:
         self._opened: Any = opened
-        self._reader = reader
+
+    async def read_chunk(self) -> Any:
+        return await _heeding_cancellation(self.reader.read_chunk())
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (chunk := await self._reader.read_chunk()) is not None:
+        while (chunk := await self.read_chunk()) is not None:
             yield bytes(chunk)
 
     async def aclose(self) -> None:
         await self._opened.__aexit__(None, None, None)
+
+
+async def _heeding_cancellation(call: Awaitable[T], give_back: Callable[[], Awaitable[None]] | None = None) -> T:
+    """Wait for one of pyreqwest's calls; a cancellation that it keeps to itself passes all the same.
+
+    Where what it waits for arrives together with the cancellation, it returns that as if nothing had been asked, and
+    whoever reads on would wait for ever.
+
+    :param give_back: ends what the call has returned, where nobody gets it.
+    """
+    task = asyncio.current_task()
+    asked = task.cancelling() if task is not None else 0
+    result = await call
+    if task is not None and task.cancelling() > asked:
+        if give_back is not None:
+            await give_back()
+        raise asyncio.CancelledError
+    return result

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable
@@ -239,3 +240,46 @@ def test_a_cancelled_transfer_leaves_nothing(server: IndexServer, tmp_path: Path
     asyncio.run(run())
     release.set()
     assert not (tmp_path / "into").exists()
+
+
+@pytest.mark.parametrize("first", ["header", "body"])
+def test_a_cancellation_is_heeded_whatever_arrives_at_that_moment(
+    server: IndexServer, tmp_path: Path, rust: bool, first: str
+) -> None:
+    """What comes together with it must not swallow it: the reader would wait for the rest, for ever."""
+    ended = threading.Event()
+
+    def without_end(handler: Handler) -> bool:
+        handler.answer(200, headers={"Content-Length": str(1 << 40)})
+        with contextlib.suppress(OSError):  # the reader has gone
+            while first == "body" and not ended.is_set():
+                handler.wfile.write(CONTENT[:1000])
+        ended.wait(120)
+        handler.close_connection = True
+        return True
+
+    async def attempt(turns: int) -> None:
+        async with client(rust=rust) as http:
+            begun = asyncio.Event()
+            url, into = f"{server.files_url}x.whl", tmp_path / "into"
+            transfer = asyncio.ensure_future(http.download(url, into, on_bytes=lambda _: begun.set()))
+            if first == "body":
+                await begun.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            transfer.cancel()
+            await asyncio.wait([transfer], timeout=20)
+            heeded = transfer.done()
+            while not transfer.done():
+                transfer.cancel()
+                await asyncio.wait([transfer], timeout=1)
+            assert heeded
+            assert transfer.cancelled()
+            assert not into.exists()
+
+    server.fault("x.whl", without_end)
+    try:
+        for turns in range(40):
+            asyncio.run(attempt(turns * (1 if first == "body" else 10)))
+    finally:
+        ended.set()

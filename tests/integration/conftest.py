@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,9 @@ def seeded_store(wheels_of_pytest: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def desk(tmp_path: Path, artifacts: Path, wheels_of_pytest: Path, index_server: Callable[..., IndexServer]) -> Desk:
+def desk(
+    tmp_path: Path, artifacts: Path, wheels_of_pytest: Path, index_server: Callable[..., IndexServer]
+) -> Iterator[Desk]:
     """A user's directory, a store where nothing is yet, and an index that has ``good``."""
     make_wheel(artifacts, "good")
     for wheel in wheels_of_pytest.iterdir():
@@ -56,7 +58,8 @@ def desk(tmp_path: Path, artifacts: Path, wheels_of_pytest: Path, index_server: 
     server = index_server()
     made = Desk(tmp_path / "desk", tmp_path / "cache", {"FASTENV_INDEX_URL": server.url})
     made.server = server
-    return made
+    yield made
+    made.end()
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ class Desk:
     before: tuple[str, ...] = ()
     timeout_s: float = 120.0
     server: IndexServer | None = None
+    _started: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -121,7 +122,7 @@ class Desk:
 
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a command and do not wait for it."""
-        return subprocess.Popen(
+        started = subprocess.Popen(
             [*self.before, *command],
             cwd=self.directory,
             env=self.environ,
@@ -129,6 +130,15 @@ class Desk:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+        self._started.append(started)
+        return started
+
+    def end(self) -> None:
+        """Kill what still runs, after a test that failed: what it leaves would fail another one."""
+        for started in self._started:
+            if started.poll() is None:
+                started.kill()
+                started.communicate()
 
     def nothing_whole_is_left(self) -> None:
         """Check that no environment is there that a later run could take for whole."""
