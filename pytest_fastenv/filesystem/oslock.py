@@ -5,8 +5,8 @@ open file, not to the process: a child process that was given the descriptor (``
 ends too, even when the owner was killed. Releasing therefore closes the descriptor and never unlocks. Elsewhere:
 filelock's lock on a descriptor. A file system without locks is an error; there is no weaker lock to fall back to.
 
-Lock files are never deleted here. If another program deletes one, two processes could hold locks on two files of one
-name; so a process that obtains a lock checks that its file is still the file at that path, and begins again if not.
+Where a lock file is deleted, two processes could hold locks on two files of one name; so a process that obtains a lock
+checks that its file is still the file at that path, and begins again if not. Who holds a lock may delete its file.
 
 Standard library only, and little of it: this module is on the warm path.
 """

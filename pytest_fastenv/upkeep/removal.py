@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.store import lease
 from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.lock_files import sweep_locks
 from pytest_fastenv.store.makers import nothing_is_made
 from pytest_fastenv.store.removal import remove_record, take_out
 from pytest_fastenv.store.store import Store
@@ -164,7 +165,7 @@ class _Work:
 
 
 def _sweep(store: Store) -> None:
-    """Remove what is left of killed processes, of environments that are gone, and of old builds."""
+    """Remove what is left of killed processes, of environments that are gone, and of old work."""
     environments = store.root / ENVIRONMENTS.directory
     sweep(str(store.root / "tmp"))
     sweep(str(environments / ".staging"))
@@ -175,6 +176,7 @@ def _sweep(store: Store) -> None:
                 with suppress(OSError):
                     os.unlink(path)
                 os.close(claim)
+    sweep_locks(store.root, time.time())
     for path in (store.root / "logs").rglob("*.log"):
         with suppress(OSError):
             if os.lstat(path).st_mtime < time.time() - _LOGS_KEPT_S:

@@ -308,6 +308,18 @@ def test_by_itself_once_a_day(desk: Desk) -> None:
     assert desk.store.read_record(DIARY, LAST) == known
 
 
+def test_lock_files_that_nobody_uses_go_with_what_goes_by_itself(desk: Desk) -> None:
+    desk.ask()
+    known = set((desk.store.root / "locks").glob("*/*.lock"))
+    assert known
+    for path in (desk.store.root / "CACHEDIR.TAG", *known):
+        os.utime(path, (0, 0))
+    look_after(desk.store, Settings(cache_dir=desk.store.root))
+    assert not known.intersection((desk.store.root / "locks").glob("*/*.lock"))
+    assert (desk.store.root / "locks" / "makers.lock").exists()
+    assert desk.ask("app", "built", recreate=True).summary.reused is False
+
+
 def test_what_a_killed_process_left_is_a_reason_to_look_after_it(desk: Desk) -> None:
     desk.ask()
     tmp, tag = desk.store.root / "tmp", desk.store.root / "CACHEDIR.TAG"
