@@ -7,7 +7,6 @@ path any more, and begins again (`pytest_fastenv.filesystem.oslock`).
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
 
