@@ -22,7 +22,7 @@ from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.integrations.tox.choice import LOOKING_ONLY
 from pytest_fastenv.integrations.tox.execution import Executor, Work
 from pytest_fastenv.integrations.tox.pip_command import ENGINE_COMMAND, NotUnderstoodError, is_freeze, read_command
-from pytest_fastenv.integrations.tox.telling import diagnosis, in_words_of_tox, warn
+from pytest_fastenv.integrations.tox.telling import diagnosis, explained, in_words_of_tox, warn
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.layers import settings_from_variables
 from pytest_fastenv.settings.values import Settings
@@ -129,8 +129,9 @@ class FastenvEnvironment(VirtualEnv):
         from pytest_fastenv.integrations.tox.creation import make_environment
 
         try:
-            python = str(self.base_python.extra["executable"])
-            make_environment(self.env_dir, python, self._settings(), since_ns=self._since_ns)
+            python, settings = str(self.base_python.extra["executable"]), self._settings()
+            with explained():
+                make_environment(self.env_dir, python, settings, since_ns=self._since_ns)
         except FastenvError as error:
             raise Fail(diagnosis(error)) from error
 
@@ -201,7 +202,8 @@ class FastenvEnvironment(VirtualEnv):
         recorder = Recorder(in_words_of_tox)
         wishes = Wishes(lines, upgrade=upgrade_of(asked), reinstall=asked.force_reinstall)
         settings = with_indexes(self._settings(), asked, Path(request.cwd))
-        changed = install(self.env_dir, wishes, settings=settings, environ=request.env, recorder=recorder)
+        with explained():
+            changed = install(self.env_dir, wishes, settings=settings, environ=request.env, recorder=recorder)
         for notice in recorder.notices:
             if notice.level == "warning":
                 warn(notice.text, subject_of(notice.text))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from virtualenv.discovery.py_spec import PythonSpec
 
 from pytest_fastenv.errors import FastenvError, InterpreterNotFoundError
-from pytest_fastenv.integrations.tox.telling import diagnosis, warn
+from pytest_fastenv.integrations.tox.telling import diagnosis, explained, warn
 
 if TYPE_CHECKING:
     from pytest_fastenv.settings.values import Settings
@@ -36,7 +36,8 @@ def supplied(specs: Sequence[str], settings: Settings, *, download: bool) -> str
     store = store_of(settings, Recorder())
     for spec in wanted:
         try:
-            where, target = find(spec, store)
+            with explained():
+                where, target = find(spec, store)
         except InterpreterNotFoundError:
             continue
         except FastenvError:
@@ -67,7 +68,8 @@ def _downloaded(wanted: Sequence[str], settings: Settings, store: Store) -> str 
     run = Run.of(settings, store, os.environ)
     for spec in wanted:
         try:
-            (outcome,) = run_to_end(install_all([spec], run))
+            with explained():
+                (outcome,) = run_to_end(install_all([spec], run))
         except FastenvError as error:
             outcome = error
         if isinstance(outcome, Installed):

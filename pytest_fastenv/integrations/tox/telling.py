@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from pytest_fastenv.errors import PLACE, THE_REQUEST, FastenvError
+from pytest_fastenv.errors import PLACE, THE_REQUEST, FastenvError, unforeseen
 from pytest_fastenv.settings.options import OPTIONS
 
 #: What is a key of tox's; all else is a variable.
@@ -46,3 +48,17 @@ def in_words_of_tox(name: str, value: str = "") -> str:
 def diagnosis(error: FastenvError) -> str:
     """Return an error's text for a user of tox."""
     return error.diagnosis(in_words_of_tox)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Make a diagnosis of whatever ends a block in which this package works alone: tox would show a traceback.
+
+    :raises FastenvError: what it was; where nothing nearer has explained it, a shortage of the system or a defect.
+    """
+    try:
+        yield
+    except FastenvError:
+        raise
+    except Exception as error:
+        raise unforeseen(error) from error

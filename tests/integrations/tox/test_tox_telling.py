@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from kit.archives import make_wheel
+from kit.tox_project import Project
 
 pytest.importorskip("tox")
 
@@ -23,3 +27,36 @@ def test_every_option_has_a_name() -> None:
         assert "Settings" not in in_words_of_tox(one.field, "x")
     assert in_words_of_tox("python", PLACE) == "the request"
     assert in_words_of_tox("something") == "something"
+
+
+#: The system's own answer, given to the threads of one of the two works that tox hands over.
+_NO_THREADS = """
+import sys
+import threading
+
+begin = threading.Thread.start
+
+def start(thread):
+    frame, modules = sys._getframe(), set()
+    while frame is not None:
+        modules.add(frame.f_globals.get("__name__"))
+        frame = frame.f_back
+    if thread.name.startswith("asyncio_") and "{module}" in modules:
+        raise RuntimeError("can't start new thread")
+    begin(thread)
+
+threading.Thread.start = start
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["pytest_fastenv.integrations.tox.creation", "pytest_fastenv.provisioning.changes"], ids=["make", "fill"]
+)
+def test_a_shortage_is_told_as_one_and_no_traceback_is_shown(project: Project, artifacts: Path, module: str) -> None:
+    make_wheel(artifacts, "some")
+    project.write("deps = some\nskip_install = true\ncommands = python -c pass")
+    (project.directory / "toxfile.py").write_text(_NO_THREADS.format(module=module))
+    output = project.tox("run", code=None)
+    assert "no threads or processes left" in output, output
+    assert "ulimit -u" in output
+    assert "a: FAIL" in output
