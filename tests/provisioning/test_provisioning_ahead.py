@@ -7,6 +7,7 @@ import json
 import marshal
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -217,6 +218,29 @@ def test_what_the_session_has_compiled_meanwhile_stays(
     monkeypatch.setattr(program.marshal, "dumps", slowly)
     assert program.compile_one(str(source)) is False
     assert [path.read_bytes() for path in target.parent.iterdir()] == [b"by the session"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarm")
+def test_an_alarm_in_the_middle_leaves_nothing_half_written(
+    tmp_path: Path, program: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path, mod="VALUE = 3\n") / "mod.py"
+    there: list[str] = []
+
+    def replace(draft: str, _target: str) -> None:
+        there.append(draft)
+        assert os.path.exists(draft)
+        signal.raise_signal(signal.SIGALRM)
+
+    monkeypatch.setattr(program.os, "replace", replace)
+    before = signal.signal(signal.SIGALRM, program.end)
+    try:
+        with pytest.raises(SystemExit):
+            program.compile_one(str(source))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(there) == 1
+    assert list((tmp_path / "__pycache__").iterdir()) == []
 
 
 def test_what_was_removed_meanwhile_stays_away(
