@@ -39,6 +39,7 @@ _COMPANIONS = {
         "setuptools.command.dist_info",
         "setuptools.command.bdist_wheel",
     ),
+    "hatchling.build": ("hatchling.builders.wheel", "hatchling.bridge.app"),
 }
 
 

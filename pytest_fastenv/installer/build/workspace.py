@@ -11,6 +11,7 @@ from typing import assert_never
 
 from pytest_fastenv.errors import BuildError, FastenvError
 from pytest_fastenv.filesystem.threads import in_thread
+from pytest_fastenv.installer.build.expected_time import guess_seconds
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.build.metadata import from_pkg_info, from_project_table
 from pytest_fastenv.installer.build.pyproject import Pyproject, read_pyproject
@@ -23,8 +24,6 @@ from pytest_fastenv.schedule.pools import Pools
 from pytest_fastenv.store.diagnosis import store_error
 from pytest_fastenv.store.store import Store
 
-_COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".rs", ".f", ".f90", ".m", ".go", ".zig")
-_COMPILED_BYTES_PER_S = 100_000
 _UNFIT = str.maketrans(dict.fromkeys('/\\:*?"<>| \t', "-"))
 
 
@@ -160,7 +159,7 @@ async def _open(job: Job, sdists: Sdists, store: Store, pools: Pools) -> Workspa
         shown_at = _shown_at(job, tree, root)
         pyproject = read_pyproject(tree, job.subject, shown_at)
         async with pools.alone():
-            guessed_s = await in_thread(_guess, tree)
+            guessed_s = await in_thread(guess_seconds, tree)
         return Workspace(job, tree, pyproject, root, log, shown_at, guessed_s, _stack=stack.pop_all())
 
 
@@ -218,18 +217,6 @@ def _subdirectory(top: Path, inside: str | None, job: Job) -> Path:
             f"{job.subject} has no subdirectory {inside}", hint="check the subdirectory in the requirement's URL"
         )
     return tree
-
-
-def _guess(tree: Path) -> float:
-    """Guess from the size of what there is to compile how long a build takes that this machine has never done."""
-    size_bytes = 0
-    for directory, directories, names in os.walk(tree):
-        directories[:] = [name for name in directories if name != ".git"]
-        for name in names:
-            if name.endswith(_COMPILED):
-                with suppress(OSError):
-                    size_bytes += os.stat(os.path.join(directory, name)).st_size
-    return size_bytes / _COMPILED_BYTES_PER_S
 
 
 def _start_log(job: Job, store: Store) -> Path:

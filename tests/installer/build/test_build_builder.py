@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -173,7 +174,14 @@ def test_a_build_is_recorded_as_spans_and_its_duration_is_kept(root: Path, artif
 
 def test_the_longest_build_goes_first_as_far_as_that_is_known(root: Path, artifacts: Path) -> None:
     log = artifacts / "log"
-    files = {"plain": None, "known": None, "native": {"native/fast.c": "x" * 5000}}
+    fast = "x" * 5000
+    files = {
+        "plain": None,
+        "known": None,
+        "native": {"native/fast.c": fast * 2},
+        "both": {"native/fast.pyx": fast[:800], "native/fast.c": fast * 4},
+        "cython": {"native/fast.pyx": fast},
+    }
     sources = {name: sdist(make_sdist(artifacts, name, build_log=log, files=files[name])) for name in files}
 
     async def work(around: Surroundings) -> None:
@@ -181,12 +189,30 @@ def test_the_longest_build_goes_first_as_far_as_that_is_known(root: Path, artifa
         Timings(around.store).learn([span])
         async with around.pools.build():  # until all of them wait
             jobs = [asyncio.create_task(around.builder.build(sources[name], name, "1.0")) for name in files]
-            while len(around.spans("unpack")) < 3 or around.pools.waiting("build") < 3:
+            while len(around.spans("unpack")) < len(jobs) or around.pools.waiting("build") < len(jobs):
                 await asyncio.sleep(0.001)
         await asyncio.gather(*jobs)
 
     within(root, work, concurrent_builds=1)
-    assert [line.split()[0] for line in log.read_text().splitlines()] == ["known", "native", "plain"]
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["known", "cython", "both", "native", "plain"]
+
+
+def test_sources_that_were_begun_are_built_before_further_ones_are_begun(root: Path, artifacts: Path) -> None:
+    names = ["one", "two", "three", "four"]
+    sources = [(sdist(make_sdist(artifacts, name)), name, "1.0") for name in names]
+
+    async def work(around: Surroundings) -> list[str]:
+        async with around.pools.build():  # until all of them wait
+            jobs = [asyncio.create_task(around.builder.build(*source)) for source in sources]
+            while around.pools.waiting("build") < len(jobs):
+                await asyncio.sleep(0.001)
+        await asyncio.gather(*jobs)
+        return [span.args["hook"] for span in sorted(around.spans(), key=lambda span: span.start_ns)]
+
+    done = within(root, work, concurrent_builds=1)
+    steps = [1 if hook.startswith("get_requires_") else -1 for hook in done]
+    # A permit is given on in the moment in which a hook ends: one further source is begun then.
+    assert max(accumulate(steps)) <= 2
 
 
 def test_what_the_backend_asks_for_on_top_is_provided(root: Path, artifacts: Path) -> None:

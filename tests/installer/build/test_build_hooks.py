@@ -408,6 +408,32 @@ def test_the_server_imports_the_backend_once_where_that_is_safe(
 
 @pytest.mark.slow
 @POSIX
+def test_what_a_known_backend_imports_in_its_hooks_is_imported_once(bench: Bench, package: Any) -> None:
+    bench.project()
+    environment = package("")
+    (site,) = environment.scripts.parent.glob("[Ll]ib*/**/site-packages")
+    code = "import importlib\n" + hook(
+        "    return str(importlib.import_module('hatchling.builders.wheel').IMPORTED_IN)"
+    )
+    files = {"build": code, "builders/wheel": "import os\nIMPORTED_IN = os.getpid()\n", "bridge/app": ""}
+    for name, text in files.items():
+        path = site / "hatchling" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    async def run() -> set[str]:
+        servers = bench.servers()
+        try:
+            system = BuildSystem((), "hatchling.build", ())
+            return {(await servers.call(environment, system, bench.call())).value for _ in range(2)}
+        finally:
+            await servers.aclose()
+
+    assert len(asyncio.run(run())) == 1
+
+
+@pytest.mark.slow
+@POSIX
 def test_a_backend_whose_import_hangs_times_out(bench: Bench, package: Any) -> None:
     bench.project()
     environment = package("import time\ntime.sleep(60)\n")
