@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.measure import Plan, measure_all
 from benchmarks.report import around_marks, write_report
 from benchmarks.results import Results
+from benchmarks.selection import TOOLS
 from benchmarks.sets import SETS
 from benchmarks.tools import Programs
 
@@ -44,18 +46,26 @@ def _parser() -> argparse.ArgumentParser:
     data = Path(platformdirs.user_cache_dir("pytest-fastenv-benchmarks", appauthor=False))
     add("--data", type=Path, default=data, metavar="DIR", help="artifacts, index and work (default: %(default)s)")
     add("--sets", type=Path, default=SETS, metavar="DIR", help="pinned artifacts (default: those of the project)")
-    add("--rounds", type=_positive, default=5, metavar="N", help="every tool once in each (default: %(default)s)")
+    add("--rounds", type=_positive, default=3, metavar="N", help="every tool once in each (default: %(default)s)")
     add(
         "--pip-rounds",
         type=_positive,
-        default=2,
+        default=1,
         metavar="N",
         help="pip takes part in the first N (default: %(default)s)",
     )
-    add("--cases", nargs="+", default=["*"], metavar="PATTERN", help="such as 'wheels-145/cold/*'")
-    add("--tools", nargs="+", default=["fastenv", "uv", "pip", "fastenv-symlink"], metavar="TOOL", help="default: all")
+    add("--cases", nargs="+", default=[], metavar="PATTERN", help="such as 'wheels-145/cold/*' (default: the page's)")
+    add("--tools", nargs="+", default=list(TOOLS), metavar="TOOL", help=f"default: {' '.join(TOOLS)}")
     add("--processes", nargs="+", type=_positive, default=[1, 8], metavar="N", help="at once (default: 1 8)")
-    add("--quick", action="store_true", help="one round, one process, no pip, no memory, no profile")
+    add(
+        "--workers",
+        nargs="+",
+        type=_positive,
+        default=[1, 2, 8, 32],
+        metavar="N",
+        help="an environment for each (default: 1 2 8 32)",
+    )
+    add("--quick", action="store_true", help="one round, one process, one worker, no pip, no memory, no profile")
     add("--no-memory", action="store_true", help="leave out the runs that measure memory")
     add("--no-profile", action="store_true", help="leave out the runs that are traced")
     add("--latency-ms", type=float, default=0.0, metavar="MS", help="each answer of the index waits that long")
@@ -63,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--uv", type=Path, metavar="PATH", help="the program (default: beside the running interpreter)")
     add("--pip", type=Path, metavar="PATH", help="an interpreter that has pip (default: the running one)")
     add("--results", type=Path, metavar="FILE", help="where all figures go, as JSON (default: results.json in --data)")
-    add("--report", type=Path, metavar="PAGE", help="write tables into this Markdown page and a plot beside it")
+    add("--report", type=Path, metavar="PAGE", help="write tables into this Markdown page and plots beside it")
     add("--from-results", type=Path, metavar="FILE", help="measure nothing; report these")
     return parser
 
@@ -73,6 +83,19 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the command without what is a matter of one machine: its directories, files and programs."""
+    defaults = vars(_parser().parse_args([]))
+    words = ["python", "-m", "benchmarks"]
+    for name, value in vars(options).items():
+        if value == defaults[name] or isinstance(value, Path):
+            continue
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            words += map(str, value if isinstance(value, list) else [value])
+    return shlex.join(words)
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -85,15 +108,17 @@ def _plan(options: argparse.Namespace) -> Plan:
         tools=tuple(options.tools),
         cases=tuple(options.cases),
         processes=tuple(options.processes),
+        workers=tuple(options.workers),
         rounds=options.rounds,
         rounds_of={"pip": options.pip_rounds},
         latency_ms=options.latency_ms,
         memory=not options.no_memory,
         profile=not options.no_profile,
+        command=_command(options),
     )
     if options.quick:
         tools = tuple(tool for tool in plan.tools if tool != "pip")
-        plan = replace(plan, tools=tools, processes=(1,), rounds=1, memory=False, profile=False)
+        plan = replace(plan, tools=tools, processes=(1,), workers=(1,), rounds=1, memory=False, profile=False)
     return plan
 
 

@@ -32,17 +32,22 @@ class Case:
         return f"{self.wanted.name}/{self.state}/{self.processes}"
 
 
-def select_cases(sets: Sequence[ArtifactSet], processes: Sequence[int], patterns: Sequence[str]) -> list[Case]:
-    """Return the cases whose name fits one of the patterns.
-
-    Workers are a matter of several processes and of sets that can run a suite: those with pytest-xdist in them.
-
-    :raises BenchmarkError: a pattern fits none.
-    """
+def all_cases(sets: Sequence[ArtifactSet], processes: Sequence[int], workers: Sequence[int]) -> list[Case]:
+    """Return every case that there is; those with workers of sets that can run a suite, with pytest-xdist in them."""
     states: tuple[State, ...] = ("cold", "warm")
     cases = [Case(one, state, count) for one in sets for state in states for count in processes]
     with_workers = [one for one in sets if "pytest-xdist" in one.distributions]
-    cases += [Case(one, "workers", count) for one in with_workers for count in processes if count > 1]
+    return [*cases, *(Case(one, "workers", count) for one in with_workers for count in workers)]
+
+
+def select_cases(
+    sets: Sequence[ArtifactSet], processes: Sequence[int], workers: Sequence[int], patterns: Sequence[str]
+) -> list[Case]:
+    """Return the cases whose name fits one of the patterns.
+
+    :raises BenchmarkError: a pattern fits none.
+    """
+    cases = all_cases(sets, processes, workers)
     for pattern in patterns:
         if not any(fnmatch(case.key, pattern) for case in cases):
             raise BenchmarkError(f"no case fits {pattern}; there are {', '.join(case.key for case in cases)}")

@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.cases import Case, select_cases
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import provide_files
 from benchmarks.machine import describe, look_around
 from benchmarks.memory import measure_peak
 from benchmarks.pages import write_pages
 from benchmarks.results import Results
+from benchmarks.selection import TOOLS, Part, parts_by_pattern, parts_of_page, with_tools
 from benchmarks.server import serve
-from benchmarks.sets import SETS, read_sets
+from benchmarks.sets import SETS, ArtifactSet, read_sets
 from benchmarks.stages import take_profile
 from benchmarks.timing import hyperfine_version, measure
 from benchmarks.tools import OURS, Place, Programs, Tool, known_tools
-from benchmarks.worker_runs import WorkerCase
+from benchmarks.worker_runs import WorkerCase, prepare
 from benchmarks.workshop import Workshop, open_workshop
 
 
@@ -30,22 +30,26 @@ class Plan:
     """What to measure.
 
     :ivar data: where artifacts are kept and work is done; all of it on one file system, so that links are possible.
-    :ivar cases: patterns of case names.
+    :ivar cases: patterns of case names; none: the cases of the page.
+    :ivar processes: how many commands at once; ``workers``: for how many environments.
     :ivar rounds_of: fewer rounds for some tools.
     :ivar latency_ms: for each answer of the index.
+    :ivar command: what was typed, for the page.
     """
 
     data: Path
     programs: Programs
     sets: Path = SETS
-    tools: tuple[str, ...] = (OURS, "uv", "pip")
-    cases: tuple[str, ...] = ("*",)
+    tools: tuple[str, ...] = TOOLS
+    cases: tuple[str, ...] = ()
     processes: tuple[int, ...] = (1, 8)
-    rounds: int = 5
+    workers: tuple[int, ...] = (1, 2, 8, 32)
+    rounds: int = 3
     rounds_of: Mapping[str, int] = field(default_factory=dict)
     latency_ms: float = 0.0
     memory: bool = True
     profile: bool = True
+    command: str = "python -m benchmarks"
 
 
 def measure_all(plan: Plan, output: Path) -> Results:
@@ -54,11 +58,9 @@ def measure_all(plan: Plan, output: Path) -> Results:
     :raises BenchmarkError: something is missing, or a tool did not do what it was asked for.
     """
     sets, pins = read_sets(plan.sets)
-    selected = select_cases(sets, plan.processes, plan.cases)
-    cases = [case for case in selected if case.state != "workers"]
-    with_workers = [case for case in selected if case.state == "workers"]
-    tools = _tools(plan)
-    versions = list(dict.fromkeys([hyperfine_version(), *(tool.version for tool in tools)]))
+    parts = _parts(plan, sets)
+    tools = _tools(plan, parts)
+    versions = list(dict.fromkeys([hyperfine_version(), *(tool.version for tool in tools.values())]))
     if plan.sets == SETS:
         _check_platform()
     root = plan.data / "index"
@@ -66,53 +68,56 @@ def measure_all(plan: Plan, output: Path) -> Results:
     write_pages(pins, root)
     with serve(root, plan.latency_ms) as served, open_workshop(plan.data, served.url) as workshop:
         machine = describe(plan.data, f"{platform.python_implementation()} {platform.python_version()}")
-        commands = {tool.name: _shown(tool) for tool in tools}
-        results = Results(machine, versions, _conditions(plan, tools, served.by), commands)
+        commands = {name: _shown(tool) for name, tool in tools.items()}
+        results = Results(machine, versions, _conditions(plan, served.by), commands)
         output.parent.mkdir(parents=True, exist_ok=True)
-        _fill(workshop, cases, tools)
-        worker_tools = _worker_tools(plan) if with_workers else []
-        commands.update((tool.name, _shown(tool)) for tool in worker_tools)
-        worker_cases = [WorkerCase(workshop, case, worker_tools) for case in with_workers]
-        for worker_case in worker_cases:
-            worker_case.prepare()
+        plain = [part for part in parts if part.case.state != "workers"]
+        with_workers = [part for part in parts if part.case.state == "workers"]
+        worker_cases = [
+            WorkerCase(workshop, case, [tools[name] for name in who.tools], who.shared) for case, who in with_workers
+        ]
+        _fill(workshop, plain, tools)
+        prepare(worker_cases)
         for number in range(1, plan.rounds + 1):
-            taking_part = [tool for tool in tools if number <= plan.rounds_of.get(tool.name, plan.rounds)]
-            _round(workshop, cases, taking_part, number, results)
+            present = {name: one for name, one in tools.items() if number <= plan.rounds_of.get(name, plan.rounds)}
+            _round(workshop, plain, present, number, results)
             for worker_case in worker_cases:
                 _worker_round(worker_case, number, results)
             results.write(output)
-        for worker_case in worker_cases:
-            _disks(workshop, worker_case, results)
+        for part, worker_case in zip(with_workers, worker_cases, strict=True):
+            _disks(workshop, worker_case, [tools[name] for name in part.who.disk], results)
         if plan.memory:
-            _memory(workshop, cases, tools, results)
+            _memory(workshop, plain, tools, results)
         if plan.profile:
-            _profiles(workshop, cases, tools, results)
+            _profiles(workshop, plain, tools, results)
         results.write(output)
     return results
 
 
-def _tools(plan: Plan) -> list[Tool]:
+def _parts(plan: Plan, sets: Sequence[ArtifactSet]) -> list[Part]:
+    """Return what is measured: of the project's own sets the cases of the page, unless others are asked for."""
+    if plan.cases or plan.sets != SETS:
+        parts = parts_by_pattern(sets, plan.processes, plan.workers, plan.cases or ("*",))
+    else:
+        parts = parts_of_page(sets, plan.processes, plan.workers)
+    return with_tools(parts, plan.tools)
+
+
+def _tools(plan: Plan, parts: Sequence[Part]) -> dict[str, Tool]:
     known = known_tools(plan.programs)
     for name in plan.tools:
         if name not in known:
             raise BenchmarkError(f"there is no tool {name}; there are {', '.join(known)}")
-    return [known[name]() for name in plan.tools]
+    wanted = {name for part in parts for name in part.who.tools}
+    return {name: make() for name, make in known.items() if name in wanted}
 
 
-def _worker_tools(plan: Plan) -> list[Tool]:
-    """Return the tools for cases with workers: without pip, and uv with both kinds of links."""
-    known = known_tools(plan.programs)
-    names = [name for name in plan.tools if name != "pip"]
-    if "uv" in names and f"{OURS}-symlink" in names:
-        names.append("uv-symlink")
-    return [known[name]() for name in names]
-
-
-def _conditions(plan: Plan, tools: Sequence[Tool], server: str) -> dict[str, str]:
+def _conditions(plan: Plan, server: str) -> dict[str, str]:
     fewer = [f"{n} of {name}" for name, n in plan.rounds_of.items() if n < plan.rounds and name in plan.tools]
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "rounds": ", ".join([f"{plan.rounds}, interleaved", *fewer]) if len(tools) > 1 else str(plan.rounds),
+        "command": f"`{plan.command}`",
+        "rounds": ", ".join([f"{plan.rounds}, interleaved", *fewer]) if len(plan.tools) > 1 else str(plan.rounds),
         "index": f"{server} on loopback" + (f", {plan.latency_ms:g} ms latency" if plan.latency_ms else ""),
     }
 
@@ -126,24 +131,31 @@ def _check_platform() -> None:
         )
 
 
-def _fill(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool]) -> None:
-    """Fill all caches before anything is timed; then also every tool has run once and has its bytecode."""
-    for wanted in dict.fromkeys(case.wanted for case in cases):
-        for tool in tools:
-            workshop.fill(wanted, tool)
-            _say(f"filled:  {wanted.name:<20} {tool.name}")
+def _fill(workshop: Workshop, parts: Sequence[Part], tools: Mapping[str, Tool]) -> None:
+    """Fill caches before anything is timed; then also every tool has run once and has its bytecode.
+
+    A build needs modules that wheels do not, so our tool makes one set of source distributions, warm case or not.
+    """
+    wanted = [(part.case.wanted, name) for part in parts if part.case.state == "warm" for name in part.who.tools]
+    built = [part.case.wanted for part in parts if not all(pin.is_wheel for pin in part.case.wanted.pins)]
+    if built and OURS in tools:
+        wanted.append((min(built, key=lambda one: len(one.pins)), OURS))
+    for artifacts, name in dict.fromkeys(wanted):
+        workshop.fill(artifacts, tools[name])
+        _say(f"filled:  {artifacts.name:<20} {name}")
 
 
-def _round(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool], number: int, results: Results) -> None:
-    """Run every case with every tool once; another tool begins in each round."""
+def _round(workshop: Workshop, parts: Sequence[Part], tools: Mapping[str, Tool], number: int, results: Results) -> None:
+    """Run every case with every tool that is there once; another tool begins in each round."""
     workshop.make_room()
     results.quiet.append(look_around())
-    turn = number % len(tools) if tools else 0
-    for case in cases:
-        for tool in [*tools[turn:], *tools[:turn]]:
-            timing = measure(workshop.job(case, tool), number)
+    for part in parts:
+        own = [tools[name] for name in part.who.tools if name in tools]
+        turn = number % len(own) if own else 0
+        for tool in [*own[turn:], *own[:turn]]:
+            timing = measure(workshop.job(part.case, tool), number)
             results.timings.append(timing)
-            _say(f"round {number}: {case.key:<20} {tool.name:<16} {timing.wall_s:8.2f} s")
+            _say(f"round {number}: {part.case.key:<20} {tool.name:<16} {timing.wall_s:8.2f} s")
 
 
 def _worker_round(worker_case: WorkerCase, number: int, results: Results) -> None:
@@ -156,8 +168,8 @@ def _worker_round(worker_case: WorkerCase, number: int, results: Results) -> Non
         _say(f"round {number}: {run.case:<20} {run.tool:<16} {run.mode:<8} {first} {run.wall_s:.2f} s in all")
 
 
-def _disks(workshop: Workshop, worker_case: WorkerCase, results: Results) -> None:
-    for tool in dict.fromkeys(tool for tool, _ in worker_case.ways):
+def _disks(workshop: Workshop, worker_case: WorkerCase, tools: Sequence[Tool], results: Results) -> None:
+    for tool in tools:
         workshop.make_room()
         disk = worker_case.measure_disk(tool)
         results.disks.append(disk)
@@ -165,20 +177,20 @@ def _disks(workshop: Workshop, worker_case: WorkerCase, results: Results) -> Non
         _say(f"disk:    {disk.case:<20} {disk.tool:<16} {sizes}")
 
 
-def _memory(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool], results: Results) -> None:
-    for case in cases:
-        for tool in tools:
+def _memory(workshop: Workshop, parts: Sequence[Part], tools: Mapping[str, Tool], results: Results) -> None:
+    for part in parts:
+        for name in part.who.memory:
             workshop.make_room()
-            peak = measure_peak(workshop.job(case, tool))
+            peak = measure_peak(workshop.job(part.case, tools[name]))
             if peak is not None:
                 results.peaks.append(peak)
-                _say(f"memory:  {case.key:<20} {tool.name:<16} {peak.pss_bytes / 1e6:8.0f} MB")
+                _say(f"memory:  {part.case.key:<20} {name:<16} {peak.pss_bytes / 1e6:8.0f} MB")
 
 
-def _profiles(workshop: Workshop, cases: Sequence[Case], tools: Sequence[Tool], results: Results) -> None:
-    ours = [tool for tool in tools if tool.name == OURS]
-    for wanted in dict.fromkeys(case.wanted for case in cases):
-        results.profiles += [take_profile(workshop, wanted, tool) for tool in ours]
+def _profiles(workshop: Workshop, parts: Sequence[Part], tools: Mapping[str, Tool], results: Results) -> None:
+    if OURS in tools:
+        for wanted in dict.fromkeys(part.case.wanted for part in parts):
+            results.profiles.append(take_profile(workshop, wanted, tools[OURS]))
 
 
 def _shown(tool: Tool) -> list[str]:

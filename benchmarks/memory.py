@@ -20,6 +20,7 @@ class Peak:
     """The most memory that a tool's processes used together.
 
     :ivar pss_bytes: largest sum of proportional set sizes.
+    :ivar without_compiler_bytes: the largest sum of all but a C compiler's, at whatever moment that was.
     :ivar programs: that sum by names of programs, largest first.
     :ivar processes: most processes seen at once, the shell among them.
     :ivar samples: how often was looked.
@@ -28,6 +29,7 @@ class Peak:
     case: str
     tool: str
     pss_bytes: int
+    without_compiler_bytes: int
     programs: dict[str, int]
     processes: int
     samples: int

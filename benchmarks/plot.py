@@ -1,4 +1,4 @@
-"""A plot of the wall times as SVG, without a plotting library.
+"""A plot of the wall times.
 
 One row for each case and tool: a dot at the median, a line from the fastest to the slowest round. The scale is
 logarithmic, because pip and the others are a decade apart, and therefore there are no bars: they would have no foot.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from html import escape
 
+from benchmarks import svg
 from benchmarks.results import Results, Spread
 
 _LEFT, _RIGHT, _WIDTH = 250, 70, 860
 _ROW, _GAP, _TOP = 18, 12, 44
-_COLOURS = ("#0b6e4f", "#7a3fa0", "#c4620a", "#4fae8a", "#555555")
 
 
 def plot(results: Results) -> str:
@@ -22,20 +21,14 @@ def plot(results: Results) -> str:
     rows = [_spreads(results, case) for case in results.cases]
     height = _TOP + sum(_ROW * len(row) + _GAP for row in rows) + 24
     scale = _Scale([spread for row in rows for _, spread in row])
-    colours = dict(zip(results.tools, _COLOURS * len(results.tools), strict=False))
-    size = f'viewBox="0 0 {_WIDTH} {height}"'
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
-            "<title>Wall time in seconds, logarithmic scale; median, fastest and slowest round</title>",
-            f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
-            _text(_LEFT, 16, "seconds (logarithmic): dot = median, line = fastest to slowest round", "start"),
-            *_grid(scale, height),
-            *_rows(results.cases, rows, scale, colours),
-            "</svg>",
-            "",
-        ]
-    )
+    colours = dict(zip(results.tools, svg.COLOURS * len(results.tools), strict=False))
+    body = [
+        svg.text(_LEFT, 16, "seconds (logarithmic): dot = median, line = fastest to slowest round", "start"),
+        *_grid(scale, height),
+        *_rows(results.cases, rows, scale, colours),
+    ]
+    title = "Wall time in seconds, logarithmic scale; median, fastest and slowest round"
+    return svg.document(title, _WIDTH, height, body)
 
 
 def _spreads(results: Results, case: str) -> list[tuple[str, Spread]]:
@@ -60,8 +53,8 @@ def _grid(scale: _Scale, height: int) -> Iterator[str]:
             if power == scale.high and factor > 1:
                 continue
             x = scale(factor * 10.0**power)
-            yield _line(x, _TOP - 6, x, height - 14, "#bbbbbb" if factor == 1 else "#eeeeee", 1)
-            yield _text(x, _TOP - 10, f"{factor * 10.0**power:g}", "middle")
+            yield svg.line(x, _TOP - 6, x, height - 14, svg.GRID if factor == 1 else svg.FAINT)
+            yield svg.text(x, _TOP - 10, f"{factor * 10.0**power:g}", "middle")
 
 
 def _rows(
@@ -69,21 +62,12 @@ def _rows(
 ) -> Iterator[str]:
     y = _TOP + _GAP
     for case, row in zip(cases, rows, strict=True):
-        yield _text(8, y + 4, case, "start", bold=True)
+        yield svg.text(8, y + 4, case, "start", bold=True)
         for tool, spread in row:
             colour = colours[tool]
-            yield _text(_LEFT - 10, y + 4, tool, "end", colour)
-            yield _line(scale(spread.low), y, scale(spread.high), y, colour, 3)
-            yield f'<circle cx="{scale(spread.median)}" cy="{y}" r="4.5" fill="{colour}"/>'
-            yield _text(scale(spread.high) + 9, y + 4, f"{spread.median:.2f}", "start", colour)
+            yield svg.text(_LEFT - 10, y + 4, tool, "end", colour)
+            yield svg.line(scale(spread.low), y, scale(spread.high), y, colour, 3)
+            yield svg.dot(scale(spread.median), y, colour)
+            yield svg.text(scale(spread.high) + 9, y + 4, f"{spread.median:.2f}", "start", colour)
             y += _ROW
         y += _GAP
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: int) -> str:
-    return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{colour}" stroke-width="{width}"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str, colour: str = "#222222", *, bold: bool = False) -> str:
-    place = f'x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}" font-weight="{"bold" if bold else "normal"}"'
-    return f"<text {place}>{escape(text)}</text>"

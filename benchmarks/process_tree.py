@@ -5,7 +5,9 @@
 Every few milliseconds the proportional set sizes (PSS: a page that n processes map counts a n-th for each) of the
 command, its children and theirs are added up; ``pss_bytes`` is the largest sum that was seen. Pages of files that are
 written but not mapped belong to the system's page cache and do not count; ``programs`` splits the largest sum by the
-names of programs. This process adopts orphans, so that a process cannot leave the sum by outliving its parent.
+names of programs. ``without_compiler_bytes`` is the largest sum of all programs but those of a C compiler: what that
+takes is its own and the source's matter, and its peak may fall on another moment. This process adopts orphans, so that
+a process cannot leave the sum by outliving its parent.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import time
 from collections import Counter, defaultdict
 
 _INTERVAL_S = 0.02
+#: Driver, compiler, assembler and linker; the kernel keeps 15 characters of a name.
+_COMPILER = ("cc", "cc1", "cc1plus", "gcc", "g++", "c++", "x86_64-linux-gn", "as", "collect2", "ld", "lto1", "clang")
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -27,7 +31,7 @@ def main() -> int:
     output, *command = sys.argv[1:]
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     peak: Counter[str] = Counter()
-    processes, samples = 0, 0
+    without_compiler, processes, samples = 0, 0, 0
     with subprocess.Popen(command) as child:
         while child.poll() is None:
             sizes: Counter[str] = Counter()
@@ -35,9 +39,16 @@ def main() -> int:
             for pid, program in running:
                 sizes[program] += _pss_bytes(pid)
             peak = max(peak, sizes, key=Counter.total)
+            without_compiler = max(without_compiler, sizes.total() - sum(sizes[program] for program in _COMPILER))
             processes, samples = max(processes, len(running)), samples + 1
             time.sleep(_INTERVAL_S)  # memory is sampled
-    seen = {"pss_bytes": peak.total(), "programs": dict(peak.most_common()), "processes": processes, "samples": samples}
+    seen = {
+        "pss_bytes": peak.total(),
+        "without_compiler_bytes": without_compiler,
+        "programs": dict(peak.most_common()),
+        "processes": processes,
+        "samples": samples,
+    }
     with open(output, "w", encoding="ascii") as file:
         json.dump(seen, file)
     return child.returncode

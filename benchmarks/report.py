@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.growth import Growth, grown_sets, growth_section
+from benchmarks.growth_plot import plot_growth
 from benchmarks.plot import plot
 from benchmarks.results import Results, Spread
 from benchmarks.tables import table
@@ -17,14 +19,17 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def write_report(results: Results, page: Path) -> None:
-    """Replace what stands between the marks of a page, and write the plot as an SVG of the same name.
+    """Replace what stands between the marks of a page, and write plots beside it: SVG files whose names begin alike.
 
     :raises BenchmarkError: the page does not have the marks.
     """
     before, after = around_marks(page)
     picture = page.with_suffix(".svg")
     picture.write_text(plot(results), encoding="utf-8")
-    body = "\n".join(_body(results, picture.name))
+    grown = {wanted: page.with_name(f"{page.stem}-growth-{wanted}.svg") for wanted in grown_sets(results)}
+    for wanted, path in grown.items():
+        path.write_text(plot_growth(Growth(results, wanted)), encoding="utf-8")
+    body = "\n".join(_body(results, picture.name, {wanted: path.name for wanted, path in grown.items()}))
     page.write_text(f"{before}{BEGIN}\n\n{body}\n{END}{after}", encoding="utf-8")
 
 
@@ -41,14 +46,15 @@ def around_marks(page: Path) -> tuple[str, str]:
     return before, after
 
 
-def _body(results: Results, picture: str) -> Iterator[str]:
+def _body(results: Results, picture: str, grown: dict[str, str]) -> Iterator[str]:
     yield from _facts(results)
-    yield from ["", f"![Wall times by case and tool]({picture})", ""]
+    yield from ["", f"![Seconds by case and tool, with the fastest and the slowest round]({picture})", ""]
     yield from ["## Targets", "", *_targets(results), ""]
     if results.cases:
         yield from ["## Wall time", "", *_wall(results), ""]
         yield from ["## Ratios", "", "Below 1: this project is faster.", "", *_ratios(results), ""]
         yield from ["## Processor time", "", *_processor(results), ""]
+    yield from growth_section(results, grown)
     yield from workers_section(results)
     if results.peaks:
         yield from ["## Peak memory", "", *_memory(results), ""]
@@ -80,7 +86,7 @@ def _facts(results: Results) -> Iterator[str]:
 
 
 def _targets(results: Results) -> list[str]:
-    words = {True: "reached", False: "**not reached**", None: "not measured"}
+    words = {True: "reached", False: "**not reached**", None: ""}
     rows = [[one.target, one.limit, one.measured, words[one.reached]] for one in verdicts(results)]
     return table(["target", "limit", "measured", "verdict"], rows)
 
@@ -108,7 +114,7 @@ def _pair(pair: tuple[str, str], case: str) -> tuple[str, str, str]:
 
 def _memory(results: Results) -> list[str]:
     rows = []
-    for case in results.cases:
+    for case in dict.fromkeys(peak.case for peak in results.peaks):
         peaks = [results.peak(case, tool) for tool in results.tools]
         rows.append([case, *(f"{p.pss_bytes / 1e6:.0f} ({p.processes})" if p else "" for p in peaks)])
     head = ["case", *(f"{tool} MB (processes)" for tool in results.tools)]
@@ -116,9 +122,11 @@ def _memory(results: Results) -> list[str]:
 
 
 def _programs_at_peak(results: Results) -> Iterator[str]:
-    """Say what the largest peak of one process of this project consists of."""
-    peaks = [peak for case in results.cases if case.endswith("/1") and (peak := results.peak(case, OURS))]
-    if peaks:
-        peak = max(peaks, key=lambda one: one.pss_bytes)
+    """Say what peaks of one process of this project consist of, where programs of others are among them."""
+    for case in dict.fromkeys(peak.case for peak in results.peaks if peak.case.endswith("/1")):
+        peak = results.peak(case, OURS)
+        if peak is None or peak.without_compiler_bytes == peak.pss_bytes:
+            continue
         parts = [f"{program} {size / 1e6:.0f} MB" for program, size in peak.programs.items() if size >= 1e6]
         yield f"{OURS} in {peak.case}, by program: {', '.join(parts)}."
+        yield f"Without the C compiler, its assembler and linker: {peak.without_compiler_bytes / 1e6:.0f} MB at most."

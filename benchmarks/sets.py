@@ -1,7 +1,8 @@
 """Sets of artifacts: which files, with which content.
 
 A set is a text file with a line ``filename sha256`` for each artifact. A wheel is asked for as it is; of a source
-distribution it is asked that it be built (``--no-binary``). ``build-requirements.txt`` is no set of its own: the index
+distribution it is asked that it be built (``--no-binary``). A line ``all of FILE without PROJECT...`` stands for
+another set's artifacts, so that two sets cannot drift apart. ``build-requirements.txt`` is no set of its own: the index
 has it so that source distributions can be built.
 """
 
@@ -12,12 +13,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 
 from benchmarks.errors import BenchmarkError
 
 SETS = Path(__file__).parent / "sets"
 _SUPPORT = "build-requirements"
+_DERIVED = re.compile(r"all of (?P<file>[\w.-]+\.txt) without (?P<projects>.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,9 @@ def _pins(path: Path) -> Iterator[Pin]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
+        if derived := _DERIVED.fullmatch(line.strip()):
+            yield from _pins_without(path.with_name(derived["file"]), derived["projects"].split(), f"{path}:{number}")
+            continue
         filename, _, sha256 = line.strip().partition(" ")
         if not re.fullmatch("[0-9a-f]{64}", sha256):
             raise BenchmarkError(f"{path}:{number}: expected a file name and a SHA-256")
@@ -84,3 +95,18 @@ def _pins(path: Path) -> Iterator[Pin]:
         except (InvalidWheelFilename, InvalidSdistFilename) as error:
             raise BenchmarkError(f"{path}:{number}: {error}") from None
         yield Pin(filename, sha256, project, str(version))
+
+
+def _pins_without(path: Path, projects: list[str], place: str) -> list[Pin]:
+    """Return another set's artifacts without those of some projects, which it has to have.
+
+    :param place: of the line that says so.
+    """
+    if not path.is_file():
+        raise BenchmarkError(f"{place}: {path.name} does not lie beside it")
+    pins = list(_pins(path))
+    left_out = {canonicalize_name(project) for project in projects}
+    unknown = left_out - {pin.project for pin in pins}
+    if unknown:
+        raise BenchmarkError(f"{place}: {path.name} has no {', '.join(sorted(unknown))}")
+    return [pin for pin in pins if pin.project not in left_out]

@@ -26,16 +26,22 @@ assert list(_STEPS) == [field.name for field in fields(Marks)]
 
 
 def workers_section(results: Results) -> Iterator[str]:
-    """Return the lines of the section; none where nothing was measured with workers."""
+    """Return the lines of the section: of cases in which every tool had one environment for all, too.
+
+    What other cases have is in the table of growth.
+    """
     for case in dict.fromkeys(run.case for run in results.worker_runs):
         figures = WorkerFigures(results, case)
+        if not all(figures.runs(tool, SESSION) for tool in _tools(figures, with_suite=True)):
+            continue
         yield from [f"## Environments for workers: {case}", ""]
         yield from [f"A suite of {TESTS} small tests; times in seconds.", "", *_suites(figures), ""]
         yield from ["As many environments by a tool that only makes them, one after the other.", ""]
         yield from ["A ratio below 1: this project is faster.", "", *_peers(figures), ""]
         yield from ["### Where the time goes", "", "Seconds since the command was started (medians).", ""]
         yield from [*_steps(figures), ""]
-        yield from ["### Disk space", "", "Blocks of all files, hard links counted once.", "", *_disks(figures), ""]
+        if any(disk.case == case for disk in results.disks):
+            yield from ["### Disk space", "", "Blocks of all files, hard links counted once.", "", *_disks(figures), ""]
 
 
 def _tools(figures: WorkerFigures, *, with_suite: bool) -> list[str]:
@@ -61,7 +67,11 @@ def _suites(figures: WorkerFigures) -> list[str]:
 
 def _peers(figures: WorkerFigures) -> list[str]:
     ours = _tools(figures, with_suite=True)
-    kinds = (("making them", figures.provided), ("difference", figures.beyond))
+    kinds = (
+        ("making them", figures.provided),
+        ("until the first test", figures.first_test),
+        ("difference", figures.beyond),
+    )
     head = ["", "s", *(f"{text}, {own} / this" for text, _ in kinds for own in ours)]
     rows = []
     for peer in _tools(figures, with_suite=False):

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,24 +81,32 @@ class WorkerCase:
     """Runs a case with workers in all its ways.
 
     :param tools: those that run a suite, and those that only make environments.
+    :param shared: names of those that run it with one environment for all, too.
     """
 
-    def __init__(self, workshop: Workshop, case: Case, tools: Sequence[Tool]) -> None:
+    def __init__(self, workshop: Workshop, case: Case, tools: Sequence[Tool], shared: Collection[str]) -> None:
+        self.case = case
         self._workshop = workshop
-        self._case = case
         self._suite = workshop.root / "suite"
-        modes = [(tool, (WORKER, SESSION) if tool.suite else (IN_TURN,)) for tool in tools]
+        modes = [(tool, (WORKER, SESSION)[: 1 + (tool.name in shared)] if tool.suite else (IN_TURN,)) for tool in tools]
         self.ways = [(tool, mode) for tool, own in modes for mode in own]
 
-    def prepare(self) -> None:
-        """Run the suite in each way once: then the session's environment stands, and bytecode is there."""
+    def prepare(self, done: set[tuple[str, str, str]]) -> None:
+        """Run the suite in each way once: then the session's environment stands, and bytecode is there.
+
+        :param done: ways of sets that are prepared; those of this case come to it.
+        """
         if not self._suite.exists():
             write_suite(self._suite)
         for tool, mode in self.ways:
+            way = (self.case.wanted.name, tool.name, mode)
+            if way in done:
+                continue
+            done.add(way)
             if tool.suite:
                 self._run_suite(tool, mode)
             else:
-                self._workshop.fill(self._case.wanted, tool)
+                self._workshop.fill(self.case.wanted, tool)
 
     def measure(self, tool: Tool, mode: str, number: int) -> WorkerRun:
         """Run once in one way.
@@ -107,12 +115,12 @@ class WorkerCase:
         """
         if tool.suite:
             wall_s, log, removed_s = self._run_suite(tool, mode)
-            return WorkerRun(self._case.key, tool.name, mode, number, wall_s, log.marks, removed_s)
-        job = self._workshop.job(self._case, tool, in_turn=True)
+            return WorkerRun(self.case.key, tool.name, mode, number, wall_s, log.marks, removed_s)
+        job = self._workshop.job(self.case, tool, in_turn=True)
         begun_ns = _run(job.script, {}, lambda: job.failure)
         wall_s = (time.monotonic_ns() - begun_ns) / 1e9
         job.check()
-        return WorkerRun(self._case.key, tool.name, mode, number, wall_s)
+        return WorkerRun(self.case.key, tool.name, mode, number, wall_s)
 
     def measure_disk(self, tool: Tool) -> Disk:
         """Measure the environments of a run while they are there.
@@ -121,40 +129,50 @@ class WorkerCase:
         """
         if tool.suite:
             output = self._workshop.place("disk") / "disk.json"
-            cache = self._workshop.fill(self._case.wanted, tool)
+            cache = self._workshop.fill(self.case.wanted, tool)
             command = [sys.executable, "-I", "-S", disk.__file__, str(output), str(cache)]
             self._run_suite(tool, WORKER, SUITE_AT_END=json.dumps(command))
             found = json.loads(output.read_text(encoding="ascii"))
             self._check(tool, found.pop("distributions"))
-            return Disk.of(self._case.key, tool.name, found)
-        job = self._workshop.job(self._case, tool)
+            return Disk.of(self.case.key, tool.name, found)
+        job = self._workshop.job(self.case, tool)
         _run(job.script, {}, lambda: job.failure)
         job.check()
-        shared = str(self._workshop.fill(self._case.wanted, tool))
+        shared = str(self._workshop.fill(self.case.wanted, tool))
         environments = [str(path) for path in job.environments]
         one, every = disk.space(environments[:1], shared), disk.space(environments, shared)
-        return Disk(self._case.key, tool.name, one, every, every)
+        return Disk(self.case.key, tool.name, one, every, every)
 
     def _run_suite(self, tool: Tool, mode: str, **variables: str) -> tuple[float, SuiteLog, float]:
-        script = self._workshop.suite(self._case, tool, mode, self._suite)
+        script = self._workshop.suite(self.case, tool, mode, self._suite)
         log = script.with_suffix(".events")
         variables["SUITE_LOG"] = str(log)
-        begun_ns = _run(script, variables, lambda: failure(self._case, tool, script))
+        begun_ns = _run(script, variables, lambda: failure(self.case, tool, script))
         wall_s = (time.monotonic_ns() - begun_ns) / 1e9
         ran = read_log(log, begun_ns)
         removed_s = (_removed_ns(set(ran.prefixes.values()) if mode == WORKER else set()) - begun_ns) / 1e9
         count = len(set(ran.prefixes.values()))
-        expected = 1 if mode == SESSION else self._case.processes
-        if len(ran.prefixes) != self._case.processes or count != expected:
+        expected = 1 if mode == SESSION else self.case.processes
+        if len(ran.prefixes) != self.case.processes or count != expected:
             raise BenchmarkError(f"{tool.name}, scope {mode}: {len(ran.prefixes)} workers in {count} environments")
         return wall_s, ran, removed_s
 
     def _check(self, tool: Tool, found: Sequence[Sequence[str]]) -> None:
         """Compare what is installed: everything that was asked for, and the same for all workers."""
         of_session = {_distribution(name) for name in found[0]}
-        missing = set(self._case.wanted.distributions.items()) - of_session
+        missing = set(self.case.wanted.distributions.items()) - of_session
         if missing or any({_distribution(name) for name in names} != of_session for names in found[1:]):
             raise BenchmarkError(f"{tool.name} made other environments; missing in the session's: {sorted(missing)}")
+
+
+def prepare(cases: Sequence[WorkerCase]) -> None:
+    """Prepare cases, those with few workers first: what stands for one number of workers does for all.
+
+    :raises BenchmarkError: a run failed.
+    """
+    done: set[tuple[str, str, str]] = set()
+    for one in sorted(cases, key=lambda one: one.case.processes):
+        one.prepare(done)
 
 
 def _distribution(dist_info: str) -> tuple[str, str]:

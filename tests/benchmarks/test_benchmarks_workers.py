@@ -29,9 +29,10 @@ def test_only_sets_that_can_run_a_suite_have_cases_with_workers(
 ) -> None:
     write_set("plain", make_wheel(artifacts, "spam"))
     sets, _ = read_sets(write_set("suite", make_wheel(artifacts, "pytest-xdist")))
-    assert [case.key for case in select_cases(sets, [1, 8], ["*/workers/*"])] == ["suite/workers/8"]
+    chosen = select_cases(sets, [4], [1, 8], ["*/workers/*"])
+    assert [case.key for case in chosen] == ["suite/workers/1", "suite/workers/8"]
     with pytest.raises(BenchmarkError, match="no case fits"):
-        select_cases(sets, [1], ["*/workers/*"])
+        select_cases(sets[:1], [4], [1, 8], ["*/workers/*"])
 
 
 def test_hard_links_count_once_and_so_does_what_links_lead_to(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_a_tiny_set_with_workers(
     sets = write_set("tiny", *made)
     make_sdist(artifacts, "unused")
     data = tmp_path / "data"
-    options = ["--data", data, "--sets", sets, "--tools", "fastenv", "--rounds", "1", "--processes", "2"]
+    options = ["--data", data, "--sets", sets, "--tools", "fastenv", "--rounds", "1", "--workers", "2"]
     command = [sys.executable, "-m", "benchmarks", *options, "--cases", "tiny/workers/2"]
     ran = subprocess.run(
         [str(word) for word in command],
