@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--fastenv", type=Path, metavar="PATH", help="the program (default: beside the running interpreter)")
     add("--uv", type=Path, metavar="PATH", help="the program (default: beside the running interpreter)")
     add("--results", type=Path, metavar="FILE", help="where all figures go, as JSON")
-    add("--report", type=Path, metavar="PAGE", help="write tables into this Markdown page")
+    add("--report", type=Path, metavar="PAGE", help="write tables into this Markdown page and a plot beside it")
     add("--quick", action="store_true", help="one round with pytest alone: shows that it works, and measures nothing")
     add("--sets", type=Path, metavar="DIR", help="for --quick: a set to use in place of the project's")
     return parser

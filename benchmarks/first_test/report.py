@@ -1,4 +1,4 @@
-"""The figures as tables."""
+"""The figures as tables, and a plot of the ratios."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.first_test.plot import Drawn, plot
 from benchmarks.first_test.rows import Row
 from benchmarks.machine import Quiet
 from benchmarks.report import BEGIN, END, around_marks
@@ -32,16 +33,19 @@ class Measured:
 
 
 def write_report(measured: Measured, rows: list[Row], page: Path) -> None:
-    """Replace what stands between the marks of a page.
+    """Replace what stands between the marks of a page, and write the plot as an SVG of the same name.
 
     :raises BenchmarkError: the page does not have the marks.
     """
     before, after = around_marks(page)
-    body = "\n".join(_body(measured, rows))
+    picture = page.with_suffix(".svg")
+    drawn = [Drawn(row, ratio) for row in rows if (ratio := measured.ratio(row))]
+    picture.write_text(plot(drawn), encoding="utf-8")
+    body = "\n".join(_body(measured, rows, picture.name))
     page.write_text(f"{before}{BEGIN}\n\n{body}\n{END}{after}", encoding="utf-8")
 
 
-def _body(measured: Measured, rows: list[Row]) -> Iterator[str]:
+def _body(measured: Measured, rows: list[Row], picture: str) -> Iterator[str]:
     yield from (f"- {name}: {value}" for name, value in measured.facts.items())
     busy = Spread.of([quiet.busy for quiet in measured.quiet if quiet.busy is not None])
     work = Spread.of([quiet.work_s for quiet in measured.quiet])
@@ -51,6 +55,7 @@ def _body(measured: Measured, rows: list[Row]) -> Iterator[str]:
             f"and a fixed piece of work took {work.low * 1000:.0f} to {work.high * 1000:.0f} ms"
         )
     yield from ["", "## Ratios", "", "Below 1: this project is faster. Medians of the rounds' ratios.", ""]
+    yield from [f"![All ratios against 1 and against what is wanted of each]({picture})", ""]
     yield from table(["what / beside what", "wanted", "measured", "verdict"], [_verdict(measured, row) for row in rows])
     yield from ["", "## Seconds", ""]
     seconds = [[way, str(Spread.of(values) or "")] for way, values in measured.seconds.items()]

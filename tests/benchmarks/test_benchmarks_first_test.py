@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from benchmarks.server import serve
 from benchmarks.tools import Programs
 
 ROOT = Path(__file__).parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
 UV = shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
@@ -97,6 +99,33 @@ def test_the_report_gives_ratios_within_rounds(tmp_path: Path) -> None:
     assert "| a / c | ≤ 1.0 | not measured |" in text
     assert "| a | 2.00 (1.00 to 3.00) |" in text
     assert text.endswith(f"{END}\nfooter\n")
+    assert "![All ratios against 1 and against what is wanted of each](page.svg)" in text
+
+
+def test_the_plot_shows_all_ratios_against_one_and_against_what_is_wanted(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    seconds = {"a": [1.0, 3.0, 2.0], "b": [2.0, 4.0, 2.0], "c": []}
+    compared = [
+        Row("a / b", "a", "b", 0.8),
+        Row("`b` / a", "b", "a", 0.5),
+        Row("no / c", "a", "c", 1.0),
+        Row("a", "b", "b"),
+    ]
+    write_report(Measured({}, [], seconds), compared, page)
+    picture = ET.fromstring(page.with_suffix(".svg").read_text())
+    dots = [float(dot.attrib["cx"]) for dot in picture.iter(f"{SVG}circle")]
+    words = {text.text: text.attrib for text in picture.iter(f"{SVG}text")}
+    one = float(words["1"]["x"])
+    assert len(dots) == 3
+    assert dots[0] < one < dots[1]
+    assert dots[2] == one
+    assert {"a / b", "b / a", "a"} <= words.keys()
+    assert "no / c" not in words
+    assert words["0.75 (≤ 0.8)"]["fill"] != words["1.33 (≤ 0.5)"]["fill"] != words["1.00"]["fill"]
+    upright = [float(line.attrib["x1"]) for line in picture.iter(f"{SVG}line") if line.attrib["stroke-width"] == "2"]
+    assert len(upright) == 2
+    assert upright[1] < float(words["0.5"]["x"]) + 0.2 < dots[0] < upright[0] < one
 
 
 @pytest.mark.network
