@@ -54,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="pip takes part in the first N (default: %(default)s)",
     )
+    add(
+        "--large-rounds",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="cases with more than 8 workers are in the first N (default: %(default)s)",
+    )
     add("--cases", nargs="+", default=[], metavar="PATTERN", help="such as 'wheels-145/cold/*' (default: the page's)")
     add("--tools", nargs="+", default=list(TOOLS), metavar="TOOL", help=f"default: {' '.join(TOOLS)}")
     add("--processes", nargs="+", type=_positive, default=[1, 8], metavar="N", help="at once (default: 1 8)")
@@ -111,6 +118,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         workers=tuple(options.workers),
         rounds=options.rounds,
         rounds_of={"pip": options.pip_rounds},
+        large_rounds=options.large_rounds,
         latency_ms=options.latency_ms,
         memory=not options.no_memory,
         profile=not options.no_profile,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from benchmarks.results import Results, Spread
 from benchmarks.tables import table
 from benchmarks.worker_figures import ByRound, WorkerFigures, ratio, spread
-from benchmarks.worker_runs import IN_TURN, SESSION, WORKER, WorkerRun
+from benchmarks.worker_runs import IN_TURN, SESSION, WORKER
 
 
 class Slope(NamedTuple):
@@ -68,12 +68,12 @@ class Growth:
     def curves(self) -> Iterator[Curve]:
         """Return all curves: for each tool with workers until the first test, and for all the making alone."""
         runs = [run for run in self.results.worker_runs if run.case.startswith(f"{self.wanted}/workers/")]
-        for tool, mode in dict.fromkeys((run.tool, run.mode) for run in sorted(runs, key=_in_order)):
-            if mode == IN_TURN:
-                yield self.alone(tool)
-                continue
-            yield self.until_test(tool, mode)
-            if mode == WORKER:
+        ways = {(run.tool, run.mode) for run in runs}
+        for tool in self.results.commands:  # in the order of the other tables, whoever began
+            for mode in (WORKER, SESSION):
+                if (tool, mode) in ways:
+                    yield self.until_test(tool, mode)
+            if ways & {(tool, WORKER), (tool, IN_TURN)}:
                 yield self.alone(tool)
 
     def until_test(self, tool: str, mode: str = WORKER) -> Curve:
@@ -120,7 +120,3 @@ def growth_section(results: Results, pictures: dict[str, str]) -> Iterator[str]:
 
 def _measured(seconds: dict[int, ByRound]) -> dict[int, ByRound]:
     return {count: by_round for count, by_round in seconds.items() if by_round}
-
-
-def _in_order(run: WorkerRun) -> int:
-    return (WORKER, SESSION, IN_TURN).index(run.mode)  # whichever tool happened to begin

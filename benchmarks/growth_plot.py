@@ -18,8 +18,8 @@ def plot_growth(growth: Growth) -> str:
     """Return the whole SVG document: a solid line for making environments alone, a dashed one until the first test."""
     curves = [curve for curve in growth.curves() if len(curve.seconds) > 1 and not curve.one_for_all]
     scale = _Scale(growth.counts, [seconds for curve in curves for _, seconds in _points(curve)])
-    tools = dict.fromkeys(curve.tool for curve in curves)
-    colours = dict(zip(tools, svg.COLOURS * len(tools), strict=False))
+    tools = growth.results.commands
+    colours = dict(zip(tools, svg.COLOURS * len(tools), strict=False))  # those of the other plot
     explained = "seconds over environments: solid = making them alone, dashed = until the first test (medians)"
     body = [
         svg.text(_LEFT, 16, explained, "start"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.cases import Case
 from benchmarks.errors import BenchmarkError
 from benchmarks.files import provide_files
 from benchmarks.machine import describe, look_around
@@ -24,6 +25,9 @@ from benchmarks.tools import OURS, Place, Programs, Tool, known_tools
 from benchmarks.worker_runs import WorkerCase, prepare
 from benchmarks.workshop import Workshop, open_workshop
 
+#: More workers than that are a large case, which takes longer than all others together.
+_FEW = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -33,6 +37,7 @@ class Plan:
     :ivar cases: patterns of case names; none: the cases of the page.
     :ivar processes: how many commands at once; ``workers``: for how many environments.
     :ivar rounds_of: fewer rounds for some tools.
+    :ivar large_rounds: for cases with more than eight workers.
     :ivar latency_ms: for each answer of the index.
     :ivar command: what was typed, for the page.
     """
@@ -46,10 +51,15 @@ class Plan:
     workers: tuple[int, ...] = (1, 2, 8, 32)
     rounds: int = 3
     rounds_of: Mapping[str, int] = field(default_factory=dict)
+    large_rounds: int = 1
     latency_ms: float = 0.0
     memory: bool = True
     profile: bool = True
     command: str = "python -m benchmarks"
+
+    def has(self, case: Case, number: int) -> bool:
+        """Tell whether a case takes part in a round."""
+        return number <= (self.large_rounds if _is_large(case) else self.rounds)
 
 
 def measure_all(plan: Plan, output: Path) -> Results:
@@ -69,7 +79,7 @@ def measure_all(plan: Plan, output: Path) -> Results:
     with serve(root, plan.latency_ms) as served, open_workshop(plan.data, served.url) as workshop:
         machine = describe(plan.data, f"{platform.python_implementation()} {platform.python_version()}")
         commands = {name: _shown(tool) for name, tool in tools.items()}
-        results = Results(machine, versions, _conditions(plan, served.by), commands)
+        results = Results(machine, versions, _conditions(plan, parts, served.by), commands)
         output.parent.mkdir(parents=True, exist_ok=True)
         plain = [part for part in parts if part.case.state != "workers"]
         with_workers = [part for part in parts if part.case.state == "workers"]
@@ -82,7 +92,8 @@ def measure_all(plan: Plan, output: Path) -> Results:
             present = {name: one for name, one in tools.items() if number <= plan.rounds_of.get(name, plan.rounds)}
             _round(workshop, plain, present, number, results)
             for worker_case in worker_cases:
-                _worker_round(worker_case, number, results)
+                if plan.has(worker_case.case, number):
+                    _worker_round(worker_case, number, results)
             results.write(output)
         for part, worker_case in zip(with_workers, worker_cases, strict=True):
             _disks(workshop, worker_case, [tools[name] for name in part.who.disk], results)
@@ -92,6 +103,10 @@ def measure_all(plan: Plan, output: Path) -> Results:
             _profiles(workshop, plain, tools, results)
         results.write(output)
     return results
+
+
+def _is_large(case: Case) -> bool:
+    return case.state == "workers" and case.processes > _FEW
 
 
 def _parts(plan: Plan, sets: Sequence[ArtifactSet]) -> list[Part]:
@@ -112,8 +127,10 @@ def _tools(plan: Plan, parts: Sequence[Part]) -> dict[str, Tool]:
     return {name: make() for name, make in known.items() if name in wanted}
 
 
-def _conditions(plan: Plan, server: str) -> dict[str, str]:
+def _conditions(plan: Plan, parts: Sequence[Part], server: str) -> dict[str, str]:
     fewer = [f"{n} of {name}" for name, n in plan.rounds_of.items() if n < plan.rounds and name in plan.tools]
+    if plan.large_rounds < plan.rounds and any(_is_large(part.case) for part in parts):
+        fewer.append(f"{plan.large_rounds} of more than {_FEW} workers")
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "command": f"`{plan.command}`",

@@ -75,12 +75,12 @@ def test_the_table_has_every_curve_and_number(results: Results) -> None:
     )
     rows = [line.split(" | ")[0] for line in lines if line.startswith("| ")]
     assert rows[2:] == [
+        "| fastenv, until the first test",
+        "| fastenv, one environment for all, until the first test",
+        "| fastenv, making them alone",
+        "| uv, making them alone",
         "| fastenv-symlink, until the first test",
         "| fastenv-symlink, making them alone",
-        "| fastenv, until the first test",
-        "| fastenv, making them alone",
-        "| fastenv, one environment for all, until the first test",
-        "| uv, making them alone",
     ]
 
 
@@ -95,8 +95,8 @@ def test_the_plot_has_a_line_for_each_kind_of_links_and_for_uv(results: Results)
         ("stroke-dasharray" in line.attrib, [tuple(map(float, p.split(","))) for p in line.attrib["points"].split()])
         for line in picture.iter(f"{SVG}polyline")
     ]
-    assert [dashed for dashed, _ in lines] == [True, False, True, False, False]
-    (_, symlink), (_, ours), (_, uv) = (line for line in lines if not line[0])
+    assert [dashed for dashed, _ in lines] == [True, False, False, True, False]
+    (_, ours), (_, uv), (_, symlink) = (line for line in lines if not line[0])
     assert [len(points) for points in (symlink, ours, uv)] == [3, 3, 3]
     assert [x for x, _ in symlink] == sorted({x for x, _ in uv})
     assert uv[-1][1] < ours[-1][1] < symlink[-1][1]  # higher up: slower

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.__main__ import _command, _parser
 from benchmarks.cases import select_cases
 from benchmarks.errors import BenchmarkError
+from benchmarks.measure import Plan, _conditions
 from benchmarks.selection import Part, Who, parts_by_pattern, parts_of_page, with_tools
 from benchmarks.sets import read_sets
+from benchmarks.tools import Programs
 
 PROCESSES, WORKERS = (1, 8), (1, 2, 8, 32)
 
@@ -81,6 +85,15 @@ def test_some_tools_alone(page: list[Part]) -> None:
     assert "sdists-20/cold/8" not in parts
     both = by_case(with_tools(page, ["uv", "fastenv-symlink"]))
     assert both["wheels-145/workers/8"].tools == ("uv", "fastenv-symlink", "uv-symlink")
+
+
+def test_many_workers_take_part_in_the_first_rounds_alone(page: list[Part]) -> None:
+    plan = Plan(Path(), Programs.installed(), rounds=3, large_rounds=2, rounds_of={"pip": 1})
+    cases = {case.key: [number for number in range(1, 5) if plan.has(case, number)] for case, _ in page}
+    assert cases.pop("wheels-145/workers/32") == [1, 2]
+    assert set(map(tuple, cases.values())) == {(1, 2, 3)}
+    assert _conditions(plan, page, "a server")["rounds"] == "3, interleaved, 1 of pip, 2 of more than 8 workers"
+    assert _conditions(plan, page[:-1], "a server")["rounds"] == "3, interleaved, 1 of pip"
 
 
 def test_the_command_on_the_page_has_no_places_of_a_machine() -> None:
