@@ -31,7 +31,8 @@ def parse_json(content: bytes, *, name: str, url: str, location: str) -> Page:
     except RecursionError as error:
         raise IndexAnswerError(f"{shown(url)} answers JSON that is nested too deeply") from error
     if b"\\ud" in content or b"\\uD" in content:  # halves of letters, which are no text, and could not be kept
-        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        text = json.dumps(value, ensure_ascii=False)  # "?" in their place would begin a query
+        value = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     try:
         return _page(value, PageBuilder(name, url)).page(location)
     except _Misshapen as error:

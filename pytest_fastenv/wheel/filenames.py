@@ -94,10 +94,10 @@ class ProjectFiles:
             version, _, tags = rest[:-4].partition("-")
             if tags.count("-") not in {2, 3}:
                 return None, "implausible"
-            if not self._is_ours(name):
-                return None, "foreign"
             canonical = canonical_version(version)
-            return canonical, None if canonical else "implausible"
+            if canonical is None:
+                return None, "implausible"
+            return (canonical, None) if self._is_ours(name) else (None, "foreign")
         stem = sdist_stem(filename)
         if stem is None:
             return None, "implausible"

@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -18,7 +19,7 @@ from pytest_fastenv.errors import FastenvError
 from pytest_fastenv.index.page import Page
 from pytest_fastenv.index.simple_html import parse_html
 from pytest_fastenv.index.simple_json import parse_json
-from pytest_fastenv.wheel.filenames import parse_filename
+from pytest_fastenv.wheel.filenames import canonical_version, parse_filename, sdist_stem
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +131,8 @@ def mutated_json(chance: random.Random) -> bytes:
             elif isinstance(holder[place], str) and chance.random() < 0.4:
                 holder[place] = mutated(chance, holder[place], _PIECES)
             else:
-                holder[place] = chance.choice(_VALUES)
+                # A copy: the next slip may change it, and a seed gives the same page whichever ran before.
+                holder[place] = deepcopy(chance.choice(_VALUES))
             break
     return json.dumps(page).encode()
 
@@ -174,9 +176,21 @@ def json_elsewhere(content: bytes) -> Iterator[File]:
         wanted = wanted if isinstance(wanted, str) else ""
         name = _name(file["url"].partition("#")[0])
         called = file.get("filename")
-        if parse_filename(name) is None and isinstance(called, str):
+        if not _names_an_artifact(name) and isinstance(called, str):
             name = called  # what the page says counts where the URL does not end in an artifact's name
         yield name, wanted, yanked
+
+
+def _names_an_artifact(name: str) -> bool:
+    """Tell whether a file name on the project's page is that of an artifact, of this project or of another one.
+
+    As pip reads it, a source distribution's name that begins with the project's goes on with a version: here
+    ``demo-2.0.tao-2.0`` has none, and is not the version 2.0 of a project ``demo-2.0.tao``.
+    """
+    stem = sdist_stem(name)
+    if stem is not None and stem.lower().startswith("demo-"):
+        return canonical_version(stem[len("demo-") :]) is not None
+    return parse_filename(name) is not None
 
 
 def _name(url: str) -> str:
@@ -197,10 +211,12 @@ def plain(files: Iterable[File]) -> set[File]:
     for name, wanted, yanked in files:
         parsed = parse_filename(name)
         if parsed is not None and parsed.name == "demo":
+            # Halves of letters are no text: what stands in their place says nothing in a URL, as "?" would.
             texts = (
-                " ".join(text.encode("utf-8", "replace").decode().split()) for text in (name, wanted, yanked or "")
+                text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+                for text in (name, wanted, yanked or "")
             )
-            called, python, reason = texts
+            called, python, reason = (" ".join(text.split()) for text in texts)
             found.add((called, python, None if yanked is None else reason))
     return found
 

@@ -135,3 +135,14 @@ def test_digests_in_any_case_and_of_any_strength(hashes: dict[str, str], kept: d
     assert only(parse(file(hashes=hashes))).hashes == Hashes.of(kept) != Hashes()
     listed = parse(file(**{"core-metadata": hashes}))
     assert only(listed).metadata == Hashes.of(kept)
+
+
+@pytest.mark.parametrize("name", ["b-a-1-py3-none-any.whl", "a-2-old.tar.gz"])
+def test_a_file_whose_address_ends_in_no_artifact_s_name(name: str) -> None:
+    page = parse(file(url=f"../../f/{name}"))
+    assert (only(page).filename, page.foreign) == ("a-1-py3-none-any.whl", "")
+
+
+def test_half_a_letter_in_an_address_begins_no_query() -> None:
+    page = parse(file(url="../../f/a-1-py3-none-\ud800any.whl"))
+    assert only(page).url.endswith("/f/a-1-py3-none-\ufffdany.whl")

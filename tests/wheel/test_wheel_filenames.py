@@ -36,6 +36,7 @@ def test_a_file_name_says_project_and_version(filename: str, expected: tuple[str
         ("a", "b-1.0-py3-none-any.whl", (None, "foreign")),
         ("a", "a-1.0rc1-py3-none-any.whl", ("1.0rc1", None)),
         ("a", "a-old_version-py3-none-any.whl", (None, "implausible")),
+        ("a", "b-a-1.0-py3-none-any.whl", (None, "implausible")),
         ("a", "a-1.0.win32.exe", (None, "implausible")),
         ("a", "a-01.0-0.tar.gz", ("1.0.post0", None)),
     ],
