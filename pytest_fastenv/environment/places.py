@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pytest_fastenv.model.target import Target
 
 _NAME_LENGTH = 16
+#: How long the lease of a new environment may be claimed by a process that tidies up.
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +168,15 @@ class Generations:
     async def publish(self, staged: StagedEnvironment, summary: Summary) -> Environment:
         """See `Place.publish`."""
         from pytest_fastenv.environment import staging  # asyncio is not on the warm path
+        from pytest_fastenv.filesystem.threads import in_thread  # likewise
         from pytest_fastenv.filesystem.uncollected import keep_from_collection
 
         os.makedirs(self.path / ".leases", exist_ok=True)
         if not self.path.is_relative_to(self._store.root):
             keep_from_collection(self.path)
-        held = lease.hold(self._lease_path(staged.final.name))  # until the ready mark is there: see _next_name
+        # Until the ready mark is there: see _next_name. Who claims it now takes leases away that nothing belongs to; on
+        # a busy machine that process may have to wait for its turn, and nothing of ours is being removed.
+        held = await in_thread(lease.hold, self._lease_path(staged.final.name), _PATIENCE_S)
         try:
             made = await staging.publish(staged, summary, self._store.root)
         finally:
@@ -218,8 +223,11 @@ class Generations:
                 continue
             claim = lease.try_claim(self._lease_path(name))
             if claim is not None:
-                os.rename(self.path / name, private / f"unfinished-{number}")
-                os.close(claim)
+                try:
+                    with suppress(FileNotFoundError):  # it was being removed when we looked, and is gone by now
+                        os.rename(self.path / name, private / f"unfinished-{number}")
+                finally:
+                    os.close(claim)
         return f"{fingerprint[:_NAME_LENGTH]}-{generations[0][0] + 1 if generations else 1}"
 
     def _lease_path(self, name: str) -> Path:

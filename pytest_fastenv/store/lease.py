@@ -34,24 +34,25 @@ _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 NOTED_EVERY_S = 86400.0
 """How often a use is noted, at most."""
 
-#: How often a lease is asked for that is claimed at this moment, and how long between: whether it is held can only be
+#: How long a lease is asked for that is claimed at this moment, and how long between: whether it is held can only be
 #: found out by claiming it (`is_held`), which takes microseconds.
-_TRIES, _PAUSE_S = 50, 0.002
+_PATIENCE_S, _PAUSE_S = 0.1, 0.002
 
 
-def hold(path: str | os.PathLike[str]) -> int:
+def hold(path: str | os.PathLike[str], patience_s: float = _PATIENCE_S) -> int:
     """Hold a lease until the returned descriptor is closed, here and in every child that inherited it.
 
     That the thing is used is noted (`note_use`). The descriptor is inheritable. Where the file neither exists nor can
     be made (a read-only store) nothing can be pruned either, and the descriptor stands for nothing.
 
+    :param patience_s: how long it may be claimed by another process, seconds. Who claims it mostly removes the thing.
     :raises StoreError: the thing is being removed at this moment, or is gone: take it as missing.
     """
     name = os.fspath(path)
     while True:
         fd = _open(name)
         try:
-            current = fd is None or _share_soon(fd, name)
+            current = fd is None or _share_soon(fd, name, patience_s)
         except BaseException:
             if fd is not None:
                 os.close(fd)
@@ -139,9 +140,9 @@ def note_use(file: str | os.PathLike[str], used_at: float | None = None) -> None
             os.utime(file, (used_at, used_at))
 
 
-def _share_soon(fd: int, name: str) -> bool:
+def _share_soon(fd: int, name: str, patience_s: float) -> bool:
     """Lock for use beside others, once nobody asks whether it is held; see `_share`."""
-    for _ in range(_TRIES):
+    for _ in range(max(1, round(patience_s / _PAUSE_S))):
         try:
             return _share(fd, name)
         except BlockingIOError:
