@@ -23,12 +23,14 @@ class Pools:
 
     :param shares: how many of each.
     :param serial: one permit for all three together: no two pieces of work overlap.
+    :ivar builds: how many builds at once.
     :ivar peak: most permits ever held at once, by pool: ``download``, ``build``, ``install``.
     :ivar given: how many permits for work were given so far, of all pools together.
     """
 
     def __init__(self, shares: Shares, *, serial: bool = False) -> None:
         self.serial = serial
+        self.builds = 1 if serial else shares.builds
         limits = {"download": shares.downloads, "build": shares.builds, "install": shares.installs}
         if min(limits.values()) < 1:
             msg = f"a pool needs at least one permit: {limits}"

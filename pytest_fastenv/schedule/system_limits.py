@@ -5,6 +5,7 @@ The interpreter tells of a lack of memory with an exception, mostly; libraries t
 
 from __future__ import annotations
 
+import os
 import sys
 
 from pytest_fastenv.errors import ShortageError
@@ -51,3 +52,8 @@ def memory_is_ample() -> bool:
     """Tell whether a library may reserve address space for what it never uses."""
     allowed = memory_mib()
     return allowed is None or allowed >= _AMPLE_MIB
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -56,6 +56,17 @@ def test_a_free_slot_is_taken_without_a_wait(tmp_path: Path, recorder: Recorder)
     assert waits(recorder) == []
 
 
+def test_free_slots_are_counted_and_stay_free(tmp_path: Path, recorder: Recorder) -> None:
+    ours, theirs = (MachineSlots(tmp_path, 3, recorder, 10) for _ in range(2))
+
+    async def main() -> list[int]:
+        async with ours.take("one"), theirs.take("two"):
+            return [ours.free(), theirs.free()]
+
+    assert asyncio.run(main()) == [1, 1]
+    assert ours.free() == 3
+
+
 def test_a_slot_given_back_goes_to_the_next_at_once(
     tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_fastenv.filesystem.oslock import OsLock
 from pytest_fastenv.filesystem.threads import in_thread
-from pytest_fastenv.installer.build.hooks import BackendServers, HookAnswer, HookCall
+from pytest_fastenv.installer.build.hooks import CMAKE_CORES, BackendServers, HookAnswer, HookCall
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.build.own_trees import OwnTrees, Turn
 from pytest_fastenv.installer.build.policy import BackendPolicy
@@ -21,6 +21,7 @@ from pytest_fastenv.model.build import Build
 from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.protocols import BuildEnvironment
 from pytest_fastenv.schedule.outcome import Admission
+from pytest_fastenv.schedule.system_limits import usable_cores
 from pytest_fastenv.tools import Tools
 
 #: Far less than any two builds differ by.
@@ -54,6 +55,8 @@ class HookRuns:
         self._trees = trees
         self._records = records
         self._admission = admission
+        # Who has said how much is done at once is not contradicted: the variable would count for more than make's own.
+        self._tells_cores = tools.environ.keys().isdisjoint({CMAKE_CORES, "MAKEFLAGS"})
 
     async def aclose(self) -> None:
         """End all servers of build backends. Idempotent."""
@@ -112,6 +115,7 @@ class HookRuns:
                 copy=space.copy,
                 locks=tuple(lock.fileno() for lock in (bench.lock, *(turn.locks if turn else ()), slot) if lock),
                 journal=turn.journal if turn else None,
+                cores=self._cores(hook, space),
             )
             args = {"version": job.version or "", "source": "built", "key": job.key, "hook": hook}
             with self._recorder.span("build", job.name or job.subject, **args) as span:
@@ -119,6 +123,12 @@ class HookRuns:
                 if hook.startswith("build_"):
                     span.args["bytes"] = _size_bytes(arguments[0], answer.value)
                 return answer
+
+    def _cores(self, hook: str, space: Workspace) -> int:
+        """Return how many cores a hook's compilers may use: its own, and those that no build on the machine has."""
+        if not (self._tells_cores and hook.startswith("build_") and space.guessed_s):
+            return 1
+        return min(1 + self._slots.free(), usable_cores(), self._pools.builds)
 
 
 def _size_bytes(directory: str, name: object) -> int:

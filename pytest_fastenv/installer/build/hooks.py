@@ -30,6 +30,8 @@ from pytest_fastenv.model.build_variables import CREDENTIALS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.protocols import BuildEnvironment
 
+#: Without it CMake builds with make one file after the other.
+CMAKE_CORES = "CMAKE_BUILD_PARALLEL_LEVEL"
 #: Imported along with a backend because its hooks always import them; where one is missing the rest is left out.
 _COMPANIONS = {
     "setuptools.build_meta": (
@@ -57,6 +59,7 @@ class HookCall:
     :ivar locks: descriptors of lock files that must stay locked until all of the hook's processes have ended.
     :ivar copy: where in the scratch directory the copy of a tree lies, if one was made.
     :ivar journal: where changes to a user's own tree are taken down, which are changed back at the hook's end.
+    :ivar cores: how many there are for its compilers; 1 says nothing to them.
     """
 
     hook: str
@@ -69,6 +72,7 @@ class HookCall:
     locks: tuple[int, ...] = ()
     copy: Path | None = None
     journal: Path | None = None
+    cores: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,7 @@ def hook_request(system: BuildSystem, call: HookCall) -> dict[str, Any]:
         "environ": {
             **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
             **({"PYTHONDONTWRITEBYTECODE": "1"} if call.journal else {}),
+            **({CMAKE_CORES: str(call.cores)} if call.cores > 1 else {}),
         },
         "result": str(_result_file(call)),
         "log": str(call.log),
