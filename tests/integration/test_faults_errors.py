@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import pytest
 from front_doors import Desk
 from kit.nightly import first_and_at_night
-from moments import KINDS, WHY_NOT, Moment, Runs
+from moments import KINDS, WHY_NOT, Moment, Runs, at_each
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 
@@ -64,14 +65,17 @@ def test_calls_that_fail(kind: str, error: str, desk: Desk) -> None:
         for call, numbers in moments(runs, ERRORS[error]).items()
         for number in chance.sample(numbers, min(_MOST, len(numbers)))
     ]
-    diagnosed = sum(fails_well(runs, moment) for moment in chosen)
+    diagnosed = at_each(chosen, partial(fails_well, runs))
     print(f"{kind} {error}: {len(chosen)} moments, {diagnosed} diagnoses")
 
 
-def test_some_calls_that_fail(desk: Desk) -> None:
-    """By day some moments of one run."""
-    runs, chance = Runs(desk, "warm"), random.Random(19)
+@pytest.mark.parametrize("kind", ["warm", "edited"])
+def test_some_calls_that_fail(kind: str, desk: Desk) -> None:
+    """By day some moments of two runs: one that resolves, and one that links again what is known."""
+    runs, chance = Runs(desk, kind), random.Random(19)
     there = moments(runs, "mkdir,openat,flock")
     chosen = [("openat", "EMFILE"), ("openat", "EIO"), ("flock", "ENOLCK"), ("mkdir", "ENOSPC")]
-    failed = [fails_well(runs, Moment(call, chance.choice(there[call]), f"error={error}")) for call, error in chosen]
-    assert any(failed)
+    assert at_each(
+        (Moment(call, chance.choice(there[call]), f"error={error}") for call, error in chosen),
+        partial(fails_well, runs),
+    )

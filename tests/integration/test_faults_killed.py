@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
+from functools import partial
 
 import pytest
 from front_doors import Desk, whole
 from kit.nightly import first_and_at_night
-from moments import CHANGES, CREATES, KINDS, WHY_NOT, Moment, Runs
+from moments import CHANGES, CREATES, KINDS, WHY_NOT, Moment, Runs, at_each
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 
@@ -21,13 +22,16 @@ def killed(runs: Runs, moment: Moment) -> bool:
     return code != 0
 
 
-@pytest.mark.parametrize("kind", first_and_at_night("warm", *(kind for kind in KINDS if kind != "warm")))
+@pytest.mark.parametrize(
+    "kind",
+    first_and_at_night("warm", "edited", *(kind for kind in KINDS if kind not in {"warm", "edited"}), by_day=2),
+)
 def test_sigkill_at_some_calls(kind: str, desk: Desk) -> None:
     runs = Runs(desk, kind)
     moments = runs.changes(CHANGES)
     assert len(moments) > 10, moments
     chosen = one_of_each_kind_and_the_last_renames(moments)
-    assert sum(killed(runs, moment) for moment in chosen) > len(chosen) // 3
+    assert at_each(chosen, partial(killed, runs)) > len(chosen) // 3
 
 
 def one_of_each_kind_and_the_last_renames(moments: list[Moment]) -> list[Moment]:
@@ -50,7 +54,7 @@ def test_sigkill_at_some_files_that_are_made(kind: str, desk: Desk) -> None:
     runs = Runs(desk, kind)
     moments = runs.changes(CREATES)
     chosen = [*random.Random(kind).sample(moments, 3), moments[-1]]
-    assert sum(killed(runs, moment) for moment in chosen) > 1
+    assert at_each(chosen, partial(killed, runs)) > 1
 
 
 @pytest.mark.nightly
@@ -61,7 +65,7 @@ def test_sigkill_at_every_call(kind: str, calls: str, desk: Desk) -> None:
     moments = runs.changes(calls)
     if kind == "workers":  # copies of whole environments: thousands of files are made and removed in one way
         moments = [moment for of_call in by_call(moments).values() for moment in of_call[:: len(of_call) // 40 + 1]]
-    count = sum(killed(runs, moment) for moment in moments)
+    count = at_each(moments, partial(killed, runs))
     print(f"{kind}: {len(moments)} moments, killed at {count}")
     assert count > len(moments) // 4
 
