@@ -26,6 +26,7 @@ from pytest_fastenv.model.digest import text_sha256
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.store import durability, lease
+from pytest_fastenv.store.buckets import STAGING
 from pytest_fastenv.store.store import Store
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Generations:
         key = text_sha256(f"{self.path}\0{fingerprint}")
         async with (
             self._store.lock(ENVIRONMENTS, key, subject="the same environment"),
-            private_directory(self.path / ".staging") as private,
+            private_directory(self.path / STAGING) as private,
         ):
             final = self.path / self._next_name(fingerprint, private)
             yield await stage(target, self._store, private / "new", final, fingerprint)
@@ -196,7 +197,7 @@ class Generations:
         home: Home | None = None
         with suppress(StoreError):  # no environment is missing for what cannot be removed
             for prefix in superseded:
-                home = home or Home(str(self.path / ".staging"))
+                home = home or Home(str(self.path / STAGING))
                 take_out(self.path, home, ENVIRONMENTS, prefix)
         if home is not None:
             home.leave()

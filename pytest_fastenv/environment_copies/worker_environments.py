@@ -29,10 +29,10 @@ from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.schedule.outcome import run_all, whatever_happens
 from pytest_fastenv.schedule.process_pool import ProcessPool
+from pytest_fastenv.store.buckets import WORKERS
 from pytest_fastenv.store.diagnosis import diagnosed
 from pytest_fastenv.store.temporary import Home
 
-DIRECTORY = ".workers"
 #: What a worker cannot do without.
 NEEDED = ("pytest", "xdist")
 #: Parts for each process: a process that is quick takes over parts from the others.
@@ -58,7 +58,7 @@ class WorkerEnvironments:
     def __init__(self, directory: Path, pool: ProcessPool, recorder: Recorder, environ: Mapping[str, str]) -> None:
         self._directory = directory
         with diagnosed("the environments of workers cannot be made", directory):
-            self._home = Home(str(directory / DIRECTORY))
+            self._home = Home(str(directory / WORKERS))
             # The same permissions as for the session's environment: tests start programs as other users.
             os.chmod(self._home.path, stat.S_IMODE(os.stat(directory).st_mode))
             spread(self._home.path)

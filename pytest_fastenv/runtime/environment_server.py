@@ -213,24 +213,41 @@ class EnvironmentServer:
         try:
             with contextlib.suppress(OSError):  # a broken pipe: it is gone
                 process.stdin.close()  # type: ignore[union-attr]
-            for action in (None, process.terminate):
-                if action is not None:
-                    action()
-                try:
-                    process.wait(_PATIENCE_S)
-                except subprocess.TimeoutExpired:
-                    continue
-                return
+            _wait(process)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
             self._close_streams(process)
 
     def _close_streams(self, process: subprocess.Popen[bytes]) -> None:
         for stream in filter(None, (process.stdin, process.stdout, self._complaints)):
             with contextlib.suppress(OSError):
                 stream.close()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process that has no input any more has put everything away; end it where that takes too long.
+
+    Ctrl-C does not take from it the time for that. It is passed on afterwards; a second one at once, and the process
+    does the rest by itself.
+    """
+    interruption = None
+    for insist in (process.terminate, process.kill, None):
+        waiting = True
+        while waiting:
+            try:
+                process.wait(_PATIENCE_S if insist is not None else None)
+            except subprocess.TimeoutExpired:
+                waiting = False
+            except KeyboardInterrupt as error:
+                if interruption is not None:
+                    threading.Thread(target=process.wait, daemon=True).start()
+                    raise
+                interruption = error
+            else:
+                if interruption is not None:
+                    raise interruption
+                return
+        if insist is not None:
+            insist()
 
 
 def _content(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -210,12 +210,20 @@ class Outcomes:
         return found
 
     def _differing(self) -> dict[str, str]:
-        """Return what tells environments apart: versions that differ, for each of them in one line."""
+        """Return what tells environments apart: versions that differ, for each of them in one line.
+
+        Empty where nothing does, and where there is one alone.
+        """
         held = self._versions
         names = sorted(set().union(*held.values())) if held else []
         differing = [name for name in names if len({versions.get(name) for versions in held.values()}) > 1]
+        if not differing:
+            return {}
         return {
-            environment: ", ".join("{} {}".format(name, versions[name]) for name in differing if name in versions)
+            environment: ", ".join(
+                "{} {}".format(name, versions[name]) if name in versions else "no {}".format(name)
+                for name in differing
+            )
             for environment, versions in held.items()
         }
 
@@ -245,7 +253,7 @@ class Outcomes:
             terminalreporter.line(line)
         if self._config.getoption("verbose") >= 0:
             for name, versions in self._differing().items():
-                terminalreporter.line(printable("{}: {}".format(name, versions or "as the others")))
+                terminalreporter.line(printable("{}: {}".format(name, versions)))
 
     def _say(self, text: str) -> None:
         text = printable(text, but="\n\t")

@@ -6,7 +6,7 @@ A room declares the buckets that it owns beside the code that fills them, with t
 one sealed file ``<root>/<bucket>/<key[:2]>/<key>.json``. A bucket whose content changes its shape gets another
 version; the old one is left to its users and to pruning.
 
-Beside the buckets lie ``locks/`` (one file per key, never deleted), ``slots/`` (one file per machine-wide slot),
+Beside the buckets lie ``locks/`` (one file per key that was in use lately), ``slots/`` (one file per machine-wide slot),
 ``tmp/`` (private directories of running processes), ``logs/`` and ``journals/`` (what builds under way have changed in
 users' own trees).
 """
@@ -27,6 +27,11 @@ READY = ".ready"
 
 The name is not free for contents.
 """
+
+STAGING, WORKERS = ".staging", ".workers"
+"""Private directories beside environments: of those that are being made, and of workers."""
+PRIVATE_PLACES = ("tmp", f"environments/{STAGING}", f"environments/{WORKERS}")
+"""Where running processes have private directories in a store, relative to its root (`store.temporary`)."""
 
 
 class InStore(NamedTuple):

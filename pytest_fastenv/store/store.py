@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.store import durability, lease
-from pytest_fastenv.store.buckets import Bucket, EntryBucket, InStore, LockSpace, RecordBucket
+from pytest_fastenv.store.buckets import PRIVATE_PLACES, Bucket, EntryBucket, InStore, LockSpace, RecordBucket
 
 if TYPE_CHECKING:
     from pytest_fastenv.filesystem.oslock import OsLock as Lock
@@ -271,7 +271,7 @@ class Store:
     def wants_upkeep(self) -> bool:
         """Whether nobody has looked after it for a day, or a killed process left something, and this process may.
 
-        Costs two looks at the file system.
+        Costs a few looks at the file system.
         """
         try:
             looked_after_at = os.stat(f"{self.root}/{_TAG_FILE}").st_mtime
@@ -287,12 +287,14 @@ class Store:
         return not durability.is_flushed(self.root) or durability.was_cut_off(self.root)
 
     def _has_leftovers(self) -> bool:
-        tmp = os.path.join(self.root, "tmp")
-        if not os.path.isdir(tmp) or not os.listdir(tmp):
-            return False
-        from pytest_fastenv.store.temporary import has_leftovers  # something lies there only while others write
+        for place in PRIVATE_PLACES:
+            path = os.path.join(self.root, place)
+            if os.path.isdir(path) and os.listdir(path):
+                from pytest_fastenv.store.temporary import has_leftovers  # something lies there while others write
 
-        return has_leftovers(tmp)
+                if has_leftovers(path):
+                    return True
+        return False
 
     def note_upkeep(self) -> None:
         """Note that it is being looked after."""

@@ -24,6 +24,7 @@ from typing import Any
 
 from pytest_fastenv.errors import StoreError
 from pytest_fastenv.filesystem.oslock import OsLock, try_lock
+from pytest_fastenv.store.buckets import PRIVATE_PLACES
 
 _SUFFIX = ".lease"
 _swept: set[str] = set()
@@ -104,6 +105,12 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
         shutil.rmtree(path, onexc=_insist)
     else:
         shutil.rmtree(path, onerror=_insist)
+
+
+def sweep_store(root: str | os.PathLike[str]) -> None:
+    """Remove what dead processes left anywhere in a store."""
+    for place in PRIVATE_PLACES:
+        sweep(os.path.join(root, place))
 
 
 def sweep(tmp: str) -> None:

@@ -16,7 +16,7 @@ from pytest_fastenv.filesystem.oslock import try_lock
 from pytest_fastenv.settings.parsers import SIZE
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
-from pytest_fastenv.store.temporary import sweep
+from pytest_fastenv.store.temporary import sweep_store
 from pytest_fastenv.upkeep.diary import DIARY, LAST, LookedAfter
 from pytest_fastenv.upkeep.pruning import Wanted, choose, choose_beside
 from pytest_fastenv.upkeep.removal import remove
@@ -59,7 +59,7 @@ def look_after(store: Store, settings: Settings) -> None:
         if not store.wants_upkeep:
             return
         store.note_upkeep()
-        sweep(str(store.root / "tmp"))
+        sweep_store(store.root)
         now = time.time()
         asked = wanted(settings, store.root)
         try:

@@ -21,7 +21,7 @@ from pytest_fastenv.store.lock_files import sweep_locks
 from pytest_fastenv.store.makers import nothing_is_made
 from pytest_fastenv.store.removal import remove_record, take_out
 from pytest_fastenv.store.store import Store
-from pytest_fastenv.store.temporary import remove_tree, sweep
+from pytest_fastenv.store.temporary import remove_tree, sweep_store
 from pytest_fastenv.upkeep.holdings import Beside, Holdings
 from pytest_fastenv.upkeep.pruning import Departure, needs_what_it_names
 
@@ -167,8 +167,7 @@ class _Work:
 def _sweep(store: Store) -> None:
     """Remove what is left of killed processes, of environments that are gone, and of old work."""
     environments = store.root / ENVIRONMENTS.directory
-    sweep(str(store.root / "tmp"))
-    sweep(str(environments / ".staging"))
+    sweep_store(store.root)
     for path in (environments / ".leases").glob("*.lock"):
         if not os.path.lexists(environments / path.stem):
             claim = lease.try_claim(path)

@@ -250,6 +250,19 @@ def test_equal_environments_are_told(matrix: Project, way: tuple[str, ...]) -> N
         )
 
 
+def test_what_one_has_and_another_lacks_is_told_of_both(matrix: Project) -> None:
+    bare = '[tool.fastenv.envs.bare]\nrequirements = []\n'
+    matrix.write(pyproject__toml=TWO + bare, test_canary__py="def test_it():\n    pass\n")
+    told = matrix.run(*ALL).stdout
+    assert re.search(r"^one: canary 1\.0$", told, re.MULTILINE), told
+    assert re.search(r"^bare: no canary$", told, re.MULTILINE), told
+    same = TWO.replace("canary-2.0", "canary-1.0")
+    matrix.write(pyproject__toml=same)
+    told = matrix.run(*ALL).stdout
+    assert rows(told)
+    assert not re.search(r"^(one|two): ", told, re.MULTILINE), told
+
+
 @WAYS
 def test_variables_of_each(matrix: Project, way: tuple[str, ...]) -> None:
     matrix.variables |= {"SECRET": "s", "SHARED": "x"}

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -181,6 +182,67 @@ def test_interrupted_while_waiting(make: Callable[..., EnvironmentServer], tmp_p
     assert server.pid is None
     assert (tmp_path / "ended").read_text() == "ended\n"
     assert server.ask("echo")
+
+
+#: Puts its things away when its input ends, which takes until it is told to go on.
+SLOW_END = """\
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+sys.stdin.readline()
+print('{"ok": {}}', flush=True)
+sys.stdin.readline()
+print('{"ok": {}}', flush=True)
+sys.stdin.read()
+here = pathlib.Path(sys.argv[1])
+here.with_name("ending").touch()
+while not here.with_name("go").exists():
+    time.sleep(0.005)
+here.write_text("ended")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C reaches a whole console there")
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupted_while_it_puts_its_things_away(
+    times: int, make: Callable[..., EnvironmentServer], tmp_path: Path
+) -> None:
+    """It keeps the time for that, whether somebody waits for it, or has asked twice to be let go."""
+    server = make(SLOW_END)
+    server.ask("anything")
+    left = threading.Event()
+
+    def interrupted(_number: int, frame: FrameType | None) -> None:
+        while frame is not None and frame.f_code is not EnvironmentServer.close.__code__:
+            frame = frame.f_back
+        if frame is not None:
+            raise KeyboardInterrupt
+
+    def interrupt() -> None:
+        while not (tmp_path / "ending").exists():
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGINT)
+        if times == 1:
+            (tmp_path / "go").touch()
+        while times == 2 and not left.wait(0.005):  # two that come too soon after each other are seen as one
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            server.close()
+    finally:
+        left.set()
+        interrupter.join()
+        signal.signal(signal.SIGINT, before)
+    assert server.pid is None
+    assert (tmp_path / "ended").exists() == (times == 1)
+    (tmp_path / "go").touch()
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "ended").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert (tmp_path / "ended").read_text() == "ended"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork: there is none on Windows")

@@ -25,7 +25,7 @@ from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.values import Settings
-from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.buckets import PRIVATE_PLACES, EntryBucket
 from pytest_fastenv.store.makers import making
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.upkeep.automatic import look_after, size_in_bytes
@@ -339,6 +339,30 @@ def test_what_a_killed_process_left_is_a_reason_to_look_after_it(desk: Desk) -> 
     assert desk.store.wants_upkeep
     os.utime(tag)
     assert not desk.store.wants_upkeep, "not again and again, where something cannot be removed"
+
+
+@pytest.mark.parametrize("place", PRIVATE_PLACES)
+@pytest.mark.parametrize("by", ["itself", "prune", "clean"])
+def test_what_killed_processes_left_goes_wherever_they_had_it(place: str, by: str, desk: Desk, cache: Cache) -> None:
+    desk.ask()
+    private = desk.store.root / place
+    (private / "123-abc" / "gw0").mkdir(parents=True)
+    (private / "123-abc.lease").touch()
+    (private / "456-def").mkdir()
+    alive = oslock.try_lock(private / "456-def.lease")
+    assert alive is not None
+    os.utime(desk.store.root / "CACHEDIR.TAG", (time.time() - 120,) * 2)
+    assert desk.store.wants_upkeep
+    if by == "itself":
+        look_after(desk.store, Settings(cache_dir=desk.store.root))
+    else:
+        cache(by)
+    own = f"{os.getpid()}-"  # this process may have one itself
+    assert sorted(path.name for path in private.iterdir() if not path.name.startswith(own)) == [
+        "456-def",
+        "456-def.lease",
+    ]
+    alive.release()
 
 
 def test_by_itself_under_a_size(desk: Desk) -> None:
