@@ -42,7 +42,7 @@ def migrated(
     if folded.defaults:
         texts.append(toml_text.table(keys, folded.defaults))
     texts += [toml_text.table((*keys, ENVIRONMENTS, one.name), one.values, one.remarks) for one in folded.tables]
-    text = "\n".join(texts)
+    text = "\n".join(texts).replace(project.work, project.own_directory)  # in remarks: elsewhere it is done
     _read_back(text, keys, file)
     return text
 
@@ -63,8 +63,13 @@ def _of_core(project: ToxProject) -> list[str]:
         remarks.append(
             "not carried over: the packaging environment's table: the project is built in an environment of its own"
         )
-    frozen = [word for word in ("{glob:", "{tty:", "{work_dir}", "{toxworkdir}", "{temp_dir}") if word in project.text]
-    remarks += [f"{word.rstrip(':}')}}} stands in {project.file.name}: here is what it stood for" for word in frozen]
+    for word in ("{glob:", "{tty:", "{work_dir}", "{toxworkdir}", "{temp_dir}"):
+        if word in project.text:
+            what = "here is what it stood for"
+            if word.endswith("}"):
+                of_it = "it lies in" if word == "{temp_dir}" else "it is"
+                what = f"{of_it} {project.own_directory}, which tox makes, and nobody here"
+            remarks.append(f"{word.rstrip(':}')}}} stands in {project.file.name}: {what}")
     return remarks
 
 

@@ -8,6 +8,7 @@ was replaced, with its default.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,8 +33,9 @@ _WANTS_INTERPRETER = {
     "env_site_packages_dir": ("env_site_packages_dir", "envsitepackagesdir"),
 }
 _VARIABLE = re.compile(r"\{env:([^:{}\\\s]+)|replace\s*=\s*[\"']env[\"'][^}]*?name\s*=\s*[\"']([^\"']+)")
+_NAMES_ITS_OWN = re.compile(r"^[ \t]*(?:work_dir|toxworkdir)[ \t]*=", re.MULTILINE)
 #: Of the core section; all of an environment's own settings are read.
-_CORE = ("labels", "skip_missing_interpreters", "no_package", "package_root", "env_list", "tox_root")
+_CORE = ("labels", "skip_missing_interpreters", "no_package", "package_root", "env_list", "tox_root", "work_dir")
 #: Where an environment's things lie; reading one may mean to look for its interpreter.
 DIRECTORIES = ("env_tmp_dir", "env_log_dir", "env_dir")
 _OF_AN_INTERPRETER = frozenset({
@@ -73,6 +75,7 @@ class ToxProject:
     """A project as tox sees it.
 
     :ivar work: what stands for tox's own directory in values.
+    :ivar own_directory: that directory as the file has it, in words with placeholders.
     :ivar text: the file's.
     :ivar warnings: what tox said while it read.
     """
@@ -80,6 +83,7 @@ class ToxProject:
     file: Path
     text: str
     work: str
+    own_directory: str
     core: Mapping[str, Any]
     environments: Mapping[str, Seen]
     unused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -127,8 +131,15 @@ def read(file: Path, further: Sequence[str] = ()) -> ToxProject:
             core, plain, unused = question.ask(copy)
             empty.write_text(f"[tox]\nenv_list = {','.join(plain)}\n", encoding="utf-8")  # says nothing but names
             _, usual, _ = replace(question, further=()).ask(empty)
+            own = str(replace(question, work=None).ask(copy)[0]["work_dir"]) if _NAMES_ITS_OWN.search(text) else ""
     environments = {name: Seen(marked[name], variables[name], plain[name], usual.get(name, {})) for name in plain}
-    return ToxProject(file, text, work, core, environments, unused, tuple(question.said.warnings))
+    own = _in_placeholders(own or os.path.join(core["tox_root"], ".tox"), core["tox_root"])
+    return ToxProject(file, text, work, own, core, environments, unused, tuple(question.said.warnings))
+
+
+def _in_placeholders(directory: str, root: str) -> str:
+    inside = os.path.relpath(directory, root)
+    return directory if inside.startswith(os.pardir) else posixpath.join("{root}", Path(inside).as_posix())
 
 
 def _of_the_command_line(scratch: str) -> dict[str, str | None]:
@@ -176,11 +187,12 @@ class _Question:
     """What tox is asked about, however often.
 
     :ivar file: the project's own, for messages.
+    :ivar work: tox's own directory; ``None``: the one that the file says.
     :ivar further: environments beside those that tox lists.
     """
 
     file: Path
-    work: str
+    work: str | None
     further: Sequence[str]
     said: Said = field(default_factory=Said)
 
@@ -189,7 +201,8 @@ class _Question:
 
         :param copy: what is read in place of the project's own file.
         """
-        where = ["-c", str(copy), "--root", str(self.file.parent), "--workdir", self.work]
+        where = ["-c", str(copy), "--root", str(self.file.parent)]
+        where += ["--workdir", self.work] if self.work else []
         # With "ALL" tox forgets the other names; those that it lists come without it, too.
         names = ",".join(self.further) or "ALL"
         try:

@@ -117,6 +117,7 @@ class _Translation:
             str(seen.plain[key]): f"{{{key}}}" for key in DIRECTORIES if isinstance(seen.plain.get(key), str)
         }
         self._places.pop("", None)
+        self._places[project.work] = project.own_directory
         self._places[str(project.core["tox_root"])] = "{root}"
 
     def run(self) -> None:

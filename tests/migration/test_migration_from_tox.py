@@ -238,6 +238,30 @@ def test_options_of_tox_in_variables_and_in_the_users_file_change_nothing(
 
 
 @pytest.mark.skipif(Version(tox.version.version) < Version("4.21"), reason="this tox reads no TOML")
+@pytest.mark.parametrize(
+    ("said", "own"),
+    [("", "{root}/.tox"), ("work_dir = build/tox", "{root}/build/tox"), ("toxworkdir = /opt/tox", "/opt/tox")],
+)
+def test_toxs_own_directory_is_where_tox_has_it(said: str, own: str, migration: Migration) -> None:
+    """And never the one that tox is given while it is asked."""
+    core = f"[tox]\nno_package = true\nenv_list = a, b\n{said}\n"
+    text = (
+        "[testenv]\nchange_dir = {toxworkdir}/here\nset_env =\n  FILE = {work_dir}/.coverage\n  TMP = {temp_dir}/x\n"
+        "deps = -r{work_dir}/r.txt\ndescription = in {work_dir}\nallowlist_externals = {work_dir}/bin/tool\n"
+        "commands = python -c 1 {toxworkdir}/out {env_dir}/y\n"
+    )
+    written = migration.of(core + text)
+    assert migration.of(core + text) == written, "the same each time"
+    assert "fastenv-migrate" not in written
+    one = tomllib.loads(written)
+    both = one | one["envs"]["a"]
+    assert both["change-dir"] == f"{own}/here".removeprefix("{root}/")
+    assert both["set-env"] == {"FILE": f"{own}/.coverage", "TMP": f"{own}/.tmp/x"}
+    assert both["commands"] == [["python", "-c", "1", f"{own}/out", "{env_dir}/y"]]
+    assert both["allowlist"] == [f"{own}/bin/tool"]
+    assert f"{{work_dir}} stands in tox.ini: it is {own}" in written
+
+
 def test_what_tox_cannot_read_is_a_diagnosis(migration: Migration) -> None:
     with pytest.raises(UsageError, match=r"tox cannot read tox\.toml"):
         migration.of("env_list = 3\n", "tox.toml")
