@@ -221,8 +221,7 @@ class Outcomes:
             return {}
         return {
             environment: ", ".join(
-                "{} {}".format(name, versions[name]) if name in versions else "no {}".format(name)
-                for name in differing
+                "{} {}".format(name, versions[name]) if name in versions else "no {}".format(name) for name in differing
             )
             for environment, versions in held.items()
         }

@@ -6,9 +6,9 @@ A room declares the buckets that it owns beside the code that fills them, with t
 one sealed file ``<root>/<bucket>/<key[:2]>/<key>.json``. A bucket whose content changes its shape gets another
 version; the old one is left to its users and to pruning.
 
-Beside the buckets lie ``locks/`` (one file per key that was in use lately), ``slots/`` (one file per machine-wide slot),
-``tmp/`` (private directories of running processes), ``logs/`` and ``journals/`` (what builds under way have changed in
-users' own trees).
+Beside the buckets lie ``locks/`` (one file per key that was in use lately), ``slots/`` (one file per machine-wide
+slot), ``tmp/`` (private directories of running processes), ``logs/`` and ``journals/`` (what builds under way have
+changed in users' own trees).
 """
 
 from __future__ import annotations

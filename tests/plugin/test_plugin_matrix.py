@@ -251,7 +251,7 @@ def test_equal_environments_are_told(matrix: Project, way: tuple[str, ...]) -> N
 
 
 def test_what_one_has_and_another_lacks_is_told_of_both(matrix: Project) -> None:
-    bare = '[tool.fastenv.envs.bare]\nrequirements = []\n'
+    bare = "[tool.fastenv.envs.bare]\nrequirements = []\n"
     matrix.write(pyproject__toml=TWO + bare, test_canary__py="def test_it():\n    pass\n")
     told = matrix.run(*ALL).stdout
     assert re.search(r"^one: canary 1\.0$", told, re.MULTILINE), told
