@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.settings.values import Settings
 
 _HINT = "fastenv run requirements.txt pytest -- pytest tests"
+_DEFAULT_ONES = " (-e default: those that run without any word, with what stands after -- as their arguments)"
 
 
 def add_arguments(run: argparse.ArgumentParser) -> None:
@@ -68,7 +69,7 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
     named_only |= {"--fail-fast": options.fail_fast, "--json": options.json is not None}
     given = [flag for flag, is_given in named_only.items() if is_given]
     if given:
-        hint = "name one that the project's files declare: -e NAME"
+        hint = f"name one that the project's files declare: -e NAME{_DEFAULT_ONES}"
         raise UsageError(f"{given[0]} means something for environments by name alone", hint=hint)
     if not options.command:
         hint = f"{_HINT}; environments that are declared are named with -e"
@@ -76,7 +77,7 @@ def _run(options: argparse.Namespace, loaded: Loaded) -> int:
     if not options.command[0]:
         raise UsageError("the command after -- is empty", hint=_HINT)
     if not options.words and not asks(loaded):
-        raise UsageError("a source is needed, before --", hint=_HINT)
+        raise UsageError("a source is needed, before --", hint=f"{_HINT}; or -e NAME{_DEFAULT_ONES}")
     ready = provided(options, loaded, options.words, for_command=True)
     if not options.quiet:
         # Standard output is the command's.

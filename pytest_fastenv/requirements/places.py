@@ -53,7 +53,8 @@ def hint_for_missing(paths: Sequence[Path], written: str) -> str:
     if close:
         return f"did you mean {_joined(_shown(close[:_MOST], written), 'or')}?"
     is_likely = is_archive if is_archive(name) else _LIKELY.fullmatch
-    likely = [found for found in names if is_likely(found)][:_MOST]
+    ending = os.path.splitext(name)[1]
+    likely = sorted(filter(is_likely, names), key=lambda found: not found.endswith(ending))[:_MOST]
     looked = f"looked for {' and '.join(map(str, paths))}"
     there_are = "there are" if len(likely) > 1 else "there is"
     return f"{looked}; {there_are} {_joined(_shown(likely, written), 'and')}" if likely else looked

@@ -102,6 +102,7 @@ def test_environment_is_in_use_as_long_as_the_command_runs(
         (["app", "--"], "a command is needed, after --"),
         (["app", "--", ""], "the command after -- is empty"),
         (["--", "python"], "a source is needed, before --"),
+        (["-j", "2", "--", "-x"], "-j means something for environments by name alone"),
         (["app", "--link", "glue", "--", "python"], "--link: 'glue' is not accepted"),
     ],
 )
@@ -111,6 +112,15 @@ def test_a_wrong_request_is_diagnosed(
     monkeypatch.chdir(tmp_path)
     assert main(["run", *words]) == 4
     assert capsys.readouterr().err.startswith(f"fastenv: error: {said}")
+
+
+@pytest.mark.parametrize("words", [["--", "python"], ["-j", "2", "--", "-x"]])
+def test_what_may_have_been_meant_is_the_default_environments(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", *words]) == 4
+    assert "-e default: those that run without any word" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission to execute")

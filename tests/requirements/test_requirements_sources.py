@@ -343,6 +343,14 @@ def test_what_is_missing_has_near_names(tmp_path: Path, source: str, hint: str) 
     assert caught.value.hint == hint.format(tmp_path)
 
 
+def test_what_has_the_same_ending_is_named_first(tmp_path: Path) -> None:
+    for name in ("pylock.a.toml", "pylock.b.toml", "pylock.toml", "requirements.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(RequirementsError, match="no such file") as caught:
+        read(tmp_path, "nosuch.txt")
+    assert "; there are requirements.txt, pylock.a.toml and " in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
     ("source", "error", "text"),
     [
