@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fastenv.errors import FastenvError, unforeseen
+from pytest_fastenv.plugin.unfollowed import unfollowed
 from pytest_fastenv.runtime.launch import Launch, own_path, read_launch
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                         return _enter_several(requests, invocation, only, replace=replace)
                 named, asked = requests[0] if requests else (None, asked)
                 origins = asked.loaded.origins
-                with _own_imports():
+                with _own_imports(), unfollowed():
                     ready = _provide(asked, _naming(origins), named)
             with _own_imports():
                 from pytest_fastenv.plugin.handover import enter

@@ -316,3 +316,4 @@ def test_debugger_that_follows_processes(project: Project, runner: Path, program
     assert "1 passed" in output
     assert os.path.basename(project.directory) in output
     assert debugger.stops == ["breakpoint"]
+    assert len(debugger.children) == 1, "the session inside, and nothing of what works for it"
