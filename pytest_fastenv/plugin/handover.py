@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.errors import InterpreterError
 from pytest_fastenv.plugin.inner_command import Command, Invocation, inner_command, outside_words
-from pytest_fastenv.plugin.unfollowed import unfollowed
 from pytest_fastenv.provisioning.question import upkeep_words
 from pytest_fastenv.runtime.relay import CAN_REPLACE, replace_process, run_in_place
 from pytest_fastenv.runtime.session import Handed
@@ -58,8 +57,7 @@ def enter(entrance: Entrance, ready: Ready, named: NamedEnvironment | None) -> i
     if not ready.summary.reused:
         from pytest_fastenv.provisioning.ahead import compile_ahead  # as above
 
-        with unfollowed():
-            compile_ahead(entrance.asked.settings, ready, entrance.asked.root)
+        compile_ahead(entrance.asked.settings, ready, entrance.asked.root)
     try:
         return _enter(
             entrance,

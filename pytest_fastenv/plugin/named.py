@@ -27,6 +27,7 @@ from pytest_fastenv.provisioning.named_states import state_of
 from pytest_fastenv.provisioning.story import reuse
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.runtime.unfollowed import unfollowed
 from pytest_fastenv.settings.layers import origins_to_json
 from pytest_fastenv.settings.naming import Naming as OptionNaming
 from pytest_fastenv.settings.values import to_json
@@ -176,9 +177,10 @@ class NamedEnvironments:
         root = str(next(iter(missing.values()))[1].root)
         line = json.dumps({"environments": environments, "root": root, "quiet": quiet})
         try:
-            self._process = subprocess.Popen(
-                _SERVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, **_OUT_OF_REACH
-            )
+            with unfollowed():
+                self._process = subprocess.Popen(
+                    _SERVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, **_OUT_OF_REACH
+                )
         except OSError as error:
             raise EnvironmentServerError(
                 "the process that provides environments does not start",

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fastenv.errors import FastenvError, unforeseen
-from pytest_fastenv.plugin.unfollowed import unfollowed
 from pytest_fastenv.runtime.launch import Launch, own_path, read_launch
+from pytest_fastenv.runtime.unfollowed import unfollowed
 
 if TYPE_CHECKING:
     from pytest_fastenv.environment.places import Ready

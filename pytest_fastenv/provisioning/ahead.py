@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_fastenv.runtime.afterwards import start_apart
+from pytest_fastenv.schedule.system_limits import usable_cores
 
 if TYPE_CHECKING:
     from pytest_fastenv.environment.places import Ready
@@ -29,7 +30,7 @@ def compile_ahead(settings: Settings, ready: Ready, root: Path) -> None:
     summary = ready.summary
     is_new = not summary.reused and summary.fetched + summary.built > 0
     is_wanted = settings.bytecode == "shared" and not settings.serial and _ELSEWHERE.isdisjoint(os.environ)
-    if not (is_new and is_wanted and _has_cores() and hasattr(os, "fork")):
+    if not (is_new and is_wanted and usable_cores() > 1 and hasattr(os, "fork")):
         return
     environment = ready.environment
     order = {
@@ -39,7 +40,3 @@ def compile_ahead(settings: Settings, ready: Ready, root: Path) -> None:
         "session": os.getpid(),
     }
     start_apart([str(environment.python), "-I", "-S", "-B", _PROGRAM, json.dumps(order)], os.environ)
-
-
-def _has_cores() -> bool:
-    return len(os.sched_getaffinity(0)) > 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) > 1

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from typing import Any, Mapping, Sequence
 
+from .unfollowed import unfollowed
+
 _APART: dict[str, Any] = (  # of the terminal's signals, and of whatever waits for the session's processes
     {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000208}  # DETACHED, NEW_PROCESS_GROUP
 )
@@ -64,7 +66,7 @@ def start_after_this(commands: Sequence[Sequence[str]], environ: Mapping[str, st
 
 def _start(words: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
     variables = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
-    with contextlib.suppress(OSError):  # the installation is gone, or no process is left
+    with contextlib.suppress(OSError), unfollowed():  # the installation is gone, or no process is left
         return subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,

@@ -21,6 +21,7 @@ import pytest
 
 from ..errors import EnvironmentServerError, RequestError, error_from_json
 from .server_start import SERVER_START
+from .unfollowed import unfollowed
 
 if TYPE_CHECKING:
     from . import session
@@ -157,15 +158,16 @@ class EnvironmentServer:
         self._begun = False
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         try:
-            self._process = subprocess.Popen(
-                self._words,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._complaints,
-                env=self._environ,
-                cwd=self._cwd,
-                **_OUT_OF_REACH,
-            )
+            with unfollowed():
+                self._process = subprocess.Popen(
+                    self._words,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._complaints,
+                    env=self._environ,
+                    cwd=self._cwd,
+                    **_OUT_OF_REACH,
+                )
         except OSError as error:
             self._complaints.close()
             raise EnvironmentServerError(
@@ -211,9 +213,7 @@ class EnvironmentServer:
         if process is None:
             return
         try:
-            with contextlib.suppress(OSError):  # a broken pipe: it is gone
-                process.stdin.close()  # type: ignore[union-attr]
-            _wait(process)
+            _end_of_questions(process)
         finally:
             self._close_streams(process)
 
@@ -223,31 +223,28 @@ class EnvironmentServer:
                 stream.close()
 
 
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait until a process that has no input any more has put everything away; end it where that takes too long.
+def _end_of_questions(process: subprocess.Popen[bytes]) -> None:
+    """Close a process's input, and wait until it has put everything away; end it where that takes too long.
 
     Ctrl-C does not take from it the time for that. It is passed on afterwards; a second one at once, and the process
     does the rest by itself.
     """
     interruption = None
-    for insist in (process.terminate, process.kill, None):
-        waiting = True
-        while waiting:
-            try:
-                process.wait(_PATIENCE_S if insist is not None else None)
-            except subprocess.TimeoutExpired:
-                waiting = False
-            except KeyboardInterrupt as error:
-                if interruption is not None:
-                    threading.Thread(target=process.wait, daemon=True).start()
-                    raise
-                interruption = error
-            else:
-                if interruption is not None:
-                    raise interruption
-                return
-        if insist is not None:
-            insist()
+    insist = iter((process.terminate,))
+    while process.returncode is None:
+        try:
+            with contextlib.suppress(OSError):  # a broken pipe: it is gone
+                process.stdin.close()  # type: ignore[union-attr]
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            next(insist, process.kill)()
+        except KeyboardInterrupt as error:
+            if interruption is not None:
+                threading.Thread(target=process.wait, daemon=True).start()
+                raise
+            interruption = error
+    if interruption is not None:
+        raise interruption
 
 
 def _content(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -270,7 +270,7 @@ class Debugger:
 def test_debugger_that_follows_processes(project: Project, runner: Path, program: str) -> None:
     """debugpy attaches to the session inside, which does not have debugpy installed, and stops at breakpoints there."""
     pytest.importorskip("debugpy", reason="needs debugpy, which editors bring along, to show that it follows")
-    project.write(test_inside__py="import library\n\ndef test_inside():\n    assert library\n")
+    project.write(test_inside__py="import library\n\ndef test_inside(venv):\n    assert library\n")
     (runner / "run_plain.py").write_text("import sys\nimport pytest\n\nsys.exit(pytest.main(sys.argv[1:]))\n")
     started = ["-m", "pytest"] if program == "module" else [str(runner / "run_plain.py")]
     with socket.create_server(("127.0.0.1", 0)) as listener:

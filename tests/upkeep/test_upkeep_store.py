@@ -25,7 +25,7 @@ from pytest_fastenv.filesystem import oslock
 from pytest_fastenv.installer.wheel_bucket import WHEELS
 from pytest_fastenv.model.link import LinkMode
 from pytest_fastenv.settings.values import Settings
-from pytest_fastenv.store.buckets import PRIVATE_PLACES, EntryBucket
+from pytest_fastenv.store.buckets import PRIVATE_PLACES, STAGING, WORKERS, EntryBucket
 from pytest_fastenv.store.makers import making
 from pytest_fastenv.store.store import Store
 from pytest_fastenv.upkeep.automatic import look_after, size_in_bytes
@@ -339,6 +339,10 @@ def test_what_a_killed_process_left_is_a_reason_to_look_after_it(desk: Desk) -> 
     assert desk.store.wants_upkeep
     os.utime(tag)
     assert not desk.store.wants_upkeep, "not again and again, where something cannot be removed"
+
+
+def test_private_places_are_where_environments_are() -> None:
+    assert {f"{ENVIRONMENTS.directory}/{name}" for name in (STAGING, WORKERS)} < set(PRIVATE_PLACES)
 
 
 @pytest.mark.parametrize("place", PRIVATE_PLACES)
