@@ -28,8 +28,8 @@ ERRORS = {
 #: Descriptors come from anywhere; all other calls count where they are about the store or the user's directory: before
 #: that the interpreter itself reads its modules, and nobody could say anything.
 _ANYWHERE = ("pipe2", "socket")
-#: At most so many moments of each call and error at night.
-_MOST = 25
+#: At most so many moments of each call and error at night: most are alike, and a session with workers takes seconds.
+_MOST, _MOST_WITH_WORKERS = 12, 5
 
 
 def moments(runs: Runs, calls: str) -> dict[str, list[int]]:
@@ -60,10 +60,11 @@ def fails_well(runs: Runs, moment: Moment) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_calls_that_fail(kind: str, error: str, desk: Desk) -> None:
     runs, chance = Runs(desk, kind), random.Random(error)
+    most = _MOST_WITH_WORKERS if kind == "workers" else _MOST
     chosen = [
         Moment(call, number, f"error={error}")
         for call, numbers in moments(runs, ERRORS[error]).items()
-        for number in chance.sample(numbers, min(_MOST, len(numbers)))
+        for number in chance.sample(numbers, min(most, len(numbers)))
     ]
     diagnosed = at_each(chosen, partial(fails_well, runs))
     print(f"{kind} {error}: {len(chosen)} moments, {diagnosed} diagnoses")

@@ -14,6 +14,9 @@ from moments import CHANGES, CREATES, KINDS, WHY_NOT, Moment, Runs, at_each
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 
+#: Each night every moment, in parts that processes of pytest-xdist share.
+PARTS = 4
+
 
 def killed(runs: Runs, moment: Moment) -> bool:
     """Kill at a moment and look at the next run; tell whether anything was killed."""
@@ -58,16 +61,18 @@ def test_sigkill_at_some_files_that_are_made(kind: str, desk: Desk) -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("calls", [CHANGES, CREATES], ids=["changes", "creates"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_sigkill_at_every_call(kind: str, calls: str, desk: Desk) -> None:
+def test_sigkill_at_every_call(kind: str, calls: str, part: int, desk: Desk) -> None:
     runs = Runs(desk, kind)
     moments = runs.changes(calls)
     if kind == "workers":  # copies of whole environments: thousands of files are made and removed in one way
-        moments = [moment for of_call in by_call(moments).values() for moment in of_call[:: len(of_call) // 40 + 1]]
-    count = at_each(moments, partial(killed, runs))
-    print(f"{kind}: {len(moments)} moments, killed at {count}")
-    assert count > len(moments) // 4
+        moments = [moment for of_call in by_call(moments).values() for moment in of_call[:: len(of_call) // 25 + 1]]
+    chosen = moments[part::PARTS]
+    count = at_each(chosen, partial(killed, runs))
+    print(f"{kind}: {len(chosen)} of {len(moments)} moments, killed at {count}")
+    assert count > len(chosen) // 4
 
 
 def test_the_run_inside_passes_after_any_of_it(seeded: Desk) -> None:
