@@ -5,6 +5,7 @@ See `pytest_fastenv.store.durability` for how that is known. Hardly ever importe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ from pytest_fastenv.store import durability
 from pytest_fastenv.store.buckets import READY, EntryBucket
 
 if TYPE_CHECKING:
-    from pytest_fastenv.store.store import Store
+    from pytest_fastenv.filesystem.oslock import OsLock as Lock
+    from pytest_fastenv.model.events import Recorder
 
 _NOTICE = (
     "the machine stopped before everything in the store was on its disk: "
@@ -22,31 +24,36 @@ _NOTICE = (
 )
 
 
-def may_be_used(store: Store, bucket: EntryBucket, key: str) -> bool:
+def may_be_used(
+    root: Path, bucket: EntryBucket, entry: Path, take_turn: Callable[[], Lock | None], recorder: Recorder
+) -> bool:
     """Tell whether an entry that has its mark is whole; where that is in doubt every byte of it is read. Blocks.
 
     A damaged one loses its mark, so that it is made again. One that another process looks at, or makes, at this moment
     is not used before that process has come to its end.
+
+    :param take_turn: takes the lock of the entry's key; ``None``: another process has it.
+    :param recorder: hears once that something is in doubt.
     """
-    mark = store.path(bucket, key) / bucket.mark
-    if not _is_in_doubt(store, bucket, mark):
+    mark = entry / bucket.mark
+    if not _is_in_doubt(root, bucket, mark):
         return True
-    store.recorder.notice("warning", _NOTICE, of="run")
+    recorder.notice("warning", _NOTICE, of="run")
     try:
-        turn = store.try_lock(bucket, key)
+        turn = take_turn()
     except StoreError:  # nothing can be written: it is looked at each time
-        return not _is_damaged(bucket, mark.parent)
+        return not _is_damaged(bucket, entry)
     if turn is None:
         return False
     try:
-        if not _is_in_doubt(store, bucket, mark):
+        if not _is_in_doubt(root, bucket, mark):
             return True
-        is_damaged = _is_damaged(bucket, mark.parent)
+        is_damaged = _is_damaged(bucket, entry)
         with suppress(OSError):
             if bucket.mark == READY and is_damaged:
                 mark.unlink()
             elif bucket.mark == READY:
-                durability.mark(store.root, str(mark), again=True)
+                durability.mark(root, str(mark), again=True)
         return not is_damaged
     finally:
         turn.release()
@@ -60,11 +67,11 @@ def _is_damaged(bucket: EntryBucket, entry: Path) -> bool:
         return True
 
 
-def _is_in_doubt(store: Store, bucket: EntryBucket, mark: Path) -> bool:
+def _is_in_doubt(root: Path, bucket: EntryBucket, mark: Path) -> bool:
     try:
         epoch = mark.read_text(encoding="ascii") if bucket.mark == READY else ""
     except FileNotFoundError:
         return False  # gone meanwhile: that is seen by who looks for its files
     except (OSError, ValueError):
         epoch = ""
-    return durability.is_lost(store.root, epoch)
+    return durability.is_lost(root, epoch)

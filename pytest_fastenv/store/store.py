@@ -78,14 +78,15 @@ class Store:
         stem = self._stem(bucket, key)
         if not os.path.exists(f"{stem}/{bucket.mark}"):
             return None
+        entry = Path(stem)
         if self._was_cut_off is None:
             self._was_cut_off = durability.was_cut_off(self.root)
         if self._was_cut_off:
             from pytest_fastenv.store.recovery import may_be_used  # once in the life of a machine
 
-            if not may_be_used(self, bucket, key):
+            if not may_be_used(self.root, bucket, entry, lambda: self.try_lock(bucket, key), self.recorder):
                 return None
-        return Path(stem)
+        return entry
 
     def note_use(self, bucket: EntryBucket, key: str, used_at: float | None = None) -> None:
         """Note that an entry is used, for its age; at most once a day, and only where that can be written.
