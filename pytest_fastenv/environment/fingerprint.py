@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.environment.manifest import CHANGED
+from pytest_fastenv.model.build_variables import names_of_changed
 from pytest_fastenv.model.codec import encode_for_key, members
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.settings.options import OPTIONS, Decides
@@ -103,12 +104,19 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     # What only one of them has came or went with something else: build variables with what is built.
     compared = {*before} & {*after} if found else {*before, *after}
     differing = [name for name in sorted(compared) if before.get(name) != after.get(name)]
-    found += [f"{name.replace('_', ' ')} changed" for name in differing]
+    found += [_extra_change(name, before.get(name), after.get(name)) for name in differing]
     if old.get("format") != new.get("format"):
         found.append("made by another version of pytest-fastenv")
     if not found and old != new and not old.get(CHANGED):  # who asks knows that
         found.append("settings changed")
     return ", ".join(found)
+
+
+def _extra_change(name: str, before: Any, after: Any) -> str:
+    told = f"{name.replace('_', ' ')} changed"
+    if isinstance(before, dict) and isinstance(after, dict):  # of a name each
+        told += f": {names_of_changed(before, after)}"
+    return told
 
 
 def _setting_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

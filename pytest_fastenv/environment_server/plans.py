@@ -41,7 +41,7 @@ class Planned:
         return frozenset(one.name for one in asked if one.name is not None and one.hashes)
 
     @property
-    def build_variables(self) -> str | None:
+    def build_variables(self) -> Mapping[str, str] | None:
         """What stands for the variables that builds read, where something is built."""
         return self._engine.build_variables(self.plan)
 

@@ -10,6 +10,7 @@ Standard library only: this module is on the warm path. What only trees need is 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +20,6 @@ from pytest_fastenv.model.observation import Kind, Observation
 
 #: How a change of some kinds is told.
 _CHANGES: Mapping[Kind, str] = {
-    "build variables": "variables that builds read changed",
     "variable": "the variable {} changed",
     "history": "{} has another commit, tag or set of changed files",
 }
@@ -76,6 +76,8 @@ def change(observation: Observation, environ: Mapping[str, str]) -> str | None:
 
 
 def _told(kind: Kind, subject: str, state: str, now: str) -> str:
+    if kind == "build variables":
+        return f"variables that builds read changed{_which(state, now)}"
     if kind in _CHANGES:
         return _CHANGES[kind].format(subject)
     return f"{subject} changed" if state and now else f"{subject} is {'gone' if state else 'new'}"
@@ -180,9 +182,20 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _build_variables(patterns: str, environ: Mapping[str, str]) -> str:
-    from pytest_fastenv.model.build_variables import result_variables  # only where something is built
+    from pytest_fastenv.model.build_variables import digests, result_variables  # only where something is built
 
-    return key_of(result_variables(environ, patterns.split()))
+    return json.dumps(digests(result_variables(environ, patterns.split())), sort_keys=True)
+
+
+def _which(state: str, now: str) -> str:
+    from pytest_fastenv.model.build_variables import names_of_changed  # as above
+
+    try:
+        before = json.loads(state)
+    except ValueError:
+        before = None
+    # An older version kept one digest for all of them.
+    return f": {names_of_changed(before, json.loads(now))}" if isinstance(before, dict) else ""
 
 
 _STATES: Mapping[str, Callable[[str, Mapping[str, str]], str]] = {

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_fastenv.model.digest import text_sha256
 
 # ruff: noqa: SIM905 - lists of so many are not read one by line
 #: What programs need to work, and what changes how fast they do.
@@ -88,6 +90,8 @@ _ASSIGNED = tuple(
     secret_key secret-key private_key authorization
     """.split()
 )
+#: Hexadecimal digits of a digest that tell one value from the next.
+_SHOWN_DIGITS = 16
 _SWITCHES = frozenset(("", "on", "off", "0", "1", "true", "false", "yes", "no"))
 _BETWEEN_WORDS = str.maketrans(dict.fromkeys("\"'=:,;(){}[]<>&?@", " "))
 #: What looks like a URL with credentials, or is one but for its scheme, never reaches a build, whatever its name.
@@ -115,6 +119,16 @@ def result_variables(environ: Mapping[str, str], patterns: Sequence[str] = ()) -
             )
         )
     )
+
+
+def digests(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return by name what stands for each variable's value where it is kept: it shows which of them changed."""
+    return {name: text_sha256(value)[:_SHOWN_DIGITS] for name, value in variables}
+
+
+def names_of_changed(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """Return the names of the variables whose digests differ, for people: ``CFLAGS, LDFLAGS``."""
+    return ", ".join(name for name in sorted({*before, *after}) if before.get(name) != after.get(name))
 
 
 def surrounds(name: str) -> bool:

@@ -42,7 +42,8 @@ class Observation(NamedTuple):
         is the user's own patterns.
 
     :ivar subject: absolute path, or the variable's name; for ``build variables`` the user's patterns.
-    :ivar state: SHA-256 of what was seen; empty when there was nothing, and there must still be nothing.
+    :ivar state: SHA-256 of what was seen; empty when there was nothing, and there must still be nothing. For ``build
+        variables`` a JSON object with a digest for each.
     :ivar stamps: what tells without a closer look that nothing changed: size, modification and change time (ns) of a
         file, modification time of a directory.
     """

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, assert_never
@@ -56,7 +56,7 @@ class PlansAndInstalls(Protocol):
     async def settle(self, resolution: Resolution) -> Resolution:
         """Build users' own trees."""
 
-    def build_variables(self, plan: Plan) -> str | None:
+    def build_variables(self, plan: Plan) -> Mapping[str, str] | None:
         """Return what stands for the variables that builds read, where something is built."""
 
     async def digest(self, artifact: Artifact) -> str | None:
@@ -78,7 +78,7 @@ class BuildEnvironmentKey:
 
     identity: str
     distributions: tuple[str, ...]
-    variables: str | None
+    variables: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,7 @@ from pytest_fastenv.interpreter.installed import PYTHONS
 from pytest_fastenv.interpreter_downloads.arrival import Arrival, Present
 from pytest_fastenv.interpreter_downloads.offer import Offer
 from pytest_fastenv.model.artifact import Artifact
-from pytest_fastenv.model.build_variables import result_variables
-from pytest_fastenv.model.digest import key_of
+from pytest_fastenv.model.build_variables import digests, result_variables
 from pytest_fastenv.model.observation import Observation
 from pytest_fastenv.model.plan import Distribution, Plan, SdistSource, WheelSource
 from pytest_fastenv.model.protocols import Staging
@@ -284,11 +283,11 @@ class Engine:
         wheels = await asyncio.gather(*map(self.distributions.obtain, sources))
         return [wheel.sha256 for wheel in wheels]
 
-    def build_variables(self, plan: Plan) -> str | None:
+    def build_variables(self, plan: Plan) -> dict[str, str] | None:
         """Return what stands for the variables that builds read, where something of a plan is built; else ``None``."""
         variables = result_variables(self.tools.environ, self._build_variables)
         is_built = any(distribution.source.needs_build for distribution in plan.distributions)
-        return key_of(variables) if variables and is_built else None
+        return digests(variables) if variables and is_built else None
 
     async def _with_what_failed_beside(self, error: FastenvError) -> FastenvError:
         """Finish what is being fetched and built beside what failed, and tell of that as well."""

@@ -151,6 +151,12 @@ def test_without_a_sha256_the_url_and_other_hashes_count() -> None:
         (parts(), parts(unchecked_records=frozenset({"a", "b"})), "unchecked-records none → a b"),
         (parts(worker="gw0", runtime="1"), parts(worker="gw0", runtime="2"), "runtime changed"),
         (parts(runtime="1"), parts(), "runtime changed"),
+        (
+            {"extras": {"build_variables": {"CC": "1", "CFLAGS": "2"}}},
+            {"extras": {"build_variables": {"CC": "1", "CFLAGS": "3", "LDFLAGS": "4"}}},
+            "build variables changed: CFLAGS, LDFLAGS",
+        ),
+        ({"extras": {"build_variables": {"CC": "1"}}}, {}, "build variables changed"),
         (parts(wheel("a", "1"), runtime="1"), parts(), "-a 1"),
         (parts(wheel("a", "1"), runtime="1"), parts(runtime="2"), "-a 1, runtime changed"),
         (

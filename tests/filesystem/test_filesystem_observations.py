@@ -9,7 +9,8 @@ import pytest
 from kit.dynamic_backends import git, make_repository
 
 from pytest_fastenv.filesystem.observations import change, first_change, observe, observe_file
-from pytest_fastenv.model.observation import Kind
+from pytest_fastenv.model.digest import text_sha256
+from pytest_fastenv.model.observation import Kind, Observation
 
 
 @pytest.mark.parametrize("mark", ["pyvenv.cfg", "CACHEDIR.TAG"])
@@ -110,8 +111,15 @@ def test_variables() -> None:
     assert "secret" not in repr(seen)
     assert first_change(seen, {"A": "secret", "CFLAGS": "-O", "OTHER": "x"}) is None
     assert first_change(seen, {"CFLAGS": "-O"}) == "the variable A changed"
-    assert first_change(seen, {"A": "secret"}) == "variables that builds read changed"
-    assert first_change(seen, {"A": "secret", "CFLAGS": "-O", "LDFLAGS": "-s"}) == "variables that builds read changed"
+    assert first_change(seen, {"A": "secret"}) == "variables that builds read changed: CFLAGS"
+    others = {"A": "secret", "CFLAGS": "-O3", "LDFLAGS": "-s"}
+    assert first_change(seen, others) == "variables that builds read changed: CFLAGS, LDFLAGS"
+
+
+@pytest.mark.parametrize("state", [text_sha256("by an older version"), "7" * 64])
+def test_variables_of_builds_of_which_one_digest_was_kept(state: str) -> None:
+    seen = Observation("build variables", "", state)
+    assert change(seen, {"CFLAGS": "-O"}) == "variables that builds read changed"
 
 
 @pytest.fixture
