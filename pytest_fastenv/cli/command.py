@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -11,7 +10,8 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from pytest_fastenv.cli.settings import advice_on, read_settings
-from pytest_fastenv.errors import FastenvError, UsageError, printable, unforeseen
+from pytest_fastenv.errors import FastenvError, ProvideError, UsageError, printable, unforeseen
+from pytest_fastenv.report.standard_streams import abandon
 from pytest_fastenv.runtime.launch import own_path
 from pytest_fastenv.settings.naming import Naming
 from pytest_fastenv.version import __version__
@@ -48,6 +48,23 @@ COMMANDS = (
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Do what `pytest_fastenv.cli.main.main` does; Ctrl-C passes as `KeyboardInterrupt`."""
+    try:
+        try:
+            code = _run(arguments)
+        except SystemExit:  # help was asked for, or the words are wrong
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()
+    except BrokenPipeError:  # whatever reads the results has read enough, as `head` does
+        abandon()
+        code = 141
+    except ProvideError as error:  # they cannot be written
+        sys.stderr.write(f"fastenv: error: {error.diagnosis(Naming('run'))}\n")
+        code = error.exit_code
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     if arguments is None:  # this process is the command
         sys.path[:] = own_path()  # modules of PYTHONPATH may have any name
     words, command = _without_command(sys.argv[1:] if arguments is None else arguments)
@@ -71,13 +88,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         loaded = read_settings(options, getattr(options, "defaults", {}))
         naming = Naming(options.door, loaded.origins)
         code: int = options.run(options, loaded)
-        sys.stdout.flush()
     except FastenvError as error:
         sys.stderr.write(f"fastenv: error: {error.diagnosis(naming)}\n")
         code = error.exit_code
-    except BrokenPipeError:  # whatever reads the results has read enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is the rest written at the end
-        code = 141
+    except BrokenPipeError:
+        raise
     except Exception as error:  # noqa: BLE001 - every end is a diagnosis, also that of a defect
         diagnosis = unforeseen(error)
         sys.stderr.write(f"fastenv: error: {diagnosis.diagnosis(naming)}\n")

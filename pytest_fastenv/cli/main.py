@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+from pytest_fastenv.report.standard_streams import complete, guard, tell
 
 _INTERRUPTED = 130
 _TOLD = "fastenv: interrupted\n"
@@ -26,12 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: default: those that this process was started with; it is the command then.
     """
     is_command = arguments is None and threading.current_thread() is threading.main_thread()
+    if is_command:
+        complete()
+        guard()
     try:
         with _ended_at_once(really=is_command):
             from pytest_fastenv.cli.command import run  # takes a while
         return run(arguments)
     except KeyboardInterrupt:
-        sys.stderr.write(_TOLD)
+        tell(_TOLD)
         return _INTERRUPTED
     except (MemoryError, SystemError):  # so little that not even the diagnosis could be made
         os.write(2, _NO_MEMORY)

@@ -141,10 +141,19 @@ class AsItComes(Channel):
 
 
 class InLines(Channel):
-    """Each line is shown when it is there, behind the name of its environment."""
+    """Each line is shown when it is there, behind the name of its environment.
+
+    Where one cannot be shown, the command's output is closed, and the exception is raised before the next command
+    begins, or when all are over.
+    """
+
+    def __init__(self, terminal: Terminal, name: str) -> None:
+        super().__init__(terminal, name)
+        self._unshown: Exception | None = None
 
     def begin(self, words: Sequence[str]) -> None:
         """See `Channel.begin`."""
+        self._raise_unshown()
         self._terminal.tell(f"{self._name}: {shlex.join(words)}")
 
     @contextmanager
@@ -161,11 +170,21 @@ class InLines(Channel):
 
     def end(self, result: EnvironmentResult) -> None:
         """See `Channel.end`."""
+        del result
+        self._raise_unshown()
 
     def _read(self, descriptor: int) -> None:
         with open(descriptor, "rb") as stream:
             for line in stream:
-                self._terminal.write(f"{self._name}: ".encode() + line.rstrip(b"\n") + b"\n")
+                try:
+                    self._terminal.write(f"{self._name}: ".encode() + line.rstrip(b"\n") + b"\n")
+                except Exception as error:  # noqa: BLE001 - raised again where the commands are run
+                    self._unshown = error
+                    break
+
+    def _raise_unshown(self) -> None:
+        if self._unshown is not None:
+            raise self._unshown
 
 
 class AsBlock(Channel):

@@ -25,6 +25,7 @@ from pytest_fastenv.matrix.declaration import NamedEnvironment
 from pytest_fastenv.plugin.request import Asked
 from pytest_fastenv.provisioning.named_states import state_of
 from pytest_fastenv.provisioning.story import reuse
+from pytest_fastenv.report.standard_streams import tell
 from pytest_fastenv.runtime.environment import Environment
 from pytest_fastenv.runtime.summary import Summary
 from pytest_fastenv.runtime.unfollowed import unfollowed
@@ -208,7 +209,7 @@ class NamedEnvironments:
         if "name" in answer:
             self.states[answer["name"]] = answer["state"]
         elif "told" in answer:
-            sys.stderr.write(answer["told"])
+            tell(answer["told"])
 
 
 def refuse_copies(requests: Sequence[tuple[NamedEnvironment, Asked]]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fastenv.errors import FastenvError, unforeseen
+from pytest_fastenv.report.standard_streams import complete, tell
 from pytest_fastenv.runtime.launch import Launch, own_path, read_launch
 from pytest_fastenv.runtime.unfollowed import unfollowed
 
@@ -55,6 +56,7 @@ def begin(config: pytest.Config, parser: pytest.Parser) -> Callable[[], int]:
     arguments = [os.fspath(word) for word in config.invocation_params.args]
     main_thread = threading.current_thread() is threading.main_thread()
     if launch.is_pytest(arguments) and not config.invocation_params.plugins and main_thread:
+        complete()
         raise SystemExit(_run(config, parser, launch, replace=True))
     config.getini("required_plugins").clear()
     return partial(_run, config, parser, launch, replace=False)
@@ -102,7 +104,7 @@ def _run(config: pytest.Config, parser: pytest.Parser, launch: Launch, *, replac
                 from pytest_fastenv.plugin.handover import enter
 
                 if not asked.shows_header:
-                    sys.stderr.writelines(f"{line}\n" for line in ready.summary.warning_lines)
+                    tell("".join(f"{line}\n" for line in ready.summary.warning_lines))
                 return enter(Entrance(invocation, asked, only, replace=replace), ready, named)
         except (Exception, KeyboardInterrupt, SystemExit, Terminated) as ended:  # noqa: BLE001 - each has its code
             return _exit_code(ended, origins, verbose=config.known_args_namespace.verbose > 0)
@@ -122,7 +124,7 @@ def _exit_code(ended: BaseException, origins: Mapping[str, Origin], *, verbose: 
         case _:
             error = ended if isinstance(ended, FastenvError) else unforeseen(ended, traceback=verbose)
             text, code = f"error: {error.diagnosis(_naming(origins))}", error.exit_code
-    sys.stderr.write(f"fastenv: {text}\n")
+    tell(f"fastenv: {text}\n")
     return code
 
 

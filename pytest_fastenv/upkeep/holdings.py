@@ -16,7 +16,7 @@ from pytest_fastenv.upkeep.buckets import ENTRIES, RECORDS
 
 #: What lies beside the buckets, and what it is.
 BESIDE = {
-    "locks": "one file for each thing that was ever made; never deleted",
+    "locks": "one file for each thing that was made of late",
     "slots": "one file for each build that may run at once",
     "tmp": "work in progress",
     "logs": "what build backends printed",

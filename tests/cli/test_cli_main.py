@@ -15,6 +15,8 @@ from kit.server import IndexServer
 from pytest_fastenv.cli.main import main
 from pytest_fastenv.version import __version__
 
+COMMAND = "import sys; from pytest_fastenv.cli.main import main; sys.exit(main())"
+
 
 @pytest.fixture
 def index(artifacts: Path, index_server: Callable[..., IndexServer], monkeypatch: pytest.MonkeyPatch) -> IndexServer:
@@ -199,9 +201,63 @@ def test_only_the_command_that_is_run_is_imported() -> None:
 def test_a_reader_that_has_read_enough_is_no_defect() -> None:
     read, write = os.pipe()
     os.close(read)
-    code = "import sys; from pytest_fastenv.cli.main import main; sys.exit(main())"
     ended = subprocess.run(
-        [sys.executable, "-c", code, "python", "list", "--found"], stdout=write, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", COMMAND, "python", "list", "--found"], stdout=write, stderr=subprocess.PIPE, text=True
     )
     os.close(write)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+WITHOUT = "import os, sys; [os.close(int(n)) for n in sys.argv[1].split()]; os.execv(sys.argv[2], sys.argv[2:])"
+
+
+def started_without(numbers: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with some of its standard streams closed."""
+    command = [sys.executable, "-c", WITHOUT, numbers, sys.executable, "-c", COMMAND, *words]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("numbers", ["0", "1", "2", "0 1 2"])
+def test_standard_streams_may_be_closed(index: IndexServer, tmp_path: Path, numbers: str) -> None:
+    place = tmp_path / "made"
+    ended = started_without(numbers, "create", "app", str(place))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ("2 distributions" in ended.stdout) == ("1" not in numbers)
+    assert (place / ".fastenv" / "ready").exists()
+    assert started_without(numbers, "create", "nowhere", str(place)).returncode == 4
+    assert started_without(numbers, "no-command").returncode == 4
+    looks = "import os; [os.fstat(number) for number in (0, 1, 2)]"
+    ended = started_without(numbers, "run", "app", "--project", "none", "--", "python", "-c", looks)
+    assert ended.returncode == 0, ended.stderr
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="NO DEVICE HERE IS ALWAYS FULL: full outputs are not tested")
+@pytest.mark.parametrize("words", [["cache", "info"], ["cache", "info", "--json"], ["--help"], ["envs", "--schema"]])
+def test_results_that_cannot_be_written_are_a_diagnosis(words: list[str]) -> None:
+    with FULL.open("w") as full:
+        command = [sys.executable, "-c", COMMAND, *words]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 3
+    assert ended.stderr == (
+        "fastenv: error: the results cannot be written to standard output\n  why:   No space left on device\n"
+    )
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="NO DEVICE HERE IS ALWAYS FULL: full outputs are not tested")
+@pytest.mark.parametrize(("words", "code"), [(["no-command"], 4), (["create"], 4), (["cache", "info"], 0)])
+def test_diagnoses_that_cannot_be_written_change_no_exit_code(words: list[str], code: int) -> None:
+    with FULL.open("w") as full:
+        command = [sys.executable, "-c", COMMAND, *words]
+        assert subprocess.run(command, stdout=subprocess.PIPE, stderr=full).returncode == code
+
+
+def test_nobody_reads_diagnoses() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run([sys.executable, "-c", COMMAND, "no-command"], stdout=subprocess.PIPE, stderr=write)
+    os.close(write)
+    assert ended.returncode == 141

@@ -396,16 +396,18 @@ def _wait_for(happens: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_nobody_reads_the_output(project: Path, started: Callable[..., subprocess.Popen[str]]) -> None:
+@pytest.mark.parametrize("manner", ["--quiet", "--live"])
+def test_nobody_reads_the_output(project: Path, started: Callable[..., subprocess.Popen[str]], manner: str) -> None:
     chatter = _python("print('x' * 100000)")
     _declare(project, f"[envs.a]\ncommands = [{chatter}, {chatter}]\n[envs.b]\ncommands = [{chatter}]\n")
-    process = started("-e", "all", "-j", "2")
+    process = started("-e", "all", "-j", "2", manner)
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
     told = process.stderr.read()
     assert process.wait(60) == 141, told
     assert "defect" not in told
+    assert "Traceback" not in told
 
 
 def test_a_terminal_has_a_line_of_what_runs(project: Path) -> None:

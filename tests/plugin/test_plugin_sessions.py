@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -549,3 +550,27 @@ def test_programs_of_the_environment_outside_are_not_found(project: Project) -> 
         other__py="import os, shutil\ndef test_it():\n    assert shutil.which('tool-of-active') is None\n",
     )
     fine(project.run("--fastenv", "requirements.txt"), passed=2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="programs are replaced by others elsewhere")
+def test_a_closed_standard_stream_is_no_file_of_the_store(project: Project) -> None:
+    project.write(
+        test_streams__py="""\
+            import os
+
+            def test_streams():
+                assert [os.fstat(number).st_rdev for number in (0, 2)] == [os.stat(os.devnull).st_rdev] * 2
+            """
+    )
+    closing = "import os, sys; os.close(0); os.close(2); os.execv(sys.argv[1], sys.argv[1:])"
+    words = [str(project.script), "-s", "--fastenv", "requirements.txt", "-p", "no:cacheprovider", "test_streams.py"]
+    for _ in ("made", "reused"):
+        run = subprocess.run(
+            [sys.executable, "-c", closing, *words],
+            cwd=project.directory,
+            env=project.environ,
+            capture_output=True,
+            text=True,
+        )
+        fine(run)
+        assert HEADER.search(run.stdout)
