@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pytest_fastenv.model.digest import key_of, text_sha256
 from pytest_fastenv.model.observation import Kind, Observation
+from pytest_fastenv.model.regular_files import open_regular
 
 #: How a change of some kinds is told.
 _CHANGES: Mapping[Kind, str] = {
@@ -50,7 +51,7 @@ def observe_file(path: str | os.PathLike[str], *, keep: bool = False) -> tuple[O
     """
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
+        with open_regular(name, or_own_pipe=True) as file:
             stamps = _stamps(os.fstat(file.fileno()))
             content = file.read() if keep else b""
             state = hashlib.sha256(content) if keep else hashlib.file_digest(file, "sha256")

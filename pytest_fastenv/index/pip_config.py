@@ -11,6 +11,7 @@ pip documents it at https://pip.pypa.io/en/stable/topics/configuration/.
 from __future__ import annotations
 
 import configparser
+import io
 import locale
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pytest_fastenv.errors import UsageError
+from pytest_fastenv.model.regular_files import open_regular
 from pytest_fastenv.settings.pip_files import configuration_files
 
 _SECTIONS = ("global", "install")
@@ -107,7 +109,10 @@ def _long_name(key: str) -> str:
 def _parsed(path: Path) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
     try:
-        parser.read(path, encoding=locale.getpreferredencoding(False))
+        with io.TextIOWrapper(open_regular(path), encoding=locale.getpreferredencoding(False)) as file:
+            parser.read_file(file, str(path))
+    except OSError:  # pip passes over what it cannot open, too
+        return parser
     except (configparser.Error, UnicodeError) as error:
         raise UsageError(
             f"pip's configuration file {path} cannot be read",

@@ -18,6 +18,7 @@ import httpx
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.index.config import Network, Proxies
 from pytest_fastenv.index.urls import web_origin
+from pytest_fastenv.model.regular_files import read_regular
 from pytest_fastenv.schedule.system_limits import memory_is_ample
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -174,7 +175,7 @@ def _read(path: Path, source: str) -> bytes:
     try:
         if path.is_dir():
             return b"\n".join(entry.read_bytes() for entry in sorted(path.iterdir()) if entry.is_file())
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise UsageError(
             f"{source}: the certificate file cannot be read", where=str(path), why=error.strerror

@@ -13,6 +13,7 @@ from pytest_fastenv.errors import InterpreterError, NotFoundError, UsageError, o
 from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.interpreter_downloads.checksums import FILENAME, parse_checksums
 from pytest_fastenv.model.file_urls import path_of
+from pytest_fastenv.model.regular_files import read_regular
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # one letter before the colon is a drive on Windows
 
@@ -95,7 +96,7 @@ class Mirror:
             path = self.directory / FILENAME
             place = str(path)
             try:
-                content = await in_thread(path.read_bytes)
+                content = await in_thread(read_regular, path)
             except FileNotFoundError:
                 return self
             except OSError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pytest_fastenv.errors import UsageError
 from pytest_fastenv.matrix.declaration import NamedEnvironment
 from pytest_fastenv.matrix.substitutions import Substitutions
+from pytest_fastenv.model.regular_files import read_regular
 
 if TYPE_CHECKING:
     from pytest_fastenv.runtime.environment import Environment
@@ -137,7 +138,7 @@ class SetVariables:
 
     def _of_file(self, path: Path) -> dict[str, str]:
         try:
-            lines = path.read_text("utf-8").splitlines()
+            lines = read_regular(path).decode("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise UsageError(f"{path} cannot be read", where=str(self._where), why=why) from None

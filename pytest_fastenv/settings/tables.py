@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, assert_never
 
 from pytest_fastenv.errors import UsageError
+from pytest_fastenv.model.regular_files import read_regular
 from pytest_fastenv.settings.environment_keys import DEFAULTS, ELSEWHERE, ENVIRONMENTS
 from pytest_fastenv.settings.layers import Given, Layer, Origin, at_file, refused
 from pytest_fastenv.settings.options import OPTIONS, Option, of_door
@@ -88,8 +89,7 @@ def _content(path: Path) -> bytes | None:
     :raises UsageError: there is one and it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_regular(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

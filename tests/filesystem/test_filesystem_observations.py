@@ -181,3 +181,15 @@ def test_no_history(tmp_path: Path) -> None:
     assert seen.state == ""
     git(tmp_path, "init", "-q")
     assert change(seen, {}) is not None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes in directories there")
+def test_a_pipe_that_takes_a_files_place_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("x")
+    before = observe("file", path)
+    path.unlink()
+    os.mkfifo(path)
+    assert change(before, {}) == f"{path} cannot be read: it is a named pipe, and not a file"
+    with pytest.raises(OSError, match="it is a named pipe"):
+        observe_file(path, keep=True)

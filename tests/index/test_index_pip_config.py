@@ -106,3 +106,11 @@ def test_pip_itself_agrees(home: Path) -> None:
     assert {key: ours[key] for key in theirs if key in ours and not key.startswith("default")} == {
         key: value for key, value in theirs.items() if not key.startswith("default")
     }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes in directories there")
+def test_what_is_no_file_is_passed_over_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").touch()
+    found = [read_pip_config({"PIP_CONFIG_FILE": str(tmp_path / name)}) for name in ("pipe", "empty")]
+    assert found[0] == found[1]

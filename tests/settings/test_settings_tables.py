@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,18 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "fastenv.toml").mkdir()
     with pytest.raises(UsageError, match=r"fastenv\.toml cannot be read"):
         tables(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes in directories there")
+@pytest.mark.parametrize("name", ["pyproject.toml", "fastenv.toml"])
+def test_a_pipe_or_a_device_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    """A directory that came from elsewhere may have anything in it."""
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match=f"{name} cannot be read") as caught:
+        tables(tmp_path)
+    assert caught.value.why == "it is a named pipe, and not a file"
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(UsageError) as caught:
+        tables(tmp_path)
+    assert caught.value.why == "it is a device, and not a file"

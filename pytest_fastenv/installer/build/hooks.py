@@ -29,6 +29,7 @@ from pytest_fastenv.installer.build.seen import Seen
 from pytest_fastenv.model.build_variables import CREDENTIALS
 from pytest_fastenv.model.events import Recorder
 from pytest_fastenv.model.protocols import BuildEnvironment
+from pytest_fastenv.model.regular_files import read_regular
 
 #: Without it CMake builds with make one file after the other.
 CMAKE_CORES = "CMAKE_BUILD_PARALLEL_LEVEL"
@@ -241,7 +242,7 @@ def hook_request(system: BuildSystem, call: HookCall) -> dict[str, Any]:
 def _answer(call: HookCall, system: BuildSystem, report: Mapping[str, Any]) -> HookAnswer:
     output = report["tail"]
     try:
-        result = json.loads(_result_file(call).read_bytes())
+        result = json.loads(read_regular(_result_file(call)))
     except (OSError, ValueError):
         raise BuildError(
             f"{call.subject}: {call.hook} ended without a result",

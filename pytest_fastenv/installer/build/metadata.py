@@ -13,7 +13,8 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_fastenv.errors import MetadataError
 from pytest_fastenv.model.metadata import CoreMetadata
-from pytest_fastenv.wheel.core_metadata import parse_core_metadata
+from pytest_fastenv.model.regular_files import read_regular
+from pytest_fastenv.wheel.core_metadata import LARGEST_METADATA, parse_core_metadata
 from pytest_fastenv.wheel.names import same_version
 
 #: Fields that decide what is installed; where a backend may change one of them, it has to be asked.
@@ -79,9 +80,10 @@ def read_dist_info(directory: Path) -> CoreMetadata:
     """
     path = directory / "METADATA"
     try:
-        content = path.read_bytes()
+        content = read_regular(path, LARGEST_METADATA)
     except OSError as error:
-        raise MetadataError("a dist-info directory has no METADATA", where=str(path), why=error.strerror) from None
+        what = "has no METADATA" if isinstance(error, FileNotFoundError) else "has a METADATA that cannot be read"
+        raise MetadataError(f"a dist-info directory {what}", where=str(path), why=error.strerror) from None
     return parse_core_metadata(content, source=str(path))
 
 

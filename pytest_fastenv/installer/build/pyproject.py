@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fastenv.errors import BuildError
+from pytest_fastenv.model.regular_files import read_regular
+
+#: What a file may have that says how a project is built; what comes from elsewhere may be of any size.
+MOST_BYTES = 8 << 20
 
 LEGACY_REQUIRES = ("setuptools>=40.8.0",)
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
@@ -47,17 +51,25 @@ class Pyproject:
     project: Mapping[str, Any] | None = None
 
 
-def read_pyproject(tree: Path, subject: str, shown_at: Path | None = None) -> Pyproject:
+def read_pyproject(tree: Path, subject: str, shown_at: Path | None = None, *, within: Path | None = None) -> Pyproject:
     """Read a tree's ``pyproject.toml``; where it is missing, or names no backend, setuptools' old way is meant.
 
     :param tree: the project's directory.
     :param subject: the distribution, for messages.
     :param shown_at: what messages call the directory, where that is a copy its user does not know.
+    :param within: what comes from elsewhere may not lead out of this directory by links: an error quotes what is read.
     :raises BuildError: it cannot be read, or breaks the specification; names file and line.
     """
     path = tree / "pyproject.toml"
     try:
-        content = path.read_bytes()
+        if within is not None and not is_within(path, within):
+            raise BuildError(
+                f"{subject}: its pyproject.toml leads out of it",
+                where=str((shown_at or tree) / path.name),
+                why="it is a link to another place on this machine",
+                hint="report it to the project; a release or a commit where it is a file can be used",
+            )
+        content = read_regular(path, MOST_BYTES)
     except FileNotFoundError:
         if not (tree / "setup.py").is_file():
             raise BuildError(
@@ -78,6 +90,11 @@ def read_pyproject(tree: Path, subject: str, shown_at: Path | None = None) -> Py
         build_system=BuildSystem() if system is None else source.build_system(system),
         project=project if isinstance(project, dict) else None,
     )
+
+
+def is_within(path: Path, directory: Path) -> bool:
+    """Tell whether a path, with all links followed, lies in a directory; what is not there counts as well."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
 
 
 @dataclass(slots=True)

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_fastenv.filesystem.file_copies import clone
+from pytest_fastenv.installer.build.pyproject import MOST_BYTES
+from pytest_fastenv.model.regular_files import read_regular
 
 _CACHES = frozenset(
     {"__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".eggs"}
@@ -64,7 +66,7 @@ def _root(project: Path) -> Path:
 def _refers_out(project: Path) -> bool:
     for name in ("pyproject.toml", "setup.cfg", "setup.py"):
         try:
-            text = (project / name).read_text(encoding="utf-8", errors="replace")
+            text = read_regular(project / name, MOST_BYTES).decode("utf-8", "replace")
         except OSError:
             continue
         if _LEADS_OUT.search(text) or (name == "setup.cfg" and re.search(r"=\s*\.\./", text)):

@@ -14,7 +14,7 @@ from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.installer.build.expected_time import guess_seconds
 from pytest_fastenv.installer.build.job import Job
 from pytest_fastenv.installer.build.metadata import from_pkg_info, from_project_table
-from pytest_fastenv.installer.build.pyproject import Pyproject, read_pyproject
+from pytest_fastenv.installer.build.pyproject import Pyproject, is_within, read_pyproject
 from pytest_fastenv.installer.build.source_tree import copy_tree
 from pytest_fastenv.installer.sdists import Sdists
 from pytest_fastenv.model.metadata import CoreMetadata
@@ -157,7 +157,7 @@ async def _open(job: Job, sdists: Sdists, store: Store, pools: Pools) -> Workspa
         tree = await _tree(job, root, sdists, store, pools)
         log = _start_log(job, store)
         shown_at = _shown_at(job, tree, root)
-        pyproject = read_pyproject(tree, job.subject, shown_at)
+        pyproject = read_pyproject(tree, job.subject, shown_at, within=None if job.is_own_tree else root)
         async with pools.alone():
             guessed_s = await in_thread(guess_seconds, tree)
         return Workspace(job, tree, pyproject, root, log, shown_at, guessed_s, _stack=stack.pop_all())
@@ -197,7 +197,10 @@ async def _copied(source: TreeSource, job: Job, root: Path, store: Store, pools:
         raise BuildError(
             f"{job.subject}: its source tree cannot be copied", where=str(error.filename or whole), why=error.strerror
         ) from None
-    return copied.joinpath(*inside)
+    tree = copied.joinpath(*inside)
+    if source.checkout and not is_within(tree, copied):  # by a link: what comes from elsewhere names no place here
+        raise _no_subdirectory(source.subdirectory, job)
+    return tree
 
 
 def _shown_at(job: Job, tree: Path, root: Path) -> Path:
@@ -211,12 +214,16 @@ def _shown_at(job: Job, tree: Path, root: Path) -> Path:
 
 
 def _subdirectory(top: Path, inside: str | None, job: Job) -> Path:
-    tree = (top / (inside or "")).resolve()
-    if not tree.is_relative_to(top.resolve()) or not tree.is_dir():
-        raise BuildError(
-            f"{job.subject} has no subdirectory {inside}", hint="check the subdirectory in the requirement's URL"
-        )
+    tree = Path(os.path.realpath(top / (inside or "")))
+    if not is_within(tree, top) or not tree.is_dir():
+        raise _no_subdirectory(inside, job)
     return tree
+
+
+def _no_subdirectory(inside: str | None, job: Job) -> BuildError:
+    return BuildError(
+        f"{job.subject} has no subdirectory {inside}", hint="check the subdirectory in the requirement's URL"
+    )
 
 
 def _start_log(job: Job, store: Store) -> Path:

@@ -665,3 +665,42 @@ def test_build_requirements_on_this_machine_are_for_what_lies_on_it(
     assert build(root, tree(project)).facts.name == "demo"
     with pytest.raises(BuildError, match="beside @ file:///etc/passwd, a place on this machine"):
         build(root, tree(project, "other-content", checkout=True))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("leads_to", ["private.toml", "/dev/zero"])
+def test_what_comes_from_elsewhere_does_not_lead_to_other_files_by_links(
+    leads_to: str, root: Path, artifacts: Path
+) -> None:
+    """An error quotes the line of a pyproject.toml that is wrong, and a device has no end."""
+    (artifacts / "private.toml").write_text("private = ]the-content-of-another-file\n")
+    project = make_project(artifacts / "demo", "demo")
+    (project / "pyproject.toml").unlink()
+    (project / "pyproject.toml").symlink_to(artifacts / leads_to)
+    with pytest.raises(BuildError, match=r"its pyproject\.toml leads out of it") as caught:
+        build(root, tree(project, checkout=True))
+    assert "the-content-of-another-file" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_what_else_is_read_of_a_project_need_not_be_a_file(root: Path, artifacts: Path) -> None:
+    project = make_project(artifacts / "demo", "demo")
+    (project / "setup.cfg").symlink_to("/dev/zero")
+    assert build(root, tree(project, checkout=True)).facts.name == "demo"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_inside_what_comes_from_elsewhere_is_followed(root: Path, artifacts: Path) -> None:
+    project = make_project(artifacts / "demo" / "inner", "demo")
+    (project / "pyproject.toml").rename(artifacts / "demo" / "shared.toml")
+    (project / "pyproject.toml").symlink_to("../shared.toml")
+    assert build(root, tree(project, checkout=True, subdirectory="inner")).facts.name == "demo"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_subdirectory_is_none_that_a_link_leads_to(root: Path, artifacts: Path) -> None:
+    make_project(artifacts / "own", "demo")
+    (artifacts / "demo").mkdir()
+    (artifacts / "demo" / "inner").symlink_to(artifacts / "own")
+    with pytest.raises(BuildError, match="has no subdirectory inner"):
+        build(root, tree(artifacts / "demo" / "inner", checkout=True, subdirectory="inner"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -102,6 +103,14 @@ def test_no_project_table_is_the_backends() -> None:
 def test_a_dist_info_without_metadata_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match="no METADATA"):
         read_dist_info(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes in directories there")
+def test_a_metadata_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "METADATA")
+    with pytest.raises(MetadataError, match="cannot be read") as caught:
+        read_dist_info(tmp_path)
+    assert caught.value.why == "it is a named pipe, and not a file"
 
 
 def test_spelling_is_no_difference() -> None:
