@@ -28,6 +28,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 
+from pytest_fastenv.store.listing import own_names
+
 _DIRECTORY = "epochs"
 _EPOCH = re.compile(r"[0-9a-f]+-[0-9]+-[0-9a-f]{12}")
 _CLOSING = ".closing"
@@ -200,7 +202,7 @@ def _flush_name(descriptor: int, directory: str) -> None:
 
 def _remove_drafts(directory: str) -> None:
     """Remove what killed processes left that had not begun their epoch yet."""
-    for name in os.listdir(directory):
+    for name in own_names(directory):
         path = f"{directory}/{name}"
         if name[0] == "." and time.time() - os.stat(path).st_mtime > _SURELY_OVER_S:
             os.unlink(path)
@@ -259,10 +261,7 @@ def _is_original(path: str) -> bool:
 
 
 def _names(root: str | os.PathLike[str]) -> list[str]:
-    try:
-        return [name for name in os.listdir(f"{root}/{_DIRECTORY}") if name[0] != "."]
-    except OSError:
-        return []
+    return [name for name in own_names(f"{root}/{_DIRECTORY}") if name[0] != "."]
 
 
 def _path(root: str | os.PathLike[str], epoch: str) -> str:

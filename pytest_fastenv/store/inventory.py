@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_fastenv.store import lease
 from pytest_fastenv.store.buckets import Bucket, EntryBucket, InStore, RecordBucket
+from pytest_fastenv.store.listing import is_own, own_names
 from pytest_fastenv.store.sealed import load
 
 _RECORD = ".json"
@@ -51,7 +52,7 @@ class Kept:
 
 
 def kept(root: Path, buckets: Sequence[Bucket], seen: set[tuple[int, int]] | None = None) -> Iterator[Kept]:
-    """Yield what is in some buckets; see `Store.kept`.
+    """Yield what is in some buckets, and nothing that lies behind a link; see `Store.kept`.
 
     :param seen: files with several links that were counted already; those that are counted are added.
     """
@@ -71,17 +72,14 @@ def _found(directory: Path, bucket: Bucket) -> Iterator[tuple[str, Path]]:
     for place in places:
         for name in _names(place):
             path = place / name
-            if is_entries and path.is_dir():
+            if is_entries and is_own(path):
                 yield name, path
             elif not is_entries and name.endswith(_RECORD):
                 yield name.removesuffix(_RECORD), path
 
 
 def _names(directory: Path) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
-    except OSError:
-        return []
+    return sorted(name for name in own_names(directory) if not name.startswith("."))
 
 
 def _described(bucket: Bucket, key: str, path: Path, seen: set[tuple[int, int]]) -> Kept | None:

@@ -7,11 +7,13 @@ path any more, and begins again (`pytest_fastenv.filesystem.oslock`).
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from pytest_fastenv.errors import StoreError
 from pytest_fastenv.filesystem.oslock import try_lock
+from pytest_fastenv.store.listing import own_names
 
 UNUSED_S = 86400.0
 """How long a lock file stays that nobody uses. Taking a lock writes to its file, so its time tells the last use."""
@@ -24,7 +26,7 @@ def sweep_locks(root: Path, now: float) -> int:
     :param now: seconds since the epoch.
     """
     gone = 0
-    for path in (root / "locks").glob("*/*.lock"):
+    for path in _lock_files(root / "locks"):
         with suppress(OSError, StoreError):  # taken, gone, or not ours to remove: the next time
             if os.lstat(path).st_mtime > now - UNUSED_S:
                 continue
@@ -36,3 +38,8 @@ def sweep_locks(root: Path, now: float) -> int:
                 finally:
                     lock.release()
     return gone
+
+
+def _lock_files(locks: Path) -> Iterator[Path]:
+    for shard in own_names(locks):
+        yield from (locks / shard / name for name in own_names(locks / shard) if name.endswith(".lock"))

@@ -25,6 +25,7 @@ from typing import Any
 from pytest_fastenv.errors import StoreError
 from pytest_fastenv.filesystem.oslock import OsLock, try_lock
 from pytest_fastenv.store.buckets import PRIVATE_PLACES
+from pytest_fastenv.store.listing import own_names
 
 _SUFFIX = ".lease"
 _swept: set[str] = set()
@@ -114,12 +115,8 @@ def sweep_store(root: str | os.PathLike[str]) -> None:
 
 
 def sweep(tmp: str) -> None:
-    """Remove what dead processes left below ``tmp/``."""
-    try:
-        names = os.listdir(tmp)
-    except OSError:
-        return
-    for name in names:
+    """Remove what dead processes left below ``tmp/``; nothing where a link stands in its place."""
+    for name in own_names(tmp):
         path = os.path.join(tmp, name)
         if name.endswith(_SUFFIX):
             _sweep_owned(path)
@@ -129,10 +126,7 @@ def sweep(tmp: str) -> None:
 
 def has_leftovers(tmp: str) -> bool:
     """Tell whether dead processes left something below ``tmp/``. Removes nothing."""
-    try:
-        names = set(os.listdir(tmp))
-    except OSError:
-        return False
+    names = set(own_names(tmp))
     return any(_has_no_owner(os.path.join(tmp, name)) for name in names if f"{name}{_SUFFIX}" not in names)
 
 
@@ -170,7 +164,7 @@ def _sweep_once(tmp: str, own: str) -> None:
         return
     _swept.add(tmp)
     ours = os.path.basename(own)
-    if any(name.removesuffix(_SUFFIX) != ours for name in os.listdir(tmp)):
+    if any(name.removesuffix(_SUFFIX) != ours for name in own_names(tmp)):
         threading.Thread(target=sweep, args=(tmp,), name="store-sweep", daemon=True).start()
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pytest_fastenv.environment.manifest import ENVIRONMENTS
 from pytest_fastenv.store import lease
 from pytest_fastenv.store.buckets import EntryBucket
+from pytest_fastenv.store.listing import is_own
 from pytest_fastenv.store.lock_files import sweep_locks
 from pytest_fastenv.store.makers import nothing_is_made
 from pytest_fastenv.store.removal import remove_record, take_out
@@ -167,8 +168,9 @@ class _Work:
 def _sweep(store: Store) -> None:
     """Remove what is left of killed processes, of environments that are gone, and of old work."""
     environments = store.root / ENVIRONMENTS.directory
+    leases, logs = environments / ".leases", store.root / "logs"
     sweep_store(store.root)
-    for path in (environments / ".leases").glob("*.lock"):
+    for path in leases.glob("*.lock") if is_own(environments) and is_own(leases) else ():
         if not os.path.lexists(environments / path.stem):
             claim = lease.try_claim(path)
             if claim is not None:
@@ -176,7 +178,7 @@ def _sweep(store: Store) -> None:
                     os.unlink(path)
                 os.close(claim)
     sweep_locks(store.root, time.time())
-    for path in (store.root / "logs").rglob("*.log"):
+    for path in logs.rglob("*.log") if is_own(logs) else ():
         with suppress(OSError):
             if os.lstat(path).st_mtime < time.time() - _LOGS_KEPT_S:
                 path.unlink()

@@ -374,3 +374,53 @@ def test_by_itself_under_a_size(desk: Desk) -> None:
     desk.age(2)
     look_after(desk.store, Settings(cache_dir=desk.store.root, cache_max_size="1kB"))
     assert desk.counts() == {}
+
+
+PLACES = {
+    "bucket": WHEELS.directory,
+    "shard": f"{WHEELS.directory}/aa",
+    "entry": f"{WHEELS.directory}/ab/key",
+    "environments": ENVIRONMENTS.directory,
+    "environment": f"{ENVIRONMENTS.directory}/foreign-1",
+    "leases": f"{ENVIRONMENTS.directory}/.leases",
+    "records": f"{REQUESTS.directory}/aa",
+    "older": "wheels-v1",
+    "locks": "locks",
+    "shard of locks": "locks/aa",
+    "logs": "logs",
+    "epochs": "epochs",
+    **{place: place for place in PRIVATE_PLACES},
+    "private": "tmp/link",
+}
+
+
+def _precious(directory: Path) -> set[tuple[str, bytes]]:
+    """Make a directory of somebody else's where there is none; return what is in it."""
+    if not directory.exists():
+        (directory / "aa" / "below").mkdir(parents=True)
+        for name in ("a.json", "a.lock", "a.log", "aa.lease", ".draft", "aa/b.lock", "aa/.ready", "aa/below/a.log"):
+            (directory / name).write_text(name)
+            os.utime(directory / name, (0, 0))
+    return {(str(path), path.read_bytes() if path.is_file() else b"") for path in directory.rglob("*")}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize(
+    "words", ["verify --repair", "prune --unused 0", "prune --ci", "prune --max-size 1MB", "clean", "by itself"]
+)
+def test_nothing_behind_a_link_in_the_store_goes(
+    place: str, words: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever moved a part of it elsewhere, or linked a thing by mistake, loses nothing there."""
+    monkeypatch.setenv("FASTENV_CACHE_DIR", str(store.root))
+    before = _precious(tmp_path / "precious")
+    link = store.root / place
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_dir():
+        link.rename(tmp_path / "moved")
+    os.symlink(tmp_path / "precious", link)
+    if words == "by itself":
+        look_after(store, Settings(cache_dir=store.root))
+    else:
+        assert main(["cache", *words.split()]) in {0, 1}
+    assert _precious(tmp_path / "precious") >= before
