@@ -20,6 +20,7 @@ from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.plan import Plan
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.summary import Summary
+from pytest_fastenv.schedule.outcome import whatever_happens
 
 _SITE_PACKAGES = re.compile(r"^include-system-site-packages\s*=.*$", re.MULTILINE)
 
@@ -64,10 +65,12 @@ async def install(context: Context, request: Mapping[str, Any]) -> dict[str, Any
     """
     from pytest_fastenv.environment_server.plans import Planning
     from pytest_fastenv.provisioning.amendment import amend, installed  # as above
+    from pytest_fastenv.provisioning.exchange import recover
     from pytest_fastenv.provisioning.run import Policies
 
     prefix = Path(request["path"])
     wishes, found = Wishes.of(request, context.base), await interpreter(context, request.get("python"))
+    await whatever_happens(in_thread(recover, prefix))
     here = await in_thread(installed, prefix, target_of(found))
     preferences = {name: one.version for name, one in here.items()}
     planned = await Planning.kept(context).plan(wishes, found, preferences, upgrade=bool(request.get("upgrade")))

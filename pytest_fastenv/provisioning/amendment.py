@@ -1,38 +1,33 @@
 """Change what an environment of ours holds: new distributions come in, other versions of theirs go out.
 
 Only for an environment that its user asked to change (made inside a test); shared environments are never changed.
-
-What is new is linked into a directory of its own inside the environment first. Then two rows of renames: what is
-replaced moves out, what is new moves in. When a step fails, the renames are undone in reverse: the environment is as
-it was.
+What happens to files is in `pytest_fastenv.provisioning.exchange`: all of it or nothing. Whoever changes an environment
+undoes first what a killed process left half done there (`recover`).
 """
 
 from __future__ import annotations
 
 import csv
-import filecmp
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from pytest_fastenv.environment import manifest
 from pytest_fastenv.environment.fingerprint import distribution_identity
 from pytest_fastenv.environment.staging import StagingDirectory
-from pytest_fastenv.errors import ConflictError, PublishError
+from pytest_fastenv.errors import PublishError
 from pytest_fastenv.filesystem import bytecode
 from pytest_fastenv.filesystem.threads import in_thread
-from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
 from pytest_fastenv.installer.link import INSTALLER
 from pytest_fastenv.installer.overlaps import OverlapPolicy
 from pytest_fastenv.model.plan import Distribution, Plan
 from pytest_fastenv.model.protocols import Staging
 from pytest_fastenv.model.target import Target
+from pytest_fastenv.provisioning.exchange import Exchange
 from pytest_fastenv.provisioning.standing_files import yield_to_what_stands
 from pytest_fastenv.runtime.environment import installed_release
 from pytest_fastenv.schedule.outcome import whatever_happens
@@ -114,9 +109,8 @@ async def amend(
     going = [here[d.name] for d in changing if d.name in here]
     told: list[str] = []
     if changing:
-        async with _private(prefix) as private:
-            new = private / "new"
-            new.mkdir()
+        async with _exchange(prefix) as exchange:
+            new = exchange.new
             staging = StagingDirectory(new, prefix, plan.target)
             await engine.install(replace(plan, distributions=tuple(changing)), staging)
             leaving = {one.name for one in going}
@@ -129,9 +123,7 @@ async def amend(
             told += await in_thread(yield_to_what_stands, new, prefix, plan.target.schemes, overlaps, owners)
             # Before anything moves: an environment that names too much of the store does no harm.
             await whatever_happens(in_thread(manifest.add_uses, prefix, staging.used))
-            swap = _Swap(prefix, private / "old", plan.target)
-            # Once begun it is finished, or undone, also where this task is cancelled.
-            await whatever_happens(in_thread(swap.run, going, new))
+            await _run(exchange, prefix, going, plan.target)
     await in_thread(_keep_plan, prefix, plan)
     added, replaced = [d for d in changing if d.name not in here], [d for d in changing if d.name in here]
     return Amended(tuple(added), tuple(replaced), tuple(told))
@@ -149,11 +141,8 @@ async def remove(prefix: Path, names: AbstractSet[str], target: Target) -> tuple
     here = await in_thread(installed, prefix, target)
     going = [one for name, one in here.items() if name in names]
     if going:
-        async with _private(prefix) as private:
-            new = private / "new"
-            new.mkdir()
-            swap = _Swap(prefix, private / "old", target)
-            await whatever_happens(in_thread(swap.run, going, new))
+        async with _exchange(prefix) as exchange:
+            await _run(exchange, prefix, going, target)
         await in_thread(_keep_plan, prefix, Plan(target, ()))
     return tuple(going)
 
@@ -183,15 +172,26 @@ def files_of(prefix: Path, one: Installed) -> list[str]:
 
 
 @asynccontextmanager
-async def _private(prefix: Path) -> AsyncIterator[Path]:
-    """Make a directory inside an environment for a block."""
-    own = prefix / OWN_DIRECTORY
-    own.mkdir(exist_ok=True)  # an environment that others made has none
-    private = Path(await in_thread(tempfile.mkdtemp, prefix="amendment-", dir=own))
+async def _exchange(prefix: Path) -> AsyncIterator[Exchange]:
+    """Make an exchange for a block; nothing is left of it after."""
+    exchange = await in_thread(Exchange, prefix)
     try:
-        yield private
+        yield exchange
     finally:
-        await whatever_happens(in_thread(shutil.rmtree, private, ignore_errors=True))
+        await whatever_happens(in_thread(exchange.close))
+
+
+async def _run(exchange: Exchange, prefix: Path, going: Sequence[Installed], target: Target) -> None:
+    """Take some distributions out and bring in what is new; once begun that is finished, or undone."""
+
+    def who_brought(path: str) -> str:
+        owners = [one for one in installed(prefix, target).values() if path in set(_files(prefix, one))]
+        return f"{owners[0].name} {owners[0].version} has brought it" if owners else "no distribution has brought it"
+
+    def run() -> None:
+        exchange.run([path for one in going for path in _files(prefix, one)], who_brought)
+
+    await whatever_happens(in_thread(run))  # also where this task is cancelled
 
 
 def _keep_plan(prefix: Path, plan: Plan) -> None:
@@ -230,93 +230,6 @@ def _first_line(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").partition("\n")[0].strip()
     except OSError:
         return ""
-
-
-@dataclass(slots=True)
-class _Swap:
-    """What goes out and what comes in, as renames that can be undone.
-
-    :ivar old: where what goes out is kept; made when needed.
-    """
-
-    prefix: Path
-    old: Path
-    target: Target
-    _moves: list[tuple[str, str]] = field(default_factory=list)
-    _made: list[str] = field(default_factory=list)
-
-    def run(self, going: Sequence[Installed], new: Path) -> None:
-        """Do all of it, or nothing. Blocks."""
-        try:
-            emptied = {os.path.dirname(path) for one in going for path in self._take_out(one)}
-            self._bring_in(new)
-        except BaseException:
-            self._undo()
-            raise
-        for directory in emptied:
-            self._remove_empty(directory)
-
-    def _take_out(self, one: Installed) -> Iterator[str]:
-        for path in _files(self.prefix, one):
-            yield path
-            self._move(path, f"{self.old}/{len(self._moves)}")
-
-    def _bring_in(self, new: Path) -> None:
-        for folder, folders, names in os.walk(new):
-            into = os.path.normpath(self.prefix / os.path.relpath(folder, new))
-            for name in (name for name in folders if os.path.islink(f"{folder}/{name}")):
-                names.append(name)
-            if not os.path.isdir(into):
-                self._make(into)
-            for name in names:
-                self._place(f"{folder}/{name}", f"{into}/{name}")
-
-    def _make(self, directory: str) -> None:
-        try:
-            os.mkdir(directory)
-        except FileExistsError:
-            raise self._conflict(directory) from None
-        self._made.append(directory)
-
-    def _place(self, source: str, path: str) -> None:
-        if not os.path.lexists(path):
-            self._move(source, path)
-        elif os.path.basename(os.path.dirname(path)) == bytecode.CACHE:
-            return  # what was compiled from the source that stays
-        elif not (os.path.isfile(path) and filecmp.cmp(source, path, shallow=False)):
-            raise self._conflict(path)
-
-    def _move(self, source: str, path: str) -> None:
-        if len(self._moves) == 0:
-            self.old.mkdir(exist_ok=True)
-        os.rename(source, path)
-        self._moves.append((source, path))
-
-    def _undo(self) -> None:
-        for source, path in reversed(self._moves):
-            os.rename(path, source)
-        for directory in reversed(self._made):
-            with suppress(OSError):  # something else was written there meanwhile
-                os.rmdir(directory)
-
-    def _remove_empty(self, directory: str) -> None:
-        while len(directory) > len(str(self.prefix)):
-            try:
-                os.rmdir(directory)
-            except OSError:
-                return
-            directory = os.path.dirname(directory)
-
-    def _conflict(self, path: str) -> ConflictError:
-        owners = [one for one in installed(self.prefix, self.target).values() if path in set(_files(self.prefix, one))]
-        shown = os.path.relpath(path, self.prefix)
-        whose = f"{owners[0].name} {owners[0].version} has brought it" if owners else "no distribution has brought it"
-        return ConflictError(
-            f"{shown} is in the environment already, with other contents",
-            where=path,
-            why=whose,
-            hint="two distributions that overwrite each other cannot be in one environment: make another one",
-        )
 
 
 def _files(prefix: Path, one: Installed) -> list[str]:

@@ -31,6 +31,7 @@ from pytest_fastenv.model.request import Wanted
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.provisioning.amendment import Installed, amend, differing, installed, remove
 from pytest_fastenv.provisioning.engine import open_engine
+from pytest_fastenv.provisioning.exchange import recover
 from pytest_fastenv.provisioning.question import store_of
 from pytest_fastenv.provisioning.run import Run
 from pytest_fastenv.provisioning.tools import fetch_text
@@ -39,6 +40,7 @@ from pytest_fastenv.resolve.hashed import naming_lines
 from pytest_fastenv.schedule import system_limits
 from pytest_fastenv.schedule.descriptors import raised
 from pytest_fastenv.schedule.event_loop import run_to_end
+from pytest_fastenv.schedule.outcome import whatever_happens
 from pytest_fastenv.settings.values import Settings
 from pytest_fastenv.store.store import Store
 
@@ -157,6 +159,7 @@ async def _in_turn(prefix: Path, store: Store, change: Callable[[Target], Awaita
         )
     target = await in_thread(target_of, prefix, store)
     async with store.lock(ENVIRONMENTS, text_sha256(str(prefix)), subject=f"the environment {prefix}"):
+        await whatever_happens(in_thread(recover, prefix))
         known = await in_thread(manifest.read, prefix)
         is_whole = known is not None and await in_thread(_change, prefix, known) is None
         try:

@@ -103,6 +103,20 @@ def a_shared_one_was_edited(desk: Desk) -> None:
     edited.write_text("edited = True\n")
 
 
+def another_version_is_wanted(desk: Desk) -> None:
+    """An environment of the user's own, the other version that is to come in, and all that needs in the store."""
+    make_wheel(
+        artifacts(desk),
+        "wanted",
+        "2.0",
+        files={f"wanted/{module}.py": f"{module} = 2\n" for module in ("__init__", "one", "three")},
+        requires=["other"],
+        entry_points={"wanted": "wanted:main", "wanting": "wanted:main"},
+    )
+    desk.ask("fastenv", "wanted==2.0").is_fine()
+    desk.ask("fastenv", "wanted==1.0").is_fine()
+
+
 def one_file(prefix: Path) -> Path:
     (found,) = prefix.glob("lib/python*/site-packages/wanted/one.py")
     return found
@@ -148,6 +162,11 @@ def with_workers(desk: Desk) -> list[str]:
     return [*desk.words("pytest", "wanted.txt", scope="worker"), "-n", "2"]
 
 
+def changed(desk: Desk) -> list[str]:
+    fastenv = str(Path(sys.executable).with_name("fastenv"))
+    return [fastenv, "pip", "install", "--python", str(desk.made), "wanted==2.0"]
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of run.
@@ -173,6 +192,7 @@ KINDS = {
     "edited": Kind(a_file_of_it_was_replaced),
     "spoilt": Kind(a_file_of_it_was_written_to, created_by_links),
     "shared": Kind(a_shared_one_was_edited, in_the_store),
+    "changed": Kind(another_version_is_wanted, changed),
 }
 
 
@@ -289,6 +309,7 @@ class Runs:
         temporary.sweep(str(self.desk.store / "environments" / ".staging"))
         left = [*(self.desk.store / "tmp").iterdir(), *self.desk.directory.glob(".made.*")]
         left += (self.desk.store / "environments" / ".staging").glob("*/*")
+        left += (self.desk.made / ".fastenv").glob("amendment-*")
         assert left == [], moment
 
     def _to_the_end(self, command: Sequence[str]) -> Outcome:

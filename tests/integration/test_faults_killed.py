@@ -14,6 +14,7 @@ from moments import CHANGES, CREATES, KINDS, WHY_NOT, Moment, Runs, at_each
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 
+BY_DAY = ("warm", "edited", "changed")
 #: Each night every moment, in parts that processes of pytest-xdist share.
 PARTS = 4
 
@@ -27,7 +28,7 @@ def killed(runs: Runs, moment: Moment) -> bool:
 
 @pytest.mark.parametrize(
     "kind",
-    first_and_at_night("warm", "edited", *(kind for kind in KINDS if kind not in {"warm", "edited"}), by_day=2),
+    first_and_at_night(*BY_DAY, *(kind for kind in KINDS if kind not in BY_DAY), by_day=len(BY_DAY)),
 )
 def test_sigkill_at_some_calls(kind: str, desk: Desk) -> None:
     runs = Runs(desk, kind)
