@@ -13,6 +13,7 @@ clocks jump; neither decides anything here.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -28,6 +29,8 @@ from pytest_fastenv.store.buckets import PRIVATE_PLACES
 from pytest_fastenv.store.listing import own_names
 
 _SUFFIX = ".lease"
+#: A process's number and 48 bits of chance; see `_new_lease`.
+_HOME = re.compile(r"[0-9]+-[0-9a-f]{12}")
 _swept: set[str] = set()
 #: What is write-protected stays, for a sweep to insist.
 _REMOVE = """\
@@ -115,8 +118,11 @@ def sweep_store(root: str | os.PathLike[str]) -> None:
 
 
 def sweep(tmp: str) -> None:
-    """Remove what dead processes left below ``tmp/``; nothing where a link stands in its place."""
-    for name in own_names(tmp):
+    """Remove what dead processes left below ``tmp/``; nothing where a link stands in its place.
+
+    What is not named as theirs is somebody else's: ``FASTENV_CACHE_DIR`` may be a directory that has a ``tmp`` already.
+    """
+    for name in _homes(tmp):
         path = os.path.join(tmp, name)
         if name.endswith(_SUFFIX):
             _sweep_owned(path)
@@ -126,8 +132,13 @@ def sweep(tmp: str) -> None:
 
 def has_leftovers(tmp: str) -> bool:
     """Tell whether dead processes left something below ``tmp/``. Removes nothing."""
-    names = set(own_names(tmp))
+    names = set(_homes(tmp))
     return any(_has_no_owner(os.path.join(tmp, name)) for name in names if f"{name}{_SUFFIX}" not in names)
+
+
+def _homes(tmp: str) -> list[str]:
+    """Return the names of processes' directories and of their leases."""
+    return [name for name in own_names(tmp) if _HOME.fullmatch(name.removesuffix(_SUFFIX))]
 
 
 def _has_no_owner(path: str) -> bool:
@@ -164,7 +175,7 @@ def _sweep_once(tmp: str, own: str) -> None:
         return
     _swept.add(tmp)
     ours = os.path.basename(own)
-    if any(name.removesuffix(_SUFFIX) != ours for name in own_names(tmp)):
+    if any(name.removesuffix(_SUFFIX) != ours for name in _homes(tmp)):
         threading.Thread(target=sweep, args=(tmp,), name="store-sweep", daemon=True).start()
 
 

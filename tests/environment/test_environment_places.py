@@ -411,12 +411,12 @@ class TestChosenDirectory:
     def test_what_a_kill_left_beside_it_goes_when_it_is_found(self, store: Store, tmp_path: Path) -> None:
         provide(store, at=tmp_path / "env")
         beside = tmp_path / ".env.fastenv-staging"
-        (beside / "123-abc" / "replaced").mkdir(parents=True)
-        (beside / "123-abc.lease").touch()
-        alive = oslock.try_lock(beside / "456-def.lease")
+        (beside / "123-0123456789ab" / "replaced").mkdir(parents=True)
+        (beside / "123-0123456789ab.lease").touch()
+        alive = oslock.try_lock(beside / "456-0123456789cd.lease")
         assert alive is not None
         assert provide(store, at=tmp_path / "env").summary.reused
-        assert os.listdir(beside) == ["456-def.lease"]
+        assert os.listdir(beside) == ["456-0123456789cd.lease"]
         alive.release()
         turn = store.try_lock(ENVIRONMENTS, text_sha256(str(tmp_path / "env")))
         assert turn is not None

@@ -286,11 +286,11 @@ def test_sweeping_leaves_the_living_alone(store: Store, tmp_path: Path) -> None:
     async def main() -> None:
         async with store.temporary("mine") as mine:
             tmp = mine.parent.parent
-            orphan = tmp / "1-without-lease"
+            orphan = tmp / "1-0123456789ab"
             (orphan / "deep").mkdir(parents=True)
-            dead = tmp / "2-dead"
+            dead = tmp / "2-0123456789cd"
             dead.mkdir()
-            (tmp / "2-dead.lease").touch()
+            (tmp / "2-0123456789cd.lease").touch()
             temporary.sweep(str(tmp))
             assert mine.exists()
             assert not orphan.exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fastenv.store.temporary import Home, sweep
+from pytest_fastenv.store.temporary import Home, has_leftovers, sweep
 
 
 @pytest.fixture
@@ -55,4 +55,25 @@ def test_what_was_left_is_removed_by_a_process_that_holds_its_lease(tmp: Path) -
     with lease.open("rb") as file:
         home.leave()
         fcntl.flock(file, fcntl.LOCK_EX)  # until that process has ended
+    assert list(tmp.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.lease", "2026-11", "7-0123456789ab-copy", "a-0123456789ab.lease"])
+def test_what_somebody_else_has_there_stays(tmp: Path, name: str) -> None:
+    """``FASTENV_CACHE_DIR`` may be a directory that is used for other things, with a ``tmp`` of its own."""
+    foreign = tmp / name
+    beside = tmp / name.removesuffix(".lease")
+    foreign.touch() if name.endswith(".lease") else foreign.mkdir()
+    beside.mkdir(exist_ok=True)
+    (beside / "precious").touch()
+    assert not has_leftovers(str(tmp))
+    sweep(str(tmp))
+    assert foreign.exists()
+    assert (beside / "precious").exists()
+
+
+def test_a_directory_that_has_lost_its_lease_goes(tmp: Path) -> None:
+    (tmp / "7-0123456789ab" / "below").mkdir(parents=True)
+    assert has_leftovers(str(tmp))
+    sweep(str(tmp))
     assert list(tmp.iterdir()) == []

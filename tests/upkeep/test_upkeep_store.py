@@ -325,14 +325,14 @@ def test_what_a_killed_process_left_is_a_reason_to_look_after_it(desk: Desk) -> 
     tmp, tag = desk.store.root / "tmp", desk.store.root / "CACHEDIR.TAG"
     os.utime(tag, (time.time() - 120,) * 2)
     assert not desk.store.wants_upkeep
-    (tmp / "123-abc" / "x").mkdir(parents=True)
-    (tmp / "123-abc.lease").touch()
-    alive = oslock.try_lock(tmp / "456-def.lease")
+    (tmp / "123-0123456789ab" / "x").mkdir(parents=True)
+    (tmp / "123-0123456789ab.lease").touch()
+    alive = oslock.try_lock(tmp / "456-0123456789cd.lease")
     assert alive is not None
     assert desk.store.wants_upkeep
     look_after(desk.store, Settings(cache_dir=desk.store.root))
-    assert not (tmp / "123-abc").exists()
-    assert (tmp / "456-def.lease").exists()
+    assert not (tmp / "123-0123456789ab").exists()
+    assert (tmp / "456-0123456789cd.lease").exists()
     os.utime(tag, (time.time() - 120,) * 2)
     assert not desk.store.wants_upkeep
     alive.release()
@@ -350,10 +350,10 @@ def test_private_places_are_where_environments_are() -> None:
 def test_what_killed_processes_left_goes_wherever_they_had_it(place: str, by: str, desk: Desk, cache: Cache) -> None:
     desk.ask()
     private = desk.store.root / place
-    (private / "123-abc" / "gw0").mkdir(parents=True)
-    (private / "123-abc.lease").touch()
-    (private / "456-def").mkdir()
-    alive = oslock.try_lock(private / "456-def.lease")
+    (private / "123-0123456789ab" / "gw0").mkdir(parents=True)
+    (private / "123-0123456789ab.lease").touch()
+    (private / "456-0123456789cd").mkdir()
+    alive = oslock.try_lock(private / "456-0123456789cd.lease")
     assert alive is not None
     os.utime(desk.store.root / "CACHEDIR.TAG", (time.time() - 120,) * 2)
     assert desk.store.wants_upkeep
@@ -363,8 +363,8 @@ def test_what_killed_processes_left_goes_wherever_they_had_it(place: str, by: st
         cache(by)
     own = f"{os.getpid()}-"  # this process may have one itself
     assert sorted(path.name for path in private.iterdir() if not path.name.startswith(own)) == [
-        "456-def",
-        "456-def.lease",
+        "456-0123456789cd",
+        "456-0123456789cd.lease",
     ]
     alive.release()
 
