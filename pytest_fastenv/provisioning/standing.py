@@ -66,7 +66,8 @@ def remember_question(store: Store, asked: Question, summary: Summary) -> None:
 def standing(asked: Question, known: Iterable[AnsweredQuestion], store: Store, target: Target | None) -> Standing:
     """Return how an environment stands that somebody would ask for now; of several that answer, the best.
 
-    Writes nothing. What a pytest session was given on its own command line or in its ini file is taken as it was.
+    Writes nothing. What a pytest session in this environment was given on its own command line or in its ini file is
+    taken as it was.
 
     :param asked: without what a pytest session needs.
     :param known: what was asked before, the newest first; see `pytest_fastenv.environment.questions.answered`.
@@ -93,7 +94,9 @@ def _outdated(why: str, question: AnsweredQuestion, store: Store) -> Standing:
 def _changed(asked: Question, question: AnsweredQuestion) -> str:
     """Say how what would be asked now differs from what was asked; empty where it does not."""
     then, now = question.deciding, json.loads(_kept(asked))
-    besides = {field: then[field] for field in question.besides if field in then and field in now}
+    # What a session over others was given, its sources among them, says nothing of this one.
+    given = question.besides if question.name == asked.name else ()
+    besides = {field: then[field] for field in given if field in then and field in now}
     now |= besides
     again = replace(
         asked.request_key,

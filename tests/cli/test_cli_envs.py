@@ -63,8 +63,11 @@ def provide(directory: Path, name: str, needs: SessionNeeds | None = None, above
     loaded = load(tables(directory), declared(directory)[name].layer, variables(os.environ), above or {})
     base = loaded.directory_of("sources", directory)
     asked = Question.of(loaded.settings, base, directory, needs, None, os.environ, name)
-    asked = replace(asked, besides=frozenset(above or ()))
-    (outcome,) = provision_several({name: asked}, Recorder(), lambda _: None).values()
+    return provide_question(replace(asked, besides=frozenset(above or ())))
+
+
+def provide_question(asked: Question) -> Path:
+    (outcome,) = provision_several({asked.name: asked}, Recorder(), lambda _: None).values()
     assert isinstance(outcome.result, Ready), outcome.result
     if outcome.result.lease_fd is not None:
         os.close(outcome.result.lease_fd)
@@ -175,6 +178,20 @@ def test_the_environment_of_another_name_is_ready_for_the_same_question_only(
     found = listed(capsys, "same", "other")
     assert (found["same"]["state"], found["same"]["path"]) == ("ready", str(prefix))
     assert found["other"]["state"] == "never made"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["", "test-lib2"])
+def test_what_a_session_was_given_says_nothing_of_other_names(
+    directory: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A session with sources of its own, or in another environment by name, is none of this one."""
+    needs = SessionNeeds(("pytest==8.0",), {})
+    above = {"sources": Given(("lib<2",), Origin("--fastenv")), "link": Given("copy", Origin("--fastenv-link"))}
+    loaded = load(tables(directory), variables(os.environ), above)
+    asked = Question.of(loaded.settings, directory, directory, needs, None, os.environ, name)
+    provide_question(replace(asked, besides=frozenset(above)))
+    assert {one["state"] for one in listed(capsys, "lint", "test-lib1").values()} == {"never made"}
 
 
 def test_a_value_that_is_not_accepted_is_told_beside_the_others(
