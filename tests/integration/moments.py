@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from front_doors import Desk, Outcome, content, missing, whole
 from kit.archives import make_sdist, make_wheel
@@ -103,6 +104,11 @@ def a_shared_one_was_edited(desk: Desk) -> None:
     edited.write_text("edited = True\n")
 
 
+def a_shared_one_is_there(desk: Desk) -> None:
+    """An environment of the store, and what it was made of."""
+    desk.run(in_the_store(desk)).is_fine()
+
+
 def another_version_is_wanted(desk: Desk) -> None:
     """An environment of the user's own, the other version that is to come in, and all that needs in the store."""
     make_wheel(
@@ -167,6 +173,11 @@ def changed(desk: Desk) -> list[str]:
     return [fastenv, "pip", "install", "--python", str(desk.made), "wanted==2.0"]
 
 
+def pruned(_: Desk) -> list[str]:
+    fastenv = str(Path(sys.executable).with_name("fastenv"))
+    return [fastenv, "cache", "prune", "--unused", "0", "--environments"]
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of run.
@@ -174,25 +185,30 @@ class Kind:
     :ivar begin: makes what the run finds.
     :ivar command: what is disturbed.
     :ivar after: what is run after that; where it is another command, it may find what was there before.
+    :ivar makes: the disturbed command makes an environment, or leaves one whole.
+    :ivar place: where that is: the user's directory, the store, or the store with more for each worker.
     """
 
     begin: Callable[[Desk], None]
     command: Callable[[Desk], list[str]] = created
     after: Callable[[Desk], list[str]] | None = None
+    makes: bool = True
+    place: Literal["own", "store", "workers"] = "own"
 
 
 KINDS = {
     "cold": Kind(nothing_yet),
     "warm": Kind(wheels_are_there),
     "build": Kind(only_the_build_is_missing),
-    "workers": Kind(copies_for_workers, with_workers),
+    "workers": Kind(copies_for_workers, with_workers, place="workers"),
     # What fills the environment is known: it is linked, and that is all.
     "known": Kind(an_answer_is_there),
     "anew": Kind(an_environment_is_there, created_anew, created),
     "edited": Kind(a_file_of_it_was_replaced),
     "spoilt": Kind(a_file_of_it_was_written_to, created_by_links),
-    "shared": Kind(a_shared_one_was_edited, in_the_store),
+    "shared": Kind(a_shared_one_was_edited, in_the_store, place="store"),
     "changed": Kind(another_version_is_wanted, changed),
+    "pruned": Kind(a_shared_one_is_there, pruned, in_the_store, makes=False, place="store"),
 }
 
 
@@ -223,11 +239,9 @@ class Runs:
             data_files={"data/share/wanted.txt": "data"},
         )
         make_wheel(artifacts(desk), "other")
-        kind = KINDS[name]
+        kind = self._kind = KINDS[name]
         self.desk = desk
         kind.begin(desk)
-        self._is_session = name == "workers"
-        self._is_shared = name == "shared"
         self.command = kind.command(desk)
         self.after = (kind.after or kind.command)(desk)
         desk.store.mkdir(exist_ok=True)
@@ -238,7 +252,9 @@ class Runs:
         # It keeps hard links: the environment's files are the store's own.
         subprocess.run(["cp", "-a", "--parents", *there, self._beginning], cwd=self._root, check=True)
         self._to_the_end(self.command).is_fine()
-        if not self._is_session:
+        if not kind.makes:
+            self._to_the_end(self.after).is_fine()
+        if kind.place != "workers":
             self._expected = self._content()
 
     def reset(self) -> None:
@@ -289,7 +305,8 @@ class Runs:
         self.reset()
         outcome = self.desk.run([*moment.words(), *self.command])
         outcome.is_civil()
-        if outcome.code == 0:  # no process came so far this time, or one whose death does not matter: all must be well
+        # No process came so far this time, or one whose death does not matter: all must be well.
+        if outcome.code == 0 and self._kind.makes:
             self._check(moment)
         return outcome
 
@@ -316,7 +333,7 @@ class Runs:
         return self.desk.run([sys.executable, "-I", "-S", "-c", _TO_THE_END, *command])
 
     def _check(self, moment: Moment) -> None:
-        if self._is_session:
+        if self._kind.place == "workers":
             for prefix in self.desk.environments():
                 assert "wanted" in whole(prefix), moment
         else:
@@ -324,7 +341,7 @@ class Runs:
 
     def _content(self) -> dict[str, str]:
         """Return what the environment consists of, after a look at each of its files."""
-        if not self._is_shared:
+        if self._kind.place == "own":
             assert whole(self.desk.made) == {"wanted", "other"}
             return content(self.desk.made)
         latest = self._generations()[-1]
@@ -341,7 +358,7 @@ class Runs:
         return sorted(self.desk.environments(), key=lambda prefix: int(prefix.name.rpartition("-")[2]))
 
     def _is_superseded(self, path: Path) -> bool:
-        return self._is_shared and path in self._generations()[:-1]
+        return self._kind.place == "store" and path in self._generations()[:-1]
 
 
 def at_each(moments: Iterable[Moment], disturb: Callable[[Moment], bool]) -> int:
