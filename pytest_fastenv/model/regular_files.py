@@ -7,8 +7,6 @@ import os
 import stat
 from io import BufferedReader
 
-from pytest_fastenv.model.file_kinds import kind_of
-
 #: Opening a named pipe does not wait for somebody who writes into it.
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
 #: What opening a socket comes to, or a device that is not connected.
@@ -66,4 +64,6 @@ def _is_null(status: os.stat_result) -> bool:
 
 
 def _no_file(name: str, mode: int) -> OSError:
+    from pytest_fastenv.model.file_kinds import kind_of  # only for a message: a warm run reads files
+
     return OSError(errno.EINVAL, f"it is {kind_of(mode)}, and not a file", name)

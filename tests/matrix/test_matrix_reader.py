@@ -247,7 +247,7 @@ def test_what_is_right_imports_little(tmp_path: Path) -> None:
         "pytest_fastenv.version",
         "pytest_fastenv.errors",
         *(f"pytest_fastenv.matrix{end}" for end in ["", *map(".{}".format, MODULES)]),
-        *(f"pytest_fastenv.model{end}" for end in ["", ".codec", ".link"]),
+        *(f"pytest_fastenv.model{end}" for end in ["", ".codec", ".link", ".regular_files"]),
         *(f"pytest_fastenv.settings{end}" for end in ["", *map(".{}".format, SETTINGS)]),
     }
 
