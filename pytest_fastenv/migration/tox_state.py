@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
 
 #: tox's own runner: what its plugins make of an environment, such as one of uv's, is not asked.
 _RUNNER = "virtualenv"
+#: What tox would be told of the interpreter of each environment, which decides nothing that is asked for here.
+_ANY_INTERPRETER = SimpleNamespace(
+    implementation="CPython", impl_lower="cpython", version_info=sys.version_info, free_threaded=False, debug=False,
+    version=sys.version, version_dot="{}.{}".format(*sys.version_info), version_no_dot="{}{}".format(*sys.version_info),
+)  # fmt: skip
 #: What replaces references: where it warns, a value is left as it is written.
 _REFERENCES = "tox.config.loader"
 
@@ -41,7 +48,8 @@ class Said(logging.Handler):
 def tox_state(words: Sequence[str], said: Said) -> Iterator[State]:
     """Give tox's state for a command line, for a block in which nothing that tox says is printed.
 
-    Environments whose runner belongs to a plugin that is not installed are there, too.
+    Environments whose runner belongs to a plugin that is not installed are there, too. No interpreter is looked for:
+    tox would start those on ``PATH`` again for each environment.
 
     :param words: without the options that say how much is told.
     :raises ImportError: tox is not installed.
@@ -58,12 +66,31 @@ def tox_state(words: Sequence[str], said: Said) -> Iterator[State]:
             _have_all_runners(setup_state(told))
             state = setup_state(told)  # the first one is used up: what was asked of it cannot be said in another way
             root.handlers[:] = [said]  # tox puts its own there, which prints
-            yield state
+            with _without_interpreters():
+                yield state
     except SystemExit as end:
         raise SystemExit(printed.getvalue().strip() or end.code) from end
     finally:
         root.handlers[:] = before
         root.setLevel(level)
+
+
+@contextmanager
+def _without_interpreters() -> Iterator[None]:
+    """Give the environments of a state, which are made when they are asked for, an interpreter that nobody looks for."""
+    from tox.tox_env.python.api import Python
+    from tox.tox_env.register import REGISTER
+
+    runners = [REGISTER.runner(name) for name in REGISTER.env_runners]
+    told = {"base_python": property(lambda _: _ANY_INTERPRETER)}
+    for runner in runners:
+        if issubclass(runner, Python):
+            REGISTER.add_run_env(type(runner.__name__, (runner,), told))
+    try:
+        yield
+    finally:
+        for runner in runners:
+            REGISTER.add_run_env(runner)
 
 
 def _have_all_runners(state: State) -> None:

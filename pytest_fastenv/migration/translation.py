@@ -56,7 +56,6 @@ NOT_CARRIED: Mapping[str, str] = {
     "extra_setup_commands": "name what they bring among the requirements, or put them into commands-pre",
     "package_env": "the project is built in an environment of its own",
     "wheel_build_env": "the project is built in an environment of its own",
-    "base_python_file": "write the version to python",
     "runner": "environments are made by this program",
     "suicide_timeout": "what is stopped has fixed times to end in",
     "interrupt_timeout": "what is stopped has fixed times to end in",
@@ -73,7 +72,8 @@ _PLAIN = (
 )  # fmt: skip
 CARRIED = frozenset({
     "set_env", "description", "env_name", "labels", "pass_env", "allowlist_externals", "commands_pre", "commands",
-    "commands_post", "change_dir", "ignore_outcome", "base_python", "default_base_python", "deps", "constraints",
+    "commands_post", "change_dir", "ignore_outcome", "base_python", "default_base_python", "base_python_file", "deps",
+    "constraints",
     "dependency_groups", "extras", "pylock", "skip_missing_interpreters", "skip_install", "use_develop", "package",
     "base", "package_tox_env_type", "env_bin_dir", "env_python", "pkg_dir",
 })  # fmt: skip

@@ -315,6 +315,31 @@ def test_an_environment_that_tox_makes_of_factors_is_carried_over_where_it_is_na
     assert setting(environments["py313"], "sources") is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the program is a shell script")
+@pytest.mark.parametrize("package", ["sdist", "wheel", "editable", "skip"])
+def test_no_interpreter_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """What a configuration says does not depend on what is here, and starting each program on PATH takes its time."""
+    programs, started = tmp_path / "bin", tmp_path / "started"
+    programs.mkdir()
+    for name in ("python3.13", "python3", "python"):
+        (programs / name).write_text(f"#!/bin/sh\necho {name} >>{started}\nexit 1\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    ini = "[tox]\nenv_list = py313, pypy39\n[testenv]\npackage = {}\ncommands = {{env_python}} -m pytest\n"
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "tox.ini").write_text(ini.format(package))
+    (tmp_path / "fastenv.toml").write_text(migrated(tmp_path / "tox.ini", own_file=True))
+    assert {"py313", "pypy39"} <= set(declared(tmp_path))
+    assert not started.exists(), started.read_text()
+
+
+def test_the_version_of_a_file_is_written_down(migration: Migration) -> None:
+    (migration.directory / ".python-version").write_text("3.13\n")
+    text = migration.of("[testenv:a]\nbase_python_file = .python-version\ncommands = pytest\n")
+    assert 'python = "3.13"' in text
+    assert "base_python_file" not in text
+
+
 def test_an_environment_that_tox_cannot_make_is_told(tmp_path: Path) -> None:
     (tmp_path / "tox.ini").write_text(FACTORS)
     with pytest.raises(UsageError, match="tox cannot read"):
