@@ -77,7 +77,7 @@ def tox_state(words: Sequence[str], said: Said) -> Iterator[State]:
 
 @contextmanager
 def _without_interpreters() -> Iterator[None]:
-    """Give the environments of a state, which are made when they are asked for, an interpreter that nobody looks for."""
+    """Give the environments of a state, which are made when asked for, an interpreter that nobody looks for."""
     from tox.tox_env.python.api import Python
     from tox.tox_env.register import REGISTER
 
