@@ -13,7 +13,8 @@ from pathlib import Path
 from pytest_fastenv.store import lease
 from pytest_fastenv.store.buckets import EntryBucket
 from pytest_fastenv.store.diagnosis import diagnosed
-from pytest_fastenv.store.temporary import Home
+from pytest_fastenv.store.listing import is_own
+from pytest_fastenv.store.temporary import Home, remove_tree
 
 
 def take_out(root: Path, home: Home, bucket: EntryBucket, entry: Path) -> str | None:
@@ -47,8 +48,14 @@ def take_out(root: Path, home: Home, bucket: EntryBucket, entry: Path) -> str | 
 
 
 def remove_record(root: Path, path: str | os.PathLike[str]) -> bool:
-    """Take a record out of the store; tell whether it was there."""
+    """Take a record out of the store, or what is in its place; tell whether it was there.
+
+    A directory there would keep it from being written for ever. What a link leads to stays.
+    """
     with diagnosed("a record of the store cannot be removed", root):
+        if is_own(path):  # a directory
+            remove_tree(path)
+            return not os.path.lexists(path)
         try:
             os.unlink(path)
         except FileNotFoundError:

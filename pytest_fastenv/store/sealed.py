@@ -9,9 +9,13 @@ import os
 from typing import Any, TypeVar
 
 from pytest_fastenv.model.codec import decode, encode
+from pytest_fastenv.model.regular_files import read_regular
 from pytest_fastenv.runtime.sealed import seal, unseal
 
 T = TypeVar("T")
+
+#: Far more than anything that is kept has: what is larger was not written by us.
+_MOST_BYTES = 256 << 20
 
 
 def to_bytes(value: Any, kind: Any = None) -> bytes:
@@ -29,7 +33,6 @@ def load(path: str | os.PathLike[str], kind: type[T]) -> T | None:
     import json
 
     try:
-        with open(path, "rb") as file:
-            return decode(kind, json.loads(unseal(file.read())))
+        return decode(kind, json.loads(unseal(read_regular(path, _MOST_BYTES))))
     except (OSError, ValueError):
         return None

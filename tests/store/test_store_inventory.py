@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -256,3 +257,19 @@ def test_entries_without_shards(store: Store) -> None:
     (entry / "own" / "ready").touch()
     assert [(one.key, one.is_whole) for one in store.kept(flat)] == [("some-1", True)]
     assert store.lookup(flat, "some-1") == entry
+
+
+@pytest.mark.skipif(os.name == "nt", reason="what is put in a record's place is made with POSIX's calls")
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_in_a_records_place_is_no_record_and_can_go(store: Store, put: Callable[[Path], None]) -> None:
+    store.write_record(RECORDS, "some", {"a": 1})
+    (one,) = store.kept(RECORDS)
+    one.path.unlink()
+    put(one.path)
+    assert store.read_record(RECORDS, "some") is None
+    assert [(found.key, found.is_whole) for found in store.kept(RECORDS)] == [("some", False)]
+    assert store.check(RECORDS, "some")
+    assert asyncio.run(store.withdraw(RECORDS, "some"))
+    assert not os.path.lexists(one.path)
+    store.write_record(RECORDS, "some", {"a": 2})
+    assert store.read_record(RECORDS, "some") == {"a": 2}
