@@ -126,3 +126,12 @@ def test_where_python_keeps_nothing_it_is_compiled_after_the_session(library: Pr
     assert run(library) == "False"
     compiled = run(library, "--fastenv-recreate")
     assert inodes(library) == [compiled]
+
+
+@pytest.mark.parametrize("away", ["shutil.rmtree(sys.prefix)", "os.rename(sys.prefix, sys.prefix + '-elsewhere')"])
+def test_an_environment_that_goes_while_its_tests_run(library: Project, away: str) -> None:
+    run(library)  # the next session starts in an environment that stands, and has nothing to do for the store
+    library.write(test_inside__py=f"import os, shutil, sys\ndef test_it():\n    import library\n    {away}\n")
+    ran = library.run("--fastenv", "requirements.txt")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
