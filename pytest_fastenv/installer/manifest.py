@@ -42,7 +42,7 @@ class WheelFacts(NamedTuple):
     :ivar size_bytes: of all files together.
     :ivar metadata_sha256: of METADATA; compared with what an index announced (PEP 658).
     :ivar warnings: what is odd but accepted; told to the user each time the wheel is used.
-    :ivar pth_code: ``.pth`` files that run code when the interpreter starts.
+    :ivar pth_code: what runs code whenever the interpreter starts: ``.pth`` files, and modules that `site` imports.
     :ivar record_fault: why RECORD was not accepted, when the project is exempt from the check; else empty.
     :ivar label: the name that the texts call the wheel; see `told_of`.
     """

@@ -15,8 +15,7 @@ from pytest_fastenv.filesystem.tree import access
 from pytest_fastenv.installer.manifest import Manifest
 from pytest_fastenv.wheel.entry_points import Script
 from pytest_fastenv.wheel.record import content_digest, encode, line
-
-_PTH_CODE = ("import ", "import\t")
+from pytest_fastenv.wheel.startup import imported_at_start, is_pth, runs_code
 
 
 class OpenArchive(NamedTuple):
@@ -76,7 +75,7 @@ class Written(NamedTuple):
     """What was written.
 
     :ivar lines: the line in RECORD of every file of the archive, dropped files included.
-    :ivar pth_code: ``.pth`` files that run code.
+    :ivar pth_code: what runs code whenever the interpreter starts: ``.pth`` files, and modules that `site` imports.
     """
 
     paths: list[str]
@@ -126,8 +125,6 @@ class _Writer:
     def __init__(self, archive: OpenArchive, layout: Layout) -> None:
         self._archive = archive
         self._layout = layout
-        libraries = ("", *(f"{layout.data}/{library}" for library in ("purelib", "platlib") if layout.data))
-        self._library_roots = frozenset(libraries)
         self._scripts = f"{layout.data}/scripts/" if layout.data else "\0"
         self._lines: dict[str, str] = {}
         self.paths: list[str] = []
@@ -167,7 +164,7 @@ class _Writer:
             sizes.append(size)
             mtimes_ns.append(status.st_mtime_ns)
             lines[path] = line(path, encode(sha256(content).digest()), size)
-            if path.endswith(".pth") and path.rpartition("/")[0] in self._library_roots and _runs_code(content):
+            if path.endswith(".pth") and is_pth(path, self._layout.data) and runs_code(content):
                 self._pth_code.append(path)
 
     def _write_special(self, member: Member) -> None:
@@ -198,6 +195,8 @@ class _Writer:
         self._sizes.append(member.size)
         self._mtimes_ns.append(status.st_mtime_ns)
         self._lines[path] = line(path, encode(hasher.digest()), member.size)
+        if is_pth(path, self._layout.data):  # no list of paths is that long
+            self._pth_code.append(path)
 
     def written(self, data_from: int) -> Written:
         return Written(
@@ -208,7 +207,7 @@ class _Writer:
             data_from,
             self._executable,
             self._rewritten,
-            self._pth_code,
+            [*self._pth_code, *imported_at_start(self.paths, self._layout.data)],
             *self._access,
         )
 
@@ -217,8 +216,3 @@ def _write_all(file: int, content: bytes | memoryview) -> None:
     done = os.write(file, content)
     while done < len(content):
         done += os.write(file, content[done:])
-
-
-def _runs_code(content: bytes | memoryview) -> bool:
-    """Tell whether ``site`` would execute a line of a ``.pth`` file."""
-    return any(line.startswith(_PTH_CODE) for line in bytes(content).decode("utf-8", "replace").splitlines())

@@ -285,7 +285,8 @@ class Wheels:
             raise WheelError(
                 f"{facts.name} {facts.version} runs code whenever the interpreter starts",
                 where=files,
-                why="lines that begin with import in a .pth file are executed, which strict mode does not accept",
+                why="lines that begin with import in a .pth file are executed, and sitecustomize is imported, "
+                "which strict mode does not accept",
                 hint=hint,
             )
         self._recorder.notice("info", f"{facts.name} runs code whenever the interpreter starts: {files}")

@@ -15,6 +15,7 @@ from kit.archives import make_wheel, wheel_metadata
 from kit.raw_zip import Entry, entries, wheel_files, write
 from kit.release import core_metadata
 
+from pytest_fastenv.archive.inflate import WHOLE_BYTES
 from pytest_fastenv.archive.member_paths import check_paths
 from pytest_fastenv.errors import (
     ArchiveError,
@@ -128,6 +129,24 @@ def test_what_the_file_system_decides() -> None:
     for path in ("demo/aux.py", "CON", "demo/a:b", "demo/end."):
         with pytest.raises(ArchiveError, match="Windows does not accept"):
             check_paths("x.whl", [path], folds_case=lambda: False, windows=True)
+
+
+@pytest.mark.parametrize("path", ["sitecustomize.py", "demo-1.0.data/data/lib/python3.11/site-packages/demo.pth"])
+def test_whatever_runs_code_at_start_is_told_and_an_error_in_strict_mode(
+    path: str, store: Store, artifacts: Path
+) -> None:
+    archive = raw(artifacts, write(entries(wheel_files({path: b"import os\n"}))))
+    _, notices = use(store, archive)
+    assert f"demo runs code whenever the interpreter starts: {path}" in notices
+    with pytest.raises(WheelError, match="runs code whenever the interpreter starts"):
+        use(store, archive, Settings(strict=True))
+
+
+def test_no_size_keeps_a_pth_file_from_being_looked_at(store: Store, artifacts: Path) -> None:
+    content = b"#" * (WHOLE_BYTES + 1) + b"\nimport os\n"
+    archive = raw(artifacts, write(entries(wheel_files({"demo.pth": content}))))
+    _, notices = use(store, archive)
+    assert "demo runs code whenever the interpreter starts: demo.pth" in notices
 
 
 def test_code_in_pth_files_is_an_error_in_strict_mode_for_kept_wheels_too(store: Store, artifacts: Path) -> None:
