@@ -9,6 +9,7 @@ that hold its own path are found once, when it is made, and listed beside it::
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -27,12 +28,18 @@ from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import PROMPT
-from pytest_fastenv.schedule.program import run_program
+from pytest_fastenv.schedule.program import Ran, run_program
 from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.store.store import Store
 
 CREATION_TIMEOUT_S = 120.0
+#: What the system refuses for a time, or until somebody makes room: it says nothing about an interpreter.
+_SHORTAGES = frozenset(
+    getattr(errno, name)
+    for name in "ENOSPC EDQUOT EMFILE ENFILE ENOMEM EAGAIN EIO ESTALE EROFS EINTR".split()  # noqa: SIM905
+    if hasattr(errno, name)
+)
 #: The blank makes every generator of scripts put quotes around the path: what is replaced is then a whole word. The
 #: last part is what some take for the prompt.
 _TREE = f"the skeleton/{PROMPT}"
@@ -181,6 +188,14 @@ async def _create(target: Target, place: Path) -> None:
             why=f"it {first.how}",
             hint="run again; the system may be short of memory",
         )
+    if shortage := _shortage(first):
+        # The interpreter's own venv copies what it cannot link: what came of that would be kept as well.
+        raise InterpreterError(
+            f"virtualenv cannot make an environment for {target.short}: {shortage}",
+            where=target.python,
+            why=first.reason(),
+            hint="the system refused it: see to what is short, and run again",
+        )
     await in_thread(shutil.rmtree, tree, ignore_errors=True)
     own = [target.python, "-I", "-m", "venv", "--without-pip", "--prompt", PROMPT, str(tree)]
     second = await run_program(own, environ, limit_s=CREATION_TIMEOUT_S)
@@ -191,6 +206,14 @@ async def _create(target: Target, place: Path) -> None:
             why=f"virtualenv: {first.reason()}\nits own venv: {second.reason()}",
             hint="install the interpreter's venv module, or use another interpreter",
         )
+
+
+def _shortage(ran: Ran) -> str | None:
+    """Say what the system was short of when a program of Python failed; ``None`` where that is not why."""
+    for number in re.findall(rb"\[Errno (\d+)\]", ran.output):
+        if int(number) in _SHORTAGES:
+            return os.strerror(int(number))
+    return "no memory" if b"MemoryError" in ran.output else None
 
 
 def _write_list(place: Path, python: InStore | None) -> None:

@@ -122,6 +122,19 @@ def test_a_module_named_virtualenv_in_the_working_directory_is_not_run(
     assert "virtualenv = " in (place / "the skeleton" / "fastenv" / "pyvenv.cfg").read_text()
 
 
+@pytest.mark.parametrize("said", ["OSError: [Errno 28] No space left on device: 'a' -> 'b'", "MemoryError"])
+def test_what_the_system_refuses_to_virtualenv_is_told(
+    said: str, empty_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter's own venv would copy what it cannot link, and all later environments would have that."""
+    (tmp_path / "virtualenv.py").write_text(f"raise SystemExit({said!r})")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InterpreterError, match="virtualenv cannot make an environment") as caught:
+        asyncio.run(skeleton(probe(Path(sys.executable)), empty_store))
+    assert said in str(caught.value.why)
+    assert not list((empty_store.root / SKELETONS.directory).glob("*/*/.ready"))
+
+
 @pytest.mark.slow
 def test_an_interpreter_that_can_make_none(empty_store: Store, tmp_path: Path) -> None:
     program = tmp_path / "python"

@@ -367,7 +367,7 @@ def at_each(moments: Iterable[Moment], disturb: Callable[[Moment], bool]) -> int
     for moment in moments:
         try:
             count += disturb(moment)
-        except (AssertionError, subprocess.TimeoutExpired) as error:
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
             wrong.append(f"{moment}: {error}")
     assert not wrong, f"{len(wrong)} moments:\n" + "\n".join(wrong)
     return count
