@@ -34,12 +34,8 @@ from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.store.store import Store
 
 CREATION_TIMEOUT_S = 120.0
-#: What the system refuses for a time, or until somebody makes room: it says nothing about an interpreter.
-_SHORTAGES = frozenset(
-    getattr(errno, name)
-    for name in "ENOSPC EDQUOT EMFILE ENFILE ENOMEM EAGAIN EIO ESTALE EROFS EINTR".split()  # noqa: SIM905
-    if hasattr(errno, name)
-)
+#: What may be wrong with an interpreter's own files; whatever else the system refuses says nothing about it.
+_OF_AN_INTERPRETER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENOEXEC})
 #: The blank makes every generator of scripts put quotes around the path: what is replaced is then a whole word. The
 #: last part is what some take for the prompt.
 _TREE = f"the skeleton/{PROMPT}"
@@ -188,10 +184,10 @@ async def _create(target: Target, place: Path) -> None:
             why=f"it {first.how}",
             hint="run again; the system may be short of memory",
         )
-    if shortage := _shortage(first):
+    if refusal := _refusal(first):
         # The interpreter's own venv copies what it cannot link: what came of that would be kept as well.
         raise InterpreterError(
-            f"virtualenv cannot make an environment for {target.short}: {shortage}",
+            f"virtualenv cannot make an environment for {target.short}: {refusal}",
             where=target.python,
             why=first.reason(),
             hint="the system refused it: see to what is short, and run again",
@@ -208,10 +204,10 @@ async def _create(target: Target, place: Path) -> None:
         )
 
 
-def _shortage(ran: Ran) -> str | None:
-    """Say what the system was short of when a program of Python failed; ``None`` where that is not why."""
+def _refusal(ran: Ran) -> str | None:
+    """Say what the system refused to a program of Python that failed; ``None`` where that is not why."""
     for number in re.findall(rb"\[Errno (\d+)\]", ran.output):
-        if int(number) in _SHORTAGES:
+        if int(number) not in _OF_AN_INTERPRETER:
             return os.strerror(int(number))
     return "no memory" if b"MemoryError" in ran.output else None
 
