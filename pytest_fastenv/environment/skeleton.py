@@ -195,7 +195,8 @@ async def _create(target: Target, place: Path) -> None:
     await in_thread(shutil.rmtree, tree, ignore_errors=True)
     own = [target.python, "-I", "-m", "venv", "--without-pip", "--prompt", PROMPT, str(tree)]
     second = await run_program(own, environ, limit_s=CREATION_TIMEOUT_S)
-    if second.code != 0:
+    python = tree / target.schemes["scripts"] / ("python.exe" if os.name == "nt" else "python")
+    if second.code != 0 or not os.access(python, os.X_OK):  # some releases end with 0 when they gave up
         raise InterpreterError(
             f"no virtual environment can be made for {target.short}",
             where=target.python,

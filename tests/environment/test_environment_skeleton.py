@@ -136,9 +136,10 @@ def test_what_the_system_refuses_to_virtualenv_is_told(
 
 
 @pytest.mark.slow
-def test_an_interpreter_that_can_make_none(empty_store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [0, 1])
+def test_an_interpreter_that_can_make_none(code: int, empty_store: Store, tmp_path: Path) -> None:
     program = tmp_path / "python"
-    program.write_text("#!/bin/sh\necho no venv here; exit 1\n")
+    program.write_text(f"#!/bin/sh\necho no venv here; exit {code}\n")
     program.chmod(0o755)
     real = probe(Path(sys.executable))
     target = Target(**{**{name: getattr(real, name) for name in Target.__slots__}, "python": str(program)})
