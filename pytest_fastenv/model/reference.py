@@ -7,6 +7,7 @@ reference is a value: two that are equal lead to the same source, and as JSON it
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +20,18 @@ from pytest_fastenv.model.plan import Vcs
 GIT_TRANSPORTS = ("https", "http", "ssh", "file", "git")
 """What may stand behind ``git+``. Git itself knows others, some of which run commands."""
 
+#: With two letters at least: one alone is a drive.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
 
 def is_on_this_machine(url: str) -> bool:
     """Tell whether a URL names a file, a directory or a repository of this machine, or one that it mounts."""
     return urlsplit(url).scheme in {"file", "git+file"}
+
+
+def may_be_on_this_machine(address: str) -> bool:
+    """Tell whether what stands behind an ``@`` names a place on this machine, or is no URL and may so be a path."""
+    return _URL.match(address) is None or is_on_this_machine(address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,14 @@ from pytest_fastenv.model.reference import (
 from pytest_fastenv.requirements.documents import Documents, absolute
 from pytest_fastenv.requirements.excerpt import Excerpt
 from pytest_fastenv.requirements.fragments import Fragment, parse_fragment
-from pytest_fastenv.requirements.places import find, hint_for_directory, hint_for_missing, is_archive, is_project
+from pytest_fastenv.requirements.places import (
+    candidates,
+    find,
+    hint_for_directory,
+    hint_for_missing,
+    is_archive,
+    is_project,
+)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):|(?:git|hg|svn|bzr)[+]", re.IGNORECASE)
 #: No URL has such letters; what stays of a variable that is not set.
@@ -99,7 +106,9 @@ def read_path(excerpt: Excerpt, directories: Sequence[Path], documents: Document
 
 def _missing(text: str, excerpt: Excerpt, directories: Sequence[Path], documents: Documents) -> RequirementsError:
     """Make the error for a path that leads to nothing; where the requirement has no say, it counts that it is so."""
-    paths = list(dict.fromkeys(absolute(directory / os.path.expanduser(text)) for directory in directories))
+    paths = list(dict.fromkeys(map(absolute, candidates(text, directories))))
+    if not paths:
+        return _unusable(excerpt, f"{text} is no URL, and a path has nothing to start from here", hint=_WHOLE_URL)
     for path in paths:
         documents.note_presence(path)
     return _unusable(excerpt, f"no such file or directory: {text}", hint=hint_for_missing(paths, text))

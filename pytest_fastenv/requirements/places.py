@@ -32,8 +32,13 @@ def is_project(directory: Path) -> bool:
 
 def find(text: str, directories: Sequence[Path]) -> Path | None:
     """Return the first thing of this path that exists, as an absolute path."""
-    relative = os.path.expanduser(text)
-    return next((absolute(d / relative) for d in directories if os.path.exists(d / relative)), None)
+    return next((absolute(place) for place in candidates(text, directories) if os.path.exists(place)), None)
+
+
+def candidates(text: str, directories: Sequence[Path]) -> list[Path]:
+    """Return what a path may mean; none for a relative one where there is no directory that it could start from."""
+    path = os.path.expanduser(text)
+    return [Path(path)] if os.path.isabs(path) else [directory / path for directory in directories]
 
 
 def hint_for_missing(paths: Sequence[Path], written: str) -> str:

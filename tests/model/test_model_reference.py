@@ -19,6 +19,7 @@ from pytest_fastenv.model.reference import (
     Reference,
     RepositoryReference,
     is_same_directory,
+    may_be_on_this_machine,
 )
 
 ARCHIVE = ArchiveReference("https://h.invalid/a.zip", "sub")
@@ -71,3 +72,16 @@ def test_the_same_directory_by_another_path(tmp_path: Path) -> None:
     assert is_same_directory(DirectoryReference(tmp_path / "other"), tmp_path / "real")
     assert not is_same_directory(DirectoryReference(tmp_path), tmp_path / "real")
     assert not is_same_directory(ARCHIVE, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/x", "x", "../x", "~/x", "~/x://y", "C:\\x", "C://x", "file:///x", "FILE:/x", "git+file:///x", "jar:file:///x"],
+)
+def test_what_is_no_url_may_be_a_path(address: str) -> None:
+    assert may_be_on_this_machine(address)
+
+
+@pytest.mark.parametrize("address", ["https://h.invalid/x", "HTTP://h.invalid/x", "git+ssh://h.invalid/x"])
+def test_what_servers_have(address: str) -> None:
+    assert not may_be_on_this_machine(address)

@@ -317,3 +317,17 @@ def test_tabs_are_no_part_of_an_address(tmp_path: Path) -> None:
         ["https://h.invalid/a\tb-1.zip"], base=tmp_path, environ={"PIP_CONFIG_FILE": os.devnull}
     ).wanted
     assert wanted.reference == ArchiveReference("https://h.invalid/ab-1.zip")
+
+
+def test_where_there_is_no_directory_to_start_from(tmp_path: Path) -> None:
+    """Build requirements name whole addresses."""
+    nowhere = Surroundings((), Documents(), specifiers_only=True)
+    wheel = tmp_path / "demo-1.0-py3-none-any.whl"
+    wheel.touch()
+    found = read_requirement(Excerpt.of(f"demo @ {wheel.as_uri()}", "p.toml"), nowhere)
+    assert found.reference == ArchiveReference(wheel.as_uri(), None)
+    for address in ("../x.whl", "file:x.whl"):
+        with pytest.raises(RequirementsError, match=r"x\.whl is no URL, and a path has nothing to start from"):
+            read_requirement(Excerpt.of(f"demo @ {address}", "p.toml"), nowhere)
+    with pytest.raises(RequirementsError, match="no such file"):
+        read_requirement(Excerpt.of(f"demo @ {wheel.as_uri()}x", "p.toml"), nowhere)

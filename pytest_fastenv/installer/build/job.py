@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from pytest_fastenv.errors import BuildError
 from pytest_fastenv.model.build import Build, Installed
 from pytest_fastenv.model.plan import BuildSource, SdistSource
-from pytest_fastenv.model.reference import is_on_this_machine
+from pytest_fastenv.model.reference import is_on_this_machine, may_be_on_this_machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Job:
             return
         for text in requires:
             name, at, url = text.partition("@")
-            if at and is_on_this_machine(url.strip()):
+            if at and may_be_on_this_machine(url.strip()):
                 raise BuildError(
                     f"{self.subject} is built with {text}, a place on this machine, and does not come from it itself",
                     hint=f"use another release or a wheel; {name.strip()} can be named by an index alone",

@@ -704,3 +704,21 @@ def test_a_subdirectory_is_none_that_a_link_leads_to(root: Path, artifacts: Path
     (artifacts / "demo" / "inner").symlink_to(artifacts / "own")
     with pytest.raises(BuildError, match="has no subdirectory inner"):
         build(root, tree(artifacts / "demo" / "inner", checkout=True, subdirectory="inner"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/etc/passwd",
+        "~/x.whl",
+        "~/x://y.whl",
+        "../x.whl",
+        "C:\\x.whl",
+        "file://localhost/etc/passwd",
+        "FILE:/etc/passwd",
+    ],
+)
+def test_no_spelling_of_a_place_gets_past(address: str, root: Path, artifacts: Path) -> None:
+    project = make_project(artifacts / "demo", "demo", build_requires=[f"beside @ {address}"])
+    with pytest.raises(BuildError, match="a place on this machine"):
+        build(root, tree(project, "other-content", checkout=True))
