@@ -9,7 +9,6 @@ that hold its own path are found once, when it is made, and listed beside it::
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -28,14 +27,12 @@ from pytest_fastenv.filesystem.threads import in_thread
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import PROMPT
-from pytest_fastenv.schedule.program import Ran, run_program
+from pytest_fastenv.schedule.program import run_program
 from pytest_fastenv.store.buckets import EntryBucket, InStore, Remaking
 from pytest_fastenv.store.sealed import load, to_bytes
 from pytest_fastenv.store.store import Store
 
 CREATION_TIMEOUT_S = 120.0
-#: What may be wrong with an interpreter's own files; whatever else the system refuses says nothing about it.
-_OF_AN_INTERPRETER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENOEXEC})
 #: The blank makes every generator of scripts put quotes around the path: what is replaced is then a whole word. The
 #: last part is what some take for the prompt.
 _TREE = f"the skeleton/{PROMPT}"
@@ -184,7 +181,7 @@ async def _create(target: Target, place: Path) -> None:
             why=f"it {first.how}",
             hint="run again; the system may be short of memory",
         )
-    if refusal := _refusal(first):
+    if refusal := first.refusal():
         # The interpreter's own venv copies what it cannot link: what came of that would be kept as well.
         raise InterpreterError(
             f"virtualenv cannot make an environment for {target.short}: {refusal}",
@@ -203,14 +200,6 @@ async def _create(target: Target, place: Path) -> None:
             why=f"virtualenv: {first.reason()}\nits own venv: {second.reason()}",
             hint="install the interpreter's venv module, or use another interpreter",
         )
-
-
-def _refusal(ran: Ran) -> str | None:
-    """Say what the system refused to a program of Python that failed; ``None`` where that is not why."""
-    for number in re.findall(rb"\[Errno (\d+)\]", ran.output):
-        if int(number) not in _OF_AN_INTERPRETER:
-            return os.strerror(int(number))
-    return "no memory" if b"MemoryError" in ran.output else None
 
 
 def _write_list(place: Path, python: InStore | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_fastenv.errors import InterpreterError, UnusableInterpreterError, option
+from pytest_fastenv.errors import InterpreterError, ProvideError, UnusableInterpreterError, option
 from pytest_fastenv.interpreter.record import Stamp, stamp
 from pytest_fastenv.model.digest import key_of
 from pytest_fastenv.model.target import Target
@@ -60,6 +60,7 @@ def probe(python: Path) -> Target:
 
     :param python: path of an executable, absolute or relative to the working directory.
     :raises InterpreterError: it does not start, is no Python, or is older than 3.8.
+    :raises ProvideError: the system refuses something, memory as a rule: that says nothing about the interpreter.
     """
     return examine(python).target
 
@@ -95,11 +96,13 @@ def _ask(executable: str) -> dict[str, Any]:
     if ran.code is None:
         raise InterpreterError(f"{executable} {ran.how}")
     facts = _answer(ran.output.decode("utf-8", "replace"))
+    if facts is None and (refusal := ran.refusal()):  # no other one is taken for it
+        raise ProvideError(f"{executable} cannot be asked what it is: {refusal}", why=ran.reason())
     if facts is None:
         raise UnusableInterpreterError(
             f"{executable} does not answer as a Python interpreter does",
             why=_reason(ran),
-            is_final=ran.code >= 0,
+            is_final=ran.code >= 0 and b"Fatal Python error" not in ran.errors,
         )
     _refuse_too_old(executable, facts)
     return facts

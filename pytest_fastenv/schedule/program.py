@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,10 @@ _KEPT_BYTES = 64 * 1024
 _SHOWN_BYTES = 2000
 #: What this machine is short of, whatever program is to be started.
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
+#: What may be wrong with a program's own files; whatever else the system refuses it says nothing about the program.
+_OF_ITS_FILES = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOEXEC})
+#: How Python says that there is no memory left, wherever it notices.
+_NO_MEMORY = (b"MemoryError", b"can't start new thread", b"Cannot allocate memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,17 @@ class Ran:
         """Return how it ended and the last lines of what it said, on standard error if anything."""
         said = (self.errors.strip() or self.output.strip())[-_SHOWN_BYTES:].decode("utf-8", "replace")
         return "\n".join((f"it {self.how}", *said.splitlines()[-most_lines:]))
+
+    def refusal(self) -> str | None:
+        """Say what the system refused to a Python that failed: another time it may go well; ``None`` where it did not.
+
+        That is read in what it said.
+        """
+        said = self.errors + self.output
+        for number in re.findall(rb"\[Errno (\d+)\]", said):
+            if int(number) not in _OF_ITS_FILES:
+                return os.strerror(int(number))
+        return "Cannot allocate memory" if any(words in said for words in _NO_MEMORY) else None
 
 
 async def run_program(

@@ -13,7 +13,7 @@ import pytest
 from kit.interpreters import BASE, Found
 from packaging.markers import default_environment
 
-from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.errors import InterpreterError, ProvideError
 from pytest_fastenv.interpreter import probe as probe_module
 from pytest_fastenv.interpreter.probe import examine, probe
 
@@ -105,6 +105,16 @@ def test_what_is_no_python(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(InterpreterError, match="does not answer as a Python interpreter does") as caught:
         probe(program(tmp_path / "python", text))
     assert why in str(caught.value.why)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [("MemoryError", "Cannot allocate memory"), ("OSError: [Errno 24] Too many open files", "Too many open files")],
+)
+def test_what_the_system_refuses_says_nothing_about_it(tmp_path: Path, said: str, why: str) -> None:
+    with pytest.raises(ProvideError, match=why) as caught:
+        probe(program(tmp_path / "python", f"echo '{said}' >&2; exit 1"))
+    assert said in str(caught.value.why)
 
 
 def test_what_cannot_be_started(tmp_path: Path) -> None:

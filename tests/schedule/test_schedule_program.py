@@ -103,6 +103,21 @@ def test_a_reason_is_how_it_ended_and_its_last_words() -> None:
     assert len(run("print('x' * 100000)").reason()) < 2100
 
 
+@pytest.mark.parametrize(
+    ("code", "refused"),
+    [
+        ("raise OSError(28, os.strerror(28), 'a')", os.strerror(28)),
+        ("open('missing')", None),
+        ("raise MemoryError", "Cannot allocate memory"),
+        ("raise ValueError('28')", None),
+        ("print('[Errno 2] before [Errno 5]')", os.strerror(5)),
+    ],
+)
+@pytest.mark.parametrize("errors", ["apart", "with output"])
+def test_what_the_system_refused_it(code: str, refused: str | None, errors: str) -> None:
+    assert run(code, errors=errors).refusal() == refused
+
+
 def test_a_missing_program(tmp_path: Path) -> None:
     ran = asyncio.run(run_program([tmp_path / "absent"], os.environ, limit_s=LIMIT_S))
     assert (ran.code, ran.how, ran.has_started) == (None, "does not start: No such file or directory", False)
