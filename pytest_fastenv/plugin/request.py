@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_fastenv.matrix.declaration import NamedEnvironment
 
 _GROUP = "group:"
+_PREFIX = "--fastenv-"
 _COVERAGE = re.compile(r"--(no-)?cov(-[a-z-]+)?(=.*)?", re.DOTALL)
 _XDIST = re.compile(
     r"-[df].*|--looponfail"  # older versions have -f
@@ -94,6 +96,7 @@ class _Reading:
     def __init__(self, config: pytest.Config, parser: pytest.Parser) -> None:
         addopts, words = read_files(config.getini("addopts")), words_of(config)
         parsed = parse_known(config, parser, words)
+        _refuse_misspelled(config, parser, words)
         self._config = config
         self._base: Path | None = None
         given = {option.field: getattr(parsed, option.dest, None) for option in OPTIONS}
@@ -119,6 +122,26 @@ class _Reading:
         here = _ini_file(config).parent if is_override else config.invocation_params.dir
         base = self._base or loaded.directory_of("sources", here)
         return Asked(loaded, base, project_directory(config), self._needs, self._verbosity, self._shows_header)
+
+
+def _refuse_misspelled(config: pytest.Config, parser: pytest.Parser, words: Sequence[str]) -> None:
+    """Refuse an option that looks like one of ours: no environment is made first, for pytest inside to refuse it.
+
+    What no plugin that is known by now has, and what is like none of ours, may be another plugin's.
+
+    :raises UsageError: there is one.
+    """
+    ours = [option.pytest_flag for option in OPTIONS]
+    found = {word.partition("=")[0] for word in before_paths(words) if word.startswith(_PREFIX)}
+    if found.issubset(ours):
+        return
+    from difflib import get_close_matches  # only for the message
+
+    unknown = parser.parse_known_and_unknown_args(list(words), namespace=copy.copy(config.option))[1]
+    for flag in (word.partition("=")[0] for word in unknown if word.startswith(_PREFIX)):
+        close = get_close_matches(flag.removeprefix(_PREFIX), [one.removeprefix(_PREFIX) for one in ours], 1)
+        if close:
+            raise UsageError(f"{flag} is no option", hint=f"did you mean {_PREFIX}{close[0]}?")
 
 
 def parsed_settings(config: pytest.Config) -> Loaded:

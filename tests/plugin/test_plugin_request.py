@@ -223,3 +223,25 @@ def test_named_ini_file_below_the_project(directory: Path, monkeypatch: pytest.M
         assert ask("--fastenv=a.txt", "-c", ini, f"--rootdir={config}").root == config
     write(config, setup__py="")
     assert ask("--fastenv=a.txt", "-c", "../config/pytest.ini").root == config
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("--fastenv-pyhton=3.12", "--fastenv-python"),
+        ("--fastenv-group", "--fastenv-groups"),
+        ("--fastenv-ofline", "--fastenv-offline"),
+    ],
+)
+def test_a_misspelled_option_is_told_before_anything_is_made(directory: Path, written: str, meant: str) -> None:
+    """Inside, an environment later, pytest would say no more than that it does not know it."""
+    with pytest.raises(UsageError, match=f"{written.partition('=')[0]} is no option") as told:
+        ask("--fastenv", "six", written)
+    assert told.value.hint == f"did you mean {meant}?"
+
+
+def test_an_option_of_another_plugin_is_left_to_it(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(directory)
+    write(directory, mine__py="def pytest_addoption(parser): parser.addoption('--fastenv-group')\n")
+    assert ask("-p", "mine", "--fastenv", "six", "--fastenv-group=x", "--fastenv-nothing-like-that").settings.sources
+    assert ask("--fastenv", "six", "--", "--fastenv-pyhton").settings.sources
