@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_fastenv.cli.results import show
 from pytest_fastenv.cli.settings import add_options
-from pytest_fastenv.errors import UsageError
+from pytest_fastenv.errors import UsageError, printable
 from pytest_fastenv.settings.layers import Loaded
 from pytest_fastenv.settings.parsers import parse_age, parse_size
 
@@ -255,7 +255,7 @@ def _outcome_lines(outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
 
 
 def _called(kept: Kept) -> str:
-    return f"{kept.bucket.directory}/{kept.key}"
+    return f"{kept.bucket.directory}/{printable(kept.key)}"  # a directory's name may have lines
 
 
 def _to_json(kept: Kept) -> Mapping[str, Any]:

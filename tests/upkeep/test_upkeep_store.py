@@ -283,6 +283,18 @@ def test_wrong_words(words: list[str], said: str, capsys: pytest.CaptureFixture[
     assert said in capsys.readouterr().err
 
 
+def test_a_name_stays_on_its_line(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.ask()
+    (prefix,) = (path for path in (desk.store.root / "environments").iterdir() if path.name[0] != ".")
+    (prefix / "pyvenv.cfg").unlink()
+    prefix.rename(prefix.with_name("two\nlines"))
+    capsys.readouterr()
+    assert main(["cache", "verify"]) == 1
+    found, summary = capsys.readouterr().out.splitlines()
+    assert found.startswith(r"environments/two\x0alines: ")
+    assert summary.endswith("1 damaged")
+
+
 def test_an_empty_store(cache: Cache) -> None:
     assert cache("info")["size_bytes"] == 0
     assert cache("verify")["checked"] == 0
