@@ -22,6 +22,7 @@ from pytest_fastenv.errors import UsageError
 from pytest_fastenv.model.regular_files import open_regular
 from pytest_fastenv.settings.pip_files import configuration_files
 
+_MOST_LINES = 5
 _SECTIONS = ("global", "install")
 _ALIASES = {
     "config-setting": "config-settings",
@@ -106,6 +107,17 @@ def _long_name(key: str) -> str:
     return _ALIASES.get(name, name)
 
 
+def _told(error: Exception) -> str:
+    """Say what is wrong with a file, and where in it; its lines may have logins in any form, and are not quoted."""
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno} stands before any [section]"
+    if isinstance(error, configparser.ParsingError):
+        numbers = [str(number) for number, _ in error.errors]
+        more = f" and {len(numbers) - _MOST_LINES} more" if len(numbers) > _MOST_LINES else ""
+        return f"no KEY = VALUE in line {', '.join(numbers[:_MOST_LINES])}{more}"
+    return " ".join(str(error).split())
+
+
 def _parsed(path: Path) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
     try:
@@ -117,7 +129,7 @@ def _parsed(path: Path) -> configparser.RawConfigParser:
         raise UsageError(
             f"pip's configuration file {path} cannot be read",
             where=str(path),
-            why=" ".join(str(error).split()),
+            why=_told(error),
             hint="mend it, or set PIP_CONFIG_FILE to the null device to ignore all such files",
         ) from error
     return parser

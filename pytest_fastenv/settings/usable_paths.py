@@ -12,6 +12,8 @@ from pathlib import Path
 from pytest_fastenv.errors import UsageError, option
 from pytest_fastenv.model.file_kinds import kind_of
 
+#: Where Linux keeps access control lists (POSIX.1e), for those that have more than modes say.
+_ACCESS_LIST = "system.posix_acl_access"
 #: Categories of letters: control characters, what separates lines and paragraphs.
 _LINES = frozenset({"Cc", "Zl", "Zp"})
 #: And bytes that are no text: virtualenv cannot make an environment there, we can.
@@ -108,9 +110,23 @@ def _distrust(root: Path) -> str:
         return f"it belongs to {_user(found.st_uid)}"
     if found.st_mode & stat.S_IWOTH:
         return "everybody may write there"
-    if found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid):
-        return f"its group ({found.st_gid}) may write there"
-    return ""
+    return _distrust_of_groups(root, found.st_gid) if found.st_mode & stat.S_IWGRP else ""
+
+
+def _distrust_of_groups(root: Path, group: int) -> str:
+    """Say who else may write where the group's bits of the mode let somebody do so."""
+    if not _is_own_group(group):
+        return f"its group ({group}) may write there"
+    # With a list these bits are the most that any user or group in it has.
+    return "its access control list may let others write there" if _has_access_list(root) else ""
+
+
+def _has_access_list(path: Path) -> bool:
+    """Tell whether more than owner, group and others have rights of their own at a path (``setfacl``)."""
+    try:
+        return _ACCESS_LIST in os.listxattr(path)
+    except (AttributeError, OSError):  # another system, or a file system without such lists
+        return False
 
 
 def _would_lie_with_another(root: Path) -> str:

@@ -112,3 +112,18 @@ def test_pip_itself_agrees(home: Path) -> None:
 def test_what_is_no_file_is_passed_over_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert read(tmp_path, PIP_CONFIG_FILE=str(tmp_path / "pipe"), PIP_X_A="variable") == {"x-a": "variable"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[global]\nx = 1\npassword hunter2\n", "no KEY = VALUE in line 3"),
+        ("password = hunter2\n", "line 1 stands before any [section]"),
+        ("[global]\n" + "hunter2\n" * 9, "no KEY = VALUE in line 2, 3, 4, 5, 6 and 4 more"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_not_quoted(home: Path, text: str, why: str) -> None:
+    write(home / "own.conf", text)
+    with pytest.raises(UsageError) as caught:
+        read(home, PIP_CONFIG_FILE=str(home / "own.conf"))
+    assert caught.value.why == why

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +183,26 @@ def test_whose_store_it_is(user: int, group: int, mode: int, reason: str, tmp_pa
     assert reason in told
     assert home in root.parents or root == store
     assert store_root(Settings(cache_dir=store, shared_store=True)) == store
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep access control lists elsewhere")
+@pytest.mark.parametrize("rights", [0o5, 0o7])
+def test_an_access_control_list_that_lets_another_write(rights: int, tmp_path: Path, home: Path) -> None:
+    """The group's bits of the mode are then the most that any user or group of the list has."""
+    store = tmp_path / "store"
+    store.mkdir(mode=0o755)
+    nobody = 0xFFFFFFFF
+    rows = [(1, 7, nobody), (2, rights, OTHER), (4, 5, nobody), (16, rights, nobody), (32, 5, nobody)]
+    content = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *row) for row in rows)
+    try:
+        os.setxattr(store, "system.posix_acl_access", content)
+    except OSError as error:
+        pytest.skip(f"ACCESS CONTROL LISTS ARE NOT TESTED: {error.strerror}")
+    root, told = store_place(Settings(cache_dir=store))
+    assert (root == store) == (rights == 0o5)
+    if rights != 0o5:
+        assert "may write there" in told or "may let others write there" in told
+        assert home in root.parents
 
 
 @as_root
