@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_fastenv.errors import printable
+
 _WIDTH = 100
 
 
@@ -23,8 +25,8 @@ def table(keys: Sequence[str], values: Mapping[str, Any], remarks: Sequence[str]
 
 
 def comment(text: str) -> str:
-    """Return a text as lines of a comment."""
-    return "\n".join(f"# {line}".rstrip() for line in text.splitlines() or [""])
+    """Return a text as lines of a comment, with what could steer a terminal as escapes."""
+    return "\n".join(f"# {printable(line)}".rstrip() for line in text.splitlines() or [""])
 
 
 def _lines(key: str, value: Any) -> Iterator[str]:
@@ -46,9 +48,15 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
 
 
+def _letter(letter: str) -> str:
+    """Return a letter of a text, as an escape of TOML where it could steer the terminal that it is shown on."""
+    code = ord(letter)
+    return letter if letter.isprintable() else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def _value(value: Any) -> str:
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return "".join(map(_letter, json.dumps(value, ensure_ascii=False)))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
