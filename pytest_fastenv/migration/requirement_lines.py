@@ -8,8 +8,6 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-_INDEX = {"-i": "index-url", "--index-url": "index-url", "--pypi-url": "index-url"}
-_LISTS = {"--extra-index-url": "extra-index-urls", "-f": "find-links", "--find-links": "find-links"}
 _FILES = {"-r": "requirements", "--requirement": "requirements", "-c": "constraints", "--constraint": "constraints"}
 _OPTION = re.compile(r"(--?[A-Za-z][\w-]*)(?:\s*=\s*|\s+)?(.*)", re.DOTALL)
 _SHORT = re.compile(r"(-[a-zA-Z])(?=[^\s=-])(.*)")
@@ -55,10 +53,6 @@ def _option(text: str, path: Callable[[str], str], values: dict[str, Any], remar
     value = shlex.split(value)[0] if value[:1] in {"'", '"'} else value
     if name in _FILES and value:
         values.setdefault(_FILES[name], []).append(path(value))
-    elif name in _INDEX and value:
-        values[_INDEX[name]] = value
-    elif name in _LISTS and value:
-        values.setdefault(_LISTS[name], []).append(path(value))
     elif name in {"-e", "--editable"} and path(value) in {".", "./"}:
         remarks.append((f"deps: {text}", "the project here comes as the key project says"))
     elif name in {"-e", "--editable"}:

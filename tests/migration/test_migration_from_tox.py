@@ -448,3 +448,14 @@ def test_pip_is_asked_for_where_commands_run_it(
     text = f"[tox]\nenv_list = a\n[testenv]\nskip_install = true\ndeps = {deps}\ncommands = {command}\n"
     (tmp_path / "tox.ini").write_text(text)
     assert tomllib.loads(migrated(tmp_path / "tox.ini", own_file=True))["envs"]["a"]["requirements"] == requirements
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["-i https://h.invalid/s", "--index-url=https://h.invalid/s", "--extra-index-url https://h.invalid/s", "-f wheels"],
+)
+def test_index_options_are_told(migration: Migration, line: str) -> None:
+    """No environment has indexes of its own: what is written is read back, and says where they go."""
+    text = migration.of(f"[tox]\nenv_list = a\n[testenv]\ndeps =\n    {line}\n    good\n")
+    assert "put it into a requirements file, and name that" in text
+    assert tomllib.loads(text)["envs"]["a"]["requirements"] == ["good"]
