@@ -24,6 +24,7 @@ from typing import NamedTuple
 from pytest_fastenv.environment.quoted_paths import Occurrence, occurrences, replaced
 from pytest_fastenv.errors import InterpreterError, StoreError, option
 from pytest_fastenv.filesystem.threads import in_thread
+from pytest_fastenv.filesystem.walks import walk
 from pytest_fastenv.model.digest import bytes_sha256, key_of
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.runtime.environment import PROMPT
@@ -209,7 +210,7 @@ def _write_list(place: Path, python: InStore | None) -> None:
     directories: list[str] = []
     links: list[tuple[str, str]] = []
     files: list[SkeletonFile] = []
-    for folder, folders, names in os.walk(tree):
+    for folder, folders, names in walk(tree):
         base = Path(folder).relative_to(tree)
         for name in sorted(folders):
             if os.path.islink(os.path.join(folder, name)):

@@ -11,6 +11,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
+from pytest_fastenv.filesystem.walks import walk_what_may_be_read
+
 #: Directories that no build reads: version control, caches of tools, other environments, what builds and tests leave.
 NOT_SOURCES = frozenset(
     {
@@ -56,7 +58,7 @@ def source_digest(tree: str | os.PathLike[str], without: tuple[str, ...] = ()) -
 def _files(top: str, without: tuple[str, ...], seen: set[str]) -> Iterator[tuple[str, os.stat_result]]:
     """Yield files with their status, below links to directories, too: each of those once."""
     skipped = NOT_SOURCES | ({"build"} if without else set())
-    for directory, folders, names in os.walk(top):
+    for directory, folders, names in walk_what_may_be_read(top):
         if directory != top and not _MARKS.isdisjoint(names):
             folders.clear()
             continue
@@ -65,7 +67,10 @@ def _files(top: str, without: tuple[str, ...], seen: set[str]) -> Iterator[tuple
             if (without and name.endswith(without)) or _is_passing(name, directory, top):
                 continue
             path = os.path.join(directory, name)
-            status = os.lstat(path)
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:  # gone meanwhile
+                continue
             yield path, status
             if stat.S_ISLNK(status.st_mode):
                 with suppress(OSError):  # it leads nowhere

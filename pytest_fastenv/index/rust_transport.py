@@ -16,6 +16,8 @@ from pyreqwest.client import Client
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import ResponseBodyReader
 
+from pytest_fastenv.errors import ProvideError
+
 T = TypeVar("T")
 
 
@@ -71,7 +73,13 @@ async def _heeding_cancellation(call: Awaitable[T], give_back: Callable[[], Awai
     """
     task = asyncio.current_task()
     asked = task.cancelling() if task is not None else 0
-    result = await call
+    try:
+        result = await call
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # pyo3's, which no module exports and no handler of errors sees
+            hint = "run again; if it stays, report it to pyreqwest with what it printed"
+            raise ProvideError("the library that transfers files has a defect", why=str(error), hint=hint) from error
+        raise
     if task is not None and task.cancelling() > asked:
         if give_back is not None:
             await give_back()

@@ -77,7 +77,7 @@ def installed(prefix: Path, target: Target) -> dict[str, Installed]:
     for place in dict.fromkeys((target.schemes["purelib"], target.schemes["platlib"])):
         try:
             names = sorted(os.listdir(prefix / place))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         for directory in (f"{place}/{name}" for name in names):
             release = installed_release(f"{prefix}/{directory}")

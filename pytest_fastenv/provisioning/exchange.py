@@ -27,6 +27,7 @@ from typing import Literal, NamedTuple
 from pytest_fastenv.errors import ConflictError
 from pytest_fastenv.filesystem import bytecode
 from pytest_fastenv.filesystem.tree import OWN_DIRECTORY
+from pytest_fastenv.filesystem.walks import walk
 
 _BEGINNING = "amendment-"
 _JOURNAL = "journal"
@@ -104,7 +105,7 @@ class Exchange:
                 yield _Step("removed", self._below(directory))
 
     def _coming(self, who_brought: Callable[[str], str]) -> Iterator[_Step]:
-        for folder, folders, files in os.walk(self.new):
+        for folder, folders, files in walk(self.new):
             into = os.path.normpath(self._prefix / os.path.relpath(folder, self.new))
             names = [*files, *(name for name in folders if os.path.islink(f"{folder}/{name}"))]
             if not os.path.isdir(into):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pytest_fastenv.filesystem import bytecode
+from pytest_fastenv.filesystem.walks import walk
 from pytest_fastenv.installer.overlaps import OverlapPolicy, judge, list_in_record, told
 from pytest_fastenv.runtime.environment import installed_release
 
@@ -46,7 +47,7 @@ def yield_to_what_stands(
 
 
 def _files(directory: Path) -> Iterator[str]:
-    for folder, _, names in os.walk(directory):
+    for folder, _, names in walk(directory):
         for name in names:
             yield os.path.relpath(os.path.join(folder, name), directory)
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.damage import damaged
 from kit.interpreters import Found
 
 from pytest_fastenv.environment.skeleton import SKELETONS, Skeleton, lay_out, skeleton
-from pytest_fastenv.errors import InterpreterError
+from pytest_fastenv.errors import InterpreterError, StoreError
 from pytest_fastenv.interpreter.probe import probe
 from pytest_fastenv.model.target import Target
 from pytest_fastenv.store.sealed import load
@@ -136,6 +138,20 @@ def test_what_the_system_refuses_to_virtualenv_is_told(
 
 
 @pytest.mark.slow
+def test_what_cannot_be_listed_is_not_left_out(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def failing(path: Any) -> object:  # a descriptor, where directories are removed
+        if isinstance(path, str) and os.path.basename(path) == "bin":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(StoreError, match="cannot be written"):
+        asyncio.run(skeleton(probe(Path(sys.executable)), empty_store))
+    assert not list((empty_store.root / SKELETONS.directory).glob("*/*/.ready"))
+
+
 @pytest.mark.parametrize("code", [0, 1])
 def test_an_interpreter_that_can_make_none(code: int, empty_store: Store, tmp_path: Path) -> None:
     program = tmp_path / "python"

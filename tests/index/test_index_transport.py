@@ -11,10 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from index_kit import client
 
-from pytest_fastenv.errors import FastenvError, InsecureRedirectError, NetworkError, UsageError
+from pytest_fastenv.errors import FastenvError, InsecureRedirectError, NetworkError, ProvideError, UsageError
 from pytest_fastenv.index.config import Proxies
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
@@ -160,3 +161,25 @@ def test_a_proxy_that_is_no_url(rust: bool) -> None:
 def test_without_the_rust_transport(server: str, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyreqwest.client", None)
     assert get(server, rust=None, cert=certificates / "ca.pem") == b"safe"
+
+
+class PanicException(BaseException):
+    """Stands for pyo3's, which cannot be provoked: a defect in Rust, that no handler of errors sees."""
+
+
+class Panicking:
+    """Stands for a client of pyreqwest, and for what is made with it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: self
+
+    async def __aenter__(self) -> None:
+        raise PanicException("failed to wake I/O driver")
+
+
+def test_a_defect_of_the_library_that_transfers_is_a_diagnosis() -> None:
+    rust = pytest.importorskip("pytest_fastenv.index.rust_transport")
+    request = httpx.Request("GET", "https://example.invalid/")
+    with pytest.raises(ProvideError, match="has a defect") as caught:
+        asyncio.run(rust.RustTransport(Panicking()).handle_async_request(request))
+    assert caught.value.why == "failed to wake I/O driver"

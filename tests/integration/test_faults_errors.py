@@ -29,7 +29,7 @@ ERRORS = {
 #: that the interpreter itself reads its modules, and nobody could say anything.
 _ANYWHERE = ("pipe2", "socket")
 #: At most so many moments of each call and error at night: most are alike, and a session with workers takes seconds.
-_MOST, _MOST_WITH_WORKERS = 12, 5
+_MOST, _MOST_WITH_WORKERS = 6, 3
 
 
 def moments(runs: Runs, calls: str) -> dict[str, list[int]]:

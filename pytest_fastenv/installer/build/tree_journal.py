@@ -128,9 +128,13 @@ class Journal:
         with self._mutex:
             if os.path.exists(target):
                 return
+            try:
+                listed = list(_files(self.tree))
+            except OSError:  # what a list has not would be taken for new: without one nothing is judged by its looks
+                return
             rows = {}
             room = _ALL_SAVED_BYTES
-            for path, status in _files(self.tree):
+            for path, status in listed:
                 saved = ""
                 if stat.S_ISREG(status.st_mode) and status.st_size <= min(_SAVED_BYTES, room):
                     saved = self._save(path)
@@ -155,8 +159,10 @@ class Journal:
     def _state(self, place: str) -> list[Any]:
         try:
             status = os.lstat(place)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return ["absent"]
+        except OSError:  # what is absent goes again: this stays
+            return ["other"]
         mode = stat.S_IMODE(status.st_mode)
         if stat.S_ISLNK(status.st_mode):
             return ["link", os.readlink(place), status.st_mtime_ns]
@@ -233,9 +239,15 @@ def _inner(path: str) -> list[str]:
 
 
 def _files(tree: str) -> Any:
-    for directory, folders, names in os.walk(tree):
+    """Yield the files of a tree; an error of the system is raised, unless nobody may read there."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, (PermissionError, FileNotFoundError, NotADirectoryError)):
+            raise error
+
+    for directory, folders, names in os.walk(tree, onerror=refuse):
         folders[:] = [name for name in folders if name not in _ADMINISTRATIVE]
         for name in names:
             path = os.path.join(directory, name)
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(FileNotFoundError):
                 yield path, os.lstat(path)
