@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from pytest_fastenv.filesystem.observations import observe
+from pytest_fastenv.filesystem.walks import names_in
 from pytest_fastenv.index.links_page import LinksPage
 from pytest_fastenv.index.page import Listed, Page, PageBuilder
 from pytest_fastenv.index.simple_html import anchors, parse_html
@@ -64,10 +65,7 @@ def look_at_index(location: str, name: str) -> list[Observation]:
 
 def local_project_names(location: str) -> list[str]:
     """Return the projects of a ``file:`` index; empty when it is not there."""
-    try:
-        return [normalized(entry) for entry in os.listdir(local_path(location))]
-    except OSError:
-        return []
+    return [normalized(entry) for entry in names_in(local_path(location))]
 
 
 def directory_files(directory: Path) -> list[Listed]:
@@ -96,8 +94,5 @@ def _project_directory(index: Path, name: str) -> Path | None:
     directory = index / name
     if os.path.isdir(directory):
         return directory
-    try:
-        candidates = [entry for entry in os.listdir(index) if normalized(entry) == name]
-    except OSError:
-        return None
+    candidates = [entry for entry in names_in(index) if normalized(entry) == name]
     return next((index / entry for entry in sorted(candidates) if os.path.isdir(index / entry)), None)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pytest_fastenv.filesystem.walks import names_in
 from pytest_fastenv.settings.values import current_directory
 
 _SCRIPTS = "" if os.name == "nt" else "bin"
@@ -42,11 +43,7 @@ class Manager(NamedTuple):
 
     def installations(self) -> list[str]:
         """Return the directories with executables in them, newest version first."""
-        try:
-            names = os.listdir(self.root)
-        except OSError:
-            return []
-        return [self.executables(name) for name in sorted(names, key=_version_order, reverse=True)]
+        return [self.executables(name) for name in sorted(names_in(self.root), key=_version_order, reverse=True)]
 
     def executables(self, name: str) -> str:
         """Return where the executables of an installation lie."""
@@ -62,10 +59,7 @@ class Manager(NamedTuple):
 
     def _of_minor(self, version: str) -> list[str]:
         """Return the installations that ``3.12`` may stand for."""
-        try:
-            return [name for name in os.listdir(self.root) if name.startswith(f"{version}.")]
-        except OSError:
-            return []
+        return [name for name in names_in(self.root) if name.startswith(f"{version}.")]
 
 
 class Place(NamedTuple):

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from python_discovery import PythonSpec, iter_interpreters
 
+from pytest_fastenv.filesystem.walks import names_in
 from pytest_fastenv.interpreter.installed import PYTHONS, installed
 from pytest_fastenv.interpreter.known import Refused, ask, known
 from pytest_fastenv.interpreter.missing import NothingFitsError
@@ -152,10 +153,7 @@ def _all_candidates(spec: PythonSpec) -> Iterator[Candidate]:
 
 def _executables(place: Place) -> Iterator[Candidate]:
     """Yield the programs of a directory that are named like interpreters; the shortest name, its default, first."""
-    try:
-        called = [name for name in os.listdir(place.directory) if is_called_python(name)]
-    except OSError:
-        return
+    called = [name for name in names_in(place.directory) if is_called_python(name)]
     for name in sorted(called, key=lambda name: (len(name), name)):
         path = os.path.join(place.directory, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_fastenv.filesystem.source_digest import source_digest
-from pytest_fastenv.filesystem.walks import walk, walk_what_may_be_read
+from pytest_fastenv.filesystem.walks import names_in, walk, walk_what_may_be_read
 from pytest_fastenv.installer.build.tree_journal import Journal
 from pytest_fastenv.installer.build.tree_undo import undo
 from pytest_fastenv.provisioning.exchange import Exchange
@@ -59,6 +59,22 @@ def test_of_what_may_be_read(top: Path, fail: Fail, error: int, is_refused: bool
             source_digest(top)
     else:
         assert [os.path.basename(place) for place, _, _ in walk_what_may_be_read(top)] == ["top", "b"]
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EMFILE])
+def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    assert names_in(tmp_path / "missing") == []
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a").touch()
+    assert names_in(tmp_path / "there" / "a") == []
+    assert names_in(tmp_path / "there") == ["a"]
+
+    def listdir(path: str) -> list[str]:
+        raise OSError(error, os.strerror(error), path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    with pytest.raises(OSError, match=os.strerror(error)):
+        names_in(tmp_path / "there")
 
 
 def test_a_file_that_goes_meanwhile_has_no_part_in_a_digest(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
