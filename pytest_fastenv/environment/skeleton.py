@@ -173,6 +173,13 @@ async def _create(target: Target, place: Path) -> None:
     first = await run_program([*command, *options], environ, limit_s=CREATION_TIMEOUT_S)
     await in_thread(shutil.rmtree, data, ignore_errors=True)
     if first.code == 0:
+        if sys.platform == "linux" and _mixes_links_and_copies(tree / target.schemes["scripts"]):
+            raise InterpreterError(
+                f"virtualenv made a part of an environment for {target.short} in another way than the rest",
+                where=target.python,
+                why="it copied an interpreter beside links to it, as it does where the system refuses it something",
+                hint="run again",
+            )
         return
     if first.code is None or first.code < 0:
         # That says nothing about virtualenv and this interpreter, and what is made here is kept.
@@ -201,6 +208,12 @@ async def _create(target: Target, place: Path) -> None:
             why=f"virtualenv: {first.reason()}\nits own venv: {second.reason()}",
             hint="install the interpreter's venv module, or use another interpreter",
         )
+
+
+def _mixes_links_and_copies(scripts: Path) -> bool:
+    """Tell whether some names of the interpreter are links and others files: on Linux virtualenv makes all alike."""
+    names = [name for name in os.listdir(scripts) if name.startswith(("python", "pypy"))]
+    return len({os.path.islink(scripts / name) for name in names}) > 1
 
 
 def _write_list(place: Path, python: InStore | None) -> None:

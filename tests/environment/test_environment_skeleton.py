@@ -152,6 +152,24 @@ def test_what_cannot_be_listed_is_not_left_out(empty_store: Store, monkeypatch: 
     assert not list((empty_store.root / SKELETONS.directory).glob("*/*/.ready"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere some are links and others copies")
+def test_an_interpreter_that_was_copied_beside_links_to_it(
+    empty_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As virtualenv does where a call of the system fails: what is made here is kept for all later environments."""
+    (tmp_path / "virtualenv.py").write_text(
+        "import os, shutil, sys, venv\n"
+        "venv.create(sys.argv[-1], symlinks=True)\n"
+        "python = os.path.join(sys.argv[-1], 'bin', 'python')\n"
+        "os.unlink(python)\n"
+        "shutil.copy(sys.executable, python)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InterpreterError, match="in another way than the rest"):
+        asyncio.run(skeleton(probe(Path(sys.executable)), empty_store))
+    assert not list((empty_store.root / SKELETONS.directory).glob("*/*/.ready"))
+
+
 @pytest.mark.parametrize("code", [0, 1])
 def test_an_interpreter_that_can_make_none(code: int, empty_store: Store, tmp_path: Path) -> None:
     program = tmp_path / "python"

@@ -254,8 +254,13 @@ class Runs:
         self._to_the_end(self.command).is_fine()
         if not kind.makes:
             self._to_the_end(self.after).is_fine()
-        if kind.place != "workers":
+        if not self.is_session:
             self._expected = self._content()
+
+    @property
+    def is_session(self) -> bool:
+        """Whether a pytest session runs in what is made."""
+        return self._kind.place == "workers"
 
     def reset(self) -> None:
         """Go back to the beginning."""
@@ -333,7 +338,7 @@ class Runs:
         return self.desk.run([sys.executable, "-I", "-S", "-c", _TO_THE_END, *command])
 
     def _check(self, moment: Moment) -> None:
-        if self._kind.place == "workers":
+        if self.is_session:
             for prefix in self.desk.environments():
                 assert "wanted" in whole(prefix), moment
         else:
