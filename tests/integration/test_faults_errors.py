@@ -36,12 +36,13 @@ _MOST, _MOST_WITH_WORKERS = 6, 3
 
 def moments(runs: Runs, calls: str) -> dict[str, list[int]]:
     """Return by call at which of its times it could fail: in every process that gets so far it is one of ours."""
-    places = (str(runs.desk.store), str(runs.desk.directory))
+    # What a session reads in its user's directory pytest reads, and what it imports: those do not expect it to fail.
+    places = (str(runs.desk.store), *(() if runs.is_session else (str(runs.desk.directory),)))
     ours: dict[tuple[str, int], bool] = {}
     for call, number, rest in runs.calls(calls):
         counts = call in _ANYWHERE or any(place in rest for place in places)
         if runs.is_session and call in _IMPORTING and "/site-packages" in rest:
-            counts = False  # what pytest and its plugins import inside: they do not expect that to fail
+            counts = False
         ours[call, number] = ours.get((call, number), True) and counts
     found: dict[str, list[int]] = {}
     for (call, number), counts in sorted(ours.items()):
