@@ -11,6 +11,7 @@ from io import BufferedReader
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
 #: What opening a socket comes to, or a device that is not connected.
 _NOTHING_BEHIND = {errno.ENXIO, errno.EOPNOTSUPP}
+_CHUNK_BYTES = 1 << 20
 #: Where a process's own descriptors have names: what a shell's ``<(...)`` and ``/dev/stdin`` stand for.
 _OWN_DESCRIPTORS = ("/proc/", "/dev/fd/")
 
@@ -48,7 +49,11 @@ def read_regular(path: str | os.PathLike[str], most_bytes: int | None = None) ->
     with open_regular(path) as file:
         if most_bytes is None:
             return file.read()
-        content = file.read(most_bytes + 1)
+        # No more is asked for than is there: the room for it would be taken whole, of every record that is read.
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, most_bytes) + 1)
+        while size < len(content) <= most_bytes and (more := file.read(_CHUNK_BYTES)):  # it grows, or is one of /proc
+            content += more
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {most_bytes // 2**20} MiB", os.fspath(path))
     return content

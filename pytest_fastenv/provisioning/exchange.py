@@ -14,7 +14,6 @@ a process was killed, whoever comes to change the environment next does that (`r
 from __future__ import annotations
 
 import filecmp
-import glob
 import json
 import os
 import shutil
@@ -174,7 +173,8 @@ def _undo(prefix: Path, steps: Sequence[_Step]) -> None:
             os.makedirs(path, exist_ok=True)
         elif step.kind == "in" and _stamp(path) == tuple(step.stamp):
             os.rename(path, prefix / step.source)
-            _remove_bytecode(path)
+            # Of the next source of its size and second, nobody would see that this was compiled of another one.
+            bytecode.forget(str(path))
     gone = [(prefix / step.path, prefix / step.source) for step in reversed(steps) if step.kind == "out"]
     gone = [(aside, path) for aside, path in gone if os.path.lexists(aside)]
     if any(os.path.lexists(path) and path.parent.name != bytecode.CACHE for _, path in gone):
@@ -192,11 +192,3 @@ def _stamp(path: str | Path) -> tuple[int, ...]:
         return ()
     # Inodes that are free are given to the next file; times alone come back with many a copy.
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _remove_bytecode(source: Path) -> None:
-    """Remove what was compiled of a module: of the next one of its size and second, nobody would see the difference."""
-    if source.suffix == ".py":
-        for compiled in (source.parent / bytecode.CACHE).glob(f"{glob.escape(source.stem)}.*"):
-            with suppress(OSError):
-                compiled.unlink()

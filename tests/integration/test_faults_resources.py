@@ -227,7 +227,7 @@ def test_too_few_processes_threads_or_memory(limit: str, desk: Desk) -> None:
         place.mkdir(exist_ok=True)
         os.chown(place, 65534, 65534)
     desk.before = (*_NOBODY, "prlimit", limit)
-    desk.ask("fastenv", "good").is_diagnosis(3, "no (threads|memory)|cannot be started", "ulimit")
+    desk.ask("fastenv", "good").is_diagnosis(3, "(no|too little) memory|no threads|cannot be started", "ulimit")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prlimit")

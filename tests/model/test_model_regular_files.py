@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,3 +85,22 @@ def test_a_pipe_of_the_process_itself_can_be_meant() -> None:
         assert process.communicate(b"good\n", timeout=60)[0] == b"b'good\\n'\n"
     with started("none") as process:
         assert b"it is a named pipe, and not a file" in process.communicate(timeout=60)[1]
+
+
+def test_a_large_bound_takes_no_room(tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"content")
+    tracemalloc.start()
+    try:
+        assert read_regular(tmp_path / "small", 256 << 20) == b"content"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there files have no size that is true")
+def test_what_has_no_size_is_read_to_its_end_and_bounded() -> None:
+    with open("/proc/self/environ", "rb") as file:
+        content = file.read()
+    assert read_regular("/proc/self/environ") == read_regular("/proc/self/environ", len(content)) == content
+    with pytest.raises(OSError, match="more than"):
+        read_regular("/proc/self/environ", len(content) - 1)
